@@ -1,0 +1,72 @@
+"""The canvas: the sensor's window into the tissue, with the margin that motion can bring into view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Canvas"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Grid on which tissue is painted; the optical axis is at (0, 0) µm.
+
+    Attributes
+    ----------
+    sensor_height_px, sensor_width_px
+        The sensor's window.
+    margin_px
+        Pixels painted beyond each side of the window.
+    pixel_size_um
+        Side of a pixel in tissue.
+    """
+
+    sensor_height_px: int
+    sensor_width_px: int
+    margin_px: int
+    pixel_size_um: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width with the margin, px."""
+        return self.sensor_height_px + 2 * self.margin_px, self.sensor_width_px + 2 * self.margin_px
+
+    @property
+    def sensor_shape(self) -> tuple[int, int]:
+        """Height and width of the sensor, px."""
+        return self.sensor_height_px, self.sensor_width_px
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Where the sensor lies on the canvas."""
+        m = self.margin_px
+        return slice(m, m + self.sensor_height_px), slice(m, m + self.sensor_width_px)
+
+    @property
+    def y_um(self) -> Floats:
+        """Centres of the canvas rows, µm."""
+        return (np.arange(self.shape[0]) - (self.shape[0] - 1) / 2) * self.pixel_size_um
+
+    @property
+    def x_um(self) -> Floats:
+        """Centres of the canvas columns, µm."""
+        return (np.arange(self.shape[1]) - (self.shape[1] - 1) / 2) * self.pixel_size_um
+
+    def rows(self, y_um: Floats) -> Floats:
+        """Canvas row coordinate (pixel centres are whole) of a position, px."""
+        return np.asarray(y_um) / self.pixel_size_um + (self.sensor_height_px - 1) / 2 + self.margin_px
+
+    def columns(self, x_um: Floats) -> Floats:
+        """Canvas column coordinate (pixel centres are whole) of a position, px."""
+        return np.asarray(x_um) / self.pixel_size_um + (self.sensor_width_px - 1) / 2 + self.margin_px
+
+    def in_view(self, y_um: Floats, x_um: Floats) -> NDArray[np.bool_]:
+        """Whether positions lie inside the sensor's window at zero shift."""
+        half_y = self.sensor_height_px * self.pixel_size_um / 2
+        half_x = self.sensor_width_px * self.pixel_size_um / 2
+        return (np.abs(y_um) <= half_y) & (np.abs(x_um) <= half_x)

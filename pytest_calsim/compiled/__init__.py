@@ -1,0 +1,1 @@
+"""Inner loops, compiled by numba and cached on disk. One code path defines the bits."""

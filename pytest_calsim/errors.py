@@ -1,0 +1,98 @@
+"""Everything pytest-calsim raises or warns, in one tree.
+
+::
+
+    CalsimError
+    ├── SpecError(ValueError)           a spec, preset, path or value that cannot be simulated
+    ├── EstimateError(ValueError)       an estimate that cannot be scored (shape, NaN, missing argument)
+    ├── StoreError(OSError)             a recording on disk that cannot be read
+    └── MissingExtraError(ImportError)  an optional dependency is not installed
+    AssertionError
+    └── RecoveryError                   a pipeline recovered less than the test demands
+    UserWarning
+    └── CalsimWarning
+        ├── SpecWarning                 legal but odd
+        ├── PlacementWarning            fewer cells placed than asked for
+        └── CacheWarning                the cache degraded or repaired something
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CacheWarning",
+    "CalsimError",
+    "CalsimWarning",
+    "EstimateError",
+    "MissingExtraError",
+    "PlacementWarning",
+    "RecoveryError",
+    "SpecError",
+    "SpecWarning",
+    "StoreError",
+    "nearest",
+]
+
+
+class CalsimError(Exception):
+    """Base of the errors that pytest-calsim raises on purpose."""
+
+
+class SpecError(CalsimError, ValueError):
+    """A spec, preset, dotted path or value that cannot be simulated."""
+
+
+class EstimateError(CalsimError, ValueError):
+    """An estimate that cannot be scored: wrong shape, NaN, or a missing argument."""
+
+
+class StoreError(CalsimError, OSError):
+    """A recording on disk that is missing, damaged, foreign or of another version."""
+
+
+class MissingExtraError(CalsimError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'pytest-calsim[{extra}]'")
+
+
+class RecoveryError(AssertionError):
+    """A pipeline recovered less of the truth than the test demands.
+
+    Attributes
+    ----------
+    scorecard
+        The numbers, bounds and per-cell reasons behind the verdict.
+    """
+
+    def __init__(self, message: str, scorecard: object) -> None:
+        super().__init__(message)
+        self.scorecard = scorecard
+
+
+class CalsimWarning(UserWarning):
+    """Base of the warnings of pytest-calsim."""
+
+
+class SpecWarning(CalsimWarning):
+    """A spec that is legal but odd."""
+
+
+class PlacementWarning(CalsimWarning):
+    """Fewer cells were placed than the density asked for."""
+
+
+class CacheWarning(CalsimWarning):
+    """The cache degraded, or set a damaged entry aside and rebuilt it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint to put behind an unknown name: the nearest right one, else all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}" if names else "none are known"

@@ -1,0 +1,189 @@
+"""A recording: a movie that is read lazily, with its ground truth."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from os import PathLike
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from pytest_calsim.scene import Scene, plan
+from pytest_calsim.spec import Spec
+from pytest_calsim.truth import GroundTruth
+
+__all__ = ["FrameSource", "Recording", "SceneFrames"]
+
+_DIMS = ("frame", "height", "width")
+
+
+class FrameSource(Protocol):
+    """Where a movie's frames come from: painted on demand, or read from disk."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        ...
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Frames ``start`` to ``stop`` as a fresh, writable array."""
+        ...
+
+
+class SceneFrames:
+    """Frames painted from the truth on demand, after any stage."""
+
+    def __init__(self, scene: Scene, until: str | None = None, *, canvas: bool = False) -> None:
+        self._scene, self._until, self._canvas = scene, until, canvas
+        self.dtype = scene.dtype(until)
+        self.shape = (scene.n_frames, *(scene.canvas.shape if canvas else scene.canvas.sensor_shape))
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Paint the frames."""
+        return self._scene.paint(start, stop, self._until, canvas=self._canvas)
+
+
+class _LazyFrames(BackendArray):
+    """What xarray needs to read frames lazily; whole frames are read, the rest is cut from them."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self.source = source
+        self.shape = source.shape
+        self.dtype = source.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
+
+    def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        frames, *rest = key
+        if isinstance(frames, slice):
+            wanted = range(*frames.indices(self.shape[0]))
+            if len(wanted) == 0:
+                return np.zeros((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
+            low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+            block = self.source.read(low, high + 1)
+            step = wanted.step
+            block = block[::step] if step > 0 else block[::-1][::-step]
+            return block[(slice(None), *rest)]
+        index = int(frames) % self.shape[0]
+        return self.source.read(index, index + 1)[(0, *rest)]
+
+
+class Recording:
+    """A simulated movie and its truth.
+
+    Attributes
+    ----------
+    spec
+        What was simulated.
+    notes
+        What the simulation had to say, e.g. that fewer cells were placed than asked for.
+    until
+        The last stage simulated; ``None`` for all.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        source: FrameSource,
+        truth: GroundTruth,
+        *,
+        notes: tuple[str, ...] = (),
+        until: str | None = None,
+        scene: Scene | None = None,
+    ) -> None:
+        self.spec = spec
+        self.notes = notes
+        self.until = until
+        self._source = source
+        self._truth = truth
+        self._scene = scene
+
+    def __repr__(self) -> str:
+        frames, height, width = self._source.shape
+        return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}>"
+
+    @property
+    def frames(self) -> FrameSource:
+        """Where the observed frames come from."""
+        return self._source
+
+    @property
+    def truth(self) -> GroundTruth:
+        """The ground truth."""
+        return self._truth
+
+    @property
+    def observed(self) -> xr.DataArray:
+        """The movie ``(frame, height, width)``, read lazily; every read gives a fresh, writable array.
+
+        uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. For dask:
+        ``recording.observed.chunk({"frame": 64})``.
+        """
+        return _lazy(self._source, "observed")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that change pixels, in the order of light."""
+        every = self.spec.stages
+        return every if self.until is None else every[: every.index(self.until) + 1]
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The planned scene; a loaded recording plans it anew from its spec, with the same bits."""
+        return self._scene if self._scene is not None else plan(self.spec)
+
+    def stage(self, name: str, frames: slice | None = None, *, canvas: bool = False) -> xr.DataArray:
+        """The movie after one stage, painted on demand ``(frame, height, width)``, lazily.
+
+        Parameters
+        ----------
+        name
+            One of :attr:`stages`.
+        frames
+            Which frames; all by default.
+        canvas
+            Show the margin beyond the sensor too (for stages before ``brain_motion`` crops it).
+        """
+        lazy = _lazy(SceneFrames(self.scene, name, canvas=canvas), name)
+        return lazy if frames is None else lazy.isel(frame=frames)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the recording to a folder (zarr format 2, with a digest per chunk), block by block.
+
+        Raises
+        ------
+        StoreError
+            When the folder exists already or cannot be written.
+        """
+        from pytest_calsim.store.disk import write_recording
+
+        write_recording(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Recording:
+        """Open a saved recording; chunks are read when asked for, and verified as they are.
+
+        Raises
+        ------
+        StoreError
+            When there is no recording, or it is damaged, foreign or of another version.
+        """
+        from pytest_calsim.store.disk import read_recording
+
+        return read_recording(path)
+
+
+def _lazy(source: FrameSource, name: str) -> xr.DataArray:
+    data = indexing.LazilyIndexedArray(_LazyFrames(source))
+    coords = {dim: np.arange(size) for dim, size in zip(_DIMS, source.shape, strict=True)}
+    return xr.DataArray(xr.Variable(_DIMS, data), coords=coords, name=name)

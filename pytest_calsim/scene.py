@@ -1,0 +1,161 @@
+"""The scene: every step planned once, and any block of frames painted from the truth on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.spec import Spec
+from pytest_calsim.steps.base import Artifact, Context, Painter, TruthArray, wiring
+
+__all__ = ["Scene", "plan"]
+
+# Light orders from which on pictures have the sensor's size: what moves the tissue crops it.
+_SENSOR_FIXED = 30.0
+
+
+class Scene:
+    """The planned truth of a spec. Made by :func:`plan`; immutable; paints frames in any order, on any thread.
+
+    Attributes
+    ----------
+    spec
+        What was asked for.
+    artifacts
+        Each step's truth, by kind.
+    """
+
+    def __init__(self, spec: Spec, artifacts: Mapping[str, Artifact]) -> None:
+        self.spec = spec
+        self.artifacts = artifacts
+
+    def __reduce__(self) -> tuple[Callable[[Spec], Scene], tuple[Spec]]:
+        # A scene is a function of its spec: a remote worker plans it anew rather than receiving it.
+        return plan, (self.spec,)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The grid on which tissue is painted."""
+        return self.spec.canvas
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.spec.acquisition.n_frames
+
+    @cached_property
+    def painters(self) -> Mapping[str, Painter]:
+        """The artifacts that change pixels, by kind, in the order of light."""
+        return {kind: cast("Painter", self.artifacts[kind]) for kind in self.stages}
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Kinds of the steps that change pixels, in the order of light."""
+        return self.spec.stages
+
+    def find(self, artifact: type[Artifact]) -> Any:
+        """The artifact of a class, or ``None`` when no step of the spec provides it."""
+        return next((a for a in self.artifacts.values() if isinstance(a, artifact)), None)
+
+    def until(self, stage: str | None) -> list[Painter]:
+        """The painters up to and including a stage; all of them for ``None``."""
+        if stage is None:
+            return list(self.painters.values())
+        if stage not in self.painters:
+            raise SpecError(f"no stage {stage!r}: {nearest(stage, self.stages)} (stages: {', '.join(self.stages)})")
+        return [self.painters[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
+
+    def dtype(self, stage: str | None = None) -> np.dtype[Any]:
+        """Type of the pixels after a stage: the sensor's codes at the end, float32 before."""
+        painters = self.until(stage)
+        return getattr(painters[-1], "dtype", np.dtype(np.float32)) if painters else np.dtype(np.float32)
+
+    def paint_frame(self, frame: int, until: str | None = None, *, canvas: bool = False) -> NDArray[Any]:
+        """One frame ``(height, width)`` after a stage, cropped to the sensor or with its margin."""
+        return self._crop(self._paint(self.until(until), frame), canvas, until)
+
+    def paint_at_rest(self, *, before_sensor: bool = True) -> NDArray[np.float32]:
+        """The expected picture ``(height, width)`` with every cell at rest and no motion, before the sensor."""
+        image: NDArray[Any] = np.zeros(self.canvas.shape, np.float32)
+        for painter in self.painters.values():
+            if not (before_sensor and painter.light_order >= 70):
+                image = painter.paint_at_rest(image)
+        return self._crop(image, False, None)
+
+    def paint(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        until: str | None = None,
+        *,
+        canvas: bool = False,
+        threads: int = 1,
+    ) -> NDArray[Any]:
+        """Frames ``start`` to ``stop`` after a stage, as one fresh array ``(frame, height, width)``.
+
+        Every frame depends on nothing but the spec and its own index, so any cut into blocks and any number of
+        threads give the same bits.
+        """
+        stop = self.n_frames if stop is None else stop
+        if not 0 <= start <= stop <= self.n_frames:
+            raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
+        painters = self.until(until)
+        shape = self.canvas.shape if canvas else self.canvas.sensor_shape
+        out = np.empty((stop - start, *shape), self.dtype(until))
+
+        def fill(frame: int) -> None:
+            out[frame - start] = self._crop(self._paint(painters, frame), canvas, until)
+
+        if threads > 1 and stop - start > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, range(start, stop)))
+        else:
+            for frame in range(start, stop):
+                fill(frame)
+        return out
+
+    def _paint(self, painters: list[Painter], frame: int) -> NDArray[Any]:
+        image: NDArray[Any] = np.zeros(self.canvas.shape, np.float32)
+        for painter in painters:
+            if painter.light_order > _SENSOR_FIXED and image.shape != self.canvas.sensor_shape:
+                image = image[self.canvas.window]
+            image = painter.paint(image, frame)
+        return image
+
+    def _crop(self, image: NDArray[Any], canvas: bool, until: str | None) -> NDArray[Any]:
+        if canvas and image.shape != self.canvas.shape:
+            raise SpecError(f"stage {until!r} lies behind the crop to the sensor: it has no margin to show")
+        return image if canvas or image.shape == self.canvas.sensor_shape else image[self.canvas.window]
+
+    def truth(self) -> dict[str, TruthArray | SparseFootprints]:
+        """Every quantity of the ground truth that the steps planned, by name."""
+        found: dict[str, TruthArray | SparseFootprints] = {}
+        for kind in sorted(self.artifacts):
+            for name, value in self.artifacts[kind].truth().items():
+                if name in found:
+                    raise TypeError(f"two steps give the truth {name!r}; the second is {kind!r}")
+                found[name] = value
+        return found
+
+
+def plan(spec: Spec) -> Scene:
+    """Plan every step once, in the order of what each requires and provides."""
+    artifacts: dict[str, Artifact] = {}
+
+    def provided(need: type[Artifact]) -> Artifact | None:
+        return next((a for a in artifacts.values() if isinstance(a, need)), None)
+
+    for step in spec.plan_order:
+        wired = wiring(type(step))
+        context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
+        needs = {name: provided(kind) for name, kind in {**wired.requires, **wired.uses}.items()}
+        artifacts[step.kind] = step.plan(context, **needs)
+    return Scene(spec, artifacts)

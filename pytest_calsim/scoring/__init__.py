@@ -1,0 +1,1 @@
+"""How well an estimate matches the truth: matching, footprints, traces, spikes, shifts. Knows only arrays."""

@@ -1,0 +1,245 @@
+"""The Spec: what to simulate, validated, frozen, hashable, with a content key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Self, cast
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+
+from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.steps.base import Painter, Step, registry, wiring
+from pytest_calsim.units import Frozen
+from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
+
+__all__ = ["Spec"]
+
+# Cubic interpolation reaches two pixels beyond a displacement.
+_INTERPOLATION_PX = 2
+
+
+def _as_step(value: Any) -> Step:
+    if isinstance(value, Step):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a step is a Step or a table with a 'kind', not {type(value).__name__}")
+    fields = dict(cast("Mapping[str, Any]", value))
+    kind = fields.pop("kind", None)
+    known = registry()
+    if kind not in known:
+        raise ValueError(f"unknown step kind {kind!r}; {nearest(str(kind), known)}")
+    try:
+        return known[kind].model_validate(fields)
+    except ValidationError as error:
+        raise ValueError(_one_line(error, f"{kind}.")) from None
+
+
+def _as_steps(value: Any) -> Any:
+    """Resolve each step by kind and put them in one order: the order of listing means nothing."""
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        raise ValueError("steps must be a sequence of steps")
+    steps = [_as_step(item) for item in cast("Iterable[Any]", value)]
+    kinds = [step.kind for step in steps]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise ValueError(f"step kind {', '.join(map(repr, twice))} given more than once; each may stand at most once")
+    return tuple(sorted(steps, key=lambda step: step.kind))
+
+
+class Spec(Frozen):
+    """A whole simulation: acquisition, steps (in any order, each kind at most once) and seed.
+
+    Frozen, hashable and comparable. Whatever a valid Spec says simulates; what cannot work raises
+    :class:`~pytest_calsim.errors.SpecError` when the spec is made through :meth:`make` or any method here,
+    and pydantic's ``ValidationError`` from the plain constructor.
+    """
+
+    acquisition: Acquisition = Acquisition()
+    steps: Annotated[tuple[SerializeAsAny[Step], ...], BeforeValidator(_as_steps)] = ()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _simulates(self) -> Self:
+        for step in self.steps:
+            for need in wiring(type(step)).requires.values():
+                if not any(issubclass(wiring(type(s)).provides, need) for s in self.steps):
+                    makers = sorted(k for k, s in registry().items() if issubclass(wiring(s).provides, need))
+                    raise ValueError(
+                        f"step {step.kind!r} needs {need.__name__}, which no step provides; add {' or '.join(makers)!r}"
+                    )
+        _ = self.plan_order
+        for step in self.steps:
+            try:
+                step.check(self.acquisition)
+            except ValueError as error:
+                raise ValueError(f"{step.kind}: {error}") from None
+        for step in self.steps:
+            for odd in step.oddities(self.acquisition):
+                warnings.warn(f"{step.kind}: {odd}", SpecWarning, stacklevel=2)
+        return self
+
+    @cached_property
+    def plan_order(self) -> tuple[Step, ...]:
+        """The steps in the order in which they are planned: each after what it requires and uses."""
+        provider = {step.kind: wiring(type(step)).provides for step in self.steps}
+        graph: dict[str, set[str]] = {}
+        for step in self.steps:
+            wired = wiring(type(step))
+            needs = (*wired.requires.values(), *wired.uses.values())
+            graph[step.kind] = {k for k, made in provider.items() if any(issubclass(made, n) for n in needs)}
+        try:
+            order = tuple(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            raise ValueError(f"steps need each other in a circle: {' -> '.join(error.args[1])}") from None
+        return tuple(self.step(kind) for kind in order)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of the steps, sorted."""
+        return tuple(step.kind for step in self.steps)
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Kinds of the steps that change pixels, in the order of light."""
+        made = {step.kind: wiring(type(step)).provides for step in self.steps}
+        painters = [(a.light_order, kind) for kind, a in made.items() if issubclass(a, Painter)]
+        return tuple(kind for _, kind in sorted(painters))
+
+    def step(self, kind: str) -> Step:
+        """The step of one kind."""
+        for step in self.steps:
+            if step.kind == kind:
+                return step
+        raise SpecError(f"no step {kind!r} in this spec; {nearest(kind, self.kinds)}")
+
+    @cached_property
+    def canvas(self) -> Canvas:
+        """The grid on which tissue is painted: the sensor with the margin that the steps declare."""
+        acq = self.acquisition
+        reach = sum(step.margin_um(acq) for step in self.steps) / acq.pixel_size_um
+        margin = int(-(-reach // 1)) + _INTERPOLATION_PX if reach > 0 else 0
+        sensor = acq.image_sensor
+        return Canvas(sensor.height_px, sensor.width_px, margin, acq.pixel_size_um)
+
+    def canonical_json(self) -> str:
+        """The spec as JSON in which equal specs are equal texts (sorted keys, −0.0 written as 0.0)."""
+        return json.dumps(_no_negative_zero(self.model_dump(mode="json")), sort_keys=True, separators=(",", ":"))
+
+    def key(self) -> str:
+        """SHA-256 over the canonical JSON, ``SIM_VERSION``, the steps' versions and the store's format."""
+        versions = {
+            "sim": SIM_VERSION,
+            "store": STORE_FORMAT,
+            "steps": {step.kind: type(step).version for step in self.steps},
+        }
+        text = self.canonical_json() + json.dumps(versions, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def make(cls, data: Mapping[str, Any]) -> Spec:
+        """A spec from plain data (JSON, TOML), or one clear :class:`SpecError`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(_one_line(error)) from None
+
+    def edit(
+        self,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        add: Iterable[Step | Mapping[str, Any]] = (),
+        drop: Iterable[str] = (),
+    ) -> Spec:
+        """A changed copy, validated anew.
+
+        Parameters
+        ----------
+        overrides
+            Values by dotted path; the first part is ``acquisition``, ``seed`` or a step's kind, e.g.
+            ``{"acquisition.optics.na": 0.2, "brain_motion.max_shift_um": 8}``; a number indexes a tuple.
+        seed
+            A new seed.
+        add, drop
+            Steps to add (replacing one of the same kind) and kinds to drop.
+
+        Raises
+        ------
+        SpecError
+            For an unknown path or kind (naming the nearest right one) or a value out of range.
+        """
+        data = self.model_dump(mode="json")
+        tables: dict[str, Any] = {step.pop("kind"): step for step in data.pop("steps")}
+        for kind in drop:
+            if kind not in tables:
+                raise SpecError(f"cannot drop step {kind!r}: not in this spec; {nearest(kind, tables)}")
+            del tables[kind]
+        try:
+            for item in add:
+                step = _as_step(item)
+                tables[step.kind] = {k: v for k, v in step.model_dump(mode="json").items() if k != "kind"}
+        except ValidationError as error:
+            raise SpecError(_one_line(error)) from None
+        except ValueError as error:
+            raise SpecError(str(error)) from None
+        tree = {**data, **tables}
+        for path, value in (overrides or {}).items():
+            _assign(tree, path, value)
+        new: dict[str, Any] = {name: tree.pop(name) for name in ("acquisition", "seed")}
+        if seed is not None:
+            new["seed"] = seed
+        new["steps"] = [{**table, "kind": kind} for kind, table in tree.items()]
+        return Spec.make(new)
+
+
+def _no_negative_zero(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _no_negative_zero(v) for k, v in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_no_negative_zero(v) for v in cast("list[Any]", value)]
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path in nested tables and lists, refusing one that does not exist."""
+    parts = path.split(".")
+    node: Any = tree
+    for depth, part in enumerate(parts):
+        if isinstance(node, list):
+            items = cast("list[Any]", node)
+            known = [str(i) for i in range(len(items))]
+            slot: Any = int(part) if part in known else part
+        elif isinstance(node, dict):
+            known, slot = list(cast("dict[str, Any]", node)), part
+        else:
+            raise SpecError(f"path {path!r}: {'.'.join(parts[:depth])!r} is a value and has no part {part!r}")
+        if part not in known:
+            where = f" under {'.'.join(parts[:depth])!r}" if depth else ""
+            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")
+        if depth == len(parts) - 1:
+            dump = getattr(value, "model_dump", None)
+            node[slot] = dump(mode="json") if dump is not None else value
+        else:
+            node = node[slot]
+
+
+def _one_line(error: ValidationError, prefix: str = "") -> str:
+    """The first problem of a pydantic error as one line with its path and the offending value."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    path = prefix + ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        line = f"{path.rstrip('.')}: {text}" if path not in ("", "steps") else text
+    elif first["type"] == "extra_forbidden":
+        line = f"{path}: no such field"
+    else:
+        line = f"{path} = {first['input']!r}: {text[0].lower()}{text[1:]}"
+    return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"

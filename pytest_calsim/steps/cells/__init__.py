@@ -1,0 +1,1 @@
+"""Where neurons are, what they do, and how the microscope images them."""

@@ -1,0 +1,1 @@
+"""Fields fixed to the instrument: illumination, vignette, leakage."""

@@ -1,0 +1,45 @@
+"""Radial falloff of a field fixed to the instrument."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.units import Fraction, Frozen, Um
+
+__all__ = ["FalloffField", "radial_falloff"]
+
+
+class FalloffField(Frozen):
+    """Where a field is centred and how it falls off.
+
+    Attributes
+    ----------
+    corner_fraction
+        Value at the sensor's farthest corner, the centre being 1.
+    exponent
+        Power of the distance; 2 is a gentle bowl, more is flat inside and steep at the rim.
+    center_y_um, center_x_um
+        Centre of the field, µm from the optical axis.
+    """
+
+    corner_fraction: Fraction = 0.7
+    exponent: Annotated[float, Field(ge=0.5, le=16)] = 2.0
+    center_y_um: Um = 0.0
+    center_x_um: Um = 0.0
+
+
+def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
+    """1 − (1 − f)·(r/r_max)^p on the sensor, r_max the sensor's farthest corner from the field's own centre."""
+    rows, columns = canvas.window
+    y = canvas.y_um[rows] - field.center_y_um
+    x = canvas.x_um[columns] - field.center_x_um
+    half = canvas.pixel_size_um / 2
+    reach_y = max(abs(y[0]), abs(y[-1])) + half
+    reach_x = max(abs(x[0]), abs(x[-1])) + half
+    ratio = np.hypot(y[:, None], x[None, :]) / np.hypot(reach_y, reach_x)
+    return (1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32)

@@ -1,0 +1,43 @@
+"""Uneven excitation light: scales cells, neuropil and the bleaching that light drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.units import Fraction
+
+__all__ = ["Illumination", "IlluminationField"]
+
+
+@dataclass(frozen=True, eq=False)
+class IlluminationField(Painter):
+    """Relative excitation at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``."""
+
+    field: Image
+    light_order: ClassVar[float] = 40
+
+    def paint(self, image: Image, frame: int) -> Image:
+        """Multiply by the field."""
+        return image * self.field
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``illumination``."""
+        return {"illumination": TruthArray(("height", "width"), self.field)}
+
+
+class Illumination(FalloffField, Step):
+    """Uneven excitation light: scales cells, neuropil and the bleaching that light drives.
+
+    The default corner value is of low confidence: raw images constrain only illumination x vignette.
+    """
+
+    corner_fraction: Fraction = 0.7
+
+    def plan(self, ctx: Context) -> IlluminationField:
+        """Sample the falloff on the sensor's pixels."""
+        return IlluminationField(radial_falloff(self, ctx.canvas))

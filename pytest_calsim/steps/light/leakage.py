@@ -1,0 +1,50 @@
+"""Excitation light that leaks past the filters onto the sensor: static, additive, neither vignetted nor moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.units import Fraction
+
+__all__ = ["Leakage", "LeakageField"]
+
+
+@dataclass(frozen=True, eq=False)
+class LeakageField(Painter):
+    """Leaked light at each sensor pixel, in units of a resting cell's in-focus brightness; ``(height, width)``."""
+
+    field: Image
+    light_order: ClassVar[float] = 60
+
+    def paint(self, image: Image, frame: int) -> Image:
+        """Add the field."""
+        return image + self.field
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``leakage``."""
+        return {"leakage": TruthArray(("height", "width"), self.field)}
+
+
+class Leakage(FalloffField, Step):
+    """A smooth glow of stray excitation light, brightest at its centre.
+
+    Attributes
+    ----------
+    level
+        Leaked light at the centre, in units of a resting cell's in-focus brightness.
+    """
+
+    corner_fraction: Fraction = 0.8
+    level: Annotated[float, Field(ge=0, le=1000)] = 0.5
+
+    def plan(self, ctx: Context) -> LeakageField:
+        """Sample the glow on the sensor's pixels."""
+        return LeakageField((self.level * radial_falloff(self, ctx.canvas)).astype(np.float32))

@@ -1,0 +1,43 @@
+"""Light lost towards the rim of the objective: scales what is collected, never the leakage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.units import Fraction
+
+__all__ = ["Vignette", "VignetteField"]
+
+
+@dataclass(frozen=True, eq=False)
+class VignetteField(Painter):
+    """Relative collection at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``."""
+
+    field: Image
+    light_order: ClassVar[float] = 50
+
+    def paint(self, image: Image, frame: int) -> Image:
+        """Multiply by the field."""
+        return image * self.field
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``vignette``."""
+        return {"vignette": TruthArray(("height", "width"), self.field)}
+
+
+class Vignette(FalloffField, Step):
+    """Light lost towards the rim of the objective: scales what is collected, never the leakage.
+
+    The default corner value is of low confidence: raw images constrain only illumination x vignette.
+    """
+
+    corner_fraction: Fraction = 0.6
+
+    def plan(self, ctx: Context) -> VignetteField:
+        """Sample the falloff on the sensor's pixels."""
+        return VignetteField(radial_falloff(self, ctx.canvas))

@@ -1,0 +1,1 @@
+"""How the tissue moves under the sensor."""

@@ -1,0 +1,1 @@
+"""What glows and absorbs between the cells."""

@@ -1,0 +1,1 @@
+"""Recordings on disk: the format, and the cache that workers share."""

@@ -1,0 +1,58 @@
+"""Field types: a unit in every name, its range in every type.
+
+Every alias is a finite float; ranges that belong to one field are given there with ``Field``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Electrons",
+    "Fraction",
+    "Frozen",
+    "Hz",
+    "Nm",
+    "NonNegative",
+    "Positive",
+    "PositiveUm",
+    "Px",
+    "Seconds",
+    "Um",
+]
+
+# Bounds are generous: they keep every valid spec finite in float32, not every valid spec plausible.
+Um = Annotated[float, Field(ge=-1e5, le=1e5)]
+"""A position or signed distance, micrometres."""
+PositiveUm = Annotated[float, Field(gt=0, le=1e5)]
+"""A length, micrometres."""
+Nm = Annotated[float, Field(ge=200, le=2000)]
+"""A wavelength of light, nanometres."""
+Px = Annotated[int, Field(ge=8, le=8192)]
+"""A whole number of pixels along one side of the sensor."""
+Hz = Annotated[float, Field(ge=0, le=1e4)]
+"""A rate or frequency, hertz."""
+Seconds = Annotated[float, Field(ge=0, le=1e5)]
+"""A duration, seconds."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A share or probability between 0 and 1."""
+Electrons = Annotated[float, Field(ge=0, le=1e6)]
+"""A charge, electrons."""
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+"""A positive plain number."""
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+"""A plain number that may be zero."""
+
+
+class Frozen(BaseModel):
+    """Base of everything a spec is made of: immutable, hashable, finite, no unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        ser_json_inf_nan="strings",
+    )
