@@ -50,20 +50,20 @@ class Canvas:
     @property
     def y_um(self) -> Floats:
         """Centres of the canvas rows, µm."""
-        return (np.arange(self.shape[0]) - (self.shape[0] - 1) / 2) * self.pixel_size_um
+        return (np.arange(self.shape[0], dtype=np.float64) - (self.shape[0] - 1) / 2) * self.pixel_size_um
 
     @property
     def x_um(self) -> Floats:
         """Centres of the canvas columns, µm."""
-        return (np.arange(self.shape[1]) - (self.shape[1] - 1) / 2) * self.pixel_size_um
+        return (np.arange(self.shape[1], dtype=np.float64) - (self.shape[1] - 1) / 2) * self.pixel_size_um
 
     def rows(self, y_um: Floats) -> Floats:
         """Canvas row coordinate (pixel centres are whole) of a position, px."""
-        return np.asarray(y_um) / self.pixel_size_um + (self.sensor_height_px - 1) / 2 + self.margin_px
+        return y_um / self.pixel_size_um + (self.sensor_height_px - 1) / 2 + self.margin_px
 
     def columns(self, x_um: Floats) -> Floats:
         """Canvas column coordinate (pixel centres are whole) of a position, px."""
-        return np.asarray(x_um) / self.pixel_size_um + (self.sensor_width_px - 1) / 2 + self.margin_px
+        return x_um / self.pixel_size_um + (self.sensor_width_px - 1) / 2 + self.margin_px
 
     def in_view(self, y_um: Floats, x_um: Floats) -> NDArray[np.bool_]:
         """Whether positions lie inside the sensor's window at zero shift."""

@@ -221,13 +221,15 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
         else:
             raise SpecError(f"path {path!r}: {'.'.join(parts[:depth])!r} is a value and has no part {part!r}")
         if part not in known:
+            if depth == 0 and part in registry():
+                raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
             where = f" under {'.'.join(parts[:depth])!r}" if depth else ""
             raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")
         if depth == len(parts) - 1:
             dump = getattr(value, "model_dump", None)
             node[slot] = dump(mode="json") if dump is not None else value
         else:
-            node = node[slot]
+            node = cast("Any", node[slot])
 
 
 def _one_line(error: ValidationError, prefix: str = "") -> str:

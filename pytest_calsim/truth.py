@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ class GroundTruth:
         value = self._arrays[name]
         if isinstance(value, SparseFootprints):
             return value.dense().rename(name)
-        coords = {d: np.arange(n) for d, n in zip(value.dims, value.values.shape, strict=True) if d != "shift_dim"}
+        sizes = zip(value.dims, value.values.shape, strict=True)
+        coords: dict[str, NDArray[Any]] = {dim: np.arange(size) for dim, size in sizes if dim != "shift_dim"}
         if "shift_dim" in value.dims:
             coords["shift_dim"] = np.array(["height", "width"])
         return xr.DataArray(value.values, dims=value.dims, coords=coords, name=name, attrs={"units": value.units})
@@ -156,7 +157,7 @@ class GroundTruth:
 
     def detectable_subset(self) -> NDArray[np.intp]:
         """Ids of the units a pipeline can be asked to find: in the field of view and ``detectable``."""
-        cells = self.cells
-        if "detectable" not in cells:
+        detectable, in_fov = self._arrays.get("detectable"), self._arrays.get("in_fov")
+        if not isinstance(detectable, TruthArray) or not isinstance(in_fov, TruthArray):
             return np.zeros(0, np.intp)
-        return np.flatnonzero(cells["detectable"].to_numpy() & cells["in_fov"].to_numpy())
+        return np.flatnonzero(detectable.values & in_fov.values)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,7 +190,7 @@ def wiring(step: type[Step]) -> Wiring:
         (uses if type(None) in options else requires)[name] = artifacts[0]
     if not (inspect.isclass(provides) and issubclass(provides, Artifact)):
         raise TypeError(f"{step.__name__}.plan must be annotated with the Artifact class it returns")
-    return Wiring(requires, uses, cast("type[Artifact]", provides))
+    return Wiring(requires, uses, provides)
 
 
 def registry() -> Mapping[str, type[Step]]:
