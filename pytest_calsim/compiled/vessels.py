@@ -1,0 +1,84 @@
+"""Vessels as seen from above: mean chords of tapered cylinders on pixels, and Gaussian blur."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["blur", "lengthen_chords"]
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+
+
+@compiled
+def _chord_area(u: float, radius: float) -> float:
+    """Antiderivative of the chord 2·√(r² − u²) of a circle, u held within ± r."""
+    u = min(max(u, -radius), radius)
+    return u * math.sqrt(radius * radius - u * u) + radius * radius * math.asin(u / radius)
+
+
+@compiled
+def lengthen_chords(chords: Floats32, y_um: Floats, x_um: Floats, pixel_um: float, segments: Floats) -> None:
+    """Raise each pixel's chord, in place, to the longest vertical path inside any segment's lumen, µm.
+
+    Parameters
+    ----------
+    chords
+        Chords so far ``(len(y_um), len(x_um))``.
+    y_um, x_um, pixel_um
+        Pixel centres, and the distance between them.
+    segments
+        Rows of (y, x, radius) at the start and (y, x, radius) at the end, µm. The chord is averaged over one pixel
+        across the vessel, which keeps its cross-section's area at any pixel size.
+    """
+    pixel = pixel_um
+    for s in range(segments.shape[0]):
+        y0, x0, r0 = segments[s, 0], segments[s, 1], segments[s, 2]
+        dy, dx, dr = segments[s, 3] - y0, segments[s, 4] - x0, segments[s, 5] - r0
+        length2 = dy * dy + dx * dx
+        reach = max(r0, r0 + dr) + pixel
+        # One pixel more on each side than can be touched: rounding of these bounds then changes nothing.
+        top = max(0, math.floor((min(y0, y0 + dy) - reach - y_um[0]) / pixel) - 1)
+        bottom = min(y_um.shape[0], math.ceil((max(y0, y0 + dy) + reach - y_um[0]) / pixel) + 2)
+        left = max(0, math.floor((min(x0, x0 + dx) - reach - x_um[0]) / pixel) - 1)
+        right = min(x_um.shape[0], math.ceil((max(x0, x0 + dx) + reach - x_um[0]) / pixel) + 2)
+        for r in range(top, bottom):
+            for c in range(left, right):
+                y, x = y_um[r] - y0, x_um[c] - x0
+                along = min(max((y * dy + x * dx) / length2, 0.0), 1.0) if length2 > 0 else 0.0
+                radius = r0 + along * dr
+                off = math.hypot(y - along * dy, x - along * dx)
+                if off < radius + pixel / 2:
+                    chord = _chord_area(off + pixel / 2, radius) - _chord_area(off - pixel / 2, radius)
+                    chords[r, c] = max(chords[r, c], np.float32(chord / pixel))
+
+
+@compiled
+def blur(image: Floats32, half_kernel: Floats32) -> Floats32:
+    """Convolve along both axes with a symmetric kernel, ``half_kernel[distance]``; outside, the rim goes on."""
+    height, width = image.shape
+    reach = half_kernel.shape[0] - 1
+    columns_done = np.zeros((height, width), np.float32)
+    for r in range(height):
+        line = columns_done[r]
+        for k in range(-reach, reach + 1):
+            weight, other = half_kernel[abs(k)], image[min(max(r + k, 0), height - 1)]
+            for c in range(width):
+                line[c] += weight * other[c]
+    out = np.zeros((height, width), np.float32)
+    padded = np.empty(width + 2 * reach, np.float32)
+    for r in range(height):
+        padded[:reach] = columns_done[r, 0]
+        padded[reach : reach + width] = columns_done[r]
+        padded[reach + width :] = columns_done[r, width - 1]
+        line = out[r]
+        for k in range(2 * reach + 1):
+            weight, shifted = half_kernel[abs(k - reach)], padded[k : k + width]
+            for c in range(width):
+                line[c] += weight * shifted[c]
+    return out

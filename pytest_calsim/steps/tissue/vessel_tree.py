@@ -1,0 +1,129 @@
+"""One branching tree of blood vessels, grown in µm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Branch", "Growth", "grow_tree"]
+
+Floats = NDArray[np.float64]
+
+# How far the trunk goes on outside the field of view, so that no tissue which moves into view shows its stump.
+_RUN_IN_UM = 500.0
+# How much of a branch's deviation from its heading is left one step on.
+_HEADING_MEMORY = 0.8
+# The smaller daughter's share of the parent's cube of radius (by Murray: of its flow).
+_SMALLER_SHARE = (0.1, 0.5)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The rules by which a tree grows; see the fields of ``Vasculature``."""
+
+    min_radius_um: float
+    length_to_radius: float
+    tortuosity: float
+    taper: float
+    top_depth_um: float
+    bottom_depth_um: float
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """An unbranched stretch of vessel.
+
+    Attributes
+    ----------
+    parent
+        Index of the branch it springs from; −1 for the trunk.
+    path_um
+        Its centre line, float64 ``(node, 3)`` as (z, y, x).
+    radius_um
+        Lumen radius at each node.
+    """
+
+    parent: int
+    path_um: Floats
+    radius_um: Floats
+
+
+def grow_tree(
+    rng: np.random.Generator, growth: Growth, entry_um: Floats, heading: float, radius_um: float
+) -> list[Branch]:
+    """Grow a tree from where its trunk enters the field of view; parents come before their daughters.
+
+    At the end of a branch of radius r0 two daughters spring with r1³ + r2³ = r0³, turned by the angles that cost
+    least (Murray 1926): cos θ1 = (r0⁴ + r1⁴ − r2⁴) / (2·r0²·r1²). Daughters thinner than the least radius are not
+    drawn.
+
+    Parameters
+    ----------
+    rng
+        The tree's own stream.
+    growth
+        The rules.
+    entry_um
+        (z, y, x) of the entry.
+    heading
+        Direction of growth there, rad from +y towards +x.
+    radius_um
+        Radius of the trunk.
+    """
+    run_in = _path(rng, growth, entry_um, heading + math.pi, _RUN_IN_UM, level=True)[:0:-1]
+    length = growth.length_to_radius * radius_um * rng.uniform(0.7, 1.3)
+    trunk = np.concatenate([run_in, _path(rng, growth, entry_um, heading, length)])
+    thickness = np.concatenate([np.full(len(run_in), radius_um), _radii(growth, radius_um, len(trunk) - len(run_in))])
+    branches = [Branch(-1, trunk, thickness)]
+    sprouting = [(0, heading)]
+    while sprouting:
+        parent, heading = sprouting.pop()
+        end, thick = branches[parent].path_um[-1], float(branches[parent].radius_um[-1])
+        share = rng.uniform(*_SMALLER_SHARE)
+        side = 1.0 if rng.random() < 0.5 else -1.0
+        larger, smaller = thick * (1 - share) ** (1 / 3), thick * share ** (1 / 3)
+        for radius, other, turn in ((larger, smaller, side), (smaller, larger, -side)):
+            if radius < growth.min_radius_um:
+                continue
+            angle = heading + turn * math.acos((thick**4 + radius**4 - other**4) / (2 * thick**2 * radius**2))
+            length = growth.length_to_radius * radius * rng.uniform(0.7, 1.3)
+            path = _path(rng, growth, end, angle, length)
+            branches.append(Branch(parent, path, _radii(growth, radius, len(path))))
+            sprouting.append((len(branches) - 1, angle))
+    return branches
+
+
+def _radii(growth: Growth, radius_um: float, nodes: int) -> Floats:
+    return radius_um * np.linspace(1.0, 1.0 - growth.taper, nodes)
+
+
+def _path(
+    rng: np.random.Generator, growth: Growth, start_um: Floats, heading: float, length_um: float, *, level: bool = False
+) -> Floats:
+    """A meandering line: its heading strays around the given one, its depth slopes gently and stays in the slab."""
+    steps = max(8, math.ceil(growth.length_to_radius))
+    step_um = length_um / steps
+    kicks = rng.standard_normal(steps) * growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2)
+    slope = 0.0 if level else float(np.clip(0.15 * rng.standard_normal(), -0.4, 0.4))
+    angles, stray = np.empty(steps), 0.0
+    for i, kick in enumerate(kicks):
+        stray = _HEADING_MEMORY * stray + kick
+        angles[i] = heading + stray
+    path = np.empty((steps + 1, 3))
+    path[0] = start_um
+    path[1:, 1] = start_um[1] + np.cumsum(np.cos(angles)) * step_um
+    path[1:, 2] = start_um[2] + np.cumsum(np.sin(angles)) * step_um
+    path[1:, 0] = _folded(start_um[0] + slope * step_um * np.arange(1, steps + 1), growth)
+    return path
+
+
+def _folded(z_um: Floats, growth: Growth) -> Floats:
+    """Depths reflected at the slab's top and bottom."""
+    thickness = growth.bottom_depth_um - growth.top_depth_um
+    if thickness <= 0:
+        return np.full_like(z_um, growth.top_depth_um)
+    over = np.mod(z_um - growth.top_depth_um, 2 * thickness)
+    return growth.top_depth_um + np.minimum(over, 2 * thickness - over)
