@@ -16,10 +16,14 @@ _WHERE = {
     "Optics": "acquisition",
     "Tissue": "acquisition",
     "Recording": "recording",
+    "RecordingFactory": "factory",
     "Scene": "scene",
     "Spec": "spec",
     "GroundTruth": "truth",
+    "load_preset": "presets",
     "plan": "scene",
+    "preset_names": "presets",
+    "preset_summary": "presets",
     "simulate": "simulation",
 }
 

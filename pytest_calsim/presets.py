@@ -19,13 +19,14 @@ What a file extends is applied in order, then its own tables: tables merge key b
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps.base import Step
 
@@ -100,12 +101,15 @@ def load_preset(
     files = _files(extra_dir)
     path = _find(name, files)
     tree = _applied(name, files, {"acquisition": {}, "steps": {}}, ())
+    data = {**tree, "steps": [{**table, "kind": kind} for kind, table in tree["steps"].items()]}
+    changed = bool(overrides or seed is not None or add or drop)
     try:
-        data = {**tree, "steps": [{**table, "kind": kind} for kind, table in tree["steps"].items()]}
-        spec = Spec.make(data)
+        with warnings.catch_warnings():
+            if changed:  # what is odd about the preset may be what the caller changes
+                warnings.simplefilter("ignore", SpecWarning)
+            spec = Spec.make(data)
     except SpecError as error:
         raise SpecError(f"preset {name!r} ({path}): {error}") from None
-    changed = overrides or seed is not None or add or drop
     return spec.edit(overrides, seed=seed, add=add, drop=drop) if changed else spec
 
 
