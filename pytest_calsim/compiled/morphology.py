@@ -1,0 +1,187 @@
+"""Shapes of cells: how dendrites grow, and the projected thickness of a cell on a grid."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["DENDRITE_DRAWS", "MOST_DENDRITES", "STEPS", "grow_dendrites", "sample_dendrites", "sample_soma"]
+
+Floats = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+# Lengths and radii of dendrites are in soma radii.
+FEWEST_DENDRITES, MOST_DENDRITES = 3, 6
+STEPS = 5
+"""Segments along a trunk, and along each branch."""
+TRUNK_LENGTH = (2.0, 3.2)
+"""From the soma's centre to the fork."""
+ROOT_THICKNESS = 0.5
+"""Radius of a trunk at the soma's centre: the cone by which it leaves the soma."""
+TRUNK_THICKNESS = (0.16, 0.26)
+"""Radius of a trunk at its fork."""
+BRANCHING = 0.75
+"""Share of the trunks that fork in two; the others run on as one."""
+FORK_RAD = (0.35, 0.75)
+"""Angle between a trunk and each of its branches."""
+BRANCH_LENGTH = (2.0, 3.6)
+RALL = 2 ** (-2 / 3)
+"""Radius of each of two equal branches over their trunk's: the sum of r^(3/2) is conserved (Rall 1959)."""
+TIP = 0.45
+"""Radius of a tip over that at the begin of its branch."""
+WIGGLE_RAD = 0.26
+"""Largest turn from one segment to the next."""
+DENDRITE_DRAWS = 8 + 3 * STEPS
+"""Uniform numbers set aside for each dendrite."""
+
+
+@compiled
+def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, image: Image) -> None:
+    """Write √(1 − (ρ/r(θ))²) inside the outline r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, 0 outside.
+
+    Parameters
+    ----------
+    y_um, x_um
+        Positions relative to the centre; θ runs from +x towards +y.
+    mean_um, harmonics_um
+        The outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
+    image
+        Where to write, ``(len(y_um), len(x_um))``.
+    """
+    a2, b2 = harmonics_um[0, 0], harmonics_um[0, 1]
+    a3, b3 = harmonics_um[1, 0], harmonics_um[1, 1]
+    a4, b4 = harmonics_um[2, 0], harmonics_um[2, 1]
+    a5, b5 = harmonics_um[3, 0], harmonics_um[3, 1]
+    for i in range(y_um.shape[0]):
+        y = y_um[i]
+        for j in range(x_um.shape[0]):
+            # No branch, no trigonometry, and divisions that cannot raise: the loop becomes SIMD code.
+            x = x_um[j]
+            rho2 = y * y + x * x + 1e-24
+            inverse = np.true_divide(1.0, math.sqrt(rho2))
+            c1, s1 = x * inverse, y * inverse
+            c2, s2 = c1 * c1 - s1 * s1, 2 * c1 * s1
+            c3, s3 = c2 * c1 - s2 * s1, s2 * c1 + c2 * s1
+            c4, s4 = c2 * c2 - s2 * s2, 2 * c2 * s2
+            c5, s5 = c4 * c1 - s4 * s1, s4 * c1 + c4 * s1
+            r = mean_um + a2 * c2 + b2 * s2 + a3 * c3 + b3 * s3 + a4 * c4 + b4 * s4 + a5 * c5 + b5 * s5
+            inside = 1.0 - np.true_divide(rho2, r * r)
+            image[i, j] = math.sqrt(inside if inside > 0.0 else 0.0)
+
+
+@compiled
+def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: float, image: Image) -> None:
+    """Raise the image to the half thickness √(r² − d²), over ``unit_um``, of tapered segments.
+
+    Parameters
+    ----------
+    y_um, x_um
+        Ascending positions relative to the cell's centre.
+    segments_um
+        Rows of (y, x, r) at a segment's begin and at its end; r tapers linearly between.
+    unit_um
+        The half thickness that counts as 1.
+    image
+        Where to write the larger of what is there and the segments' value, ``(len(y_um), len(x_um))``.
+    """
+    rows, columns = y_um.shape[0], x_um.shape[0]
+    for k in range(segments_um.shape[0]):
+        y0, x0, r0 = segments_um[k, 0], segments_um[k, 1], segments_um[k, 2]
+        dy, dx, dr = segments_um[k, 3] - y0, segments_um[k, 4] - x0, segments_um[k, 5] - r0
+        per_length2 = 1 / (dy * dy + dx * dx)
+        reach = max(r0, r0 + dr)
+        low_y, high_y = min(y0, y0 + dy) - reach, max(y0, y0 + dy) + reach
+        low_x, high_x = min(x0, x0 + dx) - reach, max(x0, x0 + dx) + reach
+        i = 0
+        while i < rows and y_um[i] < low_y:
+            i += 1
+        left = 0
+        while left < columns and x_um[left] < low_x:
+            left += 1
+        while i < rows and y_um[i] <= high_y:
+            y = y_um[i] - y0
+            j = left
+            while j < columns and x_um[j] <= high_x:
+                x = x_um[j] - x0
+                along = min(max((y * dy + x * dx) * per_length2, 0.0), 1.0)
+                r, off_y, off_x = r0 + along * dr, y - along * dy, x - along * dx
+                inside = r * r - off_y * off_y - off_x * off_x
+                if inside > 0:
+                    image[i, j] = max(image[i, j], np.float32(math.sqrt(inside) / unit_um))
+                j += 1
+            i += 1
+
+
+@compiled
+def grow_dendrites(u: Floats, segments: Floats) -> int:
+    """Draw the dendrites of one cell: trunks that leave the soma in a cone, wiggle, and fork or run on.
+
+    Parameters
+    ----------
+    u
+        Uniform numbers in [0, 1), ``(2 + MOST_DENDRITES * DENDRITE_DRAWS,)``.
+    segments
+        Where to write (y, x, r) at the begin and the end of each segment, in soma radii from the soma's centre;
+        ``(MOST_DENDRITES * 3 * STEPS, 6)``.
+
+    Returns
+    -------
+    How many segments there are.
+    """
+    dendrites = FEWEST_DENDRITES + int(u[0] * (MOST_DENDRITES + 1 - FEWEST_DENDRITES))
+    n = 0
+    for i in range(dendrites):
+        v = u[2 + i * DENDRITE_DRAWS : 2 + (i + 1) * DENDRITE_DRAWS]
+        heading = 2 * math.pi * (u[1] + (i + 0.6 * (v[0] - 0.5)) / dendrites)
+        thickness = _between(TRUNK_THICKNESS, v[1])
+        turns = v[8:]
+        end = _grow_path(
+            0.0, 0.0, heading, _between(TRUNK_LENGTH, v[2]), ROOT_THICKNESS, thickness, 2.0, turns, segments[n:]
+        )
+        n += STEPS
+        y, x = segments[n - 1, 3], segments[n - 1, 4]
+        if v[3] < BRANCHING:
+            for side, angle, length, first in ((1, v[4], v[6], STEPS), (-1, v[5], v[7], 2 * STEPS)):
+                turned = end + side * _between(FORK_RAD, angle)
+                r = thickness * RALL
+                _grow_path(y, x, turned, _between(BRANCH_LENGTH, length), r, TIP * r, 1.0, turns[first:], segments[n:])
+                n += STEPS
+        else:
+            _grow_path(
+                y, x, end, _between(BRANCH_LENGTH, v[6]), thickness, TIP * thickness, 1.0, turns[STEPS:], segments[n:]
+            )
+            n += STEPS
+    return n
+
+
+@compiled
+def _between(bounds: tuple[float, float], u: float) -> float:
+    return bounds[0] + (bounds[1] - bounds[0]) * u
+
+
+@compiled
+def _grow_path(
+    y: float,
+    x: float,
+    heading: float,
+    length: float,
+    first_radius: float,
+    last_radius: float,
+    taper: float,
+    u: Floats,
+    segments: Floats,
+) -> float:
+    """Write one path of equal steps, whose radius falls as (1 − share of the path)^taper; return its last heading."""
+    radius = first_radius
+    for k in range(STEPS):
+        heading += WIGGLE_RAD * (2 * u[k] - 1)
+        segments[k, 0], segments[k, 1], segments[k, 2] = y, x, radius
+        y += math.sin(heading) * length / STEPS
+        x += math.cos(heading) * length / STEPS
+        radius = last_radius + (first_radius - last_radius) * (1 - (k + 1) / STEPS) ** taper
+        segments[k, 3], segments[k, 4], segments[k, 5] = y, x, radius
+    return heading

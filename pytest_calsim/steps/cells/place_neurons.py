@@ -1,0 +1,312 @@
+"""Where the cells are, how large and bright each is, and what each looks like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
+from pytest_calsim.steps.cells.morphology import Morphology, Shape, draw_shape
+from pytest_calsim.steps.cells.packing import RING_UM, TRIES, Packing, Zone
+from pytest_calsim.steps.cells.population import Population
+from pytest_calsim.streams import stream
+from pytest_calsim.units import Um
+
+__all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
+
+Floats = NDArray[np.float64]
+
+MAX_CELLS = 20_000
+"""Most cells that a spec may ask for, those outside the field of view included."""
+
+# Cells whose tries are drawn at once: bounds memory (TRIES · 24 bytes a cell) and changes no draw.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Cells(Artifact):
+    """The planted cells, those in the field of view first.
+
+    Units are in the order field of view, ring 1, ring 2, ...; within each by population, then by slot. So a larger
+    margin appends units. Another population, or more density beside rings or a second population, leaves every
+    cell as it was, but may move its unit number: ``identity`` names it for good.
+
+    Attributes
+    ----------
+    center_um
+        (z, y, x) of each soma's centre; float64 ``(n, 3)``.
+    radius_um
+        Radius of each soma; float64 ``(n,)``.
+    brightness
+        Brightness at rest; float64 ``(n,)``.
+    identity
+        (population, ring, slot) of each cell; int64 ``(n, 3)``. See :meth:`entity`.
+    in_fov
+        Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
+    requested
+        Cells asked for.
+    morphologies
+        Morphology of each population.
+    seed, kind
+        Name of the streams from which the shapes are drawn.
+    """
+
+    center_um: Floats
+    radius_um: Floats
+    brightness: Floats
+    identity: NDArray[np.int64]
+    in_fov: NDArray[np.bool_]
+    requested: int
+    morphologies: tuple[Morphology, ...]
+    seed: int
+    kind: str
+    _shapes: dict[int, Shape] = field(default_factory=dict[int, Shape], init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.radius_um)
+
+    @property
+    def population(self) -> NDArray[np.int64]:
+        """Index of each cell's population; int64 ``(n,)``."""
+        return self.identity[:, 0]
+
+    @property
+    def is_bead(self) -> NDArray[np.bool_]:
+        """Whether each cell is a point source; bool ``(n,)``."""
+        return np.array([m == "bead" for m in self.morphologies])[self.population]
+
+    def entity(self, unit: int) -> tuple[int, int, int]:
+        """Name of one cell for random streams, the same whatever the margin, density or other populations."""
+        population, ring, slot = self.identity[unit].tolist()
+        return population, ring, slot
+
+    def shape(self, unit: int) -> Shape:
+        """One cell's shape, drawn from its own stream when first asked for."""
+        if unit not in self._shapes:
+            population, ring, slot = self.entity(unit)
+            rng = stream(self.seed, self.kind, "shape", population, ring, slot)
+            self._shapes[unit] = draw_shape(self.morphologies[population], float(self.radius_um[unit]), rng)
+        return self._shapes[unit]
+
+    def extent_um(self, unit: int) -> float:
+        """Radius of a circle about the centre that holds all of a cell; 0 for a bead."""
+        return self.shape(unit).extent_um
+
+    def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
+        """A cell's projected shape, peak 1, at points.
+
+        Parameters
+        ----------
+        unit
+            Which cell; a bead is a point and covers none.
+        y_um, x_um
+            Ascending positions relative to the cell's centre.
+
+        Returns
+        -------
+        float32 ``(len(y_um), len(x_um))``, between 0 and 1.
+        """
+        return self.shape(unit).coverage(np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
+        return {
+            "depth_um": TruthArray(("unit_id",), self.center_um[:, 0], "um"),
+            "y_um": TruthArray(("unit_id",), self.center_um[:, 1], "um"),
+            "x_um": TruthArray(("unit_id",), self.center_um[:, 2], "um"),
+            "radius_um": TruthArray(("unit_id",), self.radius_um, "um"),
+            "population": TruthArray(("unit_id",), self.population),
+            "in_fov": TruthArray(("unit_id",), self.in_fov),
+            "amplitude": TruthArray(("unit_id",), self.brightness),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Both counts, when fewer cells found room than were asked for."""
+        if len(self) == self.requested:
+            return ()
+        return (
+            f"{self.kind}: placed {len(self)} of {self.requested} cells; {TRIES} tries found no room for the others: "
+            "lower density_per_mm3, soma_radius_um or min_distance_um",
+        )
+
+
+class PlaceNeurons(Step):
+    """Cells scattered at random through layers, none inside another; or cells at given positions.
+
+    The field of view is filled first, then whole rings of 25 µm outward as far as motion can bring tissue into view.
+    A population fills a zone slot by slot: each slot has its own radius, brightness and list of tries, and takes the
+    first try that no earlier cell refuses. Earlier are the populations listed before (whether or not their rings are
+    shown) and the zones further in. So more margin, another population at the end, or more density only appends: more
+    density within its zone, while zones further out and later populations give way to the new cells.
+
+    Attributes
+    ----------
+    populations
+        Layers of cells.
+    min_distance_um
+        Least distance between two centres; ``None``: two somata do not interpenetrate. 0 lets cells overlap.
+    positions_um
+        Centres (z, y, x) of given cells, the optical axis at (0, 0), taken as they are; the one population then gives
+        radii, brightness and morphology, and its density and layer mean nothing.
+    """
+
+    populations: Annotated[tuple[Population, ...], Field(min_length=1, max_length=8)] = (Population(),)
+    min_distance_um: Annotated[float, Field(ge=0, le=50)] | None = None
+    positions_um: Annotated[tuple[tuple[Um, Um, Um], ...], Field(max_length=MAX_CELLS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_population_for_positions(self) -> Self:
+        if self.positions_um is None:
+            return self
+        if len(self.populations) != 1:
+            raise ValueError(
+                f"positions_um places the cells of one population, and {len(self.populations)} are given; keep one"
+            )
+        for i, (z, _, _) in enumerate(self.positions_um):
+            if not 0 <= z <= 2000:
+                raise ValueError(f"positions_um[{i}] has depth z = {z} um, outside 0 to 2000; positions are (z, y, x)")
+        return self
+
+    def check_canvas(self, canvas: Canvas) -> None:
+        """Refuse given positions far off the canvas, and more cells than :data:`MAX_CELLS`."""
+        if self.positions_um is not None:
+            reach_y, reach_x = Zone.of(canvas, max(1, Zone.rings(canvas))).outer_um
+            for i, (_, y, x) in enumerate(self.positions_um):
+                if abs(y) > reach_y or abs(x) > reach_x:
+                    raise ValueError(
+                        f"positions_um[{i}] lies off the canvas: (y, x) = ({y}, {x}) um from the optical axis, beyond "
+                        f"({reach_y:.4g}, {reach_x:.4g}) um; positions are (z, y, x) about the axis"
+                    )
+            return
+        count = sum(sum(counts) for counts in self._counts(canvas))
+        if count > MAX_CELLS:
+            raise ValueError(
+                f"populations ask for {count} cells in and around the field of view, and at most {MAX_CELLS} are "
+                "simulated; lower density_per_mm3, labelled_fraction or thickness_um, or the sensor or the margin"
+            )
+
+    def oddities(self, acquisition: Acquisition) -> list[str]:
+        """Say when the focus lies outside every population's depths."""
+        focus = acquisition.focal_depth_um
+        if focus == "auto" or self.positions_um == ():
+            return []
+        if self.positions_um is not None:
+            depths = [(min(z for z, _, _ in self.positions_um), max(z for z, _, _ in self.positions_um))]
+        else:
+            depths = [(p.depth_um - p.thickness_um / 2, p.depth_um + p.thickness_um / 2) for p in self.populations]
+        rim = focus - float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um)))
+        slack = max(p.soma_radius_um for p in self.populations) + acquisition.depth_of_field_um / 2
+        if any(low - slack <= focus and rim <= high + slack for low, high in depths):
+            return []
+        layers = ", ".join(f"{low:.4g}-{high:.4g}" for low, high in depths)
+        where = f"{focus:.4g} um" if rim == focus else f"{focus:.4g} um ({rim:.4g} at the corner)"
+        return [f"the focus at {where} lies outside the cells' depths ({layers} um): none will be sharp"]
+
+    def plan(self, ctx: Context) -> Cells:
+        """Place every cell; shapes are drawn when they are asked for."""
+        if self.positions_um is not None:
+            center = np.array(self.positions_um, float).reshape(-1, 3)
+            requested, population = len(center), self.populations[0]
+            radius = population.draw_radius_um(ctx.stream("radius", 0, 0), requested)
+            brightness = population.draw_brightness(ctx.stream("brightness", 0, 0), requested)
+            parts = [(center, radius, brightness, _identity(0, 0, np.arange(requested)))]
+        else:
+            shown = Zone.rings(ctx.canvas) + 1
+            requested = sum(sum(counts[:shown]) for counts in self._counts(ctx.canvas))
+            by_zone = sorted(self._place(ctx), key=lambda part: part[0])
+            parts = [part for ring, part in by_zone if ring < shown]
+        center, radius, brightness, identity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return Cells(
+            center,
+            radius,
+            brightness,
+            identity,
+            ctx.canvas.in_view(center[:, 1], center[:, 2]),
+            requested,
+            tuple(p.morphology for p in self.populations),
+            ctx.seed,
+            ctx.kind,
+        )
+
+    def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
+        """The cells that a spec with this step would have, without planning or painting anything else.
+
+        Parameters
+        ----------
+        acquisition
+            The instrument, which sets the field of view.
+        seed
+            The spec's seed.
+        canvas
+            ``spec.canvas``, to place those around the field of view too; ``None``: the field of view alone.
+
+        Returns
+        -------
+        Cells
+            Bit for bit those of the spec's scene. A thousand take a few milliseconds.
+        """
+        if canvas is None:
+            sensor = acquisition.image_sensor
+            canvas = Canvas(sensor.height_px, sensor.width_px, 0, acquisition.pixel_size_um)
+        self.check_canvas(canvas)
+        return self.plan(Context(acquisition, canvas, seed, self.kind))
+
+    @property
+    def _reach_um(self) -> float:
+        """Farthest distance at which a cell can refuse another."""
+        if self.min_distance_um is not None:
+            return self.min_distance_um
+        return 2 * max(p.largest_radius_um for p in self.populations)
+
+    def _counts(self, canvas: Canvas) -> list[list[int]]:
+        """Cells asked for by population and zone.
+
+        An earlier population reaches further out than the next one, by the rings over which its cells can refuse
+        others, whether or not these are shown: what it refuses beside a border is then the same with and without them.
+        """
+        shown, beyond = Zone.rings(canvas) + 1, math.ceil(self._reach_um / RING_UM)
+        return [
+            [p.count(Zone.of(canvas, ring).area_um2) for ring in range(shown + beyond * later)]
+            for later, p in zip(reversed(range(len(self.populations))), self.populations, strict=True)
+        ]
+
+    def _place(self, ctx: Context) -> Iterator[tuple[int, tuple[Floats, Floats, Floats, NDArray[np.int64]]]]:
+        """Fill population by population, zone by zone outward: (ring, (centre, radius, brightness, identity))."""
+        counts = self._counts(ctx.canvas)
+        outermost = Zone.of(ctx.canvas, max(len(zones) for zones in counts) - 1)
+        packing = Packing(sum(map(sum, counts)), outermost.outer_um, self._reach_um, self.min_distance_um)
+        for index, (population, zones) in enumerate(zip(self.populations, counts, strict=True)):
+            for ring, count in enumerate(zones):
+                zone = Zone.of(ctx.canvas, ring)
+                radius = population.draw_radius_um(ctx.stream("radius", index, ring), count)
+                brightness = population.draw_brightness(ctx.stream("brightness", index, ring), count)
+                center = np.empty((count, 3))
+                placed = np.zeros(count, bool)
+                rng = ctx.stream("position", index, ring)
+                for start in range(0, count, _BLOCK):
+                    block = slice(start, min(start + _BLOCK, count))
+                    tries = population.tries_um(rng, zone, block.stop - start)
+                    taken = packing.place(tries, radius[block])
+                    placed[block] = taken >= 0
+                    center[block] = tries[np.arange(len(taken)), taken]
+                slots = np.flatnonzero(placed)
+                yield ring, (center[slots], radius[slots], brightness[slots], _identity(index, ring, slots))
+
+
+def _identity(population: int, ring: int, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.stack([np.full_like(slots, population), np.full_like(slots, ring), slots], axis=1)
