@@ -78,6 +78,7 @@ class Spec(Frozen):
         for step in self.steps:
             try:
                 step.check(self.acquisition)
+                step.check_canvas(self.canvas)
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
         for step in self.steps:

@@ -154,6 +154,9 @@ class Step(Frozen):
     def check(self, acquisition: Acquisition) -> None:
         """Raise ``ValueError`` where the fields cannot work with this acquisition."""
 
+    def check_canvas(self, canvas: Canvas) -> None:
+        """Raise ``ValueError`` where they cannot work on this canvas, whose margin all steps together declare."""
+
     def oddities(self, acquisition: Acquisition) -> list[str]:
         """What is legal but odd about the fields with this acquisition, with the numbers."""
         return []
