@@ -1,0 +1,89 @@
+"""Cells as small pictures: their making in Fourier space and their painting onto the canvas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["add_patches", "fold_transfer"]
+
+Floats32 = NDArray[np.float32]
+
+
+@compiled
+def add_patches(
+    values: Floats32,
+    start: NDArray[np.int64],
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    height: NDArray[np.int32],
+    width: NDArray[np.int32],
+    light: Floats32,
+    image: Floats32,
+) -> None:
+    """Add every patch times its light to the image, in the patches' order."""
+    for i in range(light.shape[0]):
+        gain = light[i]
+        if gain == 0:
+            continue
+        w = width[i]
+        for r in range(height[i]):
+            begin = start[i] + r * w
+            line = image[row[i] + r, column[i] : column[i] + w]
+            patch = values[begin : begin + w]
+            for c in range(w):
+                line[c] += gain * patch[c]
+
+
+@compiled
+def fold_transfer(
+    spectrum: NDArray[np.complex64],
+    along: NDArray[np.complex64],
+    samples: int,
+    scale: float,
+    bessel: Floats32,
+) -> NDArray[np.complex64]:
+    """Multiply a half spectrum by a transfer function and fold its rows onto the pixel grid.
+
+    Parameters
+    ----------
+    spectrum
+        ``(samples·n, columns)``, rows in the order of ``fftfreq``, columns from frequency 0 up.
+    along
+        The separable part of the transfer, by row; columns use its beginning.
+    samples
+        How many rows share one folded row.
+    scale
+        Places in ``bessel`` per whole-number frequency; 0 leaves the radial part out.
+    bessel
+        The radial part on a regular grid.
+
+    Returns
+    -------
+    folded
+        ``(n, columns)``, divided by ``samples``, the folded rows per row.
+    """
+    rows, columns = spectrum.shape
+    n = rows // samples
+    folded = np.zeros((n, columns), np.complex64)
+    share = np.float32(1 / samples)
+    last = bessel.shape[0] - 2
+    for k in range(rows):
+        a = along[k] * share
+        if a.real * a.real + a.imag * a.imag < 1e-14:
+            continue
+        fy = min(k, rows - k)
+        line = folded[k % n]
+        for j in range(columns):
+            value = a * along[j] * spectrum[k, j]
+            if scale > 0:
+                at = scale * math.sqrt(fy * fy + j * j)
+                i = min(int(at), last)
+                part = np.float32(at - i)
+                value = value * (bessel[i] + part * (bessel[i + 1] - bessel[i]))
+            line[j] += value
+    return folded
