@@ -1,0 +1,93 @@
+"""Time courses on clocks of their own, averaged exactly over each exposure."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["frame_averages", "lognormal_walk", "lowpassed_rate"]
+
+Floats = NDArray[np.float64]
+
+# Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/50))/3 = 0.7 % too small.
+_TICKS_PER_TIME_CONSTANT = 50
+
+
+def lognormal_walk(
+    rng: np.random.Generator, time_constant_s: float, sd: float, *, duration_s: float
+) -> tuple[float, Floats]:
+    """A stationary positive course of mean 1: exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1.
+
+    x is discretised exactly, x' = ρx + √(1 − ρ²)·ξ with ρ = exp(−tick/τ), on a clock that depends on τ alone: a
+    longer duration only appends, and no frame rate enters.
+
+    Parameters
+    ----------
+    rng
+        The course's own stream.
+    time_constant_s
+        τ.
+    sd
+        Standard deviation of the course: σ² = ln(1 + sd²).
+    duration_s
+        How long the course must be.
+
+    Returns
+    -------
+    tick_s, values
+        The clock's tick, s, and the course at ticks 0, 1, 2, ... to beyond ``duration_s``.
+    """
+    tick_s = time_constant_s / _TICKS_PER_TIME_CONSTANT
+    kicks = rng.standard_normal(math.ceil(duration_s / tick_s) + 2)
+    rho = math.exp(-1 / _TICKS_PER_TIME_CONSTANT)
+    kicks[1:] *= math.sqrt(1 - rho**2)
+    x = np.fromiter(accumulate(kicks, lambda before, kick: rho * before + kick), np.float64, len(kicks))
+    variance = math.log1p(sd**2)
+    return tick_s, np.exp(math.sqrt(variance) * x - variance / 2)
+
+
+def frame_averages(values: Floats, tick_s: float, frame_starts_s: Floats, exposure_s: float) -> Floats:
+    """Exact averages over each exposure of straight lines through ``values`` at ticks 0, 1, 2, ..."""
+    area = np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) * (tick_s / 2))])
+
+    def area_until(time_s: Floats) -> Floats:
+        tick = np.minimum((time_s / tick_s).astype(np.int64), len(values) - 2)
+        into = time_s - tick * tick_s
+        return area[tick] + into * (values[tick] + (values[tick + 1] - values[tick]) * into / (2 * tick_s))
+
+    return (area_until(frame_starts_s + exposure_s) - area_until(frame_starts_s)) / exposure_s
+
+
+def lowpassed_rate(
+    spike_time_s: Floats, lowpass_s: float, *, frame_starts_s: Floats, exposure_s: float, start_hz: float
+) -> Floats:
+    """Spike rate through a causal first-order low-pass, averaged exactly over each exposure, Hz.
+
+    y decays by y' = −y/τ, and each spike adds 1/τ; the integral of y over a frame of n spikes is therefore
+    n − τ·(y at its end − y at its start).
+
+    Parameters
+    ----------
+    spike_time_s
+        All spikes, ascending.
+    lowpass_s
+        τ.
+    frame_starts_s, exposure_s
+        The frames, which follow one another without a gap.
+    start_hz
+        y before the first frame: the expected rate, so that the expectation is constant from there on.
+    """
+    n = len(frame_starts_s)
+    ends_s = frame_starts_s + exposure_s
+    frame = np.searchsorted(frame_starts_s, spike_time_s, side="right") - 1
+    seen = (frame >= 0) & (spike_time_s < ends_s[-1])
+    frame, times = frame[seen], spike_time_s[seen]
+    counts = np.bincount(frame, minlength=n)
+    left = np.exp(np.minimum(times - ends_s[frame], 0.0) / lowpass_s) / lowpass_s
+    kicks = np.bincount(frame, weights=left, minlength=n)
+    decay = math.exp(-exposure_s / lowpass_s)
+    y = np.fromiter(accumulate(kicks, lambda before, kick: decay * before + kick, initial=start_hz), np.float64, n + 1)
+    return np.maximum((counts - lowpass_s * np.diff(y)) / exposure_s, 0.0)
