@@ -116,7 +116,8 @@ class CoarseGrid:
         """
         from pytest_calsim.compiled.fields import upsample_add
 
-        through = _NO_VESSELS if transmission is None else transmission
+        through = (_NO_VESSELS if transmission is None else transmission).view()
+        through.flags.writeable = False  # one type, so one compilation, for all maps
         rows, columns = self._taps
         upsample_add(values, *rows, *columns, through, image)
 
