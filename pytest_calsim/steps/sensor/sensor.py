@@ -1,0 +1,206 @@
+"""The image sensor: photons become electrons become codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.acquisition import Acquisition, ImageSensor
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.units import Positive
+
+__all__ = ["Sensor", "SensorCodes"]
+
+
+@dataclass(frozen=True, eq=False)
+class SensorCodes(Painter):
+    """Turns light into codes.
+
+    Electrons e ~ Poisson(photons·QE·PRNU + dark), at most ``full_well_e``, + Normal(0, ``read_noise_e``);
+    code = rint(e·gain + black + row noise + DSNU), clipped to the converter, then shifted right to ``bit_depth``.
+
+    Attributes
+    ----------
+    image_sensor
+        The chip.
+    photons_per_unit
+        Photons per unit of light, pixel and frame.
+    exposure_s
+        Exposure of one frame.
+    noise_key
+        Name of the shot, read and row noise.
+    prnu
+        Each pixel's relative responsivity ``(height, width)``; ``None``: all 1.
+    dsnu_adu
+        Each pixel's own black level, relative, ``(height, width)``; ``None``: all 0.
+    hot_pixels
+        Which pixels have extra dark current ``(height, width)``; ``None``: none.
+    """
+
+    image_sensor: ImageSensor
+    photons_per_unit: float
+    exposure_s: float
+    noise_key: int
+    prnu: Image | None
+    dsnu_adu: Image | None
+    hot_pixels: NDArray[np.bool_] | None
+    light_order: ClassVar[float] = 70
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Type of the codes."""
+        return self.image_sensor.dtype
+
+    @property
+    def read_noise_e(self) -> float:
+        """Standard deviation of the read noise, electrons."""
+        return self.image_sensor.read_noise_e
+
+    @property
+    def _uniform(self) -> Image:
+        # One row stands for all where no map is asked for.
+        return np.ones((1, self.image_sensor.width_px), np.float32)
+
+    @cached_property
+    def response(self) -> Image:
+        """Mean electrons per unit of light and frame, ``(height, width)`` or ``(1, width)``."""
+        per_unit = self.photons_per_unit * self.image_sensor.quantum_efficiency
+        return np.float32(per_unit) * (self._uniform if self.prnu is None else self.prnu)
+
+    @cached_property
+    def dark_e(self) -> Image:
+        """Mean dark electrons per frame, ``(height, width)`` or ``(1, width)``."""
+        sensor = self.image_sensor
+        dark = np.float32(sensor.dark_current_e_per_s * self.exposure_s) * self._uniform
+        if self.hot_pixels is None:
+            return dark
+        return dark + np.float32(sensor.hot_pixel_e_per_s * self.exposure_s) * self.hot_pixels
+
+    @cached_property
+    def offset_adu(self) -> Image:
+        """Code of darkness before rounding, ``(height, width)`` or ``(1, width)``."""
+        black = np.float32(self.image_sensor.black_level_adu)
+        return black * self._uniform if self.dsnu_adu is None else black + self.dsnu_adu
+
+    @property
+    def _highest_mean_e(self) -> float:
+        # Beyond it the full well clips all but 1e-15 of the draws.
+        full_well = self.image_sensor.full_well_e
+        return full_well + 8 * math.sqrt(full_well) + 64
+
+    @property
+    def _top_code(self) -> int:
+        return 2**self.image_sensor.adc_bit_depth - 1
+
+    @property
+    def _drop_bits(self) -> int:
+        return self.image_sensor.adc_bit_depth - self.image_sensor.bit_depth
+
+    def electrons(self, image: Image) -> Image:
+        """Mean electrons per pixel and frame, dark ones included, before the full well clips them.
+
+        Parameters
+        ----------
+        image
+            Light ``(height, width)``; negative light (overshoot of the interpolation) counts as none.
+        """
+        return np.maximum(image, np.float32(0)) * self.response + self.dark_e
+
+    def paint(self, image: Image, frame: int) -> NDArray[Any]:
+        """Draw this frame's codes."""
+        from pytest_calsim.compiled.noise import expose, poisson_tables
+
+        sensor = self.image_sensor
+        codes = np.empty(image.shape, self.dtype)
+        expose(
+            np.ascontiguousarray(image),
+            self.response,
+            self.dark_e,
+            self.offset_adu,
+            np.uint64(self.noise_key),
+            frame,
+            poisson_tables(self._highest_mean_e),
+            np.float32(self._highest_mean_e),
+            sensor.full_well_e,
+            sensor.read_noise_e,
+            sensor.gain_adu_per_e,
+            sensor.row_noise_adu,
+            float(self._top_code),
+            self._drop_bits,
+            codes,
+        )
+        return codes
+
+    def paint_at_rest(self, image: Image) -> NDArray[Any]:
+        """The codes of the mean electrons, without temporal noise."""
+        sensor = self.image_sensor
+        electrons = np.minimum(self.electrons(image), sensor.full_well_e)
+        codes = np.clip(np.rint(electrons * sensor.gain_adu_per_e + self.offset_adu), 0, self._top_code)
+        return (codes.astype(np.uint16) >> self._drop_bits).astype(self.dtype)
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``prnu``, ``dsnu_adu`` and ``hot_pixels``, where there are any."""
+        maps = {"prnu": (self.prnu, "1"), "dsnu_adu": (self.dsnu_adu, "ADU"), "hot_pixels": (self.hot_pixels, "1")}
+        return {
+            name: TruthArray(("height", "width"), values, units)
+            for name, (values, units) in maps.items()
+            if values is not None
+        }
+
+
+class Sensor(Step):
+    """The image sensor: photons become electrons become codes. The chip is ``acquisition.image_sensor``.
+
+    Attributes
+    ----------
+    photons_per_unit
+        Photons that reach a pixel in one frame per unit of light (a resting cell's in-focus brightness). The default
+        puts one unit at an 8-bit code of about 77 on the default chip.
+    """
+
+    photons_per_unit: Positive = 5000.0
+
+    def oddities(self, acquisition: Acquisition) -> list[str]:
+        """A chip that a resting cell alone saturates."""
+        sensor = acquisition.image_sensor
+        electrons = self.photons_per_unit * sensor.quantum_efficiency
+        room = min(sensor.full_well_e, (2**sensor.adc_bit_depth - 1 - sensor.black_level_adu) / sensor.gain_adu_per_e)
+        if electrons < room:
+            return []
+        return [
+            f"photons_per_unit = {self.photons_per_unit:g} gives a resting cell {electrons:.4g} electrons, "
+            f"and the sensor saturates at {room:.4g}"
+        ]
+
+    def plan(self, ctx: Context) -> SensorCodes:
+        """Draw the pixels' fixed differences, each from a stream of its own."""
+        sensor = ctx.acquisition.image_sensor
+        shape = sensor.height_px, sensor.width_px
+        prnu = dsnu = hot = None
+        if sensor.prnu_fraction > 0:
+            # A pixel's responsivity cannot be negative: at the largest PRNU this concerns one in 3 million.
+            prnu = np.maximum(1 + np.float32(sensor.prnu_fraction) * _normals(ctx, "prnu", shape), np.float32(0))
+        if sensor.dsnu_adu > 0:
+            dsnu = np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape)
+        if sensor.hot_pixel_fraction > 0 and sensor.hot_pixel_e_per_s > 0:
+            from pytest_calsim.compiled.noise import uniform_map
+
+            hot = uniform_map(np.uint64(ctx.stream_key("hot_pixels")), *shape) < sensor.hot_pixel_fraction
+        for fixed in (prnu, dsnu, hot):
+            if fixed is not None:
+                fixed.flags.writeable = False
+        key = ctx.stream_key("noise")
+        return SensorCodes(sensor, self.photons_per_unit, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
+
+
+def _normals(ctx: Context, name: str, shape: tuple[int, int]) -> Image:
+    from pytest_calsim.compiled.noise import normal_map
+
+    return normal_map(np.uint64(ctx.stream_key(name)), *shape)
