@@ -1,0 +1,319 @@
+"""When cells spike, and the calcium fluorescence that follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
+from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
+from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.units import Frozen
+
+__all__ = ["Activity", "CellActivity", "HillSaturation"]
+
+Floats = NDArray[np.float64]
+
+_FASTEST_HZ = 500.0
+"""No cell spikes faster in any state, however wide the spread of rates."""
+
+_BUSY_REFRACTORY = 0.9
+"""Share of the time that a cell may at most be refractory."""
+
+_SPREAD = 4.0
+"""Rates are spread over so many standard deviations of the logarithm, no further."""
+
+NO_SATURATION = (0.0, 0.0, 0.0, 0.0, 0.0)
+"""Stands for fluorescence in proportion to calcium, in place of a Hill curve."""
+
+_KNOTS = np.linspace(-_SPREAD, _SPREAD, 17)
+_BOUTS = 2000
+_MEAN_S = 600.0
+
+
+class HillSaturation(Frozen):
+    """How fluorescence follows calcium when it is not proportional to it: Hill's curve over the resting level.
+
+    ΔF/F = ``dff_per_spike`` · [H(rest + calcium) − H(rest)]/[H(rest + one spike) − H(rest)], with
+    H(c) = cⁿ/(cⁿ + K_dⁿ): a lone spike keeps its ΔF/F; few spikes add up more than proportionally, many less.
+    Song et al. 2021 (NAOMi) use 290 nM and 2.7 for GCaMP6f, 147 nM and 2.45 for GCaMP6s, both at rest 50 nM.
+
+    Attributes
+    ----------
+    kd_nm
+        Calcium at which half of the indicator is bound.
+    hill_coefficient
+        n.
+    rest_nm
+        Calcium at rest.
+    spike_nm
+        Peak rise of calcium with one spike (76 nM in NAOMi; low confidence).
+    """
+
+    kd_nm: Annotated[float, Field(ge=1, le=1e5)] = 290.0
+    hill_coefficient: Annotated[float, Field(ge=0.5, le=8)] = 2.7
+    rest_nm: Annotated[float, Field(ge=1, le=1e4)] = 50.0
+    spike_nm: Annotated[float, Field(ge=1, le=1e4)] = 76.0
+
+    @property
+    def curve(self) -> tuple[float, float, float, float, float]:
+        """(K_d/spike, n, rest/spike, H(rest), 1/(H(rest + spike) − H(rest))), for compiled code."""
+        kd, rest, n = self.kd_nm / self.spike_nm, self.rest_nm / self.spike_nm, self.hill_coefficient
+        low, one = 1 / (1 + (kd / rest) ** n), 1 / (1 + (kd / (rest + 1)) ** n)
+        return kd, n, rest, low, 1 / (one - low)
+
+
+@dataclass(frozen=True, eq=False)
+class Activity(Artifact):
+    """Spikes and fluorescence of every cell.
+
+    Attributes
+    ----------
+    C
+        Fluorescence, brightness · (1 + ΔF/F), averaged over each exposure, bleaching apart; float32 ``(n, frame)``.
+    S
+        Spikes in [t_f, t_f + T); uint16 ``(n, frame)``.
+    spike_time_s, spike_start
+        Times of all spikes from 0 on, cell by cell; cell i's are ``spike_time_s[spike_start[i]:spike_start[i + 1]]``.
+    baseline
+        C at rest: the brightness ``(n,)``.
+    expected_rate_hz
+        Long-run mean spike rate ``(n,)``.
+    expected_C
+        Long-run mean of C ``(n,)``.
+    typical_transient
+        Median peak rise of C over lone active bouts, at this exposure ``(n,)``.
+    transient_energy
+        Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
+    """
+
+    C: NDArray[np.float32]
+    S: NDArray[np.uint16]
+    spike_time_s: Floats
+    spike_start: NDArray[np.int64]
+    baseline: Floats
+    expected_rate_hz: Floats
+    expected_C: Floats  # noqa: N815
+    typical_transient: Floats
+    transient_energy: Floats
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
+        return {
+            "C": TruthArray(("unit_id", "frame"), self.C),
+            "S": TruthArray(("unit_id", "frame"), self.S),
+            "spike_time_s": TruthArray(("spike",), self.spike_time_s, "s"),
+            "spike_start": TruthArray(("unit_edge",), self.spike_start),
+            "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
+        }
+
+
+class CellActivity(Step):
+    """Each cell is quiescent or active by turns, spikes at the state's rate, and glows with calcium after each spike.
+
+    Both states last exponentially distributed times and the process is stationary from before the recording's start,
+    in continuous time: the frame rate changes what is seen of it, never what happens.
+
+    Attributes
+    ----------
+    active_rate_hz, quiescent_rate_hz
+        Mean over cells of the spike rate in each state. Rat CA1: about 1 Hz over all, 5-20 Hz when active.
+    mean_active_s, mean_quiescent_s
+        Mean duration of each state.
+    rate_spread
+        Standard deviation of ln(rate) across cells, mean rate kept (lognormal, Mizuseki & Buzsáki 2013); no cell
+        exceeds 500 Hz.
+    refractory_s
+        Dead time after each spike; rates are kept by a higher hazard, r/(1 − r·t).
+    indicator
+        Named kinetics of the transient; see :mod:`pytest_calsim.steps.cells.indicators`.
+    rise_s, decay_s
+        Time constants τr < τd of the transient in place of the indicator's.
+    dff_per_spike
+        Peak ΔF/F of a lone spike's transient, before exposure. GCaMP6f in mouse cortex: 0.19.
+    saturation
+        Hill's curve between calcium and fluorescence; ``None``: proportional.
+    """
+
+    active_rate_hz: Annotated[float, Field(gt=0, le=100)] = 10.0
+    quiescent_rate_hz: Annotated[float, Field(ge=0, le=100)] = 0.1
+    mean_active_s: Annotated[float, Field(ge=0.01, le=1e4)] = 1.0
+    mean_quiescent_s: Annotated[float, Field(ge=0.01, le=1e5)] = 10.0
+    rate_spread: Annotated[float, Field(ge=0, le=2)] = 0.7
+    refractory_s: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+    indicator: IndicatorName = "gcamp6f"
+    rise_s: Annotated[float, Field(ge=1e-3, le=10)] | None = None
+    decay_s: Annotated[float, Field(ge=1e-3, le=20)] | None = None
+    dff_per_spike: Annotated[float, Field(ge=0, le=100)] = 0.2
+    saturation: HillSaturation | None = None
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.quiescent_rate_hz > self.active_rate_hz:
+            raise ValueError(
+                f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}"
+            )
+        if self.active_rate_hz * self.refractory_s > _BUSY_REFRACTORY:
+            raise ValueError(
+                f"active_rate_hz = {self.active_rate_hz:g} with refractory_s = {self.refractory_s:g} leaves no time; "
+                f"their product must not exceed {_BUSY_REFRACTORY}"
+            )
+        rise, decay = self.time_constants_s
+        if rise > 0.999 * decay:
+            raise ValueError(f"rise_s = {rise:.4g} must be below decay_s = {decay:.4g}")
+        return self
+
+    @property
+    def time_constants_s(self) -> tuple[float, float]:
+        """τ of rise and of decay, s: as given, else the indicator's."""
+        rise, decay = INDICATORS[self.indicator].time_constants_s
+        return (rise if self.rise_s is None else self.rise_s, decay if self.decay_s is None else self.decay_s)
+
+    def plan(self, ctx: Context, cells: Cells) -> Activity:
+        """Draw every cell's spikes and expose their calcium."""
+        from pytest_calsim.compiled import spikes as kernels
+
+        def keys(name: str) -> NDArray[np.uint64]:
+            return np.array([ctx.stream_key(name, *cells.entity(i)) for i in range(len(cells))], np.uint64)
+
+        z = np.clip(kernels.standard_normals(keys("rate")), -_SPREAD, _SPREAD)
+        rates = self._rates_hz(z)
+        future, past = keys("spikes"), keys("past")
+        leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
+        frame_s = ctx.acquisition.exposure_s
+        counts = kernels.count_spikes(future, past, rates, leave, self.refractory_s, ctx.n_frames * frame_s)
+        start = np.concatenate([[0], np.cumsum(counts)])
+        times = np.empty(start[-1])
+        C = np.empty((len(cells), ctx.n_frames), np.float32)
+        S = np.empty((len(cells), ctx.n_frames), np.uint16)
+        rise, decay = self.time_constants_s
+        baseline = np.ascontiguousarray(cells.brightness, np.float64)
+        gain = baseline * self.dff_per_spike
+        memory = max(20 * decay, self.refractory_s)
+        kernels.expose_cells(
+            future,
+            past,
+            rates,
+            leave,
+            self.refractory_s,
+            frame_s,
+            rise,
+            decay,
+            memory,
+            self._hill,
+            self._substeps(frame_s),
+            baseline,
+            gain,
+            start,
+            times,
+            C,
+            S,
+        )
+        rate = self._mean_rate_hz(rates)
+        peak, energy = self._typical(ctx, z)
+        expected = baseline + gain * rate * self._area_per_spike(ctx, z)
+        return Activity(C, S, times, start, baseline, rate, expected, gain * peak, energy)
+
+    def _rates_hz(self, z: Floats) -> Floats:
+        """Rate in the (quiescent, active) state ``(cell, 2)`` of cells at z standard deviations of ln(rate)."""
+        factor = np.exp(self.rate_spread * z - self.rate_spread**2 / 2)
+        fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, _BUSY_REFRACTORY / self.refractory_s)
+        return np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
+
+    def _mean_rate_hz(self, rates: Floats) -> Floats:
+        active = self.mean_active_s / (self.mean_active_s + self.mean_quiescent_s)
+        return rates @ np.array([1 - active, active])
+
+    @property
+    def _hill(self) -> tuple[float, float, float, float, float]:
+        hill = self.saturation
+        return NO_SATURATION if hill is None else hill.curve
+
+    def _substeps(self, frame_s: float) -> int:
+        """Substeps of a frame in which calcium changes little: a quarter of the time to peak."""
+        return math.ceil(4 * frame_s / time_to_peak(*self.time_constants_s))
+
+    def _typical(self, ctx: Context, z: Floats) -> tuple[Floats, Floats]:
+        """Median peak (in units of a lone spike's) and energy of lone bouts, of cells at z.
+
+        A cell differs from others by its rate alone, so bouts are drawn at fixed rates from a side stream of their
+        own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
+        the bouts' frames are no shorter.
+        """
+        from pytest_calsim.compiled.spikes import bout_transients
+
+        rise, decay = self.time_constants_s
+        exposure = ctx.acquisition.exposure_s
+        frame_s = max(exposure, time_to_peak(rise, decay) / 8)
+        key = np.uint64(ctx.stream_key("bouts"))
+        knots = np.array(
+            [
+                np.median(
+                    bout_transients(
+                        key,
+                        rate,
+                        1 / self.mean_active_s,
+                        self.refractory_s,
+                        frame_s,
+                        rise,
+                        decay,
+                        self._hill,
+                        self._substeps(frame_s),
+                        _BOUTS,
+                    ),
+                    axis=1,
+                )
+                for rate in self._rates_hz(_KNOTS)[:, 1]
+            ]
+        )
+        peak, energy = np.exp(np.interp(z, _KNOTS, np.log(knots[:, 0]))), np.interp(z, _KNOTS, knots[:, 1])
+        return peak, energy * (frame_s / exposure)
+
+    def _area_per_spike(self, ctx: Context, z: Floats) -> Floats:
+        """Long-run mean response over mean rate, s: exact without saturation, estimated on a side stream with it."""
+        from pytest_calsim.compiled.spikes import expose, train
+
+        rise, decay = self.time_constants_s
+        peak_s = time_to_peak(rise, decay)
+        area = (decay - rise) / (math.exp(-peak_s / decay) - math.exp(-peak_s / rise))
+        if self.saturation is None:
+            return np.full(len(z), area)
+        leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
+        frames, spikes = np.empty(int(_MEAN_S), np.float32), np.empty(int(_MEAN_S), np.uint16)
+        key, past_key = np.uint64(ctx.stream_key("mean")), np.uint64(ctx.stream_key("mean", "past"))
+        ratios: list[float] = []
+        for quiescent, active in self._rates_hz(_KNOTS).tolist():
+            times = np.zeros(1 << 20)
+            none = np.full(1, np.inf)
+            _, n = train(
+                key,
+                past_key,
+                (quiescent, active),
+                leave,
+                self.refractory_s,
+                self.refractory_s,
+                _MEAN_S,
+                none,
+                times[1:],
+            )
+            # With one spike more, at 0, there is always something to compare.
+            own = times[: n + 1]
+            means: list[float] = []
+            for hill in (NO_SATURATION, self._hill):
+                expose(own, none[:0], 1.0, rise, decay, hill, self._substeps(1.0), 0.0, 1.0, frames, spikes)
+                means.append(float(frames.mean(dtype=np.float64)))
+            ratios.append(means[1] / means[0])
+        return area * np.interp(z, _KNOTS, ratios)

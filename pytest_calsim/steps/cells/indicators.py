@@ -1,0 +1,148 @@
+"""Kinetics of calcium indicators: named ones, and time constants from what a paper reports.
+
+The transient of one spike is a difference of exponentials, e^(−t/τd) − e^(−t/τr), scaled to a peak of 1. Papers report
+its time to peak or half-rise, and its half-decay counted *from the peak*; taking τd = half-decay/ln 2 is 5-16 % off,
+so both constants are solved for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+__all__ = ["INDICATORS", "Indicator", "IndicatorName", "time_constants", "time_to_peak"]
+
+IndicatorName = Literal["gcamp6f", "gcamp6s", "gcamp7f", "gcamp8f", "gcamp8m", "gcamp8s"]
+
+# As the rise approaches the decay, the transient becomes t·e^(−t/τ): no pair has shorter relative decays than that.
+_EQUAL = 1 - 1e-4
+_FASTEST_RISE = 1e-8
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """What was measured of one action potential's transient, and where.
+
+    Attributes
+    ----------
+    half_decay_s
+        From the peak to half of it.
+    time_to_peak_s, half_rise_s
+        From the spike to the peak, or to half of it; one of the two is given.
+    source
+        Publication and preparation. Culture (35 °C or less) and in vivo differ: do not compare across.
+    """
+
+    half_decay_s: float
+    time_to_peak_s: float | None
+    half_rise_s: float | None
+    source: str
+
+    @property
+    def time_constants_s(self) -> tuple[float, float]:
+        """τ of rise and of decay, s."""
+        return time_constants(self.half_decay_s, time_to_peak_s=self.time_to_peak_s, half_rise_s=self.half_rise_s)
+
+
+_CHEN = "Chen et al. 2013, Nature 499:295, mouse visual cortex in vivo; 19 % (6f), 23 % (6s) dF/F per spike"
+_DANA = "Dana et al. 2019, Nat. Methods 16:649, cultured neurons (low confidence)"
+_ZHANG = "Zhang et al. 2023, Nature 615:884, cultured neurons"
+
+INDICATORS: dict[IndicatorName, Indicator] = {
+    "gcamp6f": Indicator(0.142, 0.045, None, _CHEN),
+    "gcamp6s": Indicator(0.550, 0.179, None, _CHEN),
+    "gcamp7f": Indicator(0.265, None, 0.025, _DANA),
+    "gcamp8f": Indicator(0.0674, None, 0.0071, _ZHANG),
+    "gcamp8m": Indicator(0.1184, None, 0.0071, _ZHANG),
+    "gcamp8s": Indicator(0.3068, None, 0.0101, _ZHANG),
+}
+
+
+def time_to_peak(rise_s: float, decay_s: float) -> float:
+    """When the transient with these time constants peaks, s after the spike: τr·τd/(τd − τr)·ln(τd/τr)."""
+    return rise_s * decay_s / (decay_s - rise_s) * math.log(decay_s / rise_s)
+
+
+@cache
+def time_constants(
+    half_decay_s: float, *, time_to_peak_s: float | None = None, half_rise_s: float | None = None
+) -> tuple[float, float]:
+    """Time constants of the transient with a measured decay and rise.
+
+    Parameters
+    ----------
+    half_decay_s
+        From the peak to half of it, s.
+    time_to_peak_s, half_rise_s
+        From the spike to the peak, or from the spike to half of it, s; give one.
+
+    Returns
+    -------
+    rise_s, decay_s
+        τr < τd.
+
+    Raises
+    ------
+    ValueError
+        When no difference of exponentials has this shape: half-decay/time-to-peak must exceed 1.68,
+        half-decay/half-rise 7.24.
+    """
+    if (time_to_peak_s is None) == (half_rise_s is None):
+        raise ValueError("give either time_to_peak_s or half_rise_s")
+    if time_to_peak_s is not None:
+        name, measured, early = "time_to_peak_s", time_to_peak_s, _time_to_peak
+    else:
+        name, measured, early = "half_rise_s", half_rise_s, _half_rise
+    if measured is None or not (measured > 0 and half_decay_s > 0 and math.isfinite(half_decay_s / measured)):
+        raise ValueError(f"{name} = {measured} and half_decay_s = {half_decay_s} must be positive")
+    wanted = half_decay_s / measured
+
+    def ratio(rise: float) -> float:
+        return _half_decay(rise) / early(rise)
+
+    least, most = ratio(_EQUAL), ratio(_FASTEST_RISE)
+    if not least < wanted < most:
+        raise ValueError(
+            f"half_decay_s/{name} = {half_decay_s:g}/{measured:g} = {wanted:.3g}; a difference of exponentials "
+            f"has more than {least:.3g} (and less than {most:.2g})"
+        )
+    rise = math.exp(
+        _bisect(lambda log_rise: ratio(math.exp(log_rise)) - wanted, math.log(_FASTEST_RISE), math.log(_EQUAL))
+    )
+    decay_s = measured / early(rise)
+    return rise * decay_s, decay_s
+
+
+def _time_to_peak(rise: float) -> float:
+    """Time from the spike to the peak, in units of τd."""
+    return time_to_peak(rise, 1.0)
+
+
+def _half_rise(rise: float) -> float:
+    """Time from the spike to half the peak, in units of τd."""
+    peak = time_to_peak(rise, 1.0)
+    return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, 0.0, peak)
+
+
+def _half_decay(rise: float) -> float:
+    """Time from the peak to half of it, in units of τd."""
+    peak = time_to_peak(rise, 1.0)
+    return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, peak, peak + 10) - peak
+
+
+def _transient(t: float, rise: float) -> float:
+    return math.exp(-t) - math.exp(-t / rise)
+
+
+def _bisect(function: Callable[[float], float], low: float, high: float) -> float:
+    """The root between two points at which a function has opposite signs, to the last bit."""
+    sign = function(low) > 0
+    while low < (middle := (low + high) / 2) < high:
+        if (function(middle) > 0) == sign:
+            low = middle
+        else:
+            high = middle
+    return low
