@@ -1,0 +1,338 @@
+"""Assertions on what a pipeline recovered. They work with and without pytest running.
+
+Each returns its :class:`~pytest_calsim.scorecard.Scorecard`, or raises
+:class:`~pytest_calsim.errors.RecoveryError` that carries it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.counted import CountedCells, Units
+from pytest_calsim.errors import EstimateError, RecoveryError
+from pytest_calsim.estimate import Estimate
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.scorecard import Check, Scorecard, Table, publish
+from pytest_calsim.scoring.footprints import FootprintScores, score_footprints
+from pytest_calsim.scoring.inputs import as_footprints, as_matrix, as_shifts
+from pytest_calsim.scoring.shifts import Convention, ShiftErrors, check_convention, compare_shifts
+from pytest_calsim.scoring.spikes import spike_precision_recall
+from pytest_calsim.scoring.traces import trace_pearson
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording import Recording
+
+__all__ = [
+    "assert_footprints_recovered",
+    "assert_shifts_recovered",
+    "assert_spikes_recovered",
+    "assert_traces_recovered",
+]
+
+_WORST = 8
+# A wrong reading of the shifts is named when the right one would score at most this share of the RMSE.
+_FAR_SMALLER = 0.5
+
+
+def assert_footprints_recovered(
+    estimate: Any,
+    recording: Recording,
+    *,
+    min_recall: float,
+    min_precision: float,
+    min_iou: float = 0.5,
+    min_mean_iou: float | None = None,
+    units: Units = "detectable",
+) -> Scorecard:
+    """Assert that enough cells were found, and few made up.
+
+    Footprints are compared as masks that hold 0.9 of their energy, with ``truth.A_observed``: what optics leave of a
+    cell is what a pipeline can recover. Estimates are matched one to one against all planted cells.
+
+    Parameters
+    ----------
+    estimate
+        Footprints ``(unit_id, height, width)`` or an :class:`~pytest_calsim.estimate.Estimate` with A.
+    recording
+        The recording they were found in.
+    min_recall
+        Lowest share of the cells in ``units`` to be found.
+    min_precision
+        Lowest share of true estimates. One that matches a planted cell outside ``units`` is neither true nor false.
+    min_iou
+        Lowest intersection over union of a match.
+    min_mean_iou
+        Lowest mean IoU of the cells found.
+    units
+        Which of the cells in the field of view count: ``"detectable"``, ``"in_focus"`` or ``"all"``.
+    """
+    for name, value in (
+        ("min_recall", min_recall),
+        ("min_precision", min_precision),
+        ("min_iou", min_iou),
+        ("min_mean_iou", min_mean_iou),
+    ):
+        _check_share(name, value)
+    cells = CountedCells(recording.truth, units)
+    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
+    scores = score_footprints(_footprints(found, recording), cells.A, cells.counted, min_iou=min_iou)
+    if not cells.n_counted and min_recall > 0:
+        raise EstimateError(f"nothing to recover: {cells.words(0)}")
+    n_found, n_spurious = len(scores.found), len(scores.spurious)
+    beside = f"; {scores.n_beside} on planted cells outside units={units!r} do not count" if scores.n_beside else ""
+    checks = [
+        Check("recall", scores.recall, min_recall, fraction=(n_found, cells.n_counted), words=cells.words(n_found)),
+        Check(
+            "precision",
+            scores.precision,
+            min_precision,
+            fraction=(n_found, n_found + n_spurious),
+            words=f"{n_spurious} of {len(scores.cell_of)} estimates match no planted cell{beside}",
+        ),
+    ]
+    if min_mean_iou is not None:
+        checks.append(Check("mean_iou", scores.mean_iou, min_mean_iou, words=f"over the {n_found} cells found"))
+    tables = [t for t in (_missed(scores, cells, found.labels), _spurious(scores, found.labels)) if t.total]
+    facts = {
+        "n_estimates": len(scores.cell_of),
+        "n_counted": cells.n_counted,
+        "n_planted": len(cells.A),
+        "mean_iou": scores.mean_iou,
+    }
+    return _judge(Scorecard("footprints", checks, facts, tables))
+
+
+def assert_shifts_recovered(
+    estimate: Any,
+    recording: Recording,
+    *,
+    max_rmse_px: float,
+    convention: Convention | None = None,
+    max_offset_px: float | None = None,
+) -> Scorecard:
+    """Assert that the motion was recovered, up to a constant offset.
+
+    Parameters
+    ----------
+    estimate
+        Shifts ``(frame, shift_dim)``, px, columns (height, width), or an :class:`~pytest_calsim.estimate.Estimate`.
+    recording
+        The recording they were estimated from.
+    max_rmse_px
+        Highest RMSE over frames × 2 entries, after subtracting each axis's mean difference, px.
+    convention
+        Required. ``"correction"``: what undoes the motion, as motion correctors give it; ``"displacement"``: the motion
+        itself, + toward higher rows and columns.
+    max_offset_px
+        Highest length of the mean difference that the RMSE leaves out, px.
+    """
+    convention = check_convention(convention)
+    known = estimate.convention if isinstance(estimate, Estimate) else None
+    if known is not None and known != convention:
+        raise EstimateError(f"this Estimate holds shifts as convention={known!r}, not {convention!r}")
+    n_frames = recording.frames.shape[0]
+    given = estimate.shifts if isinstance(estimate, Estimate) else estimate
+    if given is None:
+        raise EstimateError("this Estimate has no shifts")
+    shifts = as_shifts(given, n_frames=n_frames)
+    truth = recording.truth.shifts
+    true = np.zeros((n_frames, 2)) if truth is None else as_shifts(truth, n_frames=n_frames, name="true shifts")
+    errors = compare_shifts(shifts, true, convention=convention)
+    offset = float(np.hypot(*errors.offset_px))
+    still = compare_shifts(np.zeros_like(true), true, convention="displacement").rmse_px
+    dy, dx = errors.offset_px
+    words = (
+        f"over {n_frames} frames × 2, offset ({dy:+.2f}, {dx:+.2f}) px left out; zero motion would score {still:.2f}"
+    )
+    checks = [Check("rmse_px", errors.rmse_px, max_rmse_px, at_most=True, words=words)]
+    if max_offset_px is not None:
+        checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words="mean difference (height, width)"))
+    facts = {"offset_px": offset, "zero_motion_rmse_px": still}
+    return _judge(
+        Scorecard("shifts", checks, facts, [_worst_frames(errors)], _mistakes(shifts, true, errors, convention))
+    )
+
+
+def assert_traces_recovered(
+    estimate: Any,
+    recording: Recording,
+    *,
+    min_pearson: float,
+    min_iou: float = 0.5,
+    units: Units = "detectable",
+) -> Scorecard:
+    """Assert that the traces of the cells found follow their true fluorescence.
+
+    Compared with ``truth.C``, bleaching apart. Units are matched by their footprints; without A, rows stand for
+    ``Estimate.cells``, or row i for planted cell i.
+
+    Parameters
+    ----------
+    estimate
+        An :class:`~pytest_calsim.estimate.Estimate` with C, and A; or traces ``(unit_id, frame)``.
+    recording
+        The recording they were found in.
+    min_pearson
+        Lowest median Pearson correlation over the cells that were found and count.
+    min_iou
+        Lowest IoU of a match.
+    units
+        Which of the cells in the field of view count.
+    """
+    found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
+    cells = CountedCells(recording.truth, units)
+    rows, ids = _pairs(found, recording, cells, min_iou)
+    true = _truth_rows(recording, "C", ids)
+    pearson = trace_pearson(_rows(found.C, "C", recording)[rows], true)
+    varies = ~np.isnan(pearson)
+    median = float(np.median(pearson[varies])) if varies.any() else 0.0
+    check = Check("pearson", median, min_pearson, words=f"median over {varies.sum()} cells; {cells.words(len(ids))}")
+    worst = np.argsort(pearson, kind="stable")
+    table = cells.table("cells found, worst first", ids[worst], {"pearson": [f"{r:.2f}" for r in pearson[worst]]})
+    return _judge(Scorecard("traces", [check], {"n_matched": len(ids), "n_counted": cells.n_counted}, [table]))
+
+
+def assert_spikes_recovered(
+    estimate: Any,
+    recording: Recording,
+    *,
+    min_precision: float,
+    min_recall: float,
+    tol_frames: int = 2,
+    min_iou: float = 0.5,
+    units: Units = "detectable",
+) -> Scorecard:
+    """Assert that the spikes of the cells found are true, and that their true spikes were found.
+
+    An event is a frame with activity above 0; estimated and true events are matched one to one within ``tol_frames``,
+    and pooled over the cells that were found and count. Units are matched as in :func:`assert_traces_recovered`.
+
+    Parameters
+    ----------
+    estimate
+        An :class:`~pytest_calsim.estimate.Estimate` with S, and A; or spikes ``(unit_id, frame)``.
+    recording
+        The recording they were found in.
+    min_precision, min_recall
+        Lowest share of true among estimated events, and of found among true ones.
+    tol_frames
+        Largest distance in time of a pair of events, frames.
+    min_iou
+        Lowest IoU of a match.
+    units
+        Which of the cells in the field of view count.
+    """
+    _check_share("min_precision", min_precision)
+    _check_share("min_recall", min_recall)
+    found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
+    cells = CountedCells(recording.truth, units)
+    rows, ids = _pairs(found, recording, cells, min_iou)
+    spikes = spike_precision_recall(
+        _rows(found.S, "S", recording)[rows], _truth_rows(recording, "S", ids), tol_frames=tol_frames
+    )
+    hits, n_est, n_true = (int(n.sum()) for n in (spikes.n_hits, spikes.n_est, spikes.n_true))
+    words = f"events within ± {tol_frames} frames; {cells.words(len(ids))}"
+    checks = [
+        Check("recall", hits / n_true if n_true else 0.0, min_recall, fraction=(hits, n_true), words=words),
+        Check("precision", hits / n_est if n_est else float("nan"), min_precision, fraction=(hits, n_est), words=words),
+    ]
+    worst = np.argsort(spikes.f1, kind="stable")
+    counts = {"hits": spikes.n_hits, "estimated": spikes.n_est, "true": spikes.n_true}
+    columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
+    table = cells.table("cells found, worst first", ids[worst], columns)
+    return _judge(Scorecard("spikes", checks, {"n_matched": len(ids), "n_counted": cells.n_counted}, [table]))
+
+
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise EstimateError(f"{name} must lie between 0 and 1, not {value}")
+
+
+def _judge(card: Scorecard) -> Scorecard:
+    publish(card)
+    if not card.passed:
+        raise RecoveryError(str(card), card)
+    return card
+
+
+def _footprints(found: Estimate, recording: Recording) -> SparseFootprints:
+    if found.A is None:
+        raise EstimateError("this Estimate has no A, which footprints are judged by")
+    return as_footprints(found.A, recording.frames.shape[1:])
+
+
+def _rows(matrix: NDArray[np.float64] | None, name: str, recording: Recording) -> NDArray[np.float64]:
+    if matrix is None:
+        raise EstimateError(f"this Estimate has no {name}")
+    return as_matrix(matrix, shape=(None, recording.frames.shape[0]), name=name)
+
+
+def _truth_rows(recording: Recording, name: str, ids: NDArray[np.intp]) -> NDArray[np.float64]:
+    if name not in recording.truth:
+        raise EstimateError(f"the recording's truth has no {name!r}: its spec lacks 'cell_activity'")
+    return recording.truth[name].values[ids].astype(np.float64)
+
+
+def _pairs(
+    found: Estimate, recording: Recording, cells: CountedCells, min_iou: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the estimate and the counted cells that they stand for."""
+    _check_share("min_iou", min_iou)
+    if not cells.n_counted:
+        raise EstimateError(f"nothing to recover: {cells.words(0)}")
+    if found.A is not None:
+        scores = score_footprints(_footprints(found, recording), cells.A, cells.counted, min_iou=min_iou)
+        return scores.estimate_of[scores.found], scores.found
+    ids = np.arange(found.n_units) if found.cells is None else found.cells
+    if found.cells is None and found.n_units != len(cells):
+        raise EstimateError(
+            f"the estimate has {found.n_units} rows for {len(cells)} planted cells: "
+            "give its footprints, Estimate(A=..., C=...), or name the cells, Estimate(C=..., cells=...)"
+        )
+    if ids.size and not (ids.min() >= 0 and ids.max() < len(cells)):
+        raise EstimateError(
+            f"cells reaches from {ids.min()} to {ids.max()}; the planted cells are 0 to {len(cells) - 1}"
+        )
+    rows = np.flatnonzero(cells.counted[ids])
+    return rows, ids[rows]
+
+
+def _missed(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
+    snr = cells.columns.get("snr", np.zeros(len(cells)))
+    missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
+    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:_WORST]]
+    return cells.table("cells missed, brightest first", missed, {"why": why})
+
+
+def _spurious(scores: FootprintScores, labels: NDArray[Any]) -> Table:
+    shown = scores.spurious[:_WORST]
+    rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
+    return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
+
+
+def _worst_frames(errors: ShiftErrors) -> Table:
+    size = np.hypot(*errors.error_px.T)
+    worst = np.argsort(-size, kind="stable")[:3]
+    rows = tuple((str(f), *(f"{e:+.2f}" for e in errors.error_px[f])) for f in worst)
+    return Table("worst frames, error after alignment", ("frame", "height px", "width px"), rows, len(rows))
+
+
+def _mistakes(
+    shifts: NDArray[np.float64], true: NDArray[np.float64], errors: ShiftErrors, convention: Convention
+) -> list[str]:
+    """Readings of the same numbers that would be far nearer the truth."""
+    other: Convention = "displacement" if convention == "correction" else "correction"
+    readings: dict[str, tuple[NDArray[np.float64], Convention]] = {
+        f"the sign is evidently the opposite: with convention={other!r}": (shifts, other),
+        "the columns are evidently (width, height), not (height, width): swapped": (shifts[:, ::-1], convention),
+        f"sign and columns are evidently swapped: as (width, height) with convention={other!r}": (
+            shifts[:, ::-1],
+            other,
+        ),
+    }
+    scores = {words: compare_shifts(s, true, convention=c).rmse_px for words, (s, c) in readings.items()}
+    words, rmse = min(scores.items(), key=lambda item: item[1])
+    return [f"{words}, RMSE would be {rmse:.2f} px"] if rmse < _FAR_SMALLER * errors.rmse_px else []

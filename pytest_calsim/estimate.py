@@ -1,0 +1,199 @@
+"""What a pipeline found, in one form whatever the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.scoring.inputs import FootprintInput, Unit, as_footprints, as_matrix, as_shifts, unit_labels
+from pytest_calsim.scoring.shifts import Convention, check_convention
+
+__all__ = ["Estimate"]
+
+
+class Estimate:
+    """What a pipeline found: any of footprints, traces, spikes and shifts, checked and made plain.
+
+    Takes numpy, xarray (dims in any order), dask and scipy.sparse. When A and C or S carry ``unit_id`` labels, C and S
+    are put in the order of A (some pipelines reorder units along the way).
+
+    Parameters
+    ----------
+    A
+        Footprints ``(unit_id, height, width)``, not negative, none empty.
+    C
+        Traces ``(unit_id, frame)``, any scale and offset.
+    S
+        Spikes or deconvolved activity ``(unit_id, frame)``.
+    shifts
+        ``(frame, shift_dim)``, px, columns (height, width).
+    convention
+        What the sign of ``shifts`` means, when that is known.
+    picture
+        Height and width; only needed when A is scipy.sparse ``(unit_id, height * width)``.
+    cells
+        Without A: the planted cells that the rows of C and S stand for. Left out, row i is planted cell i.
+
+    Raises
+    ------
+    EstimateError
+        When a shape does not fit, or a value is NaN, infinite or (in A) negative.
+    """
+
+    def __init__(
+        self,
+        A: FootprintInput | None = None,
+        C: Any = None,
+        S: Any = None,
+        shifts: Any = None,
+        *,
+        convention: Convention | None = None,
+        picture: tuple[int, int] | None = None,
+        cells: Sequence[int] | NDArray[np.integer] | None = None,
+    ) -> None:
+        if A is not None and hasattr(A, "tocsr") and picture is None:
+            raise EstimateError(f"A is scipy.sparse of shape {A.shape}: say picture=(height, width)")
+        self.A: SparseFootprints | None = None if A is None else _none_empty(as_footprints(A, picture))
+        labels = next((found for found in map(unit_labels, (A, C, S)) if found is not None), None)
+        n_units = None if self.A is None else len(self.A)
+        self.C: NDArray[np.float64] | None = _rows_like(C, labels, n_units, None, "C")
+        n_units, n_frames = (n_units, None) if self.C is None else self.C.shape
+        self.S: NDArray[np.float64] | None = _rows_like(S, labels, n_units, n_frames, "S")
+        n_units = n_units if self.S is None else len(self.S)
+        self.shifts: NDArray[np.float64] | None = None if shifts is None else as_shifts(shifts)
+        self.convention: Convention | None = None if convention is None else check_convention(convention)
+        self.labels: NDArray[Any] = np.arange(n_units or 0) if labels is None else labels
+        self.cells: NDArray[np.intp] | None = None if cells is None else np.asarray(cells, np.intp)
+        if self.cells is not None and len(self.cells) != n_units:
+            raise EstimateError(f"cells names {len(self.cells)} planted cells for {n_units} rows")
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{name} {value.shape}" for name in ("A", "C", "S", "shifts") if (value := getattr(self, name)) is not None
+        ]
+        return f"<Estimate {', '.join(parts) or 'of nothing'}>"
+
+    @property
+    def n_units(self) -> int:
+        """Number of units found."""
+        return len(self.labels)
+
+    @classmethod
+    def from_minian(cls, results: Mapping[str, Any]) -> Estimate:
+        """From minian's results: a Dataset (``open_minian``) or a dict with any of ``A``, ``C``, ``S``, ``motion``.
+
+        Units are those of C when it is there: minian's temporal updates drop and reorder units, A keeps the old ones.
+        """
+        footprints, C, S, motion = (results.get(name) for name in ("A", "C", "S", "motion"))
+        kept, old = unit_labels(C), unit_labels(footprints)
+        if kept is not None and old is not None:
+            foreign = np.setdiff1d(kept, old)
+            if foreign.size:
+                raise EstimateError(
+                    f"C has {foreign.size} unit_id that A has not ({foreign[:5]}): of different updates?"
+                )
+            footprints = cast("Any", footprints).sel(unit_id=kept)
+        return cls(footprints, C, S, motion, convention=None if motion is None else "correction")
+
+    @classmethod
+    def from_caiman(cls, estimates: Any, dims: tuple[int, int] | None = None, *, shifts_rig: Any = None) -> Estimate:
+        """From CaImAn's ``estimates``: ``A`` (pixels, units) in Fortran order, ``C`` and ``S``.
+
+        ``dims`` is (height, width), needed where the estimates do not carry it; ``shifts_rig`` are those of
+        ``MotionCorrect``: corrections (row, column), one a frame.
+        """
+        from scipy.sparse import coo_array
+
+        dims = dims or getattr(estimates, "dims", None)
+        if dims is None:
+            raise EstimateError("from_caiman needs dims=(height, width): these estimates do not carry them")
+        height, width = int(dims[0]), int(dims[1])
+        A: Any = coo_array(estimates.A)
+        if A.shape[0] != height * width:
+            raise EstimateError(
+                f"A has shape {A.shape}; expected ({height * width}, units) = (height * width, unit_id)"
+            )
+        column, row = np.divmod(A.row, height)
+        c_order: Any = coo_array((A.data, (A.col, row * width + column)), shape=A.shape[::-1])
+        return cls(
+            c_order,
+            getattr(estimates, "C", None),
+            getattr(estimates, "S", None),
+            shifts_rig,
+            convention=None if shifts_rig is None else "correction",
+            picture=(height, width),
+        )
+
+    @classmethod
+    def from_suite2p(
+        cls,
+        stat: Sequence[Mapping[str, Any]],
+        shape: tuple[int, int],
+        *,
+        F: Any = None,
+        Fneu: Any = None,
+        neucoeff: float = 0.7,
+        spks: Any = None,
+        iscell: Any = None,
+        yoff: Any = None,
+        xoff: Any = None,
+    ) -> Estimate:
+        """From suite2p's ``stat`` (``ypix``, ``xpix``, ``lam``), ``F``, ``Fneu``, ``spks``, ``iscell`` and offsets.
+
+        Traces are ``F − neucoeff·Fneu`` when ``Fneu`` is given; ``iscell`` selects units; ``yoff`` and ``xoff`` are
+        displacements.
+        """
+        accepted = np.ones(len(stat)) if iscell is None else np.asarray(iscell)
+        kept = np.flatnonzero(accepted[:, 0] if accepted.ndim == 2 else accepted)
+        units = [_suite2p_unit(stat[int(unit)], int(unit), shape) for unit in kept]
+        C = None if F is None else np.asarray(F) - (0.0 if Fneu is None else neucoeff * np.asarray(Fneu))
+        S = None if spks is None else np.asarray(spks)
+        shifts = None if yoff is None or xoff is None else np.stack([np.asarray(yoff), np.asarray(xoff)], axis=1)
+        found = cls(
+            SparseFootprints.from_units(units, shape),
+            None if C is None else C[kept],
+            None if S is None else S[kept],
+            shifts,
+            convention=None if shifts is None else "displacement",
+        )
+        found.labels = kept
+        return found
+
+
+def _suite2p_unit(roi: Mapping[str, Any], unit: int, shape: tuple[int, int]) -> Unit:
+    rows, columns, weights = (np.asarray(roi[name]) for name in ("ypix", "xpix", "lam"))
+    last = (int(rows.max(initial=0)), int(columns.max(initial=0)))
+    if last[0] >= shape[0] or last[1] >= shape[1]:
+        raise EstimateError(f"stat[{unit}] reaches pixel {last}; expected within (height, width) = {tuple(shape)}")
+    pixels = rows.astype(np.int64) * shape[1] + columns
+    order = np.argsort(pixels)
+    return pixels[order], weights[order]
+
+
+def _none_empty(A: SparseFootprints) -> SparseFootprints:
+    empty = [unit for unit in range(len(A)) if not A.unit(unit)[1].any()]
+    if empty:
+        raise EstimateError(f"A: {len(empty)} of {len(A)} units are zero everywhere ({empty[:5]}): drop them first")
+    return A
+
+
+def _rows_like(
+    value: Any, labels: NDArray[Any] | None, n_units: int | None, n_frames: int | None, name: str
+) -> NDArray[np.float64] | None:
+    """C or S as a matrix, its rows in the order of the labels."""
+    if value is None:
+        return None
+    own = unit_labels(value)
+    if own is not None and labels is not None and not np.array_equal(own, labels):
+        if not np.array_equal(np.sort(own), np.sort(labels)):
+            raise EstimateError(
+                f"{name} has {len(own)} units whose unit_id are not the {len(labels)} of the others: "
+                f"select one set, A.sel(unit_id={name}.unit_id)"
+            )
+        value = value.sel(unit_id=labels)
+    return as_matrix(value, shape=(n_units, n_frames), name=name)

@@ -1,0 +1,142 @@
+"""What an assertion measured: numbers, bounds and reasons, for messages, JUnit and whoever listens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number held against its bound.
+
+    Attributes
+    ----------
+    name
+        ``recall``, ``rmse_px``, ...
+    value
+        What was measured; NaN when there was nothing to measure, which breaks no bound.
+    bound
+        The lowest value that passes, or the highest when ``at_most``.
+    at_most
+        Direction of the bound.
+    fraction
+        Numerator and denominator, when the value is a share of a count.
+    words
+        What was counted, and out of what.
+    """
+
+    name: str
+    value: float
+    bound: float
+    at_most: bool = False
+    fraction: tuple[int, int] | None = None
+    words: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bound holds."""
+        return not (self.value > self.bound if self.at_most else self.value < self.bound)
+
+    def __str__(self) -> str:
+        share = f"{self.fraction[0]}/{self.fraction[1]} = " if self.fraction and self.fraction[1] else ""
+        sign = ("≤" if self.passed else ">") if self.at_most else ("≥" if self.passed else "<")
+        value, bound = _apart(self.value, self.bound)
+        value = "undefined" if math.isnan(self.value) else value
+        return f"{self.name} {share}{value} {sign} {bound}" + (f": {self.words}" if self.words else "")
+
+
+def _apart(value: float, bound: float) -> tuple[str, str]:
+    """Both numbers with two decimals, or with as many as it takes to tell them apart."""
+    for digits in range(2, 7):
+        texts = f"{value:.{digits}f}", f"{bound:.{digits}f}"
+        if value == bound or texts[0] != texts[1]:
+            return texts
+    return repr(value), repr(bound)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A short table for a message: the worst rows, and how many there are in all."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+
+    def __str__(self) -> str:
+        cells = [self.columns, *self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        lines = ["  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+        left = self.total - len(self.rows)
+        more = [f"... and {left} more"] if left else []
+        return "\n    ".join([f"  {self.title}", *lines, *more])
+
+
+@dataclass(frozen=True, eq=False)
+class Scorecard:
+    """The result of one assertion.
+
+    Attributes
+    ----------
+    assertion
+        What was judged: ``footprints``, ``shifts``, ``traces``, ``spikes``.
+    checks
+        Each number with its bound.
+    facts
+        Further numbers, without a bound.
+    tables
+        The worst cells, with a reason for each.
+    notes
+        What else the reader must know.
+    """
+
+    assertion: str
+    checks: Sequence[Check]
+    facts: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every bound holds."""
+        return all(check.passed for check in self.checks)
+
+    def __str__(self) -> str:
+        verdict = f"{self.assertion} recovered" if self.passed else f"{self.assertion} NOT recovered"
+        # What failed comes first.
+        checks = [f"  {c}" for c in sorted(self.checks, key=lambda c: c.passed)]
+        return "\n".join([verdict, *checks, *(f"  {n}" for n in self.notes), *map(str, self.tables)])
+
+    def as_dict(self) -> dict[str, float | int | str | bool]:
+        """Flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ..."""
+        flat: dict[str, float | int | str | bool] = {f"{self.assertion}.passed": self.passed}
+        for check in self.checks:
+            flat[f"{self.assertion}.{check.name}"] = check.value
+            flat[f"{self.assertion}.{check.name}.bound"] = check.bound
+        return flat | {f"{self.assertion}.{name}": value for name, value in self.facts.items()}
+
+
+_Listener = Callable[[Scorecard], None]
+_LISTENERS: list[_Listener] = []
+
+
+def subscribe(listener: _Listener) -> Callable[[], None]:
+    """Call ``listener`` with every scorecard, passed or failed, from now on; the returned function ends that."""
+    _LISTENERS.append(listener)
+
+    def unsubscribe() -> None:
+        if listener in _LISTENERS:
+            _LISTENERS.remove(listener)
+
+    return unsubscribe
+
+
+def publish(card: Scorecard) -> Scorecard:
+    """Hand a scorecard to all listeners."""
+    for listener in tuple(_LISTENERS):
+        listener(card)
+    return card
