@@ -1,0 +1,177 @@
+import math
+
+import numpy as np
+import pytest
+
+from pytest_calsim.acquisition import Acquisition, ImageSensor
+from pytest_calsim.steps.cells.morphology import Shape, draw_shape
+from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons, Population
+from pytest_calsim.streams import stream
+
+SMALL = Acquisition(image_sensor=ImageSensor(height_px=64, width_px=64))
+
+
+def shapes(morphology: str, n: int = 12, radius_um: float = 5.5) -> list[Shape]:
+    return [draw_shape(morphology, radius_um, stream(0, "test", i)) for i in range(n)]
+
+
+def cells(morphology: str) -> Cells:
+    return PlaceNeurons(populations=(Population(morphology=morphology, density_per_mm3=1e5),)).sample(SMALL, 1)
+
+
+def axis(extent_um: float, step_um: float) -> np.ndarray:
+    n = math.ceil(extent_um / step_um)
+    return np.arange(-n, n + 1) * step_um
+
+
+def pixels(shape: Shape, offset_um: tuple[float, float], pixel_um: float = 1.66, half_px: int = 28, over: int = 12):
+    """The area-sampled footprint of a cell at an offset from a pixel's centre."""
+    side = (2 * half_px + 1) * over
+    fine = ((np.arange(side) + 0.5) / over - (half_px + 0.5)) * pixel_um
+    image = shape.coverage(fine - offset_um[0], fine - offset_um[1])
+    return image.reshape(2 * half_px + 1, over, 2 * half_px + 1, over).mean((1, 3), dtype=float)
+
+
+@pytest.mark.parametrize("radius", [1.0, 5.5, 24.0])
+def test_a_soma_has_the_area_and_volume_of_its_radius(radius):
+    """Whatever the outline, ∬√(1 − ρ²/r²) = ⅔ of the area: the projected volume of an ellipsoid."""
+    for shape in shapes("soma", radius_um=radius):
+        grid = axis(shape.extent_um, radius / 200)
+        image = shape.coverage(grid, grid).astype(float)
+        box = (radius / 200) ** 2
+        assert (image > 0).sum() * box == pytest.approx(math.pi * radius**2, rel=2e-3)
+        assert image.sum() * box == pytest.approx(2 / 3 * math.pi * radius**2, rel=1e-3)
+
+
+def test_a_soma_is_irregular_and_no_two_are_alike():
+    outlines = []
+    for shape in shapes("soma"):
+        theta = np.linspace(0, 2 * np.pi, 400)
+        r = shape.mean_um + sum(
+            c * np.cos(m * theta) + s * np.sin(m * theta) for m, (c, s) in enumerate(shape.harmonics_um, start=2)
+        )
+        outlines.append(r / shape.mean_um)
+        # The picture against the outline, drawn another way: by angle.
+        y, x = axis(8, 0.31), axis(8, 0.29)
+        rho, angle = np.hypot(y[:, None], x), np.arctan2(y[:, None], x)
+        border = np.interp(angle % (2 * np.pi), theta, r)
+        expected = np.sqrt(np.clip(1 - (rho / border) ** 2, 0, None))
+        assert np.abs(shape.coverage(y, x) - expected).max() < 0.02
+    spread = np.std(outlines, axis=1)
+    assert 0.02 < np.median(spread) < 0.15
+    assert np.min(outlines) > 0.5
+    assert np.std(outlines, axis=0).min() > 0.02
+
+
+@pytest.mark.parametrize("morphology", ["soma", "cytosolic"])
+def test_peak_is_one_in_the_middle_and_nothing_lies_beyond_the_extent(morphology):
+    for shape in shapes(morphology):
+        assert shape.coverage(np.zeros(1), np.zeros(1))[0, 0] == pytest.approx(1)
+        grid = axis(1.2 * shape.extent_um, 0.4)
+        image = shape.coverage(grid, grid)
+        assert image.dtype == np.float32
+        assert image.min() >= 0
+        assert image.max() == pytest.approx(1)
+        assert np.isfinite(image).all()
+        outside = np.hypot(grid[:, None], grid) > shape.extent_um
+        assert not image[outside].any()
+        within = np.hypot(grid[:, None], grid) < 0.7 * shape.extent_um
+        assert image[~within].any()  # and the circle is not much too large
+
+
+@pytest.mark.parametrize(("morphology", "least_change"), [("soma", 0.05), ("cytosolic", 0.02)])
+def test_a_half_pixel_move_changes_the_footprint_smoothly(morphology, least_change):
+    for shape in shapes(morphology, 4):
+        moves = np.linspace(0, 0.5, 11)
+        frames = np.array([pixels(shape, (m * 1.66, 0.6 * m * 1.66)) for m in moves])
+        flux = frames.sum((1, 2))
+        assert np.ptp(flux) / flux.mean() < 3e-3
+        steps = np.abs(np.diff(frames, axis=0)).max((1, 2))
+        assert steps.max() < 0.07  # a twentieth of a pixel, on a peak of 1
+        assert np.abs(frames[-1] - frames[0]).max() > least_change
+        rows = np.arange(57) - 28
+        drift = np.diff((frames.sum(2) * rows).sum(1) / flux)
+        assert drift == pytest.approx(np.full(10, 0.05), abs=5e-3)
+
+
+def test_dendrites_taper_branch_and_hang_together():
+    forks = 0
+    for shape in shapes("cytosolic", 30):
+        segments = shape.segments_um / 5.5
+        begin, end = segments[:, :3], segments[:, 3:]
+        assert (end[:, 2] < begin[:, 2]).all()
+        assert (end[:, 2] > 0.04).all()  # tips of a fifth of a micrometre at least
+        roots = 0
+        for k in range(len(segments)):
+            apart = np.hypot(*(end[:, :2] - begin[k, :2]).T)
+            if np.hypot(*begin[k, :2]) == 0:
+                roots += 1
+                continue
+            parent = int(np.argmin(apart))
+            assert apart[parent] < 1e-12
+            children = np.flatnonzero(np.hypot(*(begin[:, :2] - end[parent, :2]).T) < 1e-12)
+            if len(children) == 2:
+                forks += 1
+                # Rall: the parent's r^(3/2) is shared among its branches.
+                assert (begin[children, 2] ** 1.5).sum() == pytest.approx(end[parent, 2] ** 1.5)
+            else:
+                assert begin[k, 2] == pytest.approx(end[parent, 2])
+        assert 3 <= roots <= 6
+    assert forks / 2 > 30
+
+
+def test_dendrites_show_at_their_own_thickness():
+    """Against many small disks along each segment: the projected half thickness of a string of spheres."""
+    shape = shapes("cytosolic", 3)[2]
+    grid = axis(shape.extent_um, 0.37)
+    expected = shape_without_dendrites(shape).coverage(grid, grid).astype(float)
+    for y0, x0, r0, y1, x1, r1 in shape.segments_um:
+        for t in np.linspace(0, 1, 60):
+            y, x, r = y0 + t * (y1 - y0), x0 + t * (x1 - x0), r0 + t * (r1 - r0)
+            depth2 = r**2 - (grid[:, None] - y) ** 2 - (grid - x) ** 2
+            expected = np.maximum(expected, np.sqrt(np.clip(depth2, 0, None)) / 5.5)
+    image = shape.coverage(grid, grid)
+    assert np.abs(image - expected).max() < 0.06  # at the steep rim of the cone that leaves the soma
+    assert np.abs(image - expected).mean() < 2e-4
+    beyond = np.hypot(grid[:, None], grid) > 2 * 5.5
+    assert image[beyond].max() > 0.15
+    assert image[beyond].sum() == pytest.approx(expected[beyond].sum(), rel=0.01)
+
+
+def shape_without_dendrites(shape: Shape) -> Shape:
+    return Shape(shape.mean_um, shape.harmonics_um, shape.half_thickness_um, np.zeros((0, 6)), shape.extent_um)
+
+
+def test_dendrites_add_light_and_keep_the_soma():
+    for soma, whole in zip(shapes("soma"), shapes("cytosolic"), strict=True):
+        assert np.array_equal(soma.harmonics_um, whole.harmonics_um)
+        grid = axis(whole.extent_um, 0.3)
+        added = whole.coverage(grid, grid) - soma.coverage(grid, grid)
+        assert added.min() >= 0
+        assert 0.1 < added.sum() / soma.coverage(grid, grid).sum() < 1.2
+        assert whole.extent_um > 3 * 5.5
+
+
+def test_each_cell_has_a_shape_of_its_own_whatever_the_order():
+    forward, backward = cells("cytosolic"), cells("cytosolic")
+    n = len(forward)
+    grid = axis(20, 1.0)
+    seen = [forward.coverage(i, grid, grid) for i in range(n)]
+    again = [backward.coverage(i, grid, grid) for i in reversed(range(n))][::-1]
+    assert all(np.array_equal(a, b) for a, b in zip(seen, again, strict=True))
+    assert len({image.tobytes() for image in seen}) == n
+    assert forward.extent_um(0) == backward.shape(0).extent_um
+
+
+def test_a_point_does_not_depend_on_the_grid_it_is_on():
+    shape = shapes("cytosolic", 1)[0]
+    grid = axis(shape.extent_um, 0.5)
+    whole = shape.coverage(grid, grid)
+    assert np.array_equal(shape.coverage(grid[10:40], grid[7:90]), whole[10:40, 7:90])
+    assert np.array_equal(shape.coverage(grid[20:21], grid), whole[20:21])
+
+
+def test_a_bead_is_a_point():
+    beads = cells("bead")
+    assert beads.is_bead.all()
+    assert beads.extent_um(0) == 0
