@@ -34,7 +34,7 @@ NO_SATURATION = (0.0, 0.0, 0.0, 0.0, 0.0)
 """Stands for fluorescence in proportion to calcium, in place of a Hill curve."""
 
 _KNOTS = np.linspace(-_SPREAD, _SPREAD, 17)
-_BOUTS = 2000
+_BOUTS = 1000
 _MEAN_S = 600.0
 
 
@@ -57,17 +57,30 @@ class HillSaturation(Frozen):
         Peak rise of calcium with one spike (76 nM in NAOMi; low confidence).
     """
 
-    kd_nm: Annotated[float, Field(ge=1, le=1e5)] = 290.0
+    kd_nm: Annotated[float, Field(ge=10, le=1e4)] = 290.0
     hill_coefficient: Annotated[float, Field(ge=0.5, le=8)] = 2.7
-    rest_nm: Annotated[float, Field(ge=1, le=1e4)] = 50.0
+    rest_nm: Annotated[float, Field(ge=1, le=1e3)] = 50.0
     spike_nm: Annotated[float, Field(ge=1, le=1e4)] = 76.0
+
+    @model_validator(mode="after")
+    def _a_spike_shows(self) -> Self:
+        rise = self._bound(self.rest_nm + self.spike_nm) - self._bound(self.rest_nm)
+        if rise < 1e-9:
+            raise ValueError(
+                f"a spike of spike_nm = {self.spike_nm:g} over rest_nm = {self.rest_nm:g} binds a share of only "
+                f"{rise:.2g} of an indicator with kd_nm = {self.kd_nm:g}; bring kd_nm nearer to them"
+            )
+        return self
+
+    def _bound(self, calcium_nm: float) -> float:
+        return 1 / (1 + (self.kd_nm / calcium_nm) ** self.hill_coefficient)
 
     @property
     def curve(self) -> tuple[float, float, float, float, float]:
         """(K_d/spike, n, rest/spike, H(rest), 1/(H(rest + spike) − H(rest))), for compiled code."""
-        kd, rest, n = self.kd_nm / self.spike_nm, self.rest_nm / self.spike_nm, self.hill_coefficient
-        low, one = 1 / (1 + (kd / rest) ** n), 1 / (1 + (kd / (rest + 1)) ** n)
-        return kd, n, rest, low, 1 / (one - low)
+        low, one = self._bound(self.rest_nm), self._bound(self.rest_nm + self.spike_nm)
+        spike = self.spike_nm
+        return self.kd_nm / spike, self.hill_coefficient, self.rest_nm / spike, low, 1 / (one - low)
 
 
 @dataclass(frozen=True, eq=False)
