@@ -1,13 +1,122 @@
-"""What can be seen of each cell, judged from the finished scene: snr, detectable, overlap."""
+"""What can be seen of each cell, judged last, from the finished scene.
+
+``snr`` is the peak signal-to-noise ratio of a matched filter on one frame: √Σ_px(Δe²/var), where Δe are the electrons
+of the cell's typical transient through its own blurred footprint, vessels and fields, and var is the shot noise of
+everything that lies there at rest (baseline, neighbours, background, leakage, dark current) plus the read noise.
+"""
 
 from __future__ import annotations
 
-from pytest_calsim.scene import Scene
-from pytest_calsim.steps.base import TruthArray
+from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["assess"]
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import TruthArray
+from pytest_calsim.steps.cells.cell_activity import Activity
+from pytest_calsim.steps.cells.cell_optics import CellImages
+from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.sensor.sensor import SensorCodes
+from pytest_calsim.steps.tissue.neuropil import NeuropilLight
+
+if TYPE_CHECKING:
+    from pytest_calsim.scene import Scene
+
+__all__ = ["DETECTABLE_SNR", "assess", "snr"]
+
+DETECTABLE_SNR = 3.0
+"""Least ``snr`` of a detectable cell; version 1, before calibration against real pipelines."""
+
+Floats = NDArray[np.float64]
 
 
 def assess(scene: Scene) -> dict[str, TruthArray]:
-    """Per-cell verdicts from the finished scene."""
-    return {}
+    """Per-cell verdicts of a finished scene, as columns of the cells' table.
+
+    Returns
+    -------
+    dict
+        Each ``(unit_id,)``: ``snr`` (inf without a sensor), ``snr_event`` (with the frames of the transient),
+        ``n_spikes``, ``detectable`` (in the field of view, snr ≥ 3 and at least one spike), ``overlap`` (largest
+        cosine with another cell's observed footprint) and ``background_fluctuation`` (standard deviation of the
+        neuropil under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    cells: Cells | None = scene.find(Cells)
+    images: CellImages | None = scene.find(CellImages)
+    activity: Activity | None = scene.find(Activity)
+    if activity is not None:
+        columns["n_spikes"] = np.diff(activity.spike_start)
+    if images is not None:
+        observed = cast(SparseFootprints, images.truth()["A_observed"])
+        columns["overlap"] = _overlap(observed)
+        if activity is not None and cells is not None:
+            columns["snr"] = snr(scene)
+            columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
+            columns["detectable"] = cells.in_fov & (columns["snr"] >= DETECTABLE_SNR) & (columns["n_spikes"] > 0)
+            columns["background_fluctuation"] = _background_fluctuation(scene, observed, activity)
+    return {name: TruthArray(("unit_id",), values) for name, values in columns.items()}
+
+
+def snr(scene: Scene) -> Floats:
+    """Matched-filter peak SNR of each cell's typical transient on one frame ``(unit_id,)``; inf without a sensor."""
+    images: CellImages = scene.find(CellImages)
+    activity: Activity = scene.find(Activity)
+    sensor: SensorCodes | None = scene.find(SensorCodes)
+    transient = np.asarray(activity.typical_transient, np.float64)
+    if sensor is None:
+        return np.where(transient > 0, np.inf, 0.0)
+    shape = scene.canvas.sensor_shape
+    dark = sensor.electrons(np.zeros(shape, np.float32)).astype(np.float64)
+    per_unit = sensor.electrons(_through_fields(scene)).astype(np.float64) - dark
+    variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
+    # A pixel that no light reaches and that has no noise tells nothing.
+    weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0).ravel()
+    observed = cast(SparseFootprints, images.truth()["A_observed"])
+    values = observed.data.astype(np.float64)
+    return transient * np.sqrt(_sum_by_unit(observed, values**2 * weight[observed.indices]))
+
+
+def _through_fields(scene: Scene) -> NDArray[np.float32]:
+    """What the fields between tissue and sensor leave of a unit of light at each sensor pixel ``(height, width)``."""
+    lit = np.ones(scene.canvas.sensor_shape, np.float32)
+    unlit = np.zeros_like(lit)
+    for painter in scene.painters.values():
+        if 30 < painter.light_order < 70:
+            lit, unlit = painter.paint_at_rest(lit), painter.paint_at_rest(unlit)
+    return lit - unlit
+
+
+def _sum_by_unit(footprints: SparseFootprints, values: Floats) -> Floats:
+    unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))
+    return np.bincount(unit, weights=values, minlength=len(footprints))
+
+
+def _overlap(footprints: SparseFootprints) -> Floats:
+    """Largest cosine of each unit's footprint with another unit's ``(unit_id,)``."""
+    if len(footprints) < 2:
+        return np.zeros(len(footprints))
+    norm = np.sqrt(_sum_by_unit(footprints, footprints.data.astype(np.float64) ** 2))
+    rows: Any = footprints.csr
+    products: Any = (rows @ rows.T).tocoo()
+    i, j = products.coords if hasattr(products, "coords") else (products.row, products.col)
+    apart = (i != j) & (norm[i] > 0) & (norm[j] > 0)
+    largest = np.zeros(len(footprints))
+    np.maximum.at(largest, i[apart], products.data[apart] / (norm[i[apart]] * norm[j[apart]]))
+    return np.clip(largest, 0.0, 1.0)
+
+
+def _background_fluctuation(scene: Scene, observed: SparseFootprints, activity: Activity) -> Floats:
+    neuropil: NeuropilLight | None = scene.find(NeuropilLight)
+    if neuropil is None:
+        return np.zeros(len(observed))
+    truth = cast("dict[str, TruthArray]", neuropil.truth())
+    fields = truth["neuropil_spatial"].values.reshape(len(truth["neuropil_spatial"].values), -1)
+    spread = truth["neuropil_temporal"].values.std(axis=1)
+    values = observed.data.astype(np.float64)
+    variance = np.zeros(len(observed))
+    for field, sd in zip(fields, spread, strict=True):
+        variance += (sd * _sum_by_unit(observed, values * field[observed.indices])) ** 2
+    signal = activity.typical_transient * _sum_by_unit(observed, values**2)
+    return np.divide(np.sqrt(variance), signal, out=np.zeros(len(observed)), where=signal > 0)

@@ -19,7 +19,9 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     The machine code is cached beside the module, or in the user's cache directory where that is read-only.
     """
     jit: Any = numba.njit
+    # NumPy's division (no exception for zero) is what lets loops vectorise.
+    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return jit(cache=True, nogil=True)(function)
+        return jit(cache=True, **options)(function)
     except RuntimeError:  # no writable place for a cache: compile in memory, once per process
-        return jit(nogil=True)(function)
+        return jit(**options)(function)
