@@ -1,0 +1,148 @@
+"""The cells' light: every cell's image times its trace, and the halo of what scattered out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.steps.base import Context, Image, Painter, Step
+from pytest_calsim.steps.cells.bleaching import BleachingCurve
+from pytest_calsim.steps.cells.cell_activity import Activity
+from pytest_calsim.steps.cells.cell_optics import CellImages
+from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.coarse import CoarseGrid, cubic_taps
+from pytest_calsim.steps.tissue.vasculature import Vessels
+
+__all__ = ["CellLight", "Halo", "Render"]
+
+_HALO_REACH = 6
+"""Where the halo's Gaussian ends, in σ: beyond float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Halo:
+    """Light scattered out of the cells' images, spread by one broad Gaussian.
+
+    Attributes
+    ----------
+    grid
+        Where it is computed.
+    flux
+        Each cell's share, float32 ``(n,)``.
+    row, column
+        Each cell's four nodes of the sources' grid along each axis (the first, and the weights of all).
+    source_shape, offset
+        Size of the sources' grid, and where ``grid`` begins on it (negative: before it).
+    kernel
+        Half of the Gaussian by distance in nodes, times √(nodes per pixel); float32.
+    transmission
+        Of the vessels above the cells' median depth; ``None``: none.
+    """
+
+    grid: CoarseGrid
+    flux: NDArray[np.float32]
+    row: tuple[NDArray[np.int64], NDArray[np.float32]]
+    column: tuple[NDArray[np.int64], NDArray[np.float32]]
+    source_shape: tuple[int, int]
+    offset: tuple[int, int]
+    kernel: NDArray[np.float32]
+    transmission: Image | None
+
+    @classmethod
+    def of(cls, ctx: Context, cells: Cells, images: CellImages, vessels: Vessels | None) -> Halo:
+        """The halo of these cells."""
+        sigma = ctx.acquisition.tissue.halo_sigma_um
+        grid = CoarseGrid.for_scale(ctx.canvas, sigma)
+        z, y, x = cells.center_um.T
+        row, row_weight = cubic_taps(y / grid.step_um)
+        column, column_weight = cubic_taps(x / grid.step_um)
+        first = (int(row.min(initial=grid.first[0])), int(column.min(initial=grid.first[1])))
+        last = (int(row.max(initial=grid.first[0])) + 4, int(column.max(initial=grid.first[1])) + 4)
+        width = sigma / grid.step_um
+        half = np.exp(-(np.arange(int(_HALO_REACH * width) + 1) ** 2) / (2 * width**2))
+        half /= 2 * half.sum() - half[0]
+        return cls(
+            grid,
+            images.halo_flux.astype(np.float32),
+            (row - first[0], row_weight),
+            (column - first[1], column_weight),
+            (last[0] - first[0], last[1] - first[1]),
+            (grid.first[0] - first[0], grid.first[1] - first[1]),
+            (half / np.sqrt(grid.pixels_per_node)).astype(np.float32),
+            vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
+        )
+
+    def add(self, light: NDArray[np.float32], image: Image) -> None:
+        """Add the halo of cells of given brightness to a canvas image, in place."""
+        from pytest_calsim.compiled.fields import gaussian_from_sources
+
+        values = np.empty(self.grid.shape, np.float32)
+        gaussian_from_sources(
+            light * self.flux, *self.row, *self.column, self.source_shape, self.offset, self.kernel, values
+        )
+        self.grid.upsample_add(values, image, self.transmission)
+
+
+@dataclass(frozen=True, eq=False)
+class CellLight(Painter):
+    """Light of all cells: Σ patch · C · bleaching, in the units' order, and their halo.
+
+    Attributes
+    ----------
+    images
+        The patches.
+    halo
+        What scattered out of them.
+    activity
+        The traces C.
+    bleaching
+        Share of fluorophore left; ``None``: all of it.
+    """
+
+    images: CellImages
+    halo: Halo
+    activity: Activity
+    bleaching: BleachingCurve | None
+    light_order: ClassVar[float] = 10
+
+    def paint(self, image: Image, frame: int) -> Image:
+        """Add one frame's light, in place."""
+        light = self.activity.C[:, frame].copy()
+        if self.bleaching is not None:
+            light = light * self.bleaching.remaining(frame)
+        return self._add(light, image)
+
+    def paint_at_rest(self, image: Image) -> Image:
+        """Add the light of resting, unbleached cells, in place."""
+        return self._add(self.activity.baseline.astype(np.float32), image)
+
+    def _add(self, light: NDArray[np.float32], image: Image) -> Image:
+        from pytest_calsim.compiled.patches import add_patches
+
+        p = self.images
+        if len(p):
+            add_patches(p.values, p.start, p.row, p.column, p.height, p.width, light, image)
+            self.halo.add(light, image)
+        return image
+
+
+class Render(Step):
+    """Paints the cells: each one's image times its trace, and a halo of the light that scattered out of the images.
+
+    The halo is a Gaussian of ``acquisition.tissue.halo_sigma_um`` about each cell, with the cell's own time course.
+    """
+
+    def plan(
+        self,
+        ctx: Context,
+        cells: Cells,
+        images: CellImages,
+        activity: Activity,
+        bleaching: BleachingCurve | None = None,
+        vessels: Vessels | None = None,
+    ) -> CellLight:
+        """Lay out the halo; the rest is painted from the cells' images and traces as they are."""
+        return CellLight(images, Halo.of(ctx, cells, images, vessels), activity, bleaching)

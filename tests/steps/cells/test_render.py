@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+
+from pytest_calsim.acquisition import Acquisition, ImageSensor, Tissue
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.scene import plan
+from pytest_calsim.spec import Spec
+from pytest_calsim.steps.base import Context
+from pytest_calsim.steps.cells.bleaching import Bleaching
+from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
+from pytest_calsim.steps.cells.cell_optics import CellOptics
+from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
+from pytest_calsim.steps.cells.render import CellLight, Render
+from pytest_calsim.steps.motion.brain_motion import BrainMotion
+from pytest_calsim.steps.tissue.vasculature import Vasculature
+
+
+def _acquisition(side=64, duration_s=1.0, **tissue):
+    return Acquisition(
+        fps=20, duration_s=duration_s, image_sensor=ImageSensor(height_px=side, width_px=side), tissue=Tissue(**tissue)
+    )
+
+
+def _spec(side=64, positions=None, steps=(), seed=0, duration_s=1.0, **tissue):
+    where = {} if positions is None else {"positions_um": positions}
+    placed = PlaceNeurons(populations=(Population(density_per_mm3=2e5, thickness_um=10),), **where)
+    chain = (placed, CellActivity(), CellOptics(), Render(), *steps)
+    return Spec(acquisition=_acquisition(side, duration_s, **tissue), steps=chain, seed=seed)
+
+
+def _by_hand(scene, frame, bleached=None):
+    """Σ patch·C in double precision, and each cell's Gaussian halo evaluated at every pixel."""
+    images, cells = scene.artifacts["cell_optics"], scene.artifacts["place_neurons"]
+    light = scene.artifacts["cell_activity"].C[:, frame].astype(float)
+    if bleached is not None:
+        light = light * bleached
+    canvas, sigma = scene.canvas, scene.spec.acquisition.tissue.halo_sigma_um
+    core, halo = np.zeros(canvas.shape), np.zeros(canvas.shape)
+    for i in range(len(images)):
+        patch = images.patch(i)
+        r, c = images.row[i], images.column[i]
+        core[r : r + patch.shape[0], c : c + patch.shape[1]] += light[i] * patch
+        gy, gx = (
+            np.exp(-((v - at) ** 2) / (2 * sigma**2)) * canvas.pixel_size_um / (sigma * np.sqrt(2 * np.pi))
+            for v, at in zip((canvas.y_um, canvas.x_um), cells.center_um[i, 1:], strict=True)
+        )
+        halo += light[i] * images.halo_flux[i] * np.outer(gy, gx)
+    return core, halo
+
+
+@pytest.mark.parametrize("halo_sigma_um", [50.0, 200.0])
+def test_a_frame_is_patches_times_traces_plus_a_gaussian_halo_of_each_cell(halo_sigma_um):
+    scene = plan(_spec(halo_sigma_um=halo_sigma_um, steps=(BrainMotion(),)))
+    for frame in (0, 11):
+        core, halo = _by_hand(scene, frame)
+        painted = scene.paint_frame(frame, "render", canvas=True)
+        np.testing.assert_allclose(painted, core + halo, atol=2e-3 * halo.max())
+        assert halo.max() > 0.01 * core.max()
+
+
+def test_bleaching_scales_each_cell():
+    scene = plan(_spec(steps=(Bleaching(),)))
+    frame = 15
+    remaining = scene.artifacts["bleaching"].remaining(frame)
+    core, halo = _by_hand(scene, frame, remaining)
+    np.testing.assert_allclose(scene.paint_frame(frame, "render"), core + halo, atol=2e-3 * halo.max())
+
+
+def test_what_scatter_takes_from_the_core_is_in_the_halo():
+    # All of the light, on a sensor far larger than the halo: the planted flux, to a thousandth.
+    acq = _acquisition(side=700, halo_sigma_um=60.0)
+    canvas = Canvas(700, 700, 0, acq.pixel_size_um)
+    cells = PlaceNeurons(positions_um=((150.0, 20.0, -30.0), (10.0, -60.0, 3.0))).plan(
+        Context(acq, canvas, 0, "place_neurons")
+    )
+    images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
+    light = _light(acq, canvas, cells, images, [3.0, 2.0])
+    total = light.paint(np.zeros(canvas.shape, np.float32), 0).sum(dtype=float)
+    assert total == pytest.approx(3 * images.flux[0] + 2 * images.flux[1], rel=1e-3)
+    halo = np.zeros(canvas.shape, np.float32)
+    light.halo.add(np.array([1, 0], np.float32), halo)
+    taken = images.flux[0] - images.patch(0).sum(dtype=float)
+    assert halo.sum(dtype=float) == pytest.approx(taken, rel=1e-3)
+
+
+def _light(acq, canvas, cells, images, brightness) -> CellLight:
+    n = len(brightness)
+    traces = np.array(brightness, np.float32)[:, None]
+    zeros = np.zeros(n)
+    activity = Activity(
+        traces, np.zeros((n, 1), np.uint16), np.zeros(0), np.zeros(n + 1, np.int64), np.ones(n), *[zeros] * 4
+    )
+    return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
+
+
+def test_halo_is_its_gaussian_whatever_the_pixels():
+    for pitch in (0.3, 4.8, 60.0):
+        acq = Acquisition(image_sensor=ImageSensor(height_px=96, width_px=64, pixel_pitch_um=pitch))
+        canvas = Canvas(96, 64, 3, acq.pixel_size_um)
+        context = Context(acq, canvas, 0, "place_neurons")
+        cells = PlaceNeurons(positions_um=((100.0, 3.0, -4.0),)).plan(context)
+        images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
+        halo = np.zeros(canvas.shape, np.float32)
+        _light(acq, canvas, cells, images, [1.0]).halo.add(np.ones(1, np.float32), halo)
+        r2 = (canvas.y_um[:, None] - 3) ** 2 + (canvas.x_um + 4) ** 2
+        expected = images.halo_flux[0] * canvas.pixel_size_um**2 * np.exp(-r2 / 8e4) / (8e4 * np.pi)
+        np.testing.assert_allclose(halo, expected, atol=1e-3 * expected.max())
+
+
+def test_at_rest_it_paints_the_baseline_unbleached():
+    scene = plan(_spec(steps=(Bleaching(),)))
+    render = scene.artifacts["render"]
+    rest = render.paint_at_rest(np.zeros(scene.canvas.shape, np.float32))
+    baseline = scene.artifacts["cell_activity"].baseline
+    again = _light(scene.spec.acquisition, scene.canvas, *_placed(scene), baseline)
+    np.testing.assert_array_equal(rest, again.paint(np.zeros(scene.canvas.shape, np.float32), 0))
+
+
+def _placed(scene):
+    return scene.artifacts["place_neurons"], scene.artifacts["cell_optics"]
+
+
+def test_it_adds_to_what_is_there():
+    scene = plan(_spec())
+    below = np.full(scene.canvas.shape, 7, np.float32)
+    painted = scene.artifacts["render"].paint(below.copy(), 3)
+    np.testing.assert_allclose(painted - 7, scene.paint_frame(3, canvas=True), atol=1e-5)
+
+
+def test_frames_are_the_same_bits_in_any_blocks_and_threads():
+    scene = plan(_spec(duration_s=1.5))
+    whole = scene.paint()
+    np.testing.assert_array_equal(whole, np.concatenate([scene.paint(20, 30), scene.paint(0, 20)])[np.r_[10:30, :10]])
+    np.testing.assert_array_equal(whole, scene.paint(threads=3))
+    np.testing.assert_array_equal(whole, plan(scene.spec).paint())
+
+
+def test_a_longer_recording_extends_a_shorter_one():
+    short, long = (plan(_spec(duration_s=d, seed=3)).paint(0, 20) for d in (1.0, 2.0))
+    np.testing.assert_array_equal(short, long)
+
+
+def test_a_margin_leaves_given_cells_as_they_were():
+    positions = ((100.0, 0.0, 0.0), (90.0, 40.0, -20.0), (120.0, -52.0, 52.0))
+    plain, moved = plan(_spec(positions=positions)), plan(_spec(positions=positions, steps=(BrainMotion(),)))
+    assert moved.canvas.margin_px > 0
+    np.testing.assert_array_equal(plain.paint(0, 5, "render"), moved.paint(0, 5, "render"))
+
+
+def test_vessels_shade_patches_and_halo():
+    positions = ((100.0, 0.0, 0.0), (100.0, 30.0, 20.0))
+    clear = plan(_spec(positions=positions))
+    shaded = plan(_spec(positions=positions, steps=(Vasculature(),)))
+    through = shaded.artifacts["vasculature"].transmission(100.0)
+    np.testing.assert_allclose(shaded.paint_frame(0), clear.paint_frame(0) * through, rtol=1e-5)
+
+
+def test_no_cells_paint_nothing():
+    scene = plan(_spec(positions=()))
+    assert not scene.paint_frame(0).any()
+    assert not scene.paint_at_rest().any()
