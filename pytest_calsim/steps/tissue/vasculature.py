@@ -29,7 +29,7 @@ _PLANE_UM = 20.0
 _WIDENING_UM = 300.0
 # The blur's kernel ends at four standard deviations, and at this many pixels.
 _REACH_SIGMAS = 4
-_MAX_REACH_PX = 512
+_MAX_REACH_PX = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +149,7 @@ class Vasculature(Step):
         rim = min(math.ceil(_REACH_SIGMAS * widest_px), _MAX_REACH_PX)
         chords = _slab_chords(trees, edges, canvas, rim)
         clear = np.exp(-self.absorption_per_um * chords, dtype=np.float32)
+        clear.flags.writeable = False
         return Vessels(trees, (edges[1:] + edges[:-1]) / 2, clear, rim, canvas, slope)
 
     def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:

@@ -1,0 +1,185 @@
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pytest_calsim.acquisition import Acquisition, ImageSensor, Optics
+from pytest_calsim.canvas import Canvas
+from pytest_calsim.compiled.vessels import lengthen_chords
+from pytest_calsim.steps.base import Context
+from pytest_calsim.steps.tissue.vasculature import Vasculature, Vessels
+
+
+def context(margin_px=0, size_px=96, seed=0, magnification=2.9, na=0.3):
+    acq = Acquisition(
+        image_sensor=ImageSensor(height_px=size_px, width_px=size_px + 16),
+        optics=Optics(magnification=magnification, na=na),
+    )
+    return Context(acq, Canvas(size_px, size_px + 16, margin_px, acq.pixel_size_um), seed, "vasculature")
+
+
+def chords(segments, pixel_um=1.5, n=81):
+    centres = (np.arange(n) - (n - 1) / 2) * pixel_um
+    out = np.zeros((n, n), np.float32)
+    lengthen_chords(out, centres, centres, pixel_um, np.atleast_2d(np.asarray(segments, float)))
+    return out
+
+
+def rays(segment, pixel_um, n, fine=15):
+    """Mean over each pixel of the vertical path inside a tapered cylinder, ray by ray through a fine grid."""
+    y0, x0, r0, y1, x1, r1 = segment
+    centres = (np.arange(n * fine) - (n * fine - 1) / 2) * pixel_um / fine
+    y, x = centres[:, None] - y0, centres[None, :] - x0
+    length = math.hypot(y1 - y0, x1 - x0)
+    uy, ux = (y1 - y0) / length, (x1 - x0) / length
+    along = y * uy + x * ux
+    across = y * ux - x * uy
+    radius = r0 + (r1 - r0) * along / length
+    path = 2 * np.sqrt(np.maximum(radius**2 - across**2, 0))
+    return path.reshape(n, fine, n, fine).mean((1, 3)), (along > 3 * r0) & (along < length - 3 * r0)
+
+
+@pytest.mark.parametrize("pixel_um", [0.8, 1.5, 3.0])
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4, 2.0])
+def test_chords_are_those_of_a_ray_count(pixel_um, angle):
+    y, x = 55 * math.sin(angle), 55 * math.cos(angle)
+    segment = (-y, -x, 5.0, y, x, 4.0)
+    n = 61
+    expected, inner = rays(segment, pixel_um, n)
+    inner = inner.reshape(n, 15, n, 15).all((1, 3))
+    got = chords(segment, pixel_um, n)
+    # Averaging across the vessel stands for averaging over the square pixel: exact along the axes, and within the
+    # difference of their widths elsewhere.
+    assert got[inner] == pytest.approx(expected[inner], abs=(0.02 if angle == 0 else 0.12 * pixel_um) * 5)
+    assert got[inner].sum() == pytest.approx(expected[inner].sum(), rel=0.005)
+
+
+def test_the_lumens_volume_is_kept_at_any_pixel_size():
+    # A vessel that crosses the whole picture: its chords add up to π·r² per length, however coarse the pixels.
+    for pixel_um in (0.5, 2.0, 6.0):
+        n = 41
+        got = chords((-300.0, 0.3, 4.0, 300.0, 0.3, 4.0), pixel_um, n)
+        assert got.sum() * pixel_um**2 == pytest.approx(math.pi * 16 * n * pixel_um, rel=1e-4)
+
+
+def test_bends_and_forks_are_counted_once():
+    straight = chords((-40.0, 0.0, 5.0, 40.0, 0.0, 5.0))
+    halves = chords([(-40.0, 0.0, 5.0, 0.0, 0.0, 5.0), (0.0, 0.0, 5.0, 40.0, 0.0, 5.0)])
+    assert halves == pytest.approx(straight, abs=1e-4)
+
+
+def test_light_right_through_the_axis_follows_beer_and_lambert():
+    vessels = Vasculature(n_trees=1, tortuosity=0, taper=0, top_depth_um=30, bottom_depth_um=30).plan(context(na=0.02))
+    just_below = vessels.transmission(30.1)
+    # The pixel nearest the axis sees the mean chord over its width p: about 2r·(1 − p²/24r²).
+    assert just_below.min() == pytest.approx(math.exp(-0.02 * 28), rel=0.01)
+
+
+def test_vessels_shade_only_what_lies_below():
+    vessels = Vasculature().plan(context(size_px=200))
+    assert np.all(vessels.transmission(0.0) == 1)
+    assert np.all(vessels.transmission(29.9) == 1)
+    shadow = [float((1 - vessels.transmission(z)).sum()) for z in (31, 51, 71)]
+    assert shadow[0] < shadow[1] < shadow[2]
+    assert vessels.transmission(200.0).max() <= 1
+    assert vessels.transmission(200.0).min() > 0
+
+
+def test_the_shadow_is_that_of_the_objectives_cone():
+    ctx = context(size_px=256)
+    vessels = Vasculature(n_trees=1, tortuosity=0, top_depth_um=20, bottom_depth_um=20, min_radius_um=14).plan(ctx)
+    near, far = vessels.transmission(20.1), vessels.transmission(140.0)
+    # Total shade is kept (up to what leaves the picture), and a vessel's shadow is widened by the disk's variance.
+    disk_um = (140 - 20) * 0.3 / math.sqrt(1.36**2 - 0.3**2)
+    rng = np.random.default_rng(0)
+    radius, angle = disk_um * np.sqrt(rng.random(200_000)), rng.uniform(0, 2 * math.pi, 200_000)
+    vertical = bool(np.ptp(np.argwhere(near < 0.9)[:, 0]) > np.ptp(np.argwhere(near < 0.9)[:, 1]))
+    assert widening(near, far, vertical, ctx.canvas) == pytest.approx(float((radius * np.cos(angle)).var()), rel=0.05)
+
+
+def widening(near, far, vertical, canvas):
+    """Growth of a straight vessel's variance across itself, µm²."""
+    profiles = []
+    image = near if vertical else near.T
+    # The line through the darkest pixel of each row gives the tilt.
+    rows = np.flatnonzero((1 - image).max(1) > 0.2)
+    rows = rows[len(rows) // 3 : 2 * len(rows) // 3]
+    tilt = np.polyfit(rows, [np.average(np.arange(image.shape[1]), weights=1 - image[r]) for r in rows], 1)[0]
+    for picture in (near, far):
+        shade = 1 - (picture if vertical else picture.T)
+        columns = np.arange(shade.shape[1])
+        spread = []
+        for r in rows:
+            mean = np.average(columns, weights=shade[r])
+            spread.append(np.average((columns - mean) ** 2, weights=shade[r]))
+        profiles.append(np.mean(spread))
+    return (profiles[1] - profiles[0]) * canvas.pixel_size_um**2 / (1 + tilt**2)
+
+
+def test_the_margin_changes_nothing():
+    for size_px in (96, 97):
+        narrow, wide = context(size_px=size_px), context(margin_px=11, size_px=size_px)
+        few, more = Vasculature().plan(narrow), Vasculature().plan(wide)
+        for depth in (35.0, 60.0, 150.0):
+            assert np.array_equal(more.transmission(depth)[wide.canvas.window], few.transmission(depth))
+
+
+def test_more_trees_only_append():
+    few, more = Vasculature(n_trees=2).grow(context()), Vasculature(n_trees=5).grow(context())
+    for a, b in zip(few, more[:2], strict=True):
+        assert all(np.array_equal(p.path_um, q.path_um) for p, q in zip(a, b, strict=True))
+    assert len(more) == 5
+
+
+@pytest.mark.parametrize("size_px", [16, 96])
+def test_every_tree_is_seen(size_px):
+    for seed in range(8):
+        vessels = Vasculature(n_trees=1).plan(context(size_px=size_px, seed=seed))
+        assert vessels.transmission(100.0).min() < 0.8
+
+
+def test_a_vessel_between_slabs_is_not_counted_twice():
+    vessels = Vasculature(n_trees=1).plan(context(size_px=300))
+    assert len(vessels.slab_um) == 3
+    through = np.prod(vessels.clear.astype(np.float64), axis=0)
+    assert -np.log(through.min()) / 0.02 < 2 * 14.0 * 1.001
+
+
+def test_extremes_are_finite():
+    for fields in (
+        {"n_trees": 12, "root_radius_um": 100, "min_radius_um": 20, "absorption_per_um": 1, "bottom_depth_um": 2000},
+        {"root_radius_um": 2, "min_radius_um": 2, "length_to_radius": 4, "top_depth_um": 0, "bottom_depth_um": 0},
+        {"tortuosity": 1, "taper": 0.5, "length_to_radius": 50},
+    ):
+        for magnification, na in ((2.9, 0.3), (100, 1.2), (0.05, 0.02)):
+            vessels = Vasculature(**fields).plan(context(size_px=24, magnification=magnification, na=na))
+            for depth in (0.0, 90.0, 1e5):
+                through = vessels.transmission(depth)
+                assert through.shape == (24, 40)
+                assert np.all((through >= 0) & (through <= 1 + 1e-5))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"n_trees": 0}, "greater than or equal to 1"),
+        ({"top_depth_um": 90}, "bottom_depth_um = 80.0 lies above top_depth_um = 90"),
+        ({"min_radius_um": 20}, "1 to 12 times min_radius_um = 20"),
+        ({"absorption_per_um": 0}, "greater than 0"),
+    ],
+)
+def test_what_would_do_nothing_or_too_much_is_refused(fields, message):
+    with pytest.raises(ValidationError, match=message):
+        Vasculature(**fields)
+
+
+def test_truth_is_read_only_and_on_the_sensor():
+    vessels = Vasculature().plan(context(margin_px=5))
+    assert isinstance(vessels, Vessels)
+    truth = vessels.truth()
+    assert truth["vessel_transmission"].values.shape == (3, 96, 112)
+    assert truth["vessel_depth_um"].values == pytest.approx([30, 50, 70])
+    assert not truth["vessel_transmission"].values.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        vessels.transmission(100.0)[0, 0] = 0

@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pytest
+
+from pytest_calsim.steps.tissue.vessel_tree import Growth, grow_tree
+
+STRAIGHT = Growth(2.0, 10.0, 0.0, 0.0, 20.0, 60.0)
+MEANDERING = Growth(2.0, 10.0, 0.4, 0.08, 20.0, 60.0)
+
+
+def tree(growth=MEANDERING, seed=0, radius_um=12.0):
+    return grow_tree(np.random.default_rng(seed), growth, np.array([40.0, 0.0, 0.0]), 0.3, radius_um)
+
+
+def daughters(branches):
+    found = {i: [] for i in range(len(branches))}
+    for branch in branches:
+        if branch.parent >= 0:
+            found[branch.parent].append(branch)
+    return found
+
+
+@pytest.mark.parametrize("growth", [STRAIGHT, MEANDERING])
+def test_murrays_law_at_every_branching(growth):
+    branches = tree(growth)
+    forks = 0
+    for parent, pair in daughters(branches).items():
+        cube = branches[parent].radius_um[-1] ** 3
+        cubes = [d.radius_um[0] ** 3 for d in pair]
+        if len(pair) == 2:
+            forks += 1
+            assert sum(cubes) == pytest.approx(cube, rel=1e-9)
+        else:
+            # What is missing is a twig below the least radius.
+            missing = 2 - len(pair)
+            assert cube - sum(cubes) < missing * growth.min_radius_um**3 * (1 + 1e-9)
+    assert forks > 20
+
+
+def test_branching_angles_balance():
+    # The angles of least cost are those at which pulls proportional to r² are in balance, along and across.
+    branches = tree(STRAIGHT)
+    for parent, pair in daughters(branches).items():
+        if len(pair) < 2:
+            continue
+        path, r0 = branches[parent].path_um, branches[parent].radius_um[-1]
+        along = path[-1, 1:] - path[-2, 1:]
+        pull = sum(d.radius_um[0] ** 2 * unit(d.path_um[1, 1:] - d.path_um[0, 1:]) for d in pair)
+        assert pull == pytest.approx(r0**2 * unit(along), rel=1e-6, abs=1e-6 * r0**2)
+
+
+def unit(vector):
+    return vector / np.hypot(*vector)
+
+
+def test_daughters_begin_where_the_parent_ends():
+    branches = tree()
+    for branch in branches[1:]:
+        assert np.array_equal(branch.path_um[0], branches[branch.parent].path_um[-1])
+
+
+def test_taper_and_least_radius():
+    branches = tree()
+    for branch in branches[1:]:
+        assert branch.radius_um[-1] / branch.radius_um[0] == pytest.approx(0.92)
+        assert branch.radius_um[0] >= 2.0
+    assert branches[0].radius_um[0] == 12.0
+
+
+def test_depths_stay_in_the_slab():
+    depth = np.concatenate([b.path_um[:, 0] for s in range(5) for b in tree(seed=s)])
+    assert depth.min() >= 20
+    assert depth.max() <= 60
+    assert np.ptp(depth) > 20
+
+
+def test_tortuosity_is_the_headings_sd():
+    headings = []
+    for seed in range(40):
+        for branch in tree(seed=seed)[1:]:
+            steps = np.diff(branch.path_um[:, 1:], axis=0)
+            angles = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
+            headings.append(angles[-1] - angles[0])
+    # Two values of a stationary AR(1) nine steps apart, the first one step from its start at zero.
+    memory = 0.8
+    first, last = 1 - memory**2, 1 - memory**20
+    expected = 0.4 * math.sqrt(first + last - 2 * memory**9 * first)
+    assert np.std(headings) == pytest.approx(expected, rel=0.1)
+
+
+def test_the_trunk_comes_from_far_outside():
+    path = tree()[0].path_um
+    entry = np.flatnonzero(np.all(path == [40.0, 0.0, 0.0], axis=1))
+    assert len(entry) == 1
+    assert 400 < np.hypot(*path[0, 1:]) < 501
