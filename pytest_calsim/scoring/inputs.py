@@ -26,7 +26,7 @@ FootprintInput = Any
 :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` with pixels in C order."""
 
 # Dense footprints are read this many bytes at a time: the only dense memory that scoring takes.
-_BLOCK_BYTES = 1 << 25
+_BLOCK_BYTES = 1 << 27
 _LARGEST = float(np.finfo(np.float32).max)
 _FOOTPRINT_DIMS = ("unit_id", "height", "width")
 
@@ -71,7 +71,7 @@ def _check_unit(unit: int, values: NDArray[Any], name: str) -> None:
         raise EstimateError(
             f"{name}: the footprint of unit {unit} has {int((~np.isfinite(values)).sum())} NaN or infinite pixels"
         )
-    if values.size and values.max() > _LARGEST:
+    if values.size and float(values.max()) > _LARGEST:
         raise EstimateError(
             f"{name}: the footprint of unit {unit} reaches {values.max():.3g}, beyond float32: scale it down"
         )
