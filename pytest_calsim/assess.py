@@ -49,7 +49,7 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
     if activity is not None:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
-        observed = cast(SparseFootprints, images.truth()["A_observed"])
+        observed = images.observed
         columns["overlap"] = _overlap(observed)
         if activity is not None and cells is not None:
             columns["snr"] = snr(scene)
@@ -73,7 +73,7 @@ def snr(scene: Scene) -> Floats:
     variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
     # A pixel that no light reaches and that has no noise tells nothing.
     weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0).ravel()
-    observed = cast(SparseFootprints, images.truth()["A_observed"])
+    observed = images.observed
     values = observed.data.astype(np.float64)
     return transient * np.sqrt(_sum_by_unit(observed, values**2 * weight[observed.indices]))
 
@@ -90,7 +90,7 @@ def _through_fields(scene: Scene) -> NDArray[np.float32]:
 
 def _sum_by_unit(footprints: SparseFootprints, values: Floats) -> Floats:
     unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))
-    return np.bincount(unit, weights=values, minlength=len(footprints))
+    return np.bincount(unit, weights=values, minlength=len(footprints)).astype(np.float64)
 
 
 def _overlap(footprints: SparseFootprints) -> Floats:
