@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +52,6 @@ def _mix(word: np.uint64) -> np.uint64:
 def _uniform(word: np.uint64) -> float:
     """A word as a number inside (0, 1)."""
     return (np.float64(word >> _11) + 0.5) * 2.0**-53
-
-
-# ---------------------------------------------------------------------------------------------------------------- tables
 
 
 class PoissonTables(NamedTuple):
@@ -110,9 +107,10 @@ def _alias_columns(pmf: Floats, n: int, first: int, into: Words) -> None:
     """Pack the first ``n`` probabilities as alias columns for the counts ``first``, ``first + 1``, ..."""
     size = into.shape[0]
     share = np.zeros(size)
-    poor, rich = np.empty(size, np.int64), np.empty(size, np.int64)
+    poor, rich, alias = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     n_poor = n_rich = 0
     for i in range(size):
+        alias[i] = i
         if i < n:
             share[i] = pmf[i] * size
         if share[i] < 1:
@@ -121,7 +119,6 @@ def _alias_columns(pmf: Floats, n: int, first: int, into: Words) -> None:
         else:
             rich[n_rich] = i
             n_rich += 1
-    alias = np.arange(size)
     while n_poor > 0 and n_rich > 0:
         n_poor -= 1
         i, donor = poor[n_poor], rich[n_rich - 1]
@@ -170,8 +167,6 @@ def poisson_tables(highest_mean_e: float) -> PoissonTables:
     """
     return _tables(int(highest_mean_e) // _COARSE_E + 1)
 
-
-# ------------------------------------------------------------------------------------------------------------- gaussians
 
 _TAIL = 3.6541528853610088
 """Where the lowest of the 256 layers of equal area begins its tail."""
@@ -251,9 +246,6 @@ def uniform_map(key: np.uint64, height: int, width: int) -> Floats:
     return out
 
 
-# -------------------------------------------------------------------------------------------------------------- the frame
-
-
 @compiled
 def _hash_row(first: np.uint64, a: Words, b: Words, c: Words, d: Image) -> None:
     """Three words a pixel, and 32 bits derived from all three, as a number below 2³²."""
@@ -266,7 +258,9 @@ def _hash_row(first: np.uint64, a: Words, b: Words, c: Words, d: Image) -> None:
 
 
 @compiled
-def _mean_row(light: Image, response: Image, dark: Image, highest: np.float32, level: NDArray[np.int32], rest: Image):
+def _mean_row(
+    light: Image, response: Image, dark: Image, highest: np.float32, level: NDArray[np.int32], rest: Image
+) -> None:
     """Cut each pixel's mean electrons into whole sixteenths and a rest, the latter in units of 2⁻³² electrons."""
     for x in range(light.shape[0]):
         lit = light[x] if light[x] > 0 else np.float32(0)
@@ -304,7 +298,7 @@ def expose(
     row_noise_adu: float,
     top_code: float,
     drop_bits: int,
-    out: NDArray[np.uint8] | NDArray[np.uint16],
+    out: NDArray[Any],
 ) -> None:
     """Codes of one frame: Poisson electrons, full well, read noise, gain, offsets, converter, dropped bits.
 
