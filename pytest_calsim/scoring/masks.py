@@ -15,6 +15,9 @@ from pytest_calsim.scoring.inputs import Unit
 
 __all__ = ["Masks", "Overlaps", "energy_mask", "energy_masks"]
 
+# Energy that rounding alone may lack: it must not pull another level of pixels in.
+_ROUNDING = 1e-12
+
 
 def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.bool_]:
     """The smallest set of brightest pixels that holds ``energy_frac`` of the sum of squares; ties stay together.
@@ -26,7 +29,7 @@ def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.
     energy = np.square(values.astype(np.float64) / float(values.max()))
     falling = np.sort(energy)[::-1]
     held = np.cumsum(falling)
-    return energy >= falling[np.searchsorted(held, energy_frac * held[-1])]
+    return energy >= falling[np.searchsorted(held, energy_frac * held[-1] * (1 - _ROUNDING))]
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,12 +126,12 @@ def test_nine_hundred_units_at_full_size_take_little_memory_beyond_the_input():
         import scipy.optimize, scipy.sparse
         from pytest_calsim import hungarian_match
         n, side = 900, 608
-        A = np.zeros((n, side, side), np.float32)
+        A = np.zeros((n, side, side), np.uint8)
         y, x = np.mgrid[-9:10, -9:10]
         rng = np.random.default_rng(0)
         for image in A:
             r, c = rng.integers(0, side - 19, 2)
-            image[r : r + 19, c : c + 19] = np.exp(-(y**2 + x**2) / 18)
+            image[r : r + 19, c : c + 19] = 200 * np.exp(-(y**2 + x**2) / 18)
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         before = peak()
         match = hungarian_match(A, A[::-1])
