@@ -110,12 +110,12 @@ class Neuropil(Step):
     ----------
     level
         Expected brightness of all components together, in units of a resting cell's in-focus brightness. A cell at
-        depth z keeps only exp(−z/M) of its own, so with the default it is some per cent of what it lies on.
+        depth z keeps only exp(−z/M) of its own, so with the default it is about a tenth of what it lies on.
     components
         The layers that share this level.
     """
 
-    level: Annotated[float, Field(ge=0, le=1000)] = 3.0
+    level: Annotated[float, Field(ge=0, le=1000)] = 1.5
     components: Annotated[tuple[NeuropilComponent, ...], Field(min_length=1, max_length=16)] = (_BROAD, _LOCAL)
 
     def plan(
