@@ -1,7 +1,15 @@
-# In-process pytester runs drop what they imported: numpy, scipy, xarray and zarr do not survive a second import.
+# In-process pytester runs drop what they imported, and these do not survive a second import. dask brings
+# importlib_metadata, which patches the import system for good.
+import contextlib
+
+import hypothesis  # noqa: F401
+import numba  # noqa: F401
 import numpy  # noqa: F401
 import scipy  # noqa: F401
 import xarray  # noqa: F401
 import zarr  # noqa: F401
+
+with contextlib.suppress(ImportError):
+    import dask.array  # noqa: F401
 
 pytest_plugins = ["pytester"]
