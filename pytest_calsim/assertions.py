@@ -6,6 +6,7 @@ Each returns its :class:`~pytest_calsim.scorecard.Scorecard`, or raises
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.scorecard import Check, Scorecard, Table, publish
 from pytest_calsim.scoring.footprints import FootprintScores, score_footprints
 from pytest_calsim.scoring.inputs import as_footprints, as_matrix, as_shifts
+from pytest_calsim.scoring.misreadings import misread_footprints, misread_shifts
 from pytest_calsim.scoring.shifts import Convention, ShiftErrors, check_convention, compare_shifts
 from pytest_calsim.scoring.spikes import spike_precision_recall
 from pytest_calsim.scoring.traces import trace_pearson
@@ -33,8 +35,6 @@ __all__ = [
 ]
 
 _WORST = 8
-# A wrong reading of the shifts is named when the right one would score at most this share of the RMSE.
-_FAR_SMALLER = 0.5
 
 
 def assert_footprints_recovered(
@@ -78,7 +78,8 @@ def assert_footprints_recovered(
         _check_share(name, value)
     cells = CountedCells(recording.truth, units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
-    scores = score_footprints(_footprints(found, recording), cells.A, cells.counted, min_iou=min_iou)
+    A = _footprints(found, recording)
+    scores = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
     if not cells.n_counted and min_recall > 0:
         raise EstimateError(f"nothing to recover: {cells.words(0)}")
     n_found, n_spurious = len(scores.found), len(scores.spurious)
@@ -102,7 +103,8 @@ def assert_footprints_recovered(
         "n_planted": len(cells.A),
         "mean_iou": scores.mean_iou,
     }
-    return _judge(Scorecard("footprints", checks, facts, tables))
+    card = Scorecard("footprints", checks, facts, tables)
+    return _judge(card if card.passed else replace(card, notes=misread_footprints(A, cells.A, scores, min_iou=min_iou)))
 
 
 def assert_shifts_recovered(
@@ -151,9 +153,8 @@ def assert_shifts_recovered(
     if max_offset_px is not None:
         checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words="mean difference (height, width)"))
     facts = {"offset_px": offset, "zero_motion_rmse_px": still}
-    return _judge(
-        Scorecard("shifts", checks, facts, [_worst_frames(errors)], _mistakes(shifts, true, errors, convention))
-    )
+    card = Scorecard("shifts", checks, facts, [_worst_frames(errors)])
+    return _judge(card if card.passed else replace(card, notes=misread_shifts(shifts, true, convention)))
 
 
 def assert_traces_recovered(
@@ -318,21 +319,3 @@ def _worst_frames(errors: ShiftErrors) -> Table:
     worst = np.argsort(-size, kind="stable")[:3]
     rows = tuple((str(f), *(f"{e:+.2f}" for e in errors.error_px[f])) for f in worst)
     return Table("worst frames, error after alignment", ("frame", "height px", "width px"), rows, len(rows))
-
-
-def _mistakes(
-    shifts: NDArray[np.float64], true: NDArray[np.float64], errors: ShiftErrors, convention: Convention
-) -> list[str]:
-    """Readings of the same numbers that would be far nearer the truth."""
-    other: Convention = "displacement" if convention == "correction" else "correction"
-    readings: dict[str, tuple[NDArray[np.float64], Convention]] = {
-        f"the sign is evidently the opposite: with convention={other!r}": (shifts, other),
-        "the columns are evidently (width, height), not (height, width): swapped": (shifts[:, ::-1], convention),
-        f"sign and columns are evidently swapped: as (width, height) with convention={other!r}": (
-            shifts[:, ::-1],
-            other,
-        ),
-    }
-    scores = {words: compare_shifts(s, true, convention=c).rmse_px for words, (s, c) in readings.items()}
-    words, rmse = min(scores.items(), key=lambda item: item[1])
-    return [f"{words}, RMSE would be {rmse:.2f} px"] if rmse < _FAR_SMALLER * errors.rmse_px else []

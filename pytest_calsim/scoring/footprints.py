@@ -101,7 +101,7 @@ class FootprintScores:
                 continue
             inside = self.overlaps.of_est[e, other] >= 0.8
             return (
-                f"overlaps unit {other}, found as {labels[e]}"
+                f"lies with unit {other} under estimate {labels[e]}, which fits that one"
                 if inside
                 else f"merged with unit {other} in estimate {labels[e]}"
             )
@@ -133,7 +133,7 @@ class FootprintScores:
         best = int(iou.argmax())
         twin = self.estimate_of[best]
         if twin >= 0 and of_est[best] >= _HALF:
-            return f"duplicate of {labels[twin]} on unit {best} (IoU {iou[best]:.2f})"
+            return f"duplicate of estimate {labels[twin]} on unit {best} (IoU {iou[best]:.2f})"
         if iou[best] < _TOUCHING:
             return f"hardly touches a planted cell (best IoU {iou[best]:.2f}, unit {best})"
         size = self.overlaps.est_area[est] / self.overlaps.true_area[best]
