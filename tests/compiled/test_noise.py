@@ -262,7 +262,10 @@ def test_row_noise_is_one_gaussian_a_row_and_frame():
     rows = np.stack([draw(0.0, (500, 8), frame=f, row_noise=50.0, black=1000.0) for f in range(40)])
     assert (rows == rows[:, :, :1]).all()
     offsets = rows[:, :, 0].astype(float) - 1000
-    assert stats.kstest(offsets.ravel() + np.random.default_rng(0).uniform(-0.5, 0.5, 20000), "norm", (0, 50)).pvalue > P_MIN
+    assert (
+        stats.kstest(offsets.ravel() + np.random.default_rng(0).uniform(-0.5, 0.5, 20000), "norm", (0, 50)).pvalue
+        > P_MIN
+    )
     assert independence_p(offsets[:, 1:], offsets[:, :-1]) > P_MIN
     assert independence_p(offsets[1:], offsets[:-1]) > P_MIN
 
