@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["add_patches", "fold_transfer"]
+__all__ = ["add_patches", "block_mean", "fold_transfer", "lit_box"]
 
 Floats32 = NDArray[np.float32]
 
@@ -87,3 +87,42 @@ def fold_transfer(
                 value = value * (bessel[i] + part * (bessel[i + 1] - bessel[i]))
             line[j] += value
     return folded
+
+
+@compiled
+def block_mean(fine: Floats32, samples: int) -> Floats32:
+    """Means over blocks of ``samples`` by ``samples``."""
+    height, width = fine.shape[0] // samples, fine.shape[1] // samples
+    mean = np.zeros((height, width), np.float32)
+    share = np.float32(1 / samples**2)
+    for r in range(height):
+        line = mean[r]
+        for a in range(samples):
+            parts = fine[r * samples + a]
+            for c in range(width):
+                for b in range(samples):
+                    line[c] += parts[c * samples + b]
+        for c in range(width):
+            line[c] *= share
+    return mean
+
+
+@compiled
+def lit_box(image: Floats32) -> tuple[int, int, int, int]:
+    """First and one past the last row and column that hold anything but zeros; four zeros for a dark image."""
+    height, width = image.shape
+    top, bottom, left, right = height, 0, width, 0
+    for r in range(height):
+        first = 0
+        while first < width and image[r, first] == 0:
+            first += 1
+        if first == width:
+            continue
+        last = width
+        while image[r, last - 1] == 0:
+            last -= 1
+        top, bottom = min(top, r), r + 1
+        left, right = min(left, first), max(right, last)
+    if bottom == 0:
+        return 0, 0, 0, 0
+    return top, bottom, left, right

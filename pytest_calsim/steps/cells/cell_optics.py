@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +12,8 @@ from numpy.typing import NDArray
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
+from pytest_calsim.steps.cells.picture import Picture, on_sensor, picture
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.psf import LONGEST_SIDE, image_of_point, image_of_shape, odd_at_least, reach_px
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellImages", "CellOptics"]
@@ -95,7 +93,7 @@ class CellImages(Artifact):
         """The patches on the sensor at zero shift."""
         rows, columns = self.canvas.window
         units = [
-            _on_sensor(self.patch(i), int(self.row[i]) - rows.start, int(self.column[i]) - columns.start, self.canvas)
+            on_sensor(self.patch(i), int(self.row[i]) - rows.start, int(self.column[i]) - columns.start, self.canvas)
             for i in range(len(self))
         ]
         return SparseFootprints.from_units(units, self.canvas.sensor_shape)
@@ -144,14 +142,14 @@ class CellOptics(Step):
         sensor_at = list(zip(sensor.rows(y).tolist(), sensor.columns(x).tolist(), strict=True))
 
         pictures = [
-            _picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
+            picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
             for unit, (at, disk, blur, imaged) in enumerate(
                 zip(sensor_at, disk_um.tolist(), blur_um.tolist(), own_image.tolist(), strict=True)
             )
         ]
         values = [
-            _lossy(picture, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels)
-            for unit, picture in enumerate(pictures)
+            _lossy(p, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels)
+            for unit, p in enumerate(pictures)
         ]
         shapes = np.array([p.values.shape for p in pictures], np.int32).reshape(-1, 2)
         flux = np.array([p.flux for p in pictures], np.float64)
@@ -176,23 +174,12 @@ class CellOptics(Step):
         )
 
 
-class _Picture(NamedTuple):
-    """One cell of brightness 1 without losses, cut at the canvas."""
-
-    planted: tuple[NDArray[np.int64], NDArray[np.float32]]
-    values: Image
-    row: int
-    column: int
-    flux: float
-    fov_fraction: float
-
-
-def _lossy(picture: _Picture, gain: float, depth_um: float, vessels: Vessels | None) -> NDArray[np.float32]:
+def _lossy(cell: Picture, gain: float, depth_um: float, vessels: Vessels | None) -> NDArray[np.float32]:
     """The flat values of an image of which a share is collected, and that vessels shade."""
-    values = picture.values * np.float32(gain)
+    values = cell.values * np.float32(gain)
     if vessels is not None:
         height, width = values.shape
-        values *= vessels.transmission(depth_um)[picture.row :, picture.column :][:height, :width]
+        values *= vessels.transmission(depth_um)[cell.row :, cell.column :][:height, :width]
     return values.ravel()
 
 
@@ -200,120 +187,3 @@ def _auto_focus(surface: Floats, in_fov: NDArray[np.bool_]) -> float:
     """Median over the cells in the field of view, else over all, else 0: geometry alone, whatever the light."""
     chosen = surface[in_fov] if in_fov.any() else surface
     return float(np.median(chosen)) if len(chosen) else 0.0
-
-
-def _picture(
-    cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float], disk_um: float, blur_um: float, imaged: bool
-) -> _Picture:
-    """Plant one cell, its centre at a row and column of the sensor, and image it."""
-    image, top, left, flux = _image(cells, unit, canvas, at, disk_um, blur_um)
-    planted = _planted(cells, unit, canvas, at)
-    if not imaged:
-        return _Picture(planted, np.zeros((0, 0), np.float32), 0, 0, flux, 0.0)
-    inside = _cut(image, top, left, canvas.sensor_shape)[0].sum(dtype=np.float64)
-    margin = canvas.margin_px
-    values, row, column = _cut(image, top + margin, left + margin, canvas.shape)
-    return _Picture(planted, values, row, column, flux, min(float(inside) / flux, 1.0) if flux > 0 else 0.0)
-
-
-def _image(
-    cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float], disk_um: float, blur_um: float
-) -> tuple[Image, int, int, float]:
-    """A cell's image, the sensor coordinates of its upper left pixel, and its planted flux."""
-    pixel = canvas.pixel_size_um
-    extent, radius_um = cells.extent_um(unit), float(cells.radius_um[unit])
-    side = 2 * (extent / pixel + reach_px(disk_um / pixel, blur_um / pixel)) + 2
-    samples = odd_at_least(pixel / _fine_um(radius_um))
-    if side * samples > LONGEST_SIDE:
-        samples = max(3, int(LONGEST_SIDE / side - 1) // 2 * 2 + 1)
-    # An image too wide even so is made of larger pixels and interpolated.
-    bins = max(1, math.ceil(side * samples / LONGEST_SIDE))
-    large = bins * pixel
-    y, x = ((v + 0.5) / bins - 0.5 for v in at)
-    disk, blur = disk_um / large, blur_um / large
-    top, left = math.floor(y + 0.5), math.floor(x + 0.5)
-    if extent == 0 or radius_um < 2 * large / samples:
-        flux = 1.0 if extent == 0 else _flux(cells, unit, pixel)
-        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, disk, blur)
-        image *= np.float32(flux / bins**2)
-    else:
-        top, bottom = math.floor(y + 0.5 - extent / large), math.floor(y + 0.5 + extent / large) + 1
-        left, right = math.floor(x + 0.5 - extent / large), math.floor(x + 0.5 + extent / large) + 1
-        fine = cells.coverage(
-            unit, (_parts(top, bottom, samples) - y) * large, (_parts(left, right, samples) - x) * large
-        )
-        flux = float(fine.sum(dtype=np.float64)) * (bins / samples) ** 2
-        image, pad = image_of_shape(fine, samples, disk, blur)
-    if bins == 1:
-        return image, top - pad, left - pad, flux
-    return _spread(image, bins, top - pad, left - pad, canvas), -canvas.margin_px, -canvas.margin_px, flux
-
-
-def _planted(
-    cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat sensor pixels and values of a cell in focus, averaged over each pixel."""
-    pixel, extent = canvas.pixel_size_um, cells.extent_um(unit)
-    height, width = canvas.sensor_shape
-    y, x = at
-    top, bottom = (math.floor(y + 0.5 + side * extent / pixel) for side in (-1, 1))
-    left, right = (math.floor(x + 0.5 + side * extent / pixel) for side in (-1, 1))
-    top, bottom = max(top, 0), min(bottom + 1, height)
-    left, right = max(left, 0), min(right + 1, width)
-    if bottom <= top or right <= left:
-        return np.zeros(0, np.int64), np.zeros(0, np.float32)
-    if extent == 0:
-        image = np.ones((1, 1), np.float32)
-    else:
-        samples = odd_at_least(pixel / _fine_um(float(cells.radius_um[unit])))
-        fine = cells.coverage(
-            unit, (_parts(top, bottom, samples) - y) * pixel, (_parts(left, right, samples) - x) * pixel
-        )
-        image = fine.reshape(bottom - top, samples, right - left, samples).mean(axis=(1, 3), dtype=np.float32)
-    return _on_sensor(image, top, left, canvas)
-
-
-def _fine_um(radius_um: float) -> float:
-    """How finely a shape is sampled, µm."""
-    return min(0.6, radius_um / 6)
-
-
-def _parts(first: int, stop: int, samples: int) -> Floats:
-    """Centres of the equal parts of pixels ``first`` to ``stop``, px."""
-    return first - 0.5 + (np.arange((stop - first) * samples) + 0.5) / samples
-
-
-def _flux(cells: Cells, unit: int, pixel_um: float) -> float:
-    """A shape's area in pixels, from 128 × 128 samples over its extent."""
-    extent = cells.extent_um(unit)
-    at = ((np.arange(128) + 0.5) / 64 - 1) * extent
-    return float(cells.coverage(unit, at, at).mean(dtype=np.float64)) * (2 * extent / pixel_um) ** 2
-
-
-def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Image:
-    """Interpolate an image of pixels ``bins`` times as large to all of the canvas' pixels, linearly."""
-
-    def taps(pixels: int, first: int, count: int) -> NDArray[np.float32]:
-        at = (np.arange(pixels) - canvas.margin_px + 0.5) / bins - 0.5 - first
-        return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(count)))
-
-    height, width = canvas.shape
-    return (taps(height, top, image.shape[0]) @ image @ taps(width, left, image.shape[1]).T).astype(np.float32)
-
-
-def _cut(image: Image, top: int, left: int, shape: tuple[int, int]) -> tuple[Image, int, int]:
-    """The part of an image that holds light and lies within a picture, and where it begins there."""
-    y0, y1 = max(top, 0), min(top + image.shape[0], shape[0])
-    x0, x1 = max(left, 0), min(left + image.shape[1], shape[1])
-    part = image[max(y0 - top, 0) : max(y1 - top, 0), max(x0 - left, 0) : max(x1 - left, 0)]
-    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-    if not len(rows):
-        return np.zeros((0, 0), np.float32), 0, 0
-    return part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], y0 + int(rows[0]), x0 + int(columns[0])
-
-
-def _on_sensor(image: Image, top: int, left: int, canvas: Canvas) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat sensor pixels and values of an image whose upper left pixel has these sensor coordinates."""
-    part, top, left = _cut(image, top, left, canvas.sensor_shape)
-    rows, columns = np.nonzero(part)
-    return (rows + top) * canvas.sensor_width_px + columns + left, part[rows, columns]

@@ -61,7 +61,8 @@ class Halo:
         column, column_weight = cubic_taps(x / grid.step_um)
         first = (int(row.min(initial=grid.first[0])), int(column.min(initial=grid.first[1])))
         last = (int(row.max(initial=grid.first[0])) + 4, int(column.max(initial=grid.first[1])) + 4)
-        width = sigma / grid.step_um
+        # Interpolated, a narrower Gaussian would dip below zero; only pixels over σ/3 ask for one.
+        width = max(sigma / grid.step_um, 3.0)
         half = np.exp(-(np.arange(int(_HALO_REACH * width) + 1) ** 2) / (2 * width**2))
         half /= 2 * half.sum() - half[0]
         return cls(

@@ -58,6 +58,18 @@ def test_a_frame_is_patches_times_traces_plus_a_gaussian_halo_of_each_cell(halo_
         assert halo.max() > 0.01 * core.max()
 
 
+def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step():
+    scene = plan(_spec())
+    render = scene.artifacts["render"]
+    expected = np.zeros(scene.canvas.shape, np.float32)
+    for i, light in enumerate(scene.artifacts["cell_activity"].C[:, 2]):
+        patch = render.images.patch(i)
+        r, c = render.images.row[i], render.images.column[i]
+        expected[r : r + patch.shape[0], c : c + patch.shape[1]] += light * patch
+    render.halo.add(scene.artifacts["cell_activity"].C[:, 2].copy(), expected)
+    np.testing.assert_array_equal(scene.paint_frame(2, "render"), expected)
+
+
 def test_bleaching_scales_each_cell():
     scene = plan(_spec(steps=(Bleaching(),)))
     frame = 15
@@ -105,6 +117,18 @@ def test_halo_is_its_gaussian_whatever_the_pixels():
         r2 = (canvas.y_um[:, None] - 3) ** 2 + (canvas.x_um + 4) ** 2
         expected = images.halo_flux[0] * canvas.pixel_size_um**2 * np.exp(-r2 / 8e4) / (8e4 * np.pi)
         np.testing.assert_allclose(halo, expected, atol=1e-3 * expected.max())
+
+
+def test_halo_stays_positive_and_whole_where_pixels_are_wider_than_it():
+    acq = Acquisition(image_sensor=ImageSensor(height_px=32, width_px=32, pixel_pitch_um=100.0))
+    acq = acq.model_copy(update={"optics": acq.optics.model_copy(update={"magnification": 0.5})})
+    canvas = Canvas(32, 32, 0, acq.pixel_size_um)
+    cells = PlaceNeurons(positions_um=((100.0, 30.0, -40.0),)).plan(Context(acq, canvas, 0, "place_neurons"))
+    images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
+    halo = np.zeros(canvas.shape, np.float32)
+    _light(acq, canvas, cells, images, [1.0]).halo.add(np.ones(1, np.float32), halo)
+    assert halo.min() > -1e-7 * halo.max()
+    assert halo.sum(dtype=float) == pytest.approx(images.halo_flux[0], rel=1e-3)
 
 
 def test_at_rest_it_paints_the_baseline_unbleached():
