@@ -124,6 +124,9 @@ class CellOptics(Step):
     in that image; the rest goes to the scatter halo. A cell whose blur is wider than the halo has no image of its own:
     all of its light goes to the halo, and its ``A_observed`` is empty. Tails fainter than 10⁻⁴ of an image's peak are
     cut and what they held is given back to the rest, so the flux is that of the planted shape whatever the focus.
+
+    Rays of an isotropic source crowd towards the middle of the disk, which a uniform one leaves out: its centre is 4 %
+    too dim at NA 0.3 and 10 % at 0.5, its width 0.6 % and 1.9 % too large.
     """
 
     def plan(self, ctx: Context, cells: Cells, vessels: Vessels | None = None) -> CellImages:

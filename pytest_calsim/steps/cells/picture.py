@@ -190,7 +190,7 @@ def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Ima
         at = np.clip(at + 1, 0, len(padded) - 1.001)
         below = at.astype(np.int64)
         part = (at - below).astype(np.float32)[:, None]
-        return padded[below] * (np.float32(1) - part) + padded[below + 1] * part
+        return padded[below] + part * (padded[below + 1] - padded[below])
 
     height, width = canvas.shape
     return along_rows(along_rows(image, height, top).T, width, left).T
