@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -33,9 +33,9 @@ _SPREAD = 4.0
 NO_SATURATION = (0.0, 0.0, 0.0, 0.0, 0.0)
 """Stands for fluorescence in proportion to calcium, in place of a Hill curve."""
 
-_KNOTS = np.linspace(-_SPREAD, _SPREAD, 17)
+_KNOT_STEP = 0.5
 _BOUTS = 1000
-_MEAN_S = 600.0
+_MEAN_FRAMES = 600
 
 
 class HillSaturation(Frozen):
@@ -272,28 +272,16 @@ class CellActivity(Step):
         exposure = ctx.acquisition.exposure_s
         frame_s = max(exposure, time_to_peak(rise, decay) / 8)
         key = np.uint64(ctx.stream_key("bouts"))
-        knots = np.array(
-            [
-                np.median(
-                    bout_transients(
-                        key,
-                        rate,
-                        1 / self.mean_active_s,
-                        self.refractory_s,
-                        frame_s,
-                        rise,
-                        decay,
-                        self._hill,
-                        self._substeps(frame_s),
-                        _BOUTS,
-                    ),
-                    axis=1,
-                )
-                for rate in self._rates_hz(_KNOTS)[:, 1]
-            ]
-        )
-        peak, energy = np.exp(np.interp(z, _KNOTS, np.log(knots[:, 0]))), np.interp(z, _KNOTS, knots[:, 1])
-        return peak, energy * (frame_s / exposure)
+        leave, substeps = 1 / self.mean_active_s, self._substeps(frame_s)
+
+        def median(quiescent_hz: float, active_hz: float) -> Floats:
+            peaks, energies = bout_transients(
+                key, active_hz, leave, self.refractory_s, frame_s, rise, decay, self._hill, substeps, _BOUTS
+            )
+            return np.array([math.log(np.median(peaks)), np.median(energies)])
+
+        log_peak, energy = self._between_rates(z, median, 2)
+        return np.exp(log_peak), energy * (frame_s / exposure)
 
     def _area_per_spike(self, ctx: Context, z: Floats) -> Floats:
         """Long-run mean response over mean rate, s: exact without saturation, estimated on a side stream with it."""
@@ -305,28 +293,38 @@ class CellActivity(Step):
         if self.saturation is None:
             return np.full(len(z), area)
         leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
-        frames, spikes = np.empty(int(_MEAN_S), np.float32), np.empty(int(_MEAN_S), np.uint16)
         key, past_key = np.uint64(ctx.stream_key("mean")), np.uint64(ctx.stream_key("mean", "past"))
-        ratios: list[float] = []
-        for quiescent, active in self._rates_hz(_KNOTS).tolist():
-            times = np.zeros(1 << 20)
-            none = np.full(1, np.inf)
-            _, n = train(
-                key,
-                past_key,
-                (quiescent, active),
-                leave,
-                self.refractory_s,
-                self.refractory_s,
-                _MEAN_S,
-                none,
-                times[1:],
-            )
-            # With one spike more, at 0, there is always something to compare.
-            own = times[: n + 1]
+        frames, spikes = np.empty(_MEAN_FRAMES, np.float32), np.empty(_MEAN_FRAMES, np.uint16)
+        substeps = self._substeps(1.0)
+
+        def share_kept(quiescent_hz: float, active_hz: float) -> Floats:
+            # One spike more, at 0, so that there is always something to compare.
+            times, age = np.zeros(round(_MEAN_FRAMES * _FASTEST_HZ * 1.2)), np.full(1, np.inf)
+            rates, dead_s = (quiescent_hz, active_hz), self.refractory_s
+            _, n = train(key, past_key, rates, leave, dead_s, dead_s, float(_MEAN_FRAMES), age, times[1:])
             means: list[float] = []
             for hill in (NO_SATURATION, self._hill):
-                expose(own, none[:0], 1.0, rise, decay, hill, self._substeps(1.0), 0.0, 1.0, frames, spikes)
+                expose(times[: n + 1], age[:0], 1.0, rise, decay, hill, substeps, 0.0, 1.0, frames, spikes)
                 means.append(float(frames.mean(dtype=np.float64)))
-            ratios.append(means[1] / means[0])
-        return area * np.interp(z, _KNOTS, ratios)
+            return np.array([means[1] / means[0]])
+
+        return area * self._between_rates(z, share_kept, 1)[0]
+
+    def _between_rates(self, z: Floats, measure: Callable[[float, float], Floats], size: int) -> Floats:
+        """Quantities ``(size, cell)`` of cells at z, measured at fixed rates (quiescent, active) and interpolated."""
+        place = (z + _SPREAD) / _KNOT_STEP
+        left = np.clip(np.floor(place), 0, 2 * _SPREAD / _KNOT_STEP - 1)
+        known: dict[tuple[float, float], Floats] = {}
+
+        def at(knot: float) -> Floats:
+            quiescent_hz, active_hz = self._rates_hz(np.array([knot * _KNOT_STEP - _SPREAD]))[0].tolist()
+            if (quiescent_hz, active_hz) not in known:
+                known[quiescent_hz, active_hz] = measure(quiescent_hz, active_hz)
+            return known[quiescent_hz, active_hz]
+
+        found = np.empty((size, len(z)))
+        for knot in np.unique(left).tolist():
+            cells = left == knot
+            share = place[cells] - knot
+            found[:, cells] = np.outer(at(knot), 1 - share) + np.outer(at(knot + 1), share)
+        return found
