@@ -55,7 +55,7 @@ class Folder:
 
     @classmethod
     def open(cls, path: Path) -> Folder:
-        """Check the structure of a folder: real files only, all that the manifest lists and no other, right sizes.
+        """Check the structure of a folder: real files only, those that the manifest lists, their sizes, all metadata.
 
         Raises
         ------
@@ -80,8 +80,11 @@ class Folder:
             raise StoreError(f"{path}: {error}") from None
         del found[MANIFEST]
         _compare(path, found, {name: size for name, (size, _) in manifest.files.items()})
-        unread = cls(path, manifest, "")
-        return cls(path, manifest, unread.read(SPEC).decode())
+        folder = cls(path, manifest, "")
+        for name in manifest.files:
+            if name.rpartition("/")[2].startswith(".z"):
+                folder.read(name)
+        return cls(path, manifest, folder.read(SPEC).decode())
 
     def read(self, name: str) -> bytes:
         """A file's bytes, verified."""
