@@ -186,11 +186,11 @@ def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Ima
 
     def along_rows(values: Image, pixels: int, first: int) -> Image:
         at = (np.arange(pixels) - canvas.margin_px + 0.5) / bins - 0.5 - first
-        padded = np.concatenate([values[:1] * 0, values, values[:1] * 0])
+        padded = np.pad(values, ((1, 1), (0, 0)))
         at = np.clip(at + 1, 0, len(padded) - 1.001)
         below = at.astype(np.int64)
         part = (at - below).astype(np.float32)[:, None]
-        return padded[below] + part * (padded[below + 1] - padded[below])
+        return np.asarray(padded[below] + part * (padded[below + 1] - padded[below]), np.float32)
 
     height, width = canvas.shape
     return along_rows(along_rows(image, height, top).T, width, left).T
