@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -88,15 +89,18 @@ class SimReporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Keep the cache within ``--sim-cache-max-size``, once all workers are done."""
-        max_bytes = option(self._config, "sim_cache_max_size")
-        if max_bytes is None or not self._totals or hasattr(self._config, "workerinput"):
+        """Once all workers are done, sweep the cache and keep it within ``--sim-cache-max-size``."""
+        root = cache_root(self._config) if self._totals else None
+        if root is None or hasattr(self._config, "workerinput"):
             return
-        root = cache_root(self._config)
-        if root is not None:
-            from pytest_calsim.store.cache import RecordingCache
+        from pytest_calsim.store.cache import RecordingCache
 
-            RecordingCache(root).evict(max_bytes)
+        cache = RecordingCache(root, max_bytes=option(self._config, "sim_cache_max_size"))
+        cache.sweep()
+        if cache.max_bytes is not None:
+            self._cache = None
+            gc.collect()  # recordings of this process are in use as long as they exist
+            cache.evict()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the scores and the cache line; with ``--collect-only``, the marks that cannot be simulated."""

@@ -68,7 +68,7 @@ def counted(project, monkeypatch):
 
         import pytest_calsim.simulation as simulation
 
-        real = simulation.simulate
+        real = getattr(simulation.simulate, "real", simulation.simulate)
         calls = pathlib.Path(__file__).with_name("calls")
 
         def simulate(*args, **kwargs):
@@ -76,6 +76,7 @@ def counted(project, monkeypatch):
                 file.write(f"{os.getpid()}\\n")
             return real(*args, **kwargs)
 
+        simulate.real = real
         simulation.simulate = simulate
         """
     )

@@ -1,0 +1,45 @@
+"""Not used, the plugin costs nothing."""
+
+import subprocess
+import sys
+
+HEAVY = ("numpy", "scipy", "pydantic", "xarray", "zarr", "numba", "pandas", "platformdirs", "filelock")
+
+
+def test_collecting_a_project_that_does_not_use_it_imports_nothing_heavy(pytester, monkeypatch):
+    # zarr has a pytest plugin of its own, which imports zarr and numpy in every run.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(
+        f"""
+        import sys
+
+        def pytest_unconfigure(config):
+            assert config.pluginmanager.hasplugin("calsim")
+            print("loaded:", sorted(name for name in {HEAVY} if name in sys.modules))
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("x", range(3))
+        def test_it(x, tmp_path):
+            pass
+        """
+    )
+    for arguments in (["--collect-only"], []):
+        result = pytester.runpytest_subprocess("-p", "calsim", "-p", "hypothesispytest", *arguments)
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["loaded: []"])
+
+
+def test_importing_hypothesis_imports_nothing_heavy(tmp_path):
+    code = f"import sys, hypothesis; print(sorted(name for name in {HEAVY} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_package_and_the_plugin_import_nothing_heavy(tmp_path):
+    code = f"import sys, pytest_calsim.plugin; print(sorted(name for name in {HEAVY} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert run.stdout.strip() == "[]"
