@@ -96,14 +96,16 @@ def assert_footprints_recovered(
     ]
     if min_mean_iou is not None:
         checks.append(Check("mean_iou", scores.mean_iou, min_mean_iou, words=f"over the {n_found} cells found"))
-    tables = [t for t in (_missed(scores, cells, found.labels), _spurious(scores, found.labels)) if t.total]
+    tables = [_missed(scores, cells, found.labels), _spurious(scores, found.labels)]
+    if not checks[-1].passed and min_mean_iou is not None:
+        tables.append(_worst_fits(scores, cells, found.labels))
     facts = {
         "n_estimates": len(scores.cell_of),
         "n_counted": cells.n_counted,
         "n_planted": len(cells.A),
         "mean_iou": scores.mean_iou,
     }
-    card = Scorecard("footprints", checks, facts, tables)
+    card = Scorecard("footprints", checks, facts, [table for table in tables if table.total])
     return _judge(card if card.passed else replace(card, notes=misread_footprints(A, cells.A, scores, min_iou=min_iou)))
 
 
@@ -312,6 +314,14 @@ def _spurious(scores: FootprintScores, labels: NDArray[Any]) -> Table:
     shown = scores.spurious[:_WORST]
     rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
     return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
+
+
+def _worst_fits(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
+    iou = scores.overlaps.iou[scores.estimate_of[scores.found], scores.found]
+    worst = np.argsort(iou, kind="stable")
+    found = scores.found[worst]
+    columns = {"estimate": labels[scores.estimate_of[found]], "IoU": [f"{v:.2f}" for v in iou[worst]]}
+    return cells.table("cells found, worst fit first", found, columns)
 
 
 def _worst_frames(errors: ShiftErrors) -> Table:

@@ -56,11 +56,20 @@ def test_no_unit_is_an_estimate_too(nothing):
         (A[0], r"A has shape \(4, 5\); .*a single footprint needs its unit axis, A\[None\]"),
         (A.reshape(3, -1), r"A has shape \(3, 20\); .*scipy.sparse, or by Estimate.from_caiman \(Fortran order\)"),
         (A[None], r"A has shape \(1, 3, 4, 5\); expected"),
-        (scipy.sparse.csr_array(A.reshape(3, -1).T), r"A has shape \(20, 3\); expected \(units, 20\).*A\.T.*from_caiman"),
-        (labelled.rename(unit_id="cell"), r"A has dims \('cell', 'height', 'width'\); expected \('unit_id', 'height', "),
+        (
+            scipy.sparse.csr_array(A.reshape(3, -1).T),
+            r"A has shape \(20, 3\); expected \(units, 20\).*A\.T.*from_caiman",
+        ),
+        (
+            labelled.rename(unit_id="cell"),
+            r"A has dims \('cell', 'height', 'width'\); expected \('unit_id', 'height', ",
+        ),
         (np.where(A > 0.5, np.nan, A), r"A: the footprint of unit 0 has \d+ NaN or infinite pixels"),
         (np.where(A > 0.5, np.inf, A), r"A: the footprint of unit 0 has \d+ NaN or infinite pixels"),
-        (da.from_array(np.where(np.arange(3)[:, None, None] == 2, np.nan, A), chunks=1), "footprint of unit 2 has 20 NaN"),
+        (
+            da.from_array(np.where(np.arange(3)[:, None, None] == 2, np.nan, A), chunks=1),
+            "footprint of unit 2 has 20 NaN",
+        ),
         (scipy.sparse.csr_array(np.where(A > 0.5, np.nan, A).reshape(3, -1)), "the footprint of unit 0 has"),
         (-A, r"A: the footprint of unit 0 is negative at \d+ pixels \(lowest -0\.\d+\): clip it, A\.clip\(0\)"),
         (A * 1e40, r"A: the footprint of unit 0 reaches .*e\+\d+, beyond float32: scale it down"),
@@ -109,8 +118,11 @@ def test_traces_of_any_form_are_the_same(form):
         (C[:2], r"C has shape \(2, 6\); expected \(3, 6\)"),
         (C.T, r"C has shape \(6, 3\); expected \(3, 6\) = \(unit_id, frame\): it is transposed"),
         (C[0], r"C has shape \(6,\); expected \(3, 6\)"),
-        (np.where(C == C[1, 4], np.nan, C), "C has 1 NaN or infinite values, the first at unit_id 1, frame 4"),
-        (xr.DataArray(C, dims=("unit_id", "time")), r"C has dims \('unit_id', 'time'\); expected \('unit_id', 'frame'\)"),
+        (np.where(C[1, 4] == C, np.nan, C), "C has 1 NaN or infinite values, the first at unit_id 1, frame 4"),
+        (
+            xr.DataArray(C, dims=("unit_id", "time")),
+            r"C has dims \('unit_id', 'time'\); expected \('unit_id', 'frame'\)",
+        ),
         (C.astype(str), "C holds <U32, not real numbers"),
     ],
 )

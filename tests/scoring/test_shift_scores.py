@@ -23,7 +23,7 @@ def test_the_rmse_is_the_standard_deviation_of_the_difference_per_axis_pooled():
 @given(st.floats(-100, 100), st.floats(-100, 100))
 def test_a_constant_offset_does_not_matter_and_is_reported(dy, dx):
     plain = compare_shifts(NOISY, TRUE, convention="displacement")
-    moved = compare_shifts(NOISY + (dy, dx), TRUE, convention="displacement")
+    moved = compare_shifts(NOISY + np.array([dy, dx]), TRUE, convention="displacement")
     assert moved.rmse_px == pytest.approx(plain.rmse_px, abs=1e-9)
     np.testing.assert_allclose(moved.offset_px - plain.offset_px, (dy, dx), atol=1e-9)
 
@@ -40,7 +40,7 @@ def test_no_frames_have_no_error():
 
 @pytest.mark.parametrize("convention", [None, "correct", 1])
 def test_a_missing_or_unknown_convention_is_refused_with_both_choices(convention):
-    with pytest.raises(EstimateError, match="convention='correction' .* or convention='displacement'"):
+    with pytest.raises(EstimateError, match=r"convention='correction' .* or convention='displacement'"):
         shift_rmse(TRUE, TRUE, convention=convention)
 
 

@@ -21,7 +21,9 @@ def test_each_row_is_numpys_correlation_coefficient():
 @settings(deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
 def test_scale_and_offset_do_not_matter(scale, offset):
-    np.testing.assert_allclose(trace_pearson(scale * NOISY + offset * scale, TRUE), trace_pearson(NOISY, TRUE), atol=1e-9)
+    np.testing.assert_allclose(
+        trace_pearson(scale * NOISY + offset * scale, TRUE), trace_pearson(NOISY, TRUE), atol=1e-9
+    )
 
 
 def test_a_perfect_trace_scores_one_and_its_negative_minus_one():
