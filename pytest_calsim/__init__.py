@@ -41,6 +41,7 @@ _WHERE = {
     "shift_rmse": "scoring.shifts",
     "simulate": "simulation",
     "spike_precision_recall": "scoring.spikes",
+    "sweep": "sweeps",
     "trace_pearson": "scoring.traces",
 }
 

@@ -138,8 +138,12 @@ def test_unknown_names_are_one_line():
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_says_what_it_is_and_is_a_spec(name):
     assert len(preset_summary(name)) > 20
-    spec = load_preset(name)
-    assert spec.acquisition.image_sensor.bit_depth == 8
+    assert load_preset(name).stages[-1] == "sensor"
+
+
+def test_the_presets_for_ci_are_8_bit():
+    for name in ("tiny", "static", "moving", "miniscope_v4_ca1"):
+        assert load_preset(name).acquisition.image_sensor.bit_depth == 8
 
 
 def test_no_two_files_say_the_same():

@@ -2,12 +2,14 @@
 
 import pytest
 
+NO_LEVLE = "path 'leakage.levle': nothing named 'levle' under 'leakage'; did you mean 'level'?"
+
 WRONG = {
     '"gloww"': "unknown preset 'gloww'; did you mean 'glow'?",
     "3": "sim mark: preset = 3 must be the name of a preset, or a Spec",
     'overides={"leakage.level": 1}': "sim mark: unknown argument 'overides'; did you mean 'overrides'?",
     'overrides={"leakige.level": 1}': "path 'leakige.level': nothing named 'leakige'; did you mean 'leakage'?",
-    'overrides={"leakage.levle": 1}': "path 'leakage.levle': nothing named 'levle' under 'leakage'; did you mean 'level'?",
+    'overrides={"leakage.levle": 1}': NO_LEVLE,
     'overrides={"acquisition.fpss": 1}': "path 'acquisition.fpss': nothing named 'fpss' under 'acquisition'; "
     "did you mean 'fps'?",
     'overrides={"leakage.level": -1}': "*leakage.level = -1: *greater than or equal to 0*",
@@ -22,9 +24,9 @@ WRONG = {
     'drop=["leakige"]': "cannot drop step 'leakige': not in this spec; did you mean 'leakage'?",
     'add=[{"kind": "vinyette"}]': "unknown step kind 'vinyette'; did you mean 'vignette'?",
     "add=[3]": "a step is a Step or a table with a 'kind', not int",
-    'sweep={"leakage.level": 3}': "sim mark: sweep = {'leakage.level': 3} must be a dict of lists of values by dotted path",
+    'sweep={"leakage.level": 3}': "sim mark: sweep = {'leakage.level': 3} must be a dict of lists *",
     'sweep={"leakage.level": []}': "sim mark: sweep = {'leakage.level': []} must be a dict of lists *",
-    'sweep={"leakage.levle": [1]}': "path 'leakage.levle': nothing named 'levle' under 'leakage'; did you mean 'level'?",
+    'sweep={"leakage.levle": [1]}': NO_LEVLE,
 }
 
 
