@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
@@ -175,19 +176,25 @@ class CellActivity(Step):
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
-        if self.quiescent_rate_hz > self.active_rate_hz:
+        fastest = max(self.active_rate_hz, self.quiescent_rate_hz)
+        if fastest * self.refractory_s > _BUSY_REFRACTORY:
             raise ValueError(
-                f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}"
-            )
-        if self.active_rate_hz * self.refractory_s > _BUSY_REFRACTORY:
-            raise ValueError(
-                f"active_rate_hz = {self.active_rate_hz:g} with refractory_s = {self.refractory_s:g} leaves no time; "
-                f"their product must not exceed {_BUSY_REFRACTORY}"
+                f"refractory_s = {self.refractory_s:g} leaves no time for {fastest:g} spikes per second; "
+                f"lower it to {_BUSY_REFRACTORY / fastest:.3g} or less"
             )
         rise, decay = self.time_constants_s
         if rise > 0.999 * decay:
             raise ValueError(f"rise_s = {rise:.4g} must be below decay_s = {decay:.4g}")
         return self
+
+    def oddities(self, acquisition: Acquisition) -> list[str]:
+        """A quiescent state that spikes faster than the active one."""
+        if self.quiescent_rate_hz <= self.active_rate_hz:
+            return []
+        return [
+            f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
+            "the typical transient is that of the active state"
+        ]
 
     @property
     def time_constants_s(self) -> tuple[float, float]:

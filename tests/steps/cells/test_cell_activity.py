@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import integrate, signal, stats
 
 from pytest_calsim.acquisition import Acquisition, ImageSensor
-from pytest_calsim.errors import SpecError
+from pytest_calsim.errors import SpecError, SpecWarning
 from pytest_calsim.scene import plan
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps.cells.cell_activity import CellActivity, HillSaturation
@@ -353,7 +353,19 @@ def test_given_time_constants_stand_in_for_the_indicators():
 def test_refusals():
     assert "rise_s = 0.4 must be below decay_s = 0.3" in refused(rise_s=0.4, decay_s=0.3)
     assert "must be below" in refused(rise_s=0.3)
-    assert "quiescent_rate_hz = 20 exceeds active_rate_hz = 10" in refused(quiescent_rate_hz=20)
-    assert "leaves no time" in refused(active_rate_hz=50, refractory_s=0.02)
+    said = refused(active_rate_hz=50, refractory_s=0.02)
+    assert "refractory_s = 0.02 leaves no time for 50 spikes per second; lower it to 0.018" in said
     assert "binds a share" in refused(saturation={"kd_nm": 10, "rest_nm": 1000, "hill_coefficient": 8})
     assert "gcamp9" in refused(indicator="gcamp9")
+
+
+def test_a_faster_quiescent_state_is_odd():
+    with pytest.warns(SpecWarning, match="quiescent_rate_hz = 20 exceeds active_rate_hz = 10"):
+        a = activity(50, duration_s=20.0, quiescent_rate_hz=20, rate_spread=0)
+    assert len(a.spike_time_s) / 1000 == pytest.approx(a.expected_rate_hz[0], rel=0.05)
+
+
+def test_no_cells_no_activity():
+    a = activity(0)
+    assert a.C.shape == (0, 100)
+    assert len(a.typical_transient) == len(a.spike_time_s) == 0
