@@ -183,6 +183,8 @@ def test_a_badly_fitting_estimate_says_how():
     missed, spurious = reasons(np.array([*A[[0, 1, 2, 3, 4, 7]], blob(32, 42, 1.0)]))
     assert missed[5].startswith("estimate 6 fits badly: IoU 0.2")
     assert spurious[6].startswith("fits unit 5 badly: IoU 0.2")
+    missed, _ = reasons(np.array([*A[[0, 1, 2, 3, 5, 7]], blob(10, 40, 1.0)]))
+    assert missed[4].endswith("times its area; dim (snr 3.5), out of focus (by 41 µm)")
 
 
 def test_a_second_estimate_of_a_cell_is_a_duplicate_and_one_of_nothing_is_said_so():

@@ -20,6 +20,8 @@ __all__ = ["FootprintScores", "score_footprints"]
 _DIM_SNR = 5.0
 # A mask lies in another when at least half of it does.
 _HALF = 0.5
+# An estimate fits a cell, and no more, when this share of it lies in that cell.
+_WITHIN = 0.8
 # Below this overlap two masks have nothing to do with one another.
 _TOUCHING = 0.1
 
@@ -94,25 +96,27 @@ class FootprintScores:
 
     def why_missed(self, cell: int, cells: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> str:
         """Why a counted cell was not found, in a few words."""
-        of_est, of_true, iou = self.overlaps.of_est[:, cell], self.overlaps.of_true[:, cell], self.overlaps.iou[:, cell]
-        for e in np.argsort(-of_true, kind="stable"):
+        iou, of_est, of_true = (
+            share[:, cell] for share in (self.overlaps.iou, self.overlaps.of_est, self.overlaps.of_true)
+        )
+        facts = ", ".join(_facts(cell, cells))
+        below = ""
+        for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
             other = self._other_in(int(e), cell)
-            if of_true[e] < _HALF or other is None:
-                continue
-            inside = self.overlaps.of_est[e, other] >= 0.8
-            return (
-                f"lies with unit {other} under estimate {labels[e]}, which fits that one"
-                if inside
-                else f"merged with unit {other} in estimate {labels[e]}"
-            )
-        pieces = [labels[e] for e in np.flatnonzero((of_est >= _HALF) & (self.cell_of < 0))]
+            if other is not None and self.overlaps.of_est[e, other] < _WITHIN:
+                return f"merged with unit {other} in estimate {labels[e]}"
+            if other is not None:
+                below = below or f"lies with unit {other} under estimate {labels[e]}, which fits that one"
+        own = np.flatnonzero((self.cell_of < 0) & (iou >= _TOUCHING) & (iou == self.overlaps.iou.max(axis=1)))
+        pieces = [labels[e] for e in own if of_est[e] >= _HALF]
         if len(pieces) > 1:
             return f"split into estimates {', '.join(map(str, pieces[:-1]))} and {pieces[-1]}"
-        if iou.size and (best := int(iou.argmax()), iou.max())[1] >= _TOUCHING and self.cell_of[best] < 0:
+        if len(own):
+            best = own[iou[own].argmax()]
             size = self.overlaps.est_area[best] / self.overlaps.true_area[cell]
-            return f"estimate {labels[best]} fits badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
-        facts = _facts(cell, cells)
-        return f"no estimate there: {', '.join(facts)}" if facts else "no estimate there"
+            fit = f"estimate {labels[best]} fits badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
+            return f"{fit}; {facts}" if facts else fit
+        return below or (f"no estimate there: {facts}" if facts else "no estimate there")
 
     def _other_in(self, est: int, cell: int) -> int | None:
         """The other cell that an estimate stands for, or holds at least half of."""
