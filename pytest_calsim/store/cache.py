@@ -186,6 +186,11 @@ class RecordingCache:
             self._count(outcome.counter)
         return outcome.made
 
+    def paint(self, spec: Spec) -> Recording:
+        """A recording that is painted when it is read."""
+        self._count("simulated")
+        return simulation.simulate(spec)
+
     def _obtain(self, spec: Spec, label: str, bad: tuple[str, str] | None = None) -> _Outcome:
         """From disk, from another process, or simulated here. ``bad``: id of an entry not to take, and why."""
         found, damaged = self._look(spec, bad)
@@ -232,9 +237,8 @@ class RecordingCache:
             shelf = self._shelves[-1]
             try:
                 for path, reason in damaged.items():
-                    if path.is_relative_to(shelf.root):
+                    if path.is_relative_to(shelf.root) and shelf.set_aside(path, reason):
                         self._note(reason, f"{reason}; set aside in {shelf.root / 'quarantine'} and rebuilt")
-                        shelf.set_aside(path, reason)
                 return shelf.add(recording, label=label, started=started)
             except OSError as error:
                 self._degrade(shelf, error)

@@ -16,7 +16,7 @@ from pytest_calsim.store.manifest import Manifest
 
 __all__ = ["KeptFolder", "Mender"]
 
-_MENDS = 3
+_MENDS = 2
 
 
 class Mender(Protocol):
@@ -24,6 +24,10 @@ class Mender(Protocol):
 
     def mend(self, spec: Spec, label: str, bad: Folder, reason: str) -> Folder | Recording:
         """A good entry for the spec, or the recording painted on demand."""
+        ...
+
+    def paint(self, spec: Spec) -> Recording:
+        """The recording without any disk."""
         ...
 
     def tell(self) -> None:
@@ -77,7 +81,9 @@ class KeptFolder:
             except StoreError as error:
                 self._mend(folder, str(error))
             self._mender.tell()
-        return read(self._painted or self._folder)
+        # A disk that damages whatever it is given.
+        self._painted = _Painted(self._mender.paint(self._spec), self.manifest)
+        return read(self._painted)
 
     def _mend(self, bad: Folder, reason: str) -> None:
         with self._guard:

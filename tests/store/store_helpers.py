@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from pytest_calsim import simulation
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.footprints import SparseFootprints
@@ -30,12 +31,14 @@ if _POSIX:
 _simulate = simulation.simulate
 
 
-def light_spec(seed: int = 0, *, frames: int = 40, size: int = 32) -> Spec:
-    """A scene without cells: 12 kB a megapixel-second to simulate, and enough to be stored."""
+def light_spec(seed: int = 0, *, frames: int = 40, size: int = 32, noisy: bool = False) -> Spec:
+    """A scene without cells, quick to simulate, whose picture tells its seed; ``noisy``: no two frames are equal."""
+    steps: list[dict[str, Any]] = [{"kind": "leakage", "level": 2 + seed / 1000}, {"kind": "vignette"}]
+    sensor = {"height_px": size, "width_px": size}
     return Spec.make(
         {
-            "steps": [{"kind": "leakage", "level": 2}, {"kind": "vignette"}],
-            "acquisition": {"fps": 20, "duration_s": frames / 20, "image_sensor": {"height_px": size, "width_px": size}},
+            "steps": steps + [{"kind": "sensor"}] * noisy,
+            "acquisition": {"fps": 20, "duration_s": frames / 20, "image_sensor": sensor},
             "seed": seed,
         }
     )
@@ -43,7 +46,7 @@ def light_spec(seed: int = 0, *, frames: int = 40, size: int = 32) -> Spec:
 
 def fingerprint(recording: Recording) -> str:
     """A digest of every pixel and every number of the truth."""
-    total = hashlib.sha256(recording.spec.key().encode())
+    total = hashlib.sha256()
     total.update(np.ascontiguousarray(recording.observed.values).tobytes())
     for name, value in sorted(recording.truth.arrays.items()):
         parts = (value.data, value.indices, value.indptr) if isinstance(value, SparseFootprints) else (value.values,)

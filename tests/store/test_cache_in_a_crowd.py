@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from pytest_calsim.store.cache import RecordingCache
-from pytest_calsim.store.folder import Folder
 from store_helpers import (
     PROCESSES,
     expected,
@@ -22,6 +20,9 @@ from store_helpers import (
     stop_while_simulating,
     write_until_killed,
 )
+
+from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.store.folder import Folder
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
