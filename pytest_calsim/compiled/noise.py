@@ -67,12 +67,15 @@ class PoissonTables(NamedTuple):
         256 columns for each of the means 0, 8, ..., 248.
     fine
         32 columns for each of the means 0, 1/16, ..., 127/16.
+    highest_mean_e
+        The highest mean that they reach, electrons.
     """
 
     coarse: Words
     coarse_index: Words
     middle: Words
     fine: Words
+    highest_mean_e: np.float32
 
 
 @compiled
@@ -157,15 +160,16 @@ def _build(n_coarse: int) -> tuple[Words, Words, Words, Words]:
 
 @lru_cache(maxsize=8)
 def _tables(n_coarse: int) -> PoissonTables:
-    return PoissonTables(*_build(n_coarse))
+    return PoissonTables(*_build(n_coarse), np.float32(n_coarse * _COARSE_E - _FINE_E))
 
 
-def poisson_tables(highest_mean_e: float) -> PoissonTables:
-    """Tables for means up to ``highest_mean_e`` electrons (at most 1.3e5), built once per process.
+def poisson_tables(full_well_e: float) -> PoissonTables:
+    """Tables up to the mean at which a full well (at most 1e5 electrons) clips all but 1e-15 of the draws.
 
-    About 0.3 MB and a millisecond for 1e4 electrons, 9 MB and 50 ms for 1e5; neighbouring pixels use few of them.
+    Built once per process: 0.3 MB in about a millisecond for 1e4 electrons, 9 MB in 50 ms for 1e5; pixels of like
+    brightness share a few kB of them.
     """
-    return _tables(int(highest_mean_e) // _COARSE_E + 1)
+    return _tables(int(full_well_e + 8 * math.sqrt(full_well_e) + 64) // _COARSE_E + 1)
 
 
 _TAIL = 3.6541528853610088
@@ -290,8 +294,7 @@ def expose(
     offset: Image,
     key: np.uint64,
     frame: int,
-    tables: tuple[Words, Words, Words, Words],
-    highest_mean_e: np.float32,
+    tables: PoissonTables,
     full_well_e: float,
     read_noise_e: float,
     gain_adu_per_e: float,
@@ -310,8 +313,8 @@ def expose(
         Electrons per unit of light, dark electrons and black level, ``(height, width)`` or ``(1, width)``.
     key, frame
         Name of the noise.
-    tables, highest_mean_e
-        From :func:`poisson_tables`; brighter pixels count as this bright.
+    tables
+        From :func:`poisson_tables`, for this full well.
     full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu
         As in :class:`~pytest_calsim.acquisition.ImageSensor`.
     top_code, drop_bits
@@ -319,7 +322,7 @@ def expose(
     out
         Where the codes go.
     """
-    coarse, coarse_index, middle, fine = tables
+    coarse, coarse_index, middle, fine, highest = tables
     height, width = light.shape
     a, b, c = np.empty(width, np.uint64), np.empty(width, np.uint64), np.empty(width, np.uint64)
     d, rest = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -329,7 +332,7 @@ def expose(
         row_offset = row_noise_adu * _normal(_mix(~first))
         # Hashing and the split vectorise in loops of their own; the look-ups do not.
         _hash_row(first, a, b, c, d)
-        _mean_row(light[y], response[y % response.shape[0]], dark[y % dark.shape[0]], highest_mean_e, level, rest)
+        _mean_row(light[y], response[y % response.shape[0]], dark[y % dark.shape[0]], highest, level, rest)
         for x in range(width):
             # A word's high half is compared with the column's threshold, its low bits choose the column.
             digits = u64(level[x])

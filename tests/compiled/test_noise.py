@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_calsim.compiled.noise import PoissonTables, expose, normal_map, poisson_tables, uniform_map
+from pytest_calsim.compiled.noise import (
+    PoissonTables,
+    _hash_row,
+    _row_words,
+    expose,
+    normal_map,
+    poisson_tables,
+    uniform_map,
+)
 
 # Seeds are fixed, so these tests are deterministic; a p-value below this is a wrong distribution, not bad luck.
 P_MIN = 1e-4
@@ -28,16 +38,15 @@ def draw(
     dtype=np.uint16,
 ):
     """Codes of a picture whose light is mean electrons; without read noise and at gain 1, electrons."""
-    light = np.ascontiguousarray(np.broadcast_to(np.asarray(mean_e, np.float32), shape))
+    light = np.array(np.broadcast_to(np.asarray(mean_e, np.float32), shape))
     finite = light[np.isfinite(light)]
     full_well_e = full_well_e or 2 * float(finite.max(initial=0.0)) + 50
-    highest = full_well_e + 8 * full_well_e**0.5 + 64
     one, zero = np.ones((1, shape[1]), np.float32), np.zeros((1, shape[1]), np.float32)
     out = np.empty(shape, dtype)
     top = float(np.iinfo(dtype).max) if dtype != np.int32 else 1e9
-    tables = poisson_tables(highest)
+    tables = poisson_tables(full_well_e)
     black_row = np.full((1, shape[1]), black, np.float32)
-    args = (np.float32(highest), full_well_e, read_noise_e, gain, row_noise, top, 0, out)
+    args = (full_well_e, read_noise_e, gain, row_noise, top, 0, out)
     expose(light, one, zero, black_row, np.uint64(key), frame, tables, *args)
     return out
 
@@ -81,7 +90,7 @@ def columns_pmf(columns, size=1 << 16):
 
 
 def test_every_alias_table_holds_its_poisson_distribution_to_32_bits():
-    tables = poisson_tables(LARGEST_WELL_E + 2594)
+    tables = poisson_tables(LARGEST_WELL_E)
     assert isinstance(tables, PoissonTables)
     k = np.arange(1 << 16)
     for sets, spacing, size in ((tables.middle, 8, 256), (tables.fine, 1 / 16, 32)):
@@ -98,9 +107,16 @@ def test_every_alias_table_holds_its_poisson_distribution_to_32_bits():
 
 
 def test_tables_are_small_and_built_once():
-    tables = poisson_tables(9000 + 800)
+    tables = poisson_tables(9000.0)
     assert sum(table.nbytes for table in tables) < 500_000
-    assert poisson_tables(9000 + 801) is tables
+    assert poisson_tables(9001.0) is tables
+
+
+@pytest.mark.parametrize("full_well_e", [10.0, 50.5, 96.0, 1000.0, 2100.7, 9000.0, 99_990.0, 1e5])
+def test_tables_reach_where_the_full_well_clips_every_draw(full_well_e):
+    highest = float(poisson_tables(full_well_e).highest_mean_e)
+    assert stats.poisson.cdf(np.ceil(full_well_e) - 1, highest) < 2**-40
+    assert (draw(1e30, (8, 8), full_well_e=full_well_e, dtype=np.int32) == np.rint(full_well_e)).all()
 
 
 @pytest.mark.parametrize("mean", [0.1, 1.0, 5.0, 1e4])
@@ -231,6 +247,16 @@ def test_the_parts_of_one_pixels_count_are_independent():
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
             assert independence_p(drawn[a], drawn[b]) > P_MIN, (a, b)
+
+
+def test_no_pixel_shares_a_word_with_another():
+    words = []
+    for key, frame, row in itertools.product((KEY, KEY + 1), (0, 1, 2), (0, 1, 2)):
+        a, b, c, d = (np.empty(500, t) for t in (np.uint64, np.uint64, np.uint64, np.float32))
+        _hash_row(np.uint64(_row_words(np.uint64(key), frame, row)), a, b, c, d)
+        words += [a, b, c]
+    words = np.concatenate(words)
+    assert len(np.unique(words)) == len(words)
 
 
 def test_no_low_bit_of_the_counts_is_periodic():

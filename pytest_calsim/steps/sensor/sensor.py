@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,12 +89,6 @@ class SensorCodes(Painter):
         return black * self._uniform if self.dsnu_adu is None else black + self.dsnu_adu
 
     @property
-    def _highest_mean_e(self) -> float:
-        # Beyond it the full well clips all but 1e-15 of the draws.
-        full_well = self.image_sensor.full_well_e
-        return full_well + 8 * math.sqrt(full_well) + 64
-
-    @property
     def _top_code(self) -> int:
         return 2**self.image_sensor.adc_bit_depth - 1
 
@@ -126,8 +119,7 @@ class SensorCodes(Painter):
             self.offset_adu,
             np.uint64(self.noise_key),
             frame,
-            poisson_tables(self._highest_mean_e),
-            np.float32(self._highest_mean_e),
+            poisson_tables(sensor.full_well_e),
             sensor.full_well_e,
             sensor.read_noise_e,
             sensor.gain_adu_per_e,
