@@ -2,23 +2,23 @@
 
 Every pixel has three 64-bit words of its own, whatever its light and whatever the other pixels do. A count of mean λ is
 a sum of four independent Poisson counts whose means add up to λ: multiples of 256, of 8 and of 1/16 electrons, each
-drawn from an alias table (Walker 1977; built as in Vose 1991), and the rest below 1/16, drawn by inversion. Each of the
-four has at least 32 random bits, so every probability is exact to 2⁻³². Gaussians come from a ziggurat (Marsaglia &
-Tsang 2000) that hashes its own word anew where it rejects.
+drawn from alias tables (:mod:`~pytest_calsim.compiled.poisson`), and the rest below 1/16, drawn by inversion. Each of
+the four has at least 32 random bits, so every probability is exact to 2⁻³². Gaussians come from a ziggurat (Marsaglia
+& Tsang 2000) that hashes its own word anew where it rejects.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
+from pytest_calsim.compiled.poisson import COARSE_BIAS, PoissonTables
 
-__all__ = ["PoissonTables", "expose", "normal_map", "poisson_tables", "uniform_map"]
+__all__ = ["expose", "normal_map", "uniform_map"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -33,12 +33,6 @@ _5, _7, _8, _11, _12, _16, _27, _30, _31, _32 = (u64(n) for n in (5, 7, 8, 11, 1
 _0, _1, _BITS_5, _BITS_7, _BITS_8, _BITS_16, _BITS_32 = (u64(2**n - 1) for n in (0, 1, 5, 7, 8, 16, 32))
 _BITS_5_TO_31 = u64(2**32 - 2**5)
 
-_COARSE_E, _MIDDLE_E, _FINE_E = 256, 8, 1 / 16
-"""Spacing of the means in the three sets of tables, electrons; the kernel cuts them out of λ as bit fields."""
-_BIAS = 4096
-"""Added to the coarse tables' counts relative to their mean, so that 16 unsigned bits hold them."""
-_LOWEST_PROBABILITY = 2.0**-38
-
 
 @compiled
 def _mix(word: np.uint64) -> np.uint64:
@@ -52,124 +46,6 @@ def _mix(word: np.uint64) -> np.uint64:
 def _uniform(word: np.uint64) -> float:
     """A word as a number inside (0, 1)."""
     return (np.float64(word >> _11) + 0.5) * 2.0**-53
-
-
-class PoissonTables(NamedTuple):
-    """Alias tables; a column is one word: 32 bits of threshold, 16 bits of alias, 16 bits of its own count.
-
-    Attributes
-    ----------
-    coarse
-        Columns for the means 0, 256, 512, ..., each set as wide as its distribution.
-    coarse_index
-        Where each set begins, shifted left by 16, and its number of columns.
-    middle
-        256 columns for each of the means 0, 8, ..., 248.
-    fine
-        32 columns for each of the means 0, 1/16, ..., 127/16.
-    highest_mean_e
-        The highest mean that they reach, electrons.
-    """
-
-    coarse: Words
-    coarse_index: Words
-    middle: Words
-    fine: Words
-    highest_mean_e: np.float32
-
-
-@compiled
-def _poisson_pmf(mean: float, into: Floats) -> tuple[int, int]:
-    """Write the probabilities of the counts that matter; give the lowest count and how many there are."""
-    mode = int(mean)
-    peak = 1.0 if mean == 0 else math.exp(mode * math.log(mean) - mean - math.lgamma(mode + 1.0))
-    low, p = mode, peak
-    while low > 0 and p > _LOWEST_PROBABILITY:
-        p *= low / mean
-        low -= 1
-    p = peak
-    for count in range(mode, low - 1, -1):
-        into[count - low] = p
-        p *= count / mean if count > 0 else 0.0
-    p, count = peak, mode
-    while p > _LOWEST_PROBABILITY:
-        count += 1
-        p *= mean / count
-        into[count - low] = p
-    n = count - low + 1
-    total = 0.0
-    for i in range(n):
-        total += into[i]
-    for i in range(n):
-        into[i] /= total
-    return low, n
-
-
-@compiled
-def _alias_columns(pmf: Floats, n: int, first: int, into: Words) -> None:
-    """Pack the first ``n`` probabilities as alias columns for the counts ``first``, ``first + 1``, ..."""
-    size = into.shape[0]
-    share = np.zeros(size)
-    poor, rich, alias = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-    n_poor = n_rich = 0
-    for i in range(size):
-        alias[i] = i
-        if i < n:
-            share[i] = pmf[i] * size
-        if share[i] < 1:
-            poor[n_poor] = i
-            n_poor += 1
-        else:
-            rich[n_rich] = i
-            n_rich += 1
-    while n_poor > 0 and n_rich > 0:
-        n_poor -= 1
-        i, donor = poor[n_poor], rich[n_rich - 1]
-        alias[i] = donor
-        share[donor] -= 1 - share[i]
-        if share[donor] < 1:
-            n_rich -= 1
-            poor[n_poor] = donor
-            n_poor += 1
-    for i in range(size):
-        threshold = min(int(share[i] * 2.0**32 + 0.5), 2**32 - 1)
-        into[i] = (u64(threshold) << _32) | (u64(first + alias[i]) << _16) | u64(first + i)
-
-
-@compiled
-def _build(n_coarse: int) -> tuple[Words, Words, Words, Words]:
-    pmf = np.empty(64 + 16 * int(math.sqrt(n_coarse * _COARSE_E)))
-    index = np.empty(n_coarse, np.uint64)
-    coarse = np.empty(n_coarse * pmf.shape[0], np.uint64)
-    end = 0
-    for level in range(n_coarse):
-        low, n = _poisson_pmf(float(level * _COARSE_E), pmf)
-        index[level] = (u64(end) << _16) | u64(n)
-        _alias_columns(pmf, n, low - level * _COARSE_E + _BIAS, coarse[end : end + n])
-        end += n
-    middle = np.empty((32, 256), np.uint64)
-    for level in range(32):
-        low, n = _poisson_pmf(float(level * _MIDDLE_E), pmf)
-        _alias_columns(pmf, n, low, middle[level])
-    fine = np.empty((128, 32), np.uint64)
-    for level in range(128):
-        low, n = _poisson_pmf(level * _FINE_E, pmf)
-        _alias_columns(pmf, min(n, 32), low, fine[level])
-    return coarse[:end].copy(), index, middle.ravel(), fine.ravel()
-
-
-@lru_cache(maxsize=8)
-def _tables(n_coarse: int) -> PoissonTables:
-    return PoissonTables(*_build(n_coarse), np.float32(n_coarse * _COARSE_E - _FINE_E))
-
-
-def poisson_tables(full_well_e: float) -> PoissonTables:
-    """Tables up to the mean at which a full well (at most 1e5 electrons) clips all but 1e-15 of the draws.
-
-    Built once per process: 0.3 MB in about a millisecond for 1e4 electrons, 9 MB in 50 ms for 1e5; pixels of like
-    brightness share a few kB of them.
-    """
-    return _tables(int(full_well_e + 8 * math.sqrt(full_well_e) + 64) // _COARSE_E + 1)
 
 
 _TAIL = 3.6541528853610088
@@ -314,7 +190,7 @@ def expose(
     key, frame
         Name of the noise.
     tables
-        From :func:`poisson_tables`, for this full well.
+        From :func:`~pytest_calsim.compiled.poisson.poisson_tables`, for this full well.
     full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu
         As in :class:`~pytest_calsim.acquisition.ImageSensor`.
     top_code, drop_bits
@@ -344,7 +220,7 @@ def expose(
             index = coarse_index[digits]
             column = coarse[(index >> _16) + (((c[x] & _BITS_32) * (index & _BITS_16)) >> _32)]
             count += (column >> (_16 if c[x] >= column else _0)) & _BITS_16
-            electrons = np.int64(count + (digits << _8)) - _BIAS
+            electrons = np.int64(count + (digits << _8)) - COARSE_BIAS
             if d[x] < rest[x]:
                 electrons += _small_poisson(d[x] * 2.0**-32, rest[x] * 2.0**-32)
             # The Gaussian takes the bits that the look-ups left over.

@@ -9,19 +9,17 @@ import pytest
 from scipy import stats
 
 from pytest_calsim.compiled.noise import (
-    PoissonTables,
     _hash_row,
     _row_words,
     expose,
     normal_map,
-    poisson_tables,
     uniform_map,
 )
+from pytest_calsim.compiled.poisson import poisson_tables
 
 # Seeds are fixed, so these tests are deterministic; a p-value below this is a wrong distribution, not bad luck.
 P_MIN = 1e-4
 KEY = 20240607
-LARGEST_WELL_E = 1e5
 
 
 def draw(
@@ -77,39 +75,6 @@ def poisson_p(codes, mean):
     pmf[0] = stats.poisson.cdf(lo, mean)
     pmf[-1] = stats.poisson.sf(hi - 1, mean)
     return chi_square_p(counts, pmf)
-
-
-def columns_pmf(columns, size=1 << 16):
-    threshold = (columns >> np.uint64(32)).astype(float) / 2**32
-    alias = ((columns >> np.uint64(16)) & np.uint64(0xFFFF)).astype(int)
-    own = (columns & np.uint64(0xFFFF)).astype(int)
-    pmf = np.zeros(size)
-    np.add.at(pmf, own, threshold / len(columns))
-    np.add.at(pmf, alias, (1 - threshold) / len(columns))
-    return pmf
-
-
-def test_every_alias_table_holds_its_poisson_distribution_to_32_bits():
-    tables = poisson_tables(LARGEST_WELL_E)
-    assert isinstance(tables, PoissonTables)
-    k = np.arange(1 << 16)
-    for sets, spacing, size in ((tables.middle, 8, 256), (tables.fine, 1 / 16, 32)):
-        for level, columns in enumerate(sets.reshape(-1, size)):
-            np.testing.assert_allclose(
-                columns_pmf(columns)[:600], stats.poisson.pmf(k[:600], level * spacing), rtol=0, atol=1.5 * 2**-32
-            )
-    for level in (0, 1, 2, 17, 39, 156, len(tables.coarse_index) - 1):
-        start, n = int(tables.coarse_index[level]) >> 16, int(tables.coarse_index[level]) & 0xFFFF
-        pmf = columns_pmf(tables.coarse[start : start + n])
-        expected = stats.poisson.pmf(k - 4096 + 256 * level, 256 * level)
-        np.testing.assert_allclose(pmf, expected, rtol=0, atol=1.5 * 2**-32)
-        assert (pmf * k).sum() - 4096 == pytest.approx(0, abs=1e-4)
-
-
-def test_tables_are_small_and_built_once():
-    tables = poisson_tables(9000.0)
-    assert sum(table.nbytes for table in tables) < 500_000
-    assert poisson_tables(9001.0) is tables
 
 
 @pytest.mark.parametrize("full_well_e", [10.0, 50.5, 96.0, 1000.0, 2100.7, 9000.0, 99_990.0, 1e5])

@@ -108,7 +108,8 @@ class SensorCodes(Painter):
 
     def paint(self, image: Image, frame: int) -> NDArray[Any]:
         """Draw this frame's codes."""
-        from pytest_calsim.compiled.noise import expose, poisson_tables
+        from pytest_calsim.compiled.noise import expose
+        from pytest_calsim.compiled.poisson import poisson_tables
 
         sensor = self.image_sensor
         codes = np.empty(image.shape, self.dtype)
