@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray
@@ -185,5 +186,6 @@ class Recording:
 
 def _lazy(source: FrameSource, name: str) -> xr.DataArray:
     data = indexing.LazilyIndexedArray(_LazyFrames(source))
-    coords = {dim: np.arange(size) for dim, size in zip(_DIMS, source.shape, strict=True)}
+    # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.
+    coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(_DIMS, source.shape, strict=True)}
     return xr.DataArray(xr.Variable(_DIMS, data), coords=coords, name=name)

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.errors import SpecError, SpecWarning, nearest
-from pytest_calsim.steps.base import Painter, Step, registry, wiring
+from pytest_calsim.steps.base import Painter, Step, registry, step_class, wiring
 from pytest_calsim.units import Frozen
 from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
 
@@ -32,11 +32,11 @@ def _as_step(value: Any) -> Step:
         raise ValueError(f"a step is a Step or a table with a 'kind', not {type(value).__name__}")
     fields = dict(cast("Mapping[str, Any]", value))
     kind = fields.pop("kind", None)
-    known = registry()
-    if kind not in known:
-        raise ValueError(f"unknown step kind {kind!r}; {nearest(str(kind), known)}")
+    known = step_class(str(kind))
+    if known is None:
+        raise ValueError(f"unknown step kind {kind!r}; {nearest(str(kind), registry())}")
     try:
-        return known[kind].model_validate(fields)
+        return known.model_validate(fields)
     except ValidationError as error:
         raise ValueError(_one_line(error, f"{kind}.")) from None
 
@@ -222,7 +222,7 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
         else:
             raise SpecError(f"path {path!r}: {'.'.join(parts[:depth])!r} is a value and has no part {part!r}")
         if part not in known:
-            if depth == 0 and part in registry():
+            if depth == 0 and step_class(part) is not None:
                 raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
             where = f" under {'.'.join(parts[:depth])!r}" if depth else ""
             raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")

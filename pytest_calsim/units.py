@@ -54,5 +54,6 @@ class Frozen(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         validate_default=True,
+        defer_build=True,
         ser_json_inf_nan="strings",
     )

@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -25,7 +27,18 @@ from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.streams import stream, stream_key
 from pytest_calsim.units import Frozen
 
-__all__ = ["Artifact", "Context", "Image", "Painter", "Step", "TruthArray", "Wiring", "registry", "wiring"]
+__all__ = [
+    "Artifact",
+    "Context",
+    "Image",
+    "Painter",
+    "Step",
+    "TruthArray",
+    "Wiring",
+    "registry",
+    "step_class",
+    "wiring",
+]
 
 Image = NDArray[np.float32]
 
@@ -196,25 +209,42 @@ def wiring(step: type[Step]) -> Wiring:
     return Wiring(requires, uses, provides)
 
 
+def step_class(kind: str) -> type[Step] | None:
+    """The step class of a kind, or ``None``. Imports no more than it must: reading a spec stays cheap."""
+    if kind not in _REGISTRY:
+        module = _own_modules().get(kind)
+        if module is not None:
+            import_module(module)
+        else:
+            _load_foreign()
+    return _REGISTRY.get(kind)
+
+
 def registry() -> Mapping[str, type[Step]]:
     """Every known step class by kind: the package's own, and those of other packages.
 
-    Another package's steps are known once imported; naming its module under the entry-point group
+    Another package's steps are known once imported; naming their module under the entry-point group
     ``pytest_calsim.steps`` makes that happen by itself.
     """
-    _load_all()
+    for module in _own_modules().values():
+        import_module(module)
+    _load_foreign()
     return types.MappingProxyType(_REGISTRY)
 
 
 @cache
-def _load_all() -> None:
-    import importlib
-    import pkgutil
-    from importlib.metadata import entry_points
-
+def _own_modules() -> Mapping[str, str]:
+    """Modules of the package's steps by their last name, which is the kind of the step in them."""
     import pytest_calsim.steps as steps
 
-    for module in pkgutil.walk_packages(steps.__path__, steps.__name__ + "."):
-        importlib.import_module(module.name)
+    folder = Path(steps.__path__[0])
+    modules = {path.stem: path.relative_to(folder).with_suffix("") for path in folder.glob("*/*.py")}
+    return {kind: ".".join([steps.__name__, *path.parts]) for kind, path in modules.items() if kind != "__init__"}
+
+
+@cache
+def _load_foreign() -> None:
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group="pytest_calsim.steps"):
         entry.load()

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest_calsim.simulation as simulation
 from pytest_calsim.errors import CacheWarning, StoreError
 from pytest_calsim.recording import Recording
 from pytest_calsim.spec import Spec
@@ -86,6 +85,13 @@ def default_root() -> Path:
 
 def _silent(message: str) -> None:
     del message
+
+
+def _simulate(spec: Spec) -> Recording:
+    # A hit needs none of the physics: it is imported when something must be simulated.
+    from pytest_calsim.simulation import simulate
+
+    return simulate(spec)
 
 
 class RecordingCache:
@@ -189,7 +195,7 @@ class RecordingCache:
     def paint(self, spec: Spec) -> Recording:
         """A recording that is painted when it is read."""
         self._count("simulated")
-        return simulation.simulate(spec)
+        return _simulate(spec)
 
     def _obtain(self, spec: Spec, label: str, bad: tuple[str, str] | None = None) -> _Outcome:
         """From disk, from another process, or simulated here. ``bad``: id of an entry not to take, and why."""
@@ -197,7 +203,7 @@ class RecordingCache:
         if found is not None:
             return _Outcome(found, "hits")
         if not self._writable:
-            return _Outcome(simulation.simulate(spec), "simulated")
+            return _Outcome(_simulate(spec), "simulated")
         shelf = self._shelves[-1]
         with contextlib.suppress(OSError):
             shelf.prepare()
@@ -232,7 +238,7 @@ class RecordingCache:
     def _make(self, spec: Spec, label: str, damaged: dict[Path, str]) -> Folder | Recording:
         """Simulate, and write an entry where that can be done; what is damaged is set aside first."""
         started = time.perf_counter()
-        recording = simulation.simulate(spec)
+        recording = _simulate(spec)
         while self._writable:
             shelf = self._shelves[-1]
             try:
