@@ -22,8 +22,9 @@ class IlluminationField(Painter):
     light_order: ClassVar[float] = 40
 
     def paint(self, image: Image, frame: int) -> Image:
-        """Multiply by the field."""
-        return image * self.field
+        """Multiply by the field, in place."""
+        image *= self.field
+        return image
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``illumination``."""

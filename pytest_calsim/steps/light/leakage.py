@@ -25,8 +25,9 @@ class LeakageField(Painter):
     light_order: ClassVar[float] = 60
 
     def paint(self, image: Image, frame: int) -> Image:
-        """Add the field."""
-        return image + self.field
+        """Add the field, in place."""
+        image += self.field
+        return image
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``leakage``."""

@@ -22,8 +22,9 @@ class VignetteField(Painter):
     light_order: ClassVar[float] = 50
 
     def paint(self, image: Image, frame: int) -> Image:
-        """Multiply by the field."""
-        return image * self.field
+        """Multiply by the field, in place."""
+        image *= self.field
+        return image
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``vignette``."""
