@@ -74,8 +74,10 @@ def read_recording(path: str | PathLike[str]) -> Recording:
     """
     try:
         folder = Folder.open(Path(path))
-    except FileNotFoundError as error:
-        raise StoreError(str(error)) from None
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from None
     manifest = folder.manifest
     spec = Spec.make(json.loads(folder.spec_json))
     if spec.key() != manifest.key:

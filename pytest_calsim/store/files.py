@@ -14,14 +14,15 @@ from pytest_calsim.errors import StoreError
 
 __all__ = ["as_store_error", "digest", "list_files", "read_file", "remove", "sync_folder", "write_file"]
 
-# What a busy machine lacks for a moment says nothing about a file.
-_TRANSIENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
+# What a busy machine lacks for a moment, or what is out of our reach, says nothing about a file.
+_PASSING = "EMFILE ENFILE ENOMEM EINTR EACCES EPERM ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH"
+_NO_DAMAGE = {getattr(errno, name, None) for name in _PASSING.split()}
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def as_store_error(path: Path, error: OSError) -> OSError:
-    """The error to raise for a file that cannot be read: the system's own for what will pass."""
-    if isinstance(error, StoreError) or error.errno in _TRANSIENT:
+    """The error to raise for a file that cannot be read: the system's own where the file may well be whole."""
+    if isinstance(error, StoreError) or error.errno in _NO_DAMAGE:
         return error
     return StoreError(f"{path}: {error.strerror or error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,7 +66,7 @@ class Folder:
             When what is there is damaged, foreign or of another version.
         """
         if not path.is_symlink() and not path.exists():
-            raise FileNotFoundError(f"{path}: no recording there")
+            raise FileNotFoundError(errno.ENOENT, "no recording there", str(path))
         if path.is_symlink() or not path.is_dir():
             raise StoreError(f"{path}: not a folder")
         try:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import StoreError
 from pytest_calsim.recording import Recording
 from pytest_calsim.spec import Spec
 from pytest_calsim.store.folder import Backing, Folder
@@ -78,7 +77,7 @@ class KeptFolder:
                 return read(self._painted)
             try:
                 return read(folder)
-            except StoreError as error:
+            except OSError as error:
                 self._mend(folder, str(error))
             self._mender.tell()
         # A disk that damages whatever it is given.

@@ -103,7 +103,7 @@ class Shelf:
             folder = Folder.open(path)
         except StoreError:
             raise
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError:  # not there, or out of reach: then writing will tell
             return None
         if folder.manifest.key != key or folder.spec_json != spec.canonical_json() or folder.manifest.until:
             raise StoreError(f"{path}: holds the recording of another spec")
@@ -132,7 +132,7 @@ class Shelf:
                         return theirs
         finally:
             remove(work)
-        raise StoreError(f"{final}: something else keeps appearing there")
+        raise StoreError(f"{final}: holds something that cannot be read")
 
     def set_aside(self, path: Path, reason: str) -> bool:
         """Move what is at a path into quarantine, with the reason; ``False`` when it is gone already."""

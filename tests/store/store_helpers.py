@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -161,3 +163,22 @@ def request_with_limited_files(root: Path, limit_bytes: int, out: Any) -> None:
         warnings.simplefilter("always")
         digests = [fingerprint(cache.get(light_spec(seed))) for seed in (1, 2)]
     out.put((digests, [str(w.message) for w in told if w.category is CacheWarning], cache.counters.as_dict()))
+
+
+def request_on_mount(mounts: list[list[str]], root: Path, seeds: list[int], out: Any) -> None:
+    """Ask with something mounted, in a name space of its own: the mounts end with the process."""
+    libc = ctypes.CDLL(None)
+    clone_newns = 0x20000
+    if libc.unshare(clone_newns) or any(
+        subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode
+        for arguments in [["--make-rprivate", "/"], *mounts]
+    ):
+        out.put(None)
+        return
+    cache = RecordingCache(root)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        digests = [fingerprint(cache.get(light_spec(seed, frames=400))) for seed in seeds]
+    housekeeping = cache.clear()[0], cache.evict(0), cache.sweep()
+    left = [path.name for folder in ("v1", "tmp") for path in (root / folder).glob("*")]
+    out.put((digests, [str(w.message) for w in told], cache.counters.as_dict(), housekeeping, left))

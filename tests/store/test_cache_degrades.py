@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from store_helpers import PROCESSES, expected, fingerprint, light_spec, request_with_limited_files
+from store_helpers import PROCESSES, expected, fingerprint, light_spec, request_on_mount, request_with_limited_files
 
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.store import files
@@ -62,6 +61,27 @@ def test_a_root_that_is_a_file(tmp_path: Path, temporary: Path, where: str) -> N
 @pytest.mark.parametrize("root", ["/proc/calsim", "/sys/calsim"])
 def test_a_root_that_cannot_be_made(temporary: Path, root: str) -> None:
     _assert_served(Path(root), temporary)
+
+
+def test_a_root_that_is_out_of_reach(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "cache"
+    recording = RecordingCache(root).get(light_spec(1))
+    real_open, scandir = os.open, os.scandir
+
+    def cut_off(call: Any) -> Any:
+        def reach(path: Any, *arguments: Any, **options: Any) -> Any:
+            if isinstance(path, str | Path) and Path(path).is_relative_to(root):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+            return call(path, *arguments, **options)
+
+        return reach
+
+    monkeypatch.setattr(os, "open", cut_off(real_open))
+    monkeypatch.setattr(os, "scandir", cut_off(scandir))
+    _refuse(monkeypatch, root, errno.ESTALE, 0)
+    _assert_served(root, temporary)
+    with pytest.warns(CacheWarning, match="cannot be written"):
+        assert fingerprint(recording) == expected(light_spec(1))
 
 
 def _refuse(monkeypatch: pytest.MonkeyPatch, root: Path, code: int, after_bytes: int) -> None:
@@ -138,39 +158,36 @@ def test_a_limit_on_file_size(tmp_path: Path, limit: int) -> None:
     assert not list((tmp_path / "cache").glob("tmp/*"))
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A mount point; what the test mounts there is unmounted."""
-    point = tmp_path / "mounted"
-    point.mkdir()
-    yield point
-    subprocess.run(["umount", str(point)], check=False, capture_output=True)
-
-
-def _mount(*arguments: str) -> None:
+def _ask_on_mount(mounts: list[list[str]], root: Path, seeds: list[int]) -> Any:
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("mounting needs root on Linux")
-    if subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode:
+    out = PROCESSES.Queue()
+    process = PROCESSES.Process(target=request_on_mount, args=(mounts, root, seeds, out))
+    process.start()
+    answer = out.get()
+    process.join()
+    if answer is None:
         pytest.skip("mounting is not allowed here")
+    return answer
 
 
-def test_a_small_file_system(mounted: Path, temporary: Path) -> None:
-    _mount("-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mounted))
-    cache = RecordingCache(mounted)
-    with pytest.warns(CacheWarning, match="No space left"):
-        assert fingerprint(cache.get(light_spec(1, frames=400))) == expected(light_spec(1, frames=400))
-    assert not list((mounted / "v1").iterdir())
-    assert not list((mounted / "tmp").iterdir())
+def test_a_small_file_system(tmp_path: Path) -> None:
+    mounts = [["-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]]
+    digests, told, counters, _, left = _ask_on_mount(mounts, tmp_path, [1, 2])
+    assert digests == [expected(light_spec(seed, frames=400)) for seed in (1, 2)]
+    assert counters["simulated"] == 2
+    (message,) = told
+    assert "No space left on device" in message
+    assert left == []
 
 
-def test_a_read_only_file_system_still_serves_what_it_has(mounted: Path, tmp_path: Path, temporary: Path) -> None:
-    root = tmp_path / "cache"
-    RecordingCache(root).get(light_spec(1))
-    _mount("--bind", str(root), str(mounted))
-    _mount("-o", "remount,ro,bind", str(mounted))
-    cache = RecordingCache(mounted)
-    assert fingerprint(cache.get(light_spec(1))) == expected(light_spec(1))
-    assert (cache.counters.hits, cache.counters.simulated) == (1, 0)
-    with pytest.warns(CacheWarning, match="Read-only file system"):
-        assert fingerprint(cache.get(light_spec(2))) == expected(light_spec(2))
-    assert cache.clear()[0] == cache.evict(0) == cache.sweep() == 0
+def test_a_read_only_file_system_still_serves_what_it_has(tmp_path: Path) -> None:
+    RecordingCache(tmp_path).get(light_spec(1, frames=400))
+    mounts = [["--bind", str(tmp_path), str(tmp_path)], ["-o", "remount,ro,bind", str(tmp_path)]]
+    digests, told, counters, housekeeping, left = _ask_on_mount(mounts, tmp_path, [1, 2])
+    assert digests == [expected(light_spec(seed, frames=400)) for seed in (1, 2)]
+    assert (counters["hits"], counters["simulated"]) == (1, 1)
+    (message,) = told
+    assert "Read-only file system" in message
+    assert housekeeping == (0, 0, 0)
+    assert left == [light_spec(1, frames=400).key()]
