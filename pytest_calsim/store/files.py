@@ -15,7 +15,7 @@ from pytest_calsim.errors import StoreError
 __all__ = ["as_store_error", "digest", "list_files", "read_file", "remove", "sync_folder", "write_file"]
 
 # What a busy machine lacks for a moment, or what is out of our reach, says nothing about a file.
-_PASSING = "EMFILE ENFILE ENOMEM EINTR EACCES EPERM ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH"
+_PASSING = "EMFILE ENFILE ENOMEM EACCES EPERM ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH"
 _NO_DAMAGE = {getattr(errno, name, None) for name in _PASSING.split()}
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
