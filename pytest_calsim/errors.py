@@ -12,7 +12,7 @@
     UserWarning
     └── CalsimWarning
         ├── SpecWarning                 legal but odd
-        ├── PlacementWarning            fewer cells placed than asked for
+        ├── PlacementWarning            fewer cells placed, or dimmer ones, than asked for
         └── CacheWarning                the cache degraded or repaired something
 """
 
@@ -82,7 +82,7 @@ class SpecWarning(CalsimWarning):
 
 
 class PlacementWarning(CalsimWarning):
-    """Fewer cells were placed than the density asked for."""
+    """Fewer cells were placed than asked for, or some could not be made as bright as asked for."""
 
 
 class CacheWarning(CalsimWarning):

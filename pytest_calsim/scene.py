@@ -16,7 +16,7 @@ from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps.base import Artifact, Context, Painter, TruthArray, wiring
 
-__all__ = ["Scene", "plan"]
+__all__ = ["Scene", "plan", "plan_with"]
 
 # Light orders from which on pictures have the sensor's size: what moves the tissue crops it.
 _SENSOR_FIXED = 30.0
@@ -147,13 +147,23 @@ class Scene:
 
 
 def plan(spec: Spec) -> Scene:
-    """Plan every step once, in the order of what each requires and provides."""
-    artifacts: dict[str, Artifact] = {}
+    """Plan every step once, in the order of what each requires and provides; then solve for an snr asked for."""
+    # Here, as reading a stored recording needs none of it.
+    from pytest_calsim.calibrate import calibrated
+
+    return calibrated(plan_with(spec, {}))
+
+
+def plan_with(spec: Spec, known: Mapping[str, Artifact]) -> Scene:
+    """Plan every step whose artifact is not known yet."""
+    artifacts = dict(known)
 
     def provided(need: type[Artifact]) -> Artifact | None:
         return next((a for a in artifacts.values() if isinstance(a, need)), None)
 
     for step in spec.plan_order:
+        if step.kind in known:
+            continue
         wired = wiring(type(step))
         context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
         needs = {name: provided(kind) for name, kind in {**wired.requires, **wired.uses}.items()}

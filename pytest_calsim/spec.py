@@ -77,6 +77,7 @@ class Spec(Frozen):
         _ = self.plan_order
         for step in self.steps:
             try:
+                step.check_kinds(self.kinds)
                 step.check(self.acquisition)
                 step.check_canvas(self.canvas)
             except ValueError as error:

@@ -10,7 +10,7 @@ import inspect
 import re
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -169,6 +169,9 @@ class Step(Frozen):
 
     def check_canvas(self, canvas: Canvas) -> None:
         """Raise ``ValueError`` where they cannot work on this canvas, whose margin all steps together declare."""
+
+    def check_kinds(self, kinds: Collection[str]) -> None:
+        """Raise ``ValueError`` where they need more of the spec's steps than ``plan`` names."""
 
     def oddities(self, acquisition: Acquisition) -> list[str]:
         """What is legal but odd about the fields with this acquisition, with the numbers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
@@ -27,6 +27,9 @@ Floats = NDArray[np.float64]
 
 MAX_CELLS = 20_000
 """Most cells that a spec may ask for, those outside the field of view included."""
+
+# The steps that decide how well a cell can be seen.
+_SNR_NEEDS = ("sensor", "cell_optics", "cell_activity", "render")
 
 # Cells whose tries are drawn at once: bounds memory (TRIES · 24 bytes a cell) and changes no draw.
 _BLOCK = 1024
@@ -58,6 +61,8 @@ class Cells(Artifact):
         Morphology of each population.
     seed, kind
         Name of the streams from which the shapes are drawn.
+    remarks
+        What the user must be told about these cells, beside how many there are.
     """
 
     center_um: Floats
@@ -69,6 +74,7 @@ class Cells(Artifact):
     morphologies: tuple[Morphology, ...]
     seed: int
     kind: str
+    remarks: tuple[str, ...] = ()
     _shapes: dict[int, Shape] = field(default_factory=dict[int, Shape], init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -136,12 +142,13 @@ class Cells(Artifact):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Both counts, when fewer cells found room than were asked for."""
+        """Both counts, when fewer cells found room than were asked for, and the remarks."""
         if len(self) == self.requested:
-            return ()
+            return self.remarks
         return (
             f"{self.kind}: placed {len(self)} of {self.requested} cells; {TRIES} tries found no room for the others: "
             "lower density_per_mm3, soma_radius_um or min_distance_um",
+            *self.remarks,
         )
 
 
@@ -181,6 +188,16 @@ class PlaceNeurons(Step):
             if not 0 <= z <= 2000:
                 raise ValueError(f"positions_um[{i}] has depth z = {z} um, outside 0 to 2000; positions are (z, y, x)")
         return self
+
+    def check_kinds(self, kinds: Collection[str]) -> None:
+        """Refuse a target snr where nothing measures one."""
+        missing = [kind for kind in _SNR_NEEDS if kind not in kinds]
+        for i, population in enumerate(self.populations):
+            if population.snr is not None and missing:
+                raise ValueError(
+                    f"populations.{i}.snr = {population.snr:g} needs a {missing[0]} step; add {missing[0]!r}, "
+                    "or give brightness in place of snr"
+                )
 
     def check_canvas(self, canvas: Canvas) -> None:
         """Refuse given positions far off the canvas, and more cells than :data:`MAX_CELLS`."""
@@ -258,7 +275,8 @@ class PlaceNeurons(Step):
         Returns
         -------
         Cells
-            Bit for bit those of the spec's scene. A thousand take a few milliseconds.
+            Bit for bit those of the spec's scene (where a population declares an ``snr``, before their brightness is
+            solved for). A thousand take a few milliseconds.
         """
         if canvas is None:
             sensor = acquisition.image_sensor

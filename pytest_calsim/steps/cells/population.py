@@ -40,6 +40,10 @@ class Population(Frozen):
         Mean brightness of a cell at rest; 1 is the unit of light.
     brightness_cv
         Standard deviation of the brightness over its mean, across cells; lognormal.
+    snr
+        Peak signal-to-noise ratio that the typical transient of each cell shall have (``snr`` in the truth), in place
+        of ``brightness``: what lies under a cell in the field of view then decides how bright it is. Cells outside,
+        and those that no brightness up to 1000 brings there, are as bright as the median cell, with ``brightness_cv``.
     morphology
         ``"soma"``, ``"cytosolic"`` (soma with proximal dendrites), or ``"bead"``: a point source. A bead keeps the
         soma's radius as its distance from others.
@@ -53,6 +57,7 @@ class Population(Frozen):
     soma_radius_cv: Annotated[float, Field(ge=0, le=0.25)] = 0.1
     brightness: Annotated[float, Field(ge=0, le=1000)] = 1.0
     brightness_cv: Annotated[float, Field(ge=0, le=2)] = 0.3
+    snr: Annotated[float, Field(ge=0.1, le=1000)] | None = None
     morphology: Morphology = "soma"
 
     @model_validator(mode="after")
@@ -88,6 +93,7 @@ class Population(Frozen):
         return self.soma_radius_um * (1 + math.sqrt(6) * self.soma_radius_cv * u)
 
     def draw_brightness(self, rng: np.random.Generator, count: int) -> Floats:
-        """Brightness at rest: lognormal of the declared mean and deviation."""
+        """Brightness at rest: lognormal of the declared mean and deviation; of mean 1 where an ``snr`` decides."""
         variance = math.log1p(self.brightness_cv**2)
-        return self.brightness * np.exp(math.sqrt(variance) * rng.standard_normal(count) - variance / 2)
+        mean = self.brightness if self.snr is None else 1.0
+        return mean * np.exp(math.sqrt(variance) * rng.standard_normal(count) - variance / 2)

@@ -369,6 +369,7 @@ def test_the_ends_of_every_range_place_finite_cells(name, end):
         "soma_radius_cv": (0, 0.25),
         "brightness": (0, 1000),
         "brightness_cv": (0, 2),
+        "snr": (0.1, 1000),
         "morphology": ("bead", "cytosolic"),
     }
     step = PlaceNeurons(populations=(Population(**{name: bounds[name][end]}),) * 2)
