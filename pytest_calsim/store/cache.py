@@ -290,12 +290,13 @@ class RecordingCache:
             entries = shelf.entries()
             removed = shelf.remove([entry.path for entry in entries])
             kept = len(entries) - removed
-            for path in shelf.quarantined():
-                remove(path)
+            shelf.empty_quarantine()
         return removed, kept
 
     def evict(self, max_bytes: int | None = None) -> int:
-        """Remove what was not used for longest, never an entry in use, until the rest fits; how many went.
+        """Remove what was set aside, then what was not used for longest, until the rest fits; how many entries went.
+
+        An entry that some process has in hand is never removed.
 
         Parameters
         ----------
@@ -309,6 +310,8 @@ class RecordingCache:
         for shelf in self._shelves[:1]:
             entries = shelf.entries()
             size = sum(entry.size_bytes for entry in entries)
+            if size + shelf.quarantined_bytes() > limit:
+                shelf.empty_quarantine()
             for entry in reversed(entries):
                 if size > limit and shelf.remove([entry.path]):
                     size -= entry.size_bytes

@@ -80,6 +80,6 @@ def keys_in_use(folder: Path) -> set[str]:
         if lock is None:
             keys.update(path.name for path in own.iterdir())
         else:
-            remove(own)
             lock.release()
+            remove(own)
     return keys - {_LOCK}

@@ -194,9 +194,18 @@ class Shelf:
                     lock.release()
         return len(old)
 
-    def quarantined(self) -> list[Path]:
-        """What was set aside."""
-        return _children(self.root / "quarantine")
+    def quarantined_bytes(self) -> int:
+        """Size of what was set aside."""
+        size = 0
+        for path in _children(self.root / "quarantine"):
+            with contextlib.suppress(OSError):
+                size += sum(list_files(path).values())
+        return size
+
+    def empty_quarantine(self) -> None:
+        """Remove what was set aside."""
+        for path in _children(self.root / "quarantine"):
+            remove(path)
 
     def verify(self) -> list[str]:
         """Check every byte of every entry of this format; what is wrong is set aside, and told in one line each."""

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import os
 import pickle
+import queue
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from store_helpers import expected, fingerprint, light_spec
 
 from pytest_calsim import simulation
+from pytest_calsim.store import turns
 from pytest_calsim.store.cache import CacheCounters, RecordingCache, default_root
+from pytest_calsim.store.shelf import Shelf
 
 
 @pytest.fixture
@@ -80,6 +83,31 @@ def test_threads_share_one_simulation(tmp_path: Path, simulated: list[int]) -> N
     assert len({id(recording) for recording in found}) == 1
     assert simulated == [1]
     assert cache.counters.hits == 7
+
+
+def test_who_waits_says_so_and_takes_what_the_other_made(
+    tmp_path: Path, simulated: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = light_spec(1)
+    RecordingCache(tmp_path / "other").get(spec, label="made elsewhere")
+    monkeypatch.setattr(turns, "_FIRST_MESSAGE_S", 0.0)
+    shelf, said, found = Shelf(tmp_path / "cache"), queue.Queue[str](), []
+    shelf.prepare()
+    lock = turns.try_lock(shelf.lock_path(spec.key()))
+    assert lock is not None
+    shelf.lock_path(spec.key()).with_suffix(".holder").write_text("gw2")
+    cache = RecordingCache(tmp_path / "cache", say=said.put)
+    waiter = threading.Thread(target=lambda: found.append(cache.get(spec, label="light")))
+    waiter.start()
+    assert said.get() == "light: waiting for gw2, 0 s"
+    (tmp_path / "other" / "v1" / spec.key()).rename(shelf.path(spec.key()))
+    waiter.join()
+    lock.release()
+    assert fingerprint(found[0]) == expected(spec)
+    assert simulated == [1]
+    counted = cache.counters
+    assert (counted.waited, counted.hits, counted.simulated) == (1, 0, 0)
+    assert 0 <= counted.seconds_saved <= cache.entries()[0].cost_s
 
 
 def test_memory_does_not_keep_every_recording(tmp_path: Path) -> None:
@@ -149,6 +177,21 @@ def test_eviction_takes_what_was_unused_for_longest_and_nothing_in_use(tmp_path:
     gc.collect()
     assert keeper.clear() == (1, 0)
     assert not list((tmp_path / "v1").iterdir())
+
+
+def test_eviction_takes_what_was_set_aside_first(tmp_path: Path) -> None:
+    cache = RecordingCache(tmp_path)
+    cache.get(light_spec(1))
+    cache._in_hand.clear()
+    gc.collect()
+    (tmp_path / "quarantine" / "old").mkdir(parents=True)
+    (tmp_path / "quarantine" / "old" / "data").write_bytes(b"x" * 1000)
+    size = cache.entries()[0].size_bytes
+    assert cache.evict(size + 1000) == 0
+    assert (tmp_path / "quarantine" / "old").exists()
+    assert cache.evict(size + 999) == 0
+    assert not (tmp_path / "quarantine" / "old").exists()
+    assert cache.evict(size - 1) == 1
 
 
 def test_what_dead_processes_left_is_swept_after_a_safe_age(tmp_path: Path) -> None:
