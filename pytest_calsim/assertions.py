@@ -69,6 +69,7 @@ def assert_footprints_recovered(
     units
         Which of the cells in the field of view count: ``"detectable"``, ``"in_focus"`` or ``"all"``.
     """
+    __tracebackhide__ = True
     for name, value in (
         ("min_recall", min_recall),
         ("min_precision", min_precision),
@@ -133,6 +134,7 @@ def assert_shifts_recovered(
     max_offset_px
         Highest length of the mean difference that the RMSE leaves out, px.
     """
+    __tracebackhide__ = True
     convention = check_convention(convention)
     known = estimate.convention if isinstance(estimate, Estimate) else None
     if known is not None and known != convention:
@@ -185,6 +187,7 @@ def assert_traces_recovered(
     units
         Which of the cells in the field of view count.
     """
+    __tracebackhide__ = True
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
     cells = CountedCells(recording.truth, units)
     rows, ids = _pairs(found, recording, cells, min_iou)
@@ -228,6 +231,7 @@ def assert_spikes_recovered(
     units
         Which of the cells in the field of view count.
     """
+    __tracebackhide__ = True
     _check_share("min_precision", min_precision)
     _check_share("min_recall", min_recall)
     found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
@@ -255,6 +259,7 @@ def _check_share(name: str, value: float | None) -> None:
 
 
 def _judge(card: Scorecard) -> Scorecard:
+    __tracebackhide__ = True
     publish(card)
     if not card.passed:
         raise RecoveryError(str(card), card)
