@@ -47,7 +47,11 @@ class Presence:
                 self._begin()
             if self._lock is None:
                 self._own.mkdir(parents=True)
-                self._lock = try_lock(self._own / _LOCK)
+                try:
+                    self._lock = try_lock(self._own / _LOCK)
+                except OSError:  # a disk without locks
+                    remove(self._own)
+                    raise
                 weakref.finalize(self, _leave, self._own, self._lock, self._pid)
             self._held[key] += 1
             (self._own / key).touch()
