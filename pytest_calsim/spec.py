@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.hypothesis_entry import register
 from pytest_calsim.steps.base import Painter, Step, registry, step_class, wiring
 from pytest_calsim.units import Frozen
 from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
@@ -144,6 +145,22 @@ class Spec(Frozen):
         text = self.canonical_json() + json.dumps(versions, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def resolved(self) -> Spec:
+        """The same simulation with its automatic choices written out as numbers (focus, depth of field).
+
+        Without cells in it nothing is focused on, and the focus stays ``"auto"``.
+        """
+        from pytest_calsim.steps.cells.cell_optics import focal_depth_um
+        from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
+
+        acquisition = self.acquisition
+        numbers = {"acquisition.optics.depth_of_field_um": acquisition.depth_of_field_um}
+        for step in self.steps:
+            if isinstance(step, PlaceNeurons):
+                cells = step.sample(acquisition, self.seed, self.canvas)
+                numbers["acquisition.focal_depth_um"] = focal_depth_um(acquisition, cells)
+        return self.edit(numbers)
+
     @classmethod
     def make(cls, data: Mapping[str, Any]) -> Spec:
         """A spec from plain data (JSON, TOML), or one clear :class:`SpecError`."""
@@ -247,3 +264,6 @@ def _one_line(error: ValidationError, prefix: str = "") -> str:
     else:
         line = f"{path} = {first['input']!r}: {text[0].lower()}{text[1:]}"
     return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"
+
+
+register()

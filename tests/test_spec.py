@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.simulation import simulate
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps.base import Artifact, Context, Step, registry, wiring
 
@@ -125,3 +126,15 @@ def test_equal_specs_have_equal_keys(level, seed):
         other = Spec.make(json.loads(one.canonical_json()))
     assert one == other
     assert one.key() == other.key()
+
+
+def test_resolved_writes_out_the_automatic_choices():
+    steps = [{"kind": kind} for kind in ("place_neurons", "cell_activity", "cell_optics", "render")]
+    spec = Spec.make({"acquisition": {**SMALL, "optics": {"field_curvature_radius_um": 2000}}, "steps": steps})
+    resolved = spec.resolved()
+    one, other = simulate(spec), simulate(resolved)
+    assert resolved.acquisition.focal_depth_um == one.truth.focal_depth_um
+    assert resolved.acquisition.optics.depth_of_field_um == pytest.approx(15.4, abs=0.1)
+    assert one.observed.equals(other.observed)
+    assert resolved.resolved() == resolved
+    assert light().resolved().acquisition.focal_depth_um == "auto"

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
@@ -16,7 +17,7 @@ from pytest_calsim.steps.cells.picture import Picture, on_sensor, picture
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
-__all__ = ["CellImages", "CellOptics"]
+__all__ = ["CellImages", "CellOptics", "focal_depth_um"]
 
 Floats = NDArray[np.float64]
 
@@ -133,9 +134,8 @@ class CellOptics(Step):
         """Image every cell, in the order of the units."""
         acq = ctx.acquisition
         z, y, x = cells.center_um.T
-        surface = z + acq.curvature_shift_um(np.hypot(y, x))
-        focal_depth = _auto_focus(surface, cells.in_fov) if acq.focal_depth_um == "auto" else acq.focal_depth_um
-        defocus = surface - focal_depth
+        focal_depth = focal_depth_um(acq, cells)
+        defocus = _surface_um(acq, cells) - focal_depth
         disk_um = np.abs(defocus) * acq.optics.cone_slope
         blur_um = np.hypot(acq.optics.diffraction_sigma_um, acq.tissue.scatter_sigma_um(z))
         core = acq.tissue.core_fraction(z)
@@ -186,7 +186,20 @@ def _lossy(cell: Picture, gain: float, depth_um: float, vessels: Vessels | None)
     return values.ravel()
 
 
-def _auto_focus(surface: Floats, in_fov: NDArray[np.bool_]) -> float:
-    """Median over the cells in the field of view, else over all, else 0: geometry alone, whatever the light."""
-    chosen = surface[in_fov] if in_fov.any() else surface
+def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:
+    """Depth in focus on the optical axis, µm.
+
+    ``"auto"`` is the median of z + curvature shift over the cells in the field of view, else over all, else 0:
+    geometry alone, whatever the light.
+    """
+    if acquisition.focal_depth_um != "auto":
+        return acquisition.focal_depth_um
+    surface = _surface_um(acquisition, cells)
+    chosen = surface[cells.in_fov] if cells.in_fov.any() else surface
     return float(np.median(chosen)) if len(chosen) else 0.0
+
+
+def _surface_um(acquisition: Acquisition, cells: Cells) -> Floats:
+    """The focal depth that would bring each cell into focus, µm."""
+    z, y, x = cells.center_um.T
+    return z + acquisition.curvature_shift_um(np.hypot(y, x))
