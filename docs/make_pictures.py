@@ -229,7 +229,9 @@ def of_point(defocus_um: float, na: float = 0.3) -> np.ndarray:
                 "fps": 10, "duration_s": 0.1, "focal_depth_um": 100,
                 "optics": {"na": na, "magnification": 10},
                 "image_sensor": {"height_px": 97, "width_px": 97, "pixel_pitch_um": 4.0},
-                "tissue": {"emission_attenuation_um": 1e6, "excitation_attenuation_um": 1e6, "scatter_blur_fraction": 0},
+                "tissue": {
+                    "emission_attenuation_um": 1e6, "excitation_attenuation_um": 1e6, "scatter_blur_fraction": 0,
+                },
             },
             "steps": [
                 {"kind": "place_neurons", "populations": [{"morphology": "bead"}],
@@ -326,7 +328,7 @@ def photon_transfer() -> None:
 def presets() -> None:
     """A picture for every preset, and the gallery page from the preset files."""
     for name in preset_names():
-        recording, p = seen(name)
+        _, p = seen(name)
         figure, axes = panels(2, side=2.6, title=0.25)
         show(axes[0, 0], p.frame, f"one frame (codes {p.frame.min()}-{p.frame.max()})")
         show(axes[0, 1], p.brightest, "largest rise above the mean")

@@ -11,6 +11,7 @@ Comments above a fenced block say what it is:
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -64,6 +65,16 @@ def test_blocks_do_what_they_show(page, tmp_path):
                 assert VOLATILE.sub("~", shown) == VOLATILE.sub("~", body)
     if text != page.read_text():
         page.write_text(text)
+
+
+def test_reference_is_that_of_the_code():
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    make_reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_reference)
+    stale = [
+        name for name, page in make_reference.PAGES.items() if page() != (make_reference.REFERENCE / name).read_text()
+    ]
+    assert not stale, "python docs/make_reference.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

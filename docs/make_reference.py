@@ -1,0 +1,260 @@
+"""Write the reference of spec fields and of the ground truth, from the models and from a recording.
+
+Usage: python docs/make_reference.py
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pytest_calsim import Acquisition, load_preset, simulate
+from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.steps.base import registry
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+# --- spec fields -----------------------------------------------------------------------------------------------------
+
+
+def spec_page() -> str:
+    """Every field of every model that a spec is made of."""
+    lines = [
+        "# Spec fields",
+        "",
+        "What a spec may say: `acquisition`, any of the steps below (each at most once), and `seed` (a whole number, "
+        "0 or more). In a dotted path the first part is `acquisition`, `seed` or a step's kind: "
+        "`acquisition.optics.na`, `brain_motion.max_shift_um`, `place_neurons.populations.0.depth_um`. "
+        "Models, figures and sources: [physics](../physics.md).",
+        "",
+        "This page is written by `python docs/make_reference.py` from the models.",
+        "",
+    ]
+    models: list[tuple[str, type[BaseModel]]] = [("acquisition", Acquisition)]
+    models += [(kind, step) for kind, step in sorted(registry().items()) if step.__module__.startswith("pytest_calsim")]
+    for name, model in models:
+        lines += section(name, model, level=2)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def section(name: str, model: type[BaseModel], level: int) -> list[str]:
+    """One model's table, and below it those of the models in its fields."""
+    lines = ["#" * level + f" {name}", "", plain(inspect.getdoc(model) or "").partition("\n")[0], ""]
+    if model.model_fields:
+        lines += ["| field | values | default | |", "|---|---|---|---|"]
+        said = ""
+        for field, info in model.model_fields.items():
+            text = meaning(model, field)
+            lines.append(row(field, info, "as above" if text == said else text))
+            said = text
+    else:
+        lines += ["No fields."]
+    lines += [""]
+    for field, info in model.model_fields.items():
+        for inner in parts(info.annotation):
+            lines += section(f"{name}.{field}", inner, level + 1)
+    return lines
+
+
+def row(field: str, info: FieldInfo, text: str) -> str:
+    """One line of a table."""
+    default = info.get_default(call_default_factory=True)
+    if isinstance(default, BaseModel):
+        shown = "as below"
+    elif isinstance(default, tuple) and default and isinstance(default[0], BaseModel):
+        shown = f"{len(default)}, see below" if len(default) > 1 else "one, as below"
+    else:
+        shown = f"`{default!r}`"
+    cells = (f"`{field}`", values(info.annotation, info.metadata), shown, text)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def parts(annotation: Any) -> list[type[BaseModel]]:
+    """The models within a field's type."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in parts(inner)]
+
+
+def values(annotation: Any, metadata: Any) -> str:
+    """What a field takes, in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner = [
+            part for extra in arguments[1:] for part in (extra.metadata if isinstance(extra, FieldInfo) else [extra])
+        ]
+        return values(arguments[0], inner)
+    if origin is Literal:
+        return ", ".join(f"`{choice!r}`" for choice in arguments)
+    if annotation is NoneType:
+        return "`None`"
+    bounds = {
+        name: getattr(part, name) for part in metadata for name in ("gt", "ge", "lt", "le") if hasattr(part, name)
+    }
+    if annotation in (float, int):
+        signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+        limits = [f"{sign} {number(bounds[name])}" for name, sign in signs.items() if name in bounds]
+        kind = "whole, " if annotation is int else ""
+        return kind + ", ".join(limits)
+    if annotation is bool:
+        return "`True`, `False`"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return "a table"
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return f"a list: {values(arguments[0], ())}"
+    if origin is tuple:
+        return f"{len(arguments)} × ({values(arguments[0], ())})"
+    return "; ".join(values(option, ()) for option in arguments)
+
+
+def number(value: float) -> str:
+    """A bound as a person writes it."""
+    return f"{value:g}".replace("e+0", "e").replace("-", "−")
+
+
+def meaning(model: type[BaseModel], field: str) -> str:
+    """A field's line in the docstring of its model, or of the one it comes from."""
+    for owner in model.__mro__:
+        found = attributes(inspect.cleandoc(owner.__doc__ or "")).get(field)
+        if found:
+            return found
+    raise LookupError(f"{model.__name__}.{field} is not described in a docstring")
+
+
+def attributes(doc: str) -> dict[str, str]:
+    """The numpydoc section ``Attributes`` by name."""
+    _, _, body = doc.partition("Attributes\n----------\n")
+    found: dict[str, str] = {}
+    for names, text in re.findall(r"^(\S.*)\n((?:(?: {4}.*)?\n?)+)", body, re.M):
+        for name in names.split(", "):
+            found[name] = plain(" ".join(textwrap.dedent(text).split()))
+    return found
+
+
+def plain(text: str) -> str:
+    """A docstring's text as Markdown."""
+    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text).replace("``", "`")
+
+
+# --- ground truth ----------------------------------------------------------------------------------------------------
+
+MEANINGS = {
+    "A_planted": "footprints in focus, unblurred; the continuous shape peaks at 1, a pixel holds its mean",
+    "A_observed": "footprints behind optics, tissue and vessels, at zero shift; what estimates are matched with",
+    "C": "fluorescence with its baseline: brightness · (1 + ΔF/F), averaged over the exposure; bleaching apart",
+    "S": "spikes in each frame",
+    "spike_time_s": "times of all spikes, cell after cell; `truth.spike_times` has them as one array a cell",
+    "spike_start": "where each cell's spikes begin in `spike_time_s`; one more than there are cells",
+    "shifts": "displacement of the tissue, + toward higher rows and columns; a corrector's output is the negative",
+    "focal_depth_um": "depth in focus on the axis",
+    "illumination": "relative excitation, 1 at its centre",
+    "vignette": "relative collection, 1 at its centre",
+    "leakage": "stray light, in units of a resting cell's in-focus brightness",
+    "vessel_transmission": "share of light from right below each slab of vessels that passes it and all above",
+    "vessel_depth_um": "mean depth of each slab",
+    "neuropil_spatial": "mean brightness of each component, in units of a resting cell's; vessels included",
+    "neuropil_temporal": "its time course, of expectation 1",
+    "bleaching": "share of fluorophore left, 1 at the start",
+    "prnu": "each pixel's relative responsivity",
+    "dsnu_adu": "each pixel's own black level, relative, at the converter's bit depth",
+    "hot_pixels": "pixels with extra dark current",
+    "depth_um": "centre, below the tissue's surface",
+    "y_um": "centre, from the optical axis, + toward higher rows",
+    "x_um": "centre, from the optical axis, + toward higher columns",
+    "radius_um": "radius of the soma",
+    "population": "index in `place_neurons.populations`",
+    "in_fov": "the centre lies in the field of view at zero shift",
+    "amplitude": "brightness at rest",
+    "rate_hz": "long-run mean spike rate",
+    "defocus_um": "distance below the (curved) focal surface",
+    "in_focus": "|defocus| within half the depth of field: a point's criterion, a label only",
+    "soma_in_focus": "the disk of confusion is no larger than the soma: a label only",
+    "core_fraction": "share of the light that tissue leaves in the cell's image",
+    "fov_fraction": "share of the image within the sensor at zero shift",
+    "n_spikes": "spikes in the recording",
+    "snr": "peak signal-to-noise ratio of a matched filter on one frame; inf without a sensor",
+    "snr_event": "the same over the frames of a typical transient",
+    "overlap": "largest cosine with another cell's observed footprint",
+    "background_fluctuation": "standard deviation of the neuropil under the cell, in typical transients",
+    "detectable": "in the field of view, snr ≥ 3 and at least one spike: what recall counts",
+}
+
+EVERYTHING = {
+    "overrides": {
+        "acquisition.duration_s": 0.5,
+        "acquisition.image_sensor.prnu_fraction": 0.01,
+        "acquisition.image_sensor.dsnu_adu": 1,
+        "acquisition.image_sensor.hot_pixel_fraction": 0.01,
+    },
+    "add": [{"kind": kind} for kind in ("bleaching", "vasculature", "illumination", "brain_motion")],
+}
+
+
+def truth_page() -> str:
+    """Every quantity of the truth of a recording that has them all."""
+    recording = simulate(load_preset("tiny", **EVERYTHING))
+    arrays = recording.truth.arrays
+    unknown = sorted(arrays.keys() ^ MEANINGS.keys())
+    if unknown:
+        raise LookupError(f"not described here, or not in the truth: {', '.join(unknown)}")
+    tables: dict[bool, list[str]] = {False: [], True: []}
+    for name, text in MEANINGS.items():
+        value = arrays[name]
+        if isinstance(value, SparseFootprints):
+            dims, dtype, units = ("unit_id", "height", "width"), f"{value.data.dtype}, sparse", "1"
+        else:
+            dims, dtype, units = value.dims, str(value.values.dtype), value.units
+        column = dims == ("unit_id",)
+        shown = f"| `{name}` | {dtype} | {units} | {text} |" if column else None
+        axes = ", ".join(f"`{dim}`" for dim in dims) or "a number"
+        tables[column].append(
+            (shown or f"| `{name}` | {axes} | {dtype} | {units} | {text} |").replace("|defocus|", "\\|defocus\\|")
+        )
+    lines = [
+        "# Ground truth",
+        "",
+        '`recording.truth` knows exactly what was simulated. `truth["name"]` gives any quantity as a DataArray with '
+        "its units, `truth.names` lists what there is; the usual ones are attributes (`truth.C`, `truth.shifts`, ...). "
+        "What the spec has no step for is `None` as an attribute. Arrays are read-only.",
+        "",
+        "How the parts make the movie: the closure formula in [physics](../physics.md).",
+        "",
+        "This page is written by `python docs/make_reference.py` from a recording that has everything.",
+        "",
+        "| name | axes | type | units | |",
+        "|---|---|---|---|---|",
+        *tables[False],
+        "",
+        "Axes: `unit_id` planted cells, `frame`, `height`, `width` the sensor's pixels, `shift_dim` = "
+        '`["height", "width"]`, `component` layers of neuropil, `depth` slabs of vessels. Positions are (z, y, x) in '
+        "µm, the optical axis at (0, 0), z down from the surface. A footprint set is a `SparseFootprints`: "
+        "`truth.A_observed[3]` is one cell's dense picture, `.dense()` all of them as a DataArray, `.csr` a scipy "
+        "matrix.",
+        "",
+        "## Cells",
+        "",
+        "`truth.cells` is a pandas DataFrame with one row a planted cell. Cells whose centre lies outside the field of "
+        "view are in it: they light the movie, and count in no recall.",
+        "",
+        "| column | type | units | |",
+        "|---|---|---|---|",
+        *tables[True],
+        "",
+        "`truth.detectable_subset()` gives the ids of the cells that a pipeline can be asked to find.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"spec.md": spec_page, "truth.md": truth_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page())
