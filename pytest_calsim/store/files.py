@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_calsim.errors import StoreError
 
-__all__ = ["as_store_error", "digest", "list_files", "read_file", "remove", "sync_folder", "write_file"]
+__all__ = ["as_store_error", "children", "digest", "list_files", "read_file", "remove", "sync_folder", "write_file"]
 
 # What a busy machine lacks for a moment, or what is out of our reach, says nothing about a file.
 _PASSING = "EMFILE ENFILE ENOMEM EACCES EPERM ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH"
@@ -87,3 +87,11 @@ def remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def children(folder: Path) -> list[Path]:
+    """What is in a folder just now, sorted; nothing when there is no folder, or it is out of reach."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_calsim.store.files import remove
+from pytest_calsim.store.files import children, remove
 from pytest_calsim.store.turns import try_lock
 
 if TYPE_CHECKING:
@@ -45,17 +45,22 @@ class Presence:
         with self._guard, contextlib.suppress(OSError):
             if self._pid != os.getpid():  # a forked child has marks of its own
                 self._begin()
-            if self._lock is None:
-                self._own.mkdir(parents=True)
-                try:
-                    self._lock = try_lock(self._own / _LOCK)
-                except OSError:  # a disk without locks
-                    remove(self._own)
-                    raise
-                weakref.finalize(self, _leave, self._own, self._lock, self._pid)
-            self._held[key] += 1
+            if self._lock is None and not self._settle():
+                return
             (self._own / key).touch()
+            self._held[key] += 1
             weakref.finalize(owner, self._drop, key, self._pid)
+
+    def _settle(self) -> bool:
+        """Make the folder and lock it; ``False`` where that cannot be done (a disk without locks)."""
+        self._own.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            self._lock = try_lock(self._own / _LOCK)
+        if self._lock is None:
+            remove(self._own)
+            return False
+        weakref.finalize(self, _leave, self._own, self._lock, self._pid)
+        return True
 
     def _drop(self, key: str, pid: int) -> None:
         if pid != os.getpid():
@@ -66,23 +71,23 @@ class Presence:
                 (self._own / key).unlink()
 
 
-def _leave(own: Path, lock: BaseFileLock | None, pid: int) -> None:
+def _leave(own: Path, lock: BaseFileLock, pid: int) -> None:
     if pid == os.getpid():
-        if lock is not None:
-            lock.release()
+        lock.release()
         remove(own)
 
 
 def keys_in_use(folder: Path) -> set[str]:
     """Keys that some living process has in hand; what dead ones left is removed."""
     keys: set[str] = set()
-    for own in folder.iterdir() if folder.is_dir() else ():
-        try:
+    for own in children(folder):
+        if not (own / _LOCK).exists():
+            continue  # its process is about to lock it
+        lock = None
+        with contextlib.suppress(OSError):
             lock = try_lock(own / _LOCK)
-        except OSError:
-            lock = None
         if lock is None:
-            keys.update(path.name for path in own.iterdir())
+            keys.update(path.name for path in children(own))
         else:
             lock.release()
             remove(own)

@@ -27,7 +27,7 @@ from pytest_calsim.errors import StoreError
 from pytest_calsim.recording import Recording
 from pytest_calsim.spec import Spec
 from pytest_calsim.store.disk import publish
-from pytest_calsim.store.files import list_files, read_file, remove
+from pytest_calsim.store.files import children, list_files, read_file, remove
 from pytest_calsim.store.folder import Folder
 from pytest_calsim.store.manifest import Manifest
 from pytest_calsim.store.presence import Presence, keys_in_use
@@ -181,13 +181,15 @@ class Shelf:
     def sweep(self) -> int:
         """Remove abandoned temporaries, old quarantine, what dead processes left, and locks long unused; how many."""
         now = time.time()
-        old = [path for path in _children(self.root / "tmp") if now - _touched(path) > _TEMPORARY_AGE_S]
-        old += [path for path in _children(self.root / "quarantine") if now - _touched(path) > _QUARANTINE_AGE_S]
+        old = [path for path in children(self.root / "tmp") if now - _touched(path) > _TEMPORARY_AGE_S]
+        old += [path for path in children(self.root / "quarantine") if now - _touched(path) > _QUARANTINE_AGE_S]
+        for own in children(self.root / "in-use"):
+            if not (own / "lock").exists() and now - _touched(own) > _TEMPORARY_AGE_S:
+                remove(own)  # killed before it was locked
         for path in old:
             remove(path)
-        with contextlib.suppress(OSError):
-            keys_in_use(self.root / "in-use")
-        for path in _children(self.root / "locks"):
+        keys_in_use(self.root / "in-use")
+        for path in children(self.root / "locks"):
             with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > _LOCK_AGE_S and (lock := try_lock(path)) is not None:
                     remove(path)
@@ -197,39 +199,36 @@ class Shelf:
     def quarantined_bytes(self) -> int:
         """Size of what was set aside."""
         size = 0
-        for path in _children(self.root / "quarantine"):
+        for path in children(self.root / "quarantine"):
             with contextlib.suppress(OSError):
                 size += sum(list_files(path).values())
         return size
 
     def empty_quarantine(self) -> None:
         """Remove what was set aside."""
-        for path in _children(self.root / "quarantine"):
+        for path in children(self.root / "quarantine"):
             remove(path)
 
     def verify(self) -> list[str]:
         """Check every byte of every entry of this format; what is wrong is set aside, and told in one line each."""
         problems: list[str] = []
-        for path in _children(self.root / f"v{STORE_FORMAT}"):
+        for path in children(self.root / f"v{STORE_FORMAT}"):
             try:
                 folder = Folder.open(path)
                 if folder.manifest.key != path.name:
                     raise StoreError(f"{path}: holds the recording of another spec")
                 folder.verify()
+            except StoreError as error:
+                gone = False
+                with contextlib.suppress(OSError):
+                    gone = not self.set_aside(path, str(error))
+                if not gone:
+                    problems.append(str(error))
             except FileNotFoundError:
                 continue
-            except StoreError as error:
-                problems.append(str(error))
-                with contextlib.suppress(OSError):
-                    self.set_aside(path, str(error))
+            except OSError as error:
+                problems.append(f"{path}: cannot be read ({error.strerror or error})")
         return problems
-
-
-def _children(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
 
 
 def _touched(path: Path) -> float:
