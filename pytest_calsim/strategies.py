@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
@@ -34,6 +34,7 @@ M = TypeVar("M", bound=BaseModel)
 
 # Lists of layers or components: longer ones only repeat what two show.
 _LONGEST = 2
+_LONGEST_PATH = 20
 
 
 # --- any model, from its fields ------------------------------------------------------------------------------------
@@ -45,18 +46,28 @@ def models(model: type[M], **fields: st.SearchStrategy[Any]) -> st.SearchStrateg
     Parameters
     ----------
     model
-        The class. Every field is drawn within its declared bounds, its default first.
+        The class. Some of its fields are drawn, within their declared bounds; the others keep their defaults.
     **fields
         Strategies for single fields in place of that.
     """
-    others = {name: drawn for name, drawn in _fields(model).items() if name not in fields}
-    return st.fixed_dictionaries({**fields, **others}).map(partial(_fitting, model))
+    return _models(model, fields).map(partial(_fitting, model))
+
+
+@st.composite
+def _models(draw: st.DrawFn, model: type[BaseModel], given: Mapping[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """Values of the given fields, of those without a default, and of some of the others."""
+    values = {name: draw(strategy) for name, strategy in given.items()}
+    fields = {name: field for name, field in _fields(model).items() if name not in given}
+    required = [name for name in fields if model.model_fields[name].is_required()]
+    optional = [name for name in fields if name not in required]
+    changed = draw(st.lists(st.sampled_from(optional), unique=True)) if optional else []
+    return {**values, **{name: draw(fields[name]) for name in (*required, *changed)}}
 
 
 @cache
 def _fields(model: type[BaseModel]) -> Mapping[str, st.SearchStrategy[Any]]:
     """A strategy for each field of a model."""
-    return {name: _field(info) for name, info in model.model_fields.items()}
+    return {name: _typed(info.annotation, info.metadata) for name, info in model.model_fields.items()}
 
 
 def _fitting(model: type[M], values: Mapping[str, Any]) -> M:
@@ -70,13 +81,6 @@ def _fitting(model: type[M], values: Mapping[str, Any]) -> M:
                 model(**kept, **{name: values[name]})
                 kept[name] = values[name]
     return model(**kept)
-
-
-def _field(info: FieldInfo) -> st.SearchStrategy[Any]:
-    drawn = _typed(info.annotation, info.metadata)
-    if info.is_required():
-        return drawn
-    return st.one_of(st.just(info.get_default(call_default_factory=True)), drawn)  # pyright: ignore[reportCallIssue]
 
 
 def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
@@ -102,8 +106,7 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
         return st.tuples(*(_typed(argument, ()) for argument in arguments))
     if annotation is float:
         low, high = bounds.get("gt", bounds.get("ge")), bounds.get("lt", bounds.get("le"))
-        open_ends = {"exclude_min": "gt" in bounds, "exclude_max": "lt" in bounds}
-        return st.floats(low, high, allow_nan=False, allow_infinity=False, allow_subnormal=False, **open_ends)
+        return _floats(low, high, exclude_min="gt" in bounds, exclude_max="lt" in bounds)
     if annotation is int:
         low = bounds["gt"] + 1 if "gt" in bounds else bounds.get("ge")
         high = bounds["lt"] - 1 if "lt" in bounds else bounds.get("le")
@@ -111,6 +114,21 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return models(annotation)
     return st.from_type(annotation)
+
+
+def _floats(
+    low: float | None, high: float | None, *, exclude_min: bool = False, exclude_max: bool = False
+) -> st.SearchStrategy[float]:
+    """Finite numbers; those below 1e-307 say nothing about a scene."""
+    return st.floats(
+        low,
+        high,
+        allow_nan=False,
+        allow_infinity=False,
+        allow_subnormal=False,
+        exclude_min=exclude_min,
+        exclude_max=exclude_max,
+    )
 
 
 _BOUNDS = ("gt", "ge", "lt", "le", "min_length", "max_length")
@@ -147,7 +165,7 @@ def acquisitions(draw: st.DrawFn, max_pixels: int = 4096, max_frames: int = 20) 
     frames = draw(st.integers(1, max_frames))
     fields = {"duration_s": st.just(1e5), "optics": optics(), "image_sensor": image_sensors(max_pixels)}
     flat = draw(models(Acquisition, **fields))
-    curvature = draw(st.one_of(st.none(), st.floats(1.01, 100)))
+    curvature = draw(st.one_of(st.none(), _floats(1.01, 100)))
     radius_um = None if curvature is None else min(curvature * flat.field_radius_um, 1e5)
     curved = flat.optics.model_copy(update={"field_curvature_radius_um": radius_um})
     values = {name: getattr(flat, name) for name in Acquisition.model_fields}
@@ -193,7 +211,11 @@ def specs(
         Kinds of steps that every spec has, with what they need, and no others where they can be had; ``None``: the
         cells and their light, and any of the others.
     """
-    for name, value, least in (("max_pixels", max_pixels, 64), ("max_frames", max_frames, 1), ("max_cells", max_cells, 0)):
+    for name, value, least in (
+        ("max_pixels", max_pixels, 64),
+        ("max_frames", max_frames, 1),
+        ("max_cells", max_cells, 0),
+    ):
         _at_least(name, value, least)
     for kind in kinds or ():
         if kind not in registry():
@@ -202,13 +224,11 @@ def specs(
 
 
 @st.composite
-def _specs(
-    draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, kinds: Collection[str] | None
-) -> Spec:
+def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, kinds: Collection[str] | None) -> Spec:
     known = registry()
     wanted = _with_needs(["render"] if kinds is None else kinds, known)
     if kinds is None:
-        wanted = _with_needs([*wanted, *(kind for kind in sorted(known) if draw(st.booleans()))], known)
+        wanted = _with_needs([*wanted, *draw(st.lists(st.sampled_from(sorted(known)), unique=True))], known)
     acquisition = draw(acquisitions(max_pixels, max_frames))
     seed = draw(st.integers(0, 2**32 - 1))
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
@@ -268,8 +288,8 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
     """Cells at given positions, each of which can shrink away; or scattered ones."""
     canvas, most = scene.canvas, scene.max_cells
     reach_y, reach_x = (size * canvas.pixel_size_um / 2 for size in canvas.shape)
-    depth = st.one_of(st.just(100.0), st.floats(0, 2000))
-    at = st.tuples(depth, st.floats(-reach_y, reach_y), st.floats(-reach_x, reach_x))
+    depth = st.one_of(st.just(100.0), _floats(0, 2000))
+    at = st.tuples(depth, _floats(-reach_y, reach_y), _floats(-reach_x, reach_x))
     given = models(
         PlaceNeurons,
         populations=st.tuples(models(Population, snr=st.none())),
@@ -297,13 +317,20 @@ def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population,
 
 
 def _motions(scene: _Scene) -> st.SearchStrategy[BrainMotion]:
-    """A trajectory of one pair a frame, which can shrink to stillness; or random motion."""
+    """A trajectory, which can shrink to stillness; or random motion."""
     reach = min(min(scene.acquisition.field_size_um), 10_000.0)
     frames = scene.acquisition.n_frames
-    shift = st.floats(-reach, reach)
-    path = st.lists(st.tuples(shift, shift), min_size=frames, max_size=frames).map(tuple)
-    given = path.map(lambda path: BrainMotion(trajectory_um=path, max_shift_um=max(abs(v) for at in path for v in at)))
-    bound = st.one_of(st.just(min(5.0, reach)), st.floats(0, reach))
+    shift = _floats(-reach, reach)
+    knots = min(frames, _LONGEST_PATH)
+    path = st.lists(st.tuples(shift, shift), min_size=knots, max_size=knots).map(tuple)
+    end_s = frames / scene.acquisition.fps
+    times_s = None if knots == frames else tuple(end_s * i / (knots - 1) for i in range(knots))
+    given = path.map(
+        lambda path: BrainMotion(
+            trajectory_um=path, trajectory_time_s=times_s, max_shift_um=max(abs(v) for at in path for v in at)
+        )
+    )
+    bound = st.one_of(st.just(min(5.0, reach)), _floats(0, reach))
     drawn = models(BrainMotion, max_shift_um=bound, trajectory_um=st.none(), trajectory_time_s=st.none())
     return st.one_of(given, drawn)
 
