@@ -234,7 +234,7 @@ def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, ki
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
     movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
     scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells)
-    made = [draw(_step(known[kind], scene)) for kind in movers]
+    made: list[Step] = [draw(_step(known[kind], scene)) for kind in movers]
     free = [step for step in made if not wiring(type(step)).requires]
     scene = replace(scene, canvas=_spec(acquisition, free, seed).canvas)
     made += [draw(_step(known[kind], scene)) for kind in wanted if kind not in movers]

@@ -1,0 +1,165 @@
+"""The laws of the design, for every step alone and all together, over drawn specs."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import FEW, KINDS, MANY, SMALL, edited, scene_of
+
+from pytest_calsim import strategies as sims
+from pytest_calsim.recording import SceneFrames
+from pytest_calsim.steps.base import Step, registry, wiring
+from pytest_calsim.steps.cells.place_neurons import Cells
+
+ALONE = [pytest.param([kind], id=kind) for kind in KINDS]
+TOGETHER = pytest.param(KINDS, id="together")
+
+
+def law(check):
+    """Hold for each step alone and all together, over a few specs; and, slowly, over many of any kind."""
+
+    @pytest.mark.parametrize("kinds", [*ALONE, TOGETHER])
+    @FEW
+    @given(data=st.data())
+    def few(kinds, data):
+        check(data.draw(sims.specs(kinds=kinds, **SMALL)), data)
+
+    @pytest.mark.slow
+    @MANY
+    @given(data=st.data())
+    def many(data):
+        check(data.draw(sims.specs()), data)
+
+    return few, many
+
+
+def finite(spec, data):
+    """Every valid spec gives a finite movie within the converter's range."""
+    scene = scene_of(spec)
+    for stage in scene.stages:
+        frames = scene.paint(0, scene.n_frames, stage)
+        assert frames.shape == (scene.n_frames, *scene.canvas.sensor_shape)
+        assert np.isfinite(frames).all()
+        if stage == "sensor":
+            assert frames.dtype == spec.acquisition.image_sensor.dtype
+            assert frames.max() < 2**spec.acquisition.image_sensor.bit_depth
+        else:
+            assert frames.dtype == np.float32
+    for name, value in scene.truth().items():
+        values = np.asarray(value.values if hasattr(value, "values") else value.data)
+        assert np.isfinite(values).all(), name
+    assert np.isfinite(scene.paint_at_rest(before_sensor=False)).all()
+
+
+def sliced(spec, data):
+    """Frames are the same bits however they are asked for."""
+    scene = scene_of(spec)
+    n = scene.n_frames
+    whole = scene.paint(0, n, threads=2)
+    for frame in data.draw(st.permutations(range(n))):
+        np.testing.assert_array_equal(scene.paint_frame(frame), whole[frame])
+    cut = data.draw(st.integers(0, n))
+    again = scene_of(spec)  # another process plans anew
+    np.testing.assert_array_equal(np.concatenate([again.paint(cut, n), again.paint(0, cut)]), np.roll(whole, -cut, 0))
+    source = SceneFrames(scene)
+    source.read(0, n)[:] = 0
+    np.testing.assert_array_equal(source.read(0, n), whole)
+
+
+def longer(spec, data):
+    """A longer recording begins with the shorter one, to the bit."""
+    spec = untimed(spec)
+    n = spec.acquisition.n_frames
+    more = edited(spec, {"acquisition.duration_s": 2 * spec.acquisition.duration_s})
+    assert more.acquisition.n_frames >= 2 * n - 1
+    short, long = scene_of(spec), scene_of(more)
+    np.testing.assert_array_equal(long.paint(0, n), short.paint(0, n))
+    truths = long.truth()
+    for name, value in short.truth().items():
+        if "frame" in getattr(value, "dims", ()):
+            axis = value.dims.index("frame")
+            np.testing.assert_array_equal(truths[name].values.take(range(n), axis), value.values, err_msg=name)
+
+
+def clockless(spec, data):
+    """Another frame rate samples the same neural activity."""
+    spec = untimed(spec)
+    fps = spec.acquisition.fps
+    other = fps * 2 if fps < 5000 else fps / 2
+    n = max(2, spec.acquisition.n_frames)
+    same = {"acquisition.duration_s": n / fps}
+    a = scene_of(edited(spec, same)).truth()
+    b = scene_of(edited(spec, {**same, "acquisition.fps": other})).truth()
+    for name in ("spike_time_s", "spike_start", "depth_um", "y_um", "x_um", "amplitude", "defocus_um"):
+        if name in a and not calibrated(spec):
+            np.testing.assert_array_equal(a[name].values, b[name].values, err_msg=name)
+
+
+def independent(spec, data):
+    """Dropping a step changes nothing in the truth of a step that does not depend on it."""
+    kind = data.draw(st.sampled_from(spec.kinds))
+    gone = dependents(spec, kind)
+    if calibrated(spec):
+        gone |= dependents(spec, "place_neurons")
+    rest = edited(spec, drop=gone)
+    before, after = scene_of(spec), scene_of(rest)
+    if registry()[kind].margin_um is Step.margin_um:
+        for other in set(rest.kinds):
+            if not uses(spec, other) & gone:
+                same_truth(before.artifacts[other], after.artifacts[other])
+    elif (with_margin := before.find(Cells)) is not None and not calibrated(spec):
+        without = after.find(Cells)
+        for name in ("center_um", "radius_um", "brightness"):
+            appended = getattr(with_margin, name)
+            np.testing.assert_array_equal(appended[: len(without)], getattr(without, name), err_msg=name)
+
+
+test_finite, test_finite_for_many = law(finite)
+test_slice, test_slice_for_many = law(sliced)
+test_longer, test_longer_for_many = law(longer)
+test_clockless, test_clockless_for_many = law(clockless)
+test_independent, test_independent_for_many = law(independent)
+
+
+def untimed(spec):
+    """The spec without a given trajectory, which has no meaning on another clock."""
+    motion = spec.step("brain_motion") if "brain_motion" in spec.kinds else None
+    return spec if motion is None or motion.trajectory_um is None else edited(spec, drop=["brain_motion"])
+
+
+def calibrated(spec):
+    """Whether brightnesses are solved for, from everything else in the scene."""
+    return "place_neurons" in spec.kinds and any(p.snr is not None for p in spec.step("place_neurons").populations)
+
+
+def dependents(spec, kind):
+    """A kind and every step that cannot be without it."""
+    gone = {kind}
+    while True:
+        provided = [wiring(type(spec.step(k))).provides for k in gone]
+        needing = {
+            s.kind
+            for s in spec.steps
+            if any(issubclass(made, need) for made in provided for need in wiring(type(s)).requires.values())
+        }
+        if needing <= gone:
+            return gone
+        gone |= needing
+
+
+def uses(spec, kind):
+    """Every step that a step's truth rests on, itself apart."""
+    wired = wiring(type(spec.step(kind)))
+    needs = (*wired.requires.values(), *wired.uses.values())
+    near = {s.kind for s in spec.steps if any(issubclass(wiring(type(s)).provides, need) for need in needs)}
+    return near.union(*(uses(spec, k) for k in near))
+
+
+def same_truth(a, b):
+    first, second = a.truth(), b.truth()
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        other = second[name]
+        for part in ("values", "data", "indices", "indptr"):
+            if hasattr(value, part):
+                np.testing.assert_array_equal(getattr(value, part), getattr(other, part), err_msg=name)
