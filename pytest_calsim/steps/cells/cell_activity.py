@@ -162,7 +162,7 @@ class CellActivity(Step):
         Hill's curve between calcium and fluorescence; ``None``: proportional.
     """
 
-    active_rate_hz: Annotated[float, Field(gt=0, le=100)] = 10.0
+    active_rate_hz: Annotated[float, Field(ge=1e-6, le=100)] = 10.0
     quiescent_rate_hz: Annotated[float, Field(ge=0, le=100)] = 0.1
     mean_active_s: Annotated[float, Field(ge=0.01, le=1e4)] = 1.0
     mean_quiescent_s: Annotated[float, Field(ge=0.01, le=1e5)] = 10.0

@@ -25,6 +25,9 @@ Floats = NDArray[np.float64]
 _TICK_S = 0.002
 """The fixed clock on which random motion is drawn, whatever the frame rate; straight lines between its ticks."""
 
+_LEAST_INTERVAL_S = 1e-6
+"""Between two points of a given trajectory: a millionth of a second still has a finite slope."""
+
 _EVENT_BLOCK = 256
 
 
@@ -60,7 +63,7 @@ class Oscillator(Frozen):
 
     frequency_hz: Annotated[float, Field(ge=0.1, le=50)] = 6.0
     damping_ratio: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
-    kick_rate_hz: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    kick_rate_hz: Annotated[float, Field(ge=1e-6, le=1000)] = 3.0
     rms_um: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
@@ -75,7 +78,7 @@ class Jumps(Frozen):
         Standard deviation of a jump, per axis.
     """
 
-    rate_hz: Annotated[float, Field(gt=0, le=100)] = 0.02
+    rate_hz: Annotated[float, Field(ge=1e-6, le=100)] = 0.02
     size_um: Annotated[float, Field(gt=0, le=1000)] = 3.0
 
 
@@ -180,8 +183,12 @@ class BrainMotion(Step):
         if times is not None:
             if len(times) != len(path):
                 raise ValueError(f"trajectory_time_s has {len(times)} times for {len(path)} pairs in trajectory_um")
-            if any(b <= a for a, b in itertools.pairwise(times)):
-                raise ValueError("trajectory_time_s must ascend strictly")
+            for i, (before, after) in enumerate(itertools.pairwise(times)):
+                if after - before < _LEAST_INTERVAL_S:
+                    raise ValueError(
+                        f"trajectory_time_s[{i}:{i + 2}] = {before:g}, {after:g} must ascend, by {_LEAST_INTERVAL_S:g} s "
+                        "or more"
+                    )
         return self
 
     def margin_um(self, acquisition: Acquisition) -> float:
