@@ -186,8 +186,8 @@ class BrainMotion(Step):
             for i, (before, after) in enumerate(itertools.pairwise(times)):
                 if after - before < _LEAST_INTERVAL_S:
                     raise ValueError(
-                        f"trajectory_time_s[{i}:{i + 2}] = {before:g}, {after:g} must ascend, by {_LEAST_INTERVAL_S:g} s "
-                        "or more"
+                        f"trajectory_time_s[{i}:{i + 2}] = {before:g}, {after:g} must ascend, "
+                        f"by {_LEAST_INTERVAL_S:g} s or more"
                     )
         return self
 
