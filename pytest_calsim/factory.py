@@ -54,8 +54,10 @@ class RecordingFactory:
         try:
             if isinstance(preset_or_spec, str):
                 spec = load_preset(preset_or_spec, extra_dir=self._preset_dir, **changes)
-            else:
+            elif any((overrides, seed is not None, changes["add"], changes["drop"])):
                 spec = preset_or_spec.edit(**changes)
+            else:  # what is odd about it was said when it was made
+                spec = preset_or_spec
         except SpecError as error:
             raise SpecError(str(error)) from None
         return self._cache.get(spec, label=preset_or_spec if isinstance(preset_or_spec, str) else "")

@@ -5,7 +5,8 @@ Every alias is a finite float; ranges that belong to one field are given there w
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -57,3 +58,12 @@ class Frozen(BaseModel):
         defer_build=True,
         ser_json_inf_nan="strings",
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What differs from the defaults: short enough to read, and still to be evaluated."""
+        fields = type(self).model_fields
+        return [
+            (name, value)
+            for name, value in super().__repr_args__()
+            if name not in fields or value != fields[name].get_default(call_default_factory=True)  # pyright: ignore
+        ]

@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.errors import SpecError
 from pytest_calsim.simulation import simulate
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps.base import Artifact, Context, Step, registry, wiring
+from pytest_calsim.steps.light.vignette import Vignette
+from pytest_calsim.steps.sensor.sensor import Sensor
 
 SMALL = {"duration_s": 1, "image_sensor": {"height_px": 24, "width_px": 32}}
 
@@ -138,3 +141,10 @@ def test_resolved_writes_out_the_automatic_choices():
     assert one.observed.equals(other.observed)
     assert resolved.resolved() == resolved
     assert light().resolved().acquisition.focal_depth_um == "auto"
+
+
+def test_a_repr_shows_what_differs_from_the_defaults_and_evaluates():
+    spec = Spec(acquisition=Acquisition(fps=10), steps=(Sensor(photons_per_unit=7), Vignette()), seed=3)
+    shown = repr(spec)
+    assert shown == "Spec(acquisition=Acquisition(fps=10.0), steps=(Sensor(photons_per_unit=7.0), Vignette()), seed=3)"
+    assert eval(shown) == spec
