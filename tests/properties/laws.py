@@ -11,7 +11,7 @@ from pytest_calsim.steps.base import registry
 KINDS = sorted(registry())
 
 FEW = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     database=None,
