@@ -18,6 +18,9 @@ __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
 
 Floats = NDArray[np.float64]
 
+MAX_FRAMES = 10_000_000
+"""Most frames of a recording: more than four days at 25 per second."""
+
 
 class Optics(Frozen):
     """The objective (often a GRIN relay) between tissue and sensor.
@@ -200,6 +203,11 @@ class Acquisition(Frozen):
             raise ValueError(
                 f"duration_s = {self.duration_s} at fps = {self.fps} holds no whole frame; "
                 f"give at least {1 / self.fps:.4g} s"
+            )
+        if self.n_frames > MAX_FRAMES:
+            raise ValueError(
+                f"duration_s = {self.duration_s} at fps = {self.fps} holds {self.n_frames} frames, and at most "
+                f"{MAX_FRAMES} are simulated; give at most {MAX_FRAMES / self.fps:.4g} s"
             )
         radius = self.optics.field_curvature_radius_um
         if radius is not None and radius <= self.field_radius_um:

@@ -22,6 +22,9 @@ from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
 
 __all__ = ["Spec"]
 
+MAX_PLANNED_GB = 32.0
+"""Most memory that the truth of a spec may take, roughly; an hour of a thousand cells takes 1 GB."""
+
 # Cubic interpolation reaches two pixels beyond a displacement.
 _INTERPOLATION_PX = 2
 
@@ -83,10 +86,25 @@ class Spec(Frozen):
                 step.check_canvas(self.canvas)
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
+        self._check_size()
         for step in self.steps:
             for odd in step.oddities(self.acquisition):
                 warnings.warn(f"{step.kind}: {odd}", SpecWarning, stacklevel=2)
         return self
+
+    def _check_size(self) -> None:
+        """Refuse what no memory holds: frames are painted one by one, but the truth is planned as a whole."""
+        n_cells = sum(step.n_cells(self.canvas) for step in self.steps)
+        size_gb = {s.kind: s.planned_bytes(self.acquisition, self.canvas, n_cells) / 1e9 for s in self.steps}
+        total_gb = sum(size_gb.values())
+        if total_gb > MAX_PLANNED_GB:
+            largest = max(size_gb, key=size_gb.__getitem__)
+            height, width = self.canvas.shape
+            raise ValueError(
+                f"to plan {n_cells} cells, {self.acquisition.n_frames} frames and {height} x {width} px takes some "
+                f"{total_gb:.3g} GB, {largest!r} alone {size_gb[largest]:.3g} GB, and at most {MAX_PLANNED_GB:g} GB "
+                "are planned; ask for a shorter recording, fewer cells or less area"
+            )
 
     @cached_property
     def plan_order(self) -> tuple[Step, ...]:

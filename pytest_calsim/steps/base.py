@@ -173,6 +173,14 @@ class Step(Frozen):
     def check_kinds(self, kinds: Collection[str]) -> None:
         """Raise ``ValueError`` where they need more of the spec's steps than ``plan`` names."""
 
+    def n_cells(self, canvas: Canvas) -> int:
+        """Cells that the step asks for on this canvas."""
+        return 0
+
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """Roughly how much memory planning takes, where it grows with the recording; ``n_cells`` are the spec's."""
+        return 0.0
+
     def oddities(self, acquisition: Acquisition) -> list[str]:
         """What is legal but odd about the fields with this acquisition, with the numbers."""
         return []

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
 from pytest_calsim.steps.cells.place_neurons import Cells
@@ -92,6 +94,10 @@ class Bleaching(Step):
     turnover_s: LifetimeS | None = None
     light_driven: bool = True
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
+
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """The curve of every cell."""
+        return 4 * n_cells * acquisition.n_frames
 
     def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
         """Give every cell its rates."""

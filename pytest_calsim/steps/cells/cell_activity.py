@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
@@ -195,6 +196,11 @@ class CellActivity(Step):
             f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
             "the typical transient is that of the active state"
         ]
+
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """C, S and the spike times."""
+        rate_hz = float(self._mean_rate_hz(np.array([self.quiescent_rate_hz, self.active_rate_hz])))
+        return n_cells * (6 * acquisition.n_frames + 8 * rate_hz * acquisition.n_frames * acquisition.exposure_s)
 
     @property
     def time_constants_s(self) -> tuple[float, float]:

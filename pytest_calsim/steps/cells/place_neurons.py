@@ -210,12 +210,19 @@ class PlaceNeurons(Step):
                         f"({reach_y:.4g}, {reach_x:.4g}) um; positions are (z, y, x) about the axis"
                     )
             return
+        # Those beyond the rings that are shown are placed too.
         count = sum(sum(counts) for counts in self._counts(canvas))
         if count > MAX_CELLS:
             raise ValueError(
                 f"populations ask for {count} cells in and around the field of view, and at most {MAX_CELLS} are "
                 "simulated; lower density_per_mm3, labelled_fraction or thickness_um, or the sensor or the margin"
             )
+
+    def n_cells(self, canvas: Canvas) -> int:
+        """Cells asked for in the field of view and the rings around it that may come into view."""
+        if self.positions_um is not None:
+            return len(self.positions_um)
+        return sum(sum(counts[: Zone.rings(canvas) + 1]) for counts in self._counts(canvas))
 
     def oddities(self, acquisition: Acquisition) -> list[str]:
         """Say when the focus lies outside every population's depths."""
@@ -243,10 +250,9 @@ class PlaceNeurons(Step):
             brightness = population.draw_brightness(ctx.stream("brightness", 0, 0), requested)
             parts = [(center, radius, brightness, _identity(0, 0, np.arange(requested)))]
         else:
-            shown = Zone.rings(ctx.canvas) + 1
-            requested = sum(sum(counts[:shown]) for counts in self._counts(ctx.canvas))
+            requested = self.n_cells(ctx.canvas)
             by_zone = sorted(self._place(ctx), key=lambda part: part[0])
-            parts = [part for ring, part in by_zone if ring < shown]
+            parts = [part for ring, part in by_zone if ring <= Zone.rings(ctx.canvas)]
         center, radius, brightness, identity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return Cells(
             center,

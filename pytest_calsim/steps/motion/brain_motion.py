@@ -216,6 +216,14 @@ class BrainMotion(Step):
                 f"trajectory_time_s spans {times[0]:g} to {times[-1]:g} s; cover the recording, 0 to {end:g} s"
             )
 
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """The shifts, and the path on its fixed clock with what it is made of."""
+        duration_s = acquisition.n_frames * acquisition.exposure_s
+        ticks = 0.0 if self.trajectory_um is not None else duration_s / _TICK_S
+        kick_hz = self.oscillator.kick_rate_hz if self.oscillator else 0.0
+        jump_hz = self.jumps.rate_hz if self.jumps else 0.0
+        return 64 * acquisition.n_frames + 128 * ticks + 64 * (kick_hz + jump_hz) * duration_s
+
     def oddities(self, acquisition: Acquisition) -> list[str]:
         """Motion over 5 % of the field of view."""
         field = min(acquisition.field_size_um)

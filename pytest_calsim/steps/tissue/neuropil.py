@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
+from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
@@ -117,6 +119,11 @@ class Neuropil(Step):
 
     level: Annotated[float, Field(ge=0, le=1000)] = 1.5
     components: Annotated[tuple[NeuropilComponent, ...], Field(min_length=1, max_length=16)] = (_BROAD, _LOCAL)
+
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """A field on the canvas and a time course for each component, and one field in the making."""
+        pixels = canvas.shape[0] * canvas.shape[1]
+        return len(self.components) * (4 * pixels + 8 * acquisition.n_frames) + 24 * pixels
 
     def plan(
         self,

@@ -141,16 +141,24 @@ class Vasculature(Step):
     def plan(self, ctx: Context) -> Vessels:
         """Grow the trees, sort their segments by depth, and project each slab onto the canvas."""
         trees = self.grow(ctx)
-        thickness = self.bottom_depth_um - self.top_depth_um
-        slabs = min(max(math.ceil(thickness / _SLAB_UM), 1), _MAX_SLABS)
-        edges = np.linspace(self.top_depth_um, self.bottom_depth_um, slabs + 1)
+        edges = np.linspace(self.top_depth_um, self.bottom_depth_um, self._slabs + 1)
         canvas, slope = ctx.canvas, ctx.acquisition.optics.cone_slope
-        widest_px = _WIDENING_UM * slope / 2 / canvas.pixel_size_um
-        rim = min(math.ceil(_REACH_SIGMAS * widest_px), _MAX_REACH_PX)
+        rim = _rim_px(canvas, slope)
         chords = _slab_chords(trees, edges, canvas, rim)
         clear = np.exp(-self.absorption_per_um * chords, dtype=np.float32)
         clear.flags.writeable = False
         return Vessels(trees, (edges[1:] + edges[:-1]) / 2, clear, rim, canvas, slope)
+
+    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
+        """The slabs' maps with their rim, and as many again in the making."""
+        rim = _rim_px(canvas, acquisition.optics.cone_slope)
+        height, width = canvas.shape
+        return 8 * (self._slabs + 2) * (height + 2 * rim) * (width + 2 * rim)
+
+    @property
+    def _slabs(self) -> int:
+        thickness_um = self.bottom_depth_um - self.top_depth_um
+        return min(max(math.ceil(thickness_um / _SLAB_UM), 1), _MAX_SLABS)
 
     def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:
         """The trees alone, from one stream each."""
@@ -174,6 +182,12 @@ class Vasculature(Step):
             heading = math.atan2(towards[1], towards[0])
             trees.append(tuple(grow_tree(rng, growth, entry, heading, self.root_radius_um)))
         return tuple(trees)
+
+
+def _rim_px(canvas: Canvas, cone_slope: float) -> int:
+    """How far around the canvas vessels can shade it."""
+    widest_px = _WIDENING_UM * cone_slope / 2 / canvas.pixel_size_um
+    return min(math.ceil(_REACH_SIGMAS * widest_px), _MAX_REACH_PX)
 
 
 def _on_rim(first: float, i: int, acquisition: Acquisition) -> tuple[float, float]:
