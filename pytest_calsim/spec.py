@@ -211,6 +211,16 @@ class Spec(Frozen):
         ------
         SpecError
             For an unknown path or kind (naming the nearest right one) or a value out of range.
+
+        Examples
+        --------
+        >>> spec = Spec.make({"steps": [{"kind": "leakage"}]})
+        >>> brighter = spec.edit({"leakage.level": 2}, add=[{"kind": "vignette"}])
+        >>> brighter.kinds
+        ('leakage', 'vignette')
+        >>> spec.edit({"leakage.levl": 2})
+        Traceback (most recent call last):
+        pytest_calsim.errors.SpecError: path 'leakage.levl': nothing named 'levl' under 'leakage'; did you mean 'level'?
         """
         data = self.model_dump(mode="json")
         tables: dict[str, Any] = {step.pop("kind"): step for step in data.pop("steps")}

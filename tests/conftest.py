@@ -2,7 +2,7 @@
 # importlib_metadata, which patches the import system for good.
 import contextlib
 
-import hypothesis  # noqa: F401
+import hypothesis
 import numba  # noqa: F401
 import numpy  # noqa: F401
 import scipy  # noqa: F401
@@ -11,5 +11,9 @@ import zarr  # noqa: F401
 
 with contextlib.suppress(ImportError):
     import dask.array  # noqa: F401
+
+# A first example may compile or import; how long anything takes is measured in tests/benchmarks.
+hypothesis.settings.register_profile("calsim", deadline=None)
+hypothesis.settings.load_profile("calsim")
 
 pytest_plugins = ["pytester"]

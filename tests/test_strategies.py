@@ -16,11 +16,9 @@ from pytest_calsim.steps.base import Artifact, Context, Step, registry
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 
 CELLS = ("cell_activity", "cell_optics", "place_neurons", "render")
-FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=25, derandomize=True, database=None)
 # Without the phase that explains a failure: it traces every line.
-SEARCH = settings(
-    max_examples=200, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink]
-)
+SEARCH = settings(max_examples=200, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
 
 
 @FEW

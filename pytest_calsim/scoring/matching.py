@@ -107,6 +107,15 @@ def hungarian_match(
     -------
     Match
         Pairs with a score above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> planted = np.zeros((2, 4, 4))
+    >>> planted[0, :2, :2] = planted[1, 2:, 2:] = 1
+    >>> match = hungarian_match(planted[::-1], planted)
+    >>> match.est.tolist(), match.true.tolist()
+    ([0, 1], [1, 0])
     """
     if metric == "iou":
         return assign(overlaps(A_est, A_true, energy_frac=energy_frac).iou, min_score=min_score)

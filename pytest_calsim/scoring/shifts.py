@@ -69,5 +69,10 @@ def shift_rmse(estimate: Any, truth: Any, *, convention: Convention) -> float:
         Applied displacement of the tissue, likewise; + toward higher rows and columns.
     convention
         ``"correction"``: the estimate is the negative displacement; ``"displacement"``: the displacement itself.
+
+    Examples
+    --------
+    >>> shift_rmse([[1, 0], [-1, 2]], [[-1, 0], [1, -2]], convention="correction")
+    0.0
     """
     return compare_shifts(estimate, truth, convention=convention).rmse_px

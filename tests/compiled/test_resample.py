@@ -28,14 +28,13 @@ def shifted(image, row, column, height, width):
     return out
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1))
 def test_weights_are_keys_kernel(fraction):
     expected = [keys(fraction + 1), keys(fraction), keys(1 - fraction), keys(2 - fraction)]
     assert weights(fraction) == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1, 5), st.floats(1, 6), st.integers(0, 2**32 - 1))
 def test_against_a_direct_sum_in_double_precision(row, column, seed):
     image = np.random.default_rng(seed).random((20, 24), dtype=np.float32)

@@ -12,7 +12,6 @@ KINDS = sorted(registry())
 
 FEW = settings(
     max_examples=4,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

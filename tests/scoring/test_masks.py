@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,7 +15,6 @@ def masks_of(A, energy_frac=0.9):
     return energy_masks(*footprint_units(A), energy_frac)
 
 
-@settings(deadline=None)
 @given(values, st.sampled_from([0.1, 0.5, 0.9, 1.0]))
 def test_it_is_the_smallest_set_of_levels_that_holds_the_energy(v, frac):
     mask = energy_mask(v, frac)
@@ -29,7 +28,6 @@ def test_it_is_the_smallest_set_of_levels_that_holds_the_energy(v, frac):
     np.testing.assert_array_equal(mask, v >= level)
 
 
-@settings(deadline=None)
 @given(values, st.sampled_from([2.0**-40, 0.5, 2.0**70]), st.randoms())
 def test_scale_and_order_do_not_matter(v, scale, random):
     order = list(range(len(v)))
@@ -58,7 +56,6 @@ def test_a_share_outside_zero_to_one_is_refused(frac):
 binary = hnp.arrays(np.bool_, st.tuples(st.integers(0, 4), st.just(3), st.just(4)))
 
 
-@settings(deadline=None)
 @given(binary, binary)
 def test_overlaps_count_pixels(est, true):
     overlaps = Overlaps.of(masks_of(est), masks_of(true))

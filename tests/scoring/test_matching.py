@@ -6,7 +6,7 @@ import textwrap
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -31,7 +31,6 @@ def best_total(table, min_score, bonus):
     return best
 
 
-@settings(deadline=None)
 @given(scores, st.sampled_from([0.0, 0.5]))
 def test_the_total_is_the_highest_of_all_matchings(table, min_score):
     match = assign(table, min_score=min_score)
@@ -42,7 +41,6 @@ def test_the_total_is_the_highest_of_all_matchings(table, min_score):
     assert match.score.sum() == pytest.approx(best_total(table, min_score, np.zeros(table.shape[1])))
 
 
-@settings(deadline=None)
 @given(scores, st.data())
 def test_as_many_preferred_cells_as_possible_come_first(table, data):
     preferred = data.draw(hnp.arrays(np.bool_, table.shape[1]))
@@ -72,7 +70,6 @@ def test_a_perfect_estimate_scores_one():
         np.testing.assert_allclose(match.score, 1, rtol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(5)), st.lists(st.sampled_from([0.25, 1.0, 8.0]), min_size=5, max_size=5))
 def test_order_and_scale_of_the_units_do_not_matter(order, scale):
     rng = np.random.default_rng(1)

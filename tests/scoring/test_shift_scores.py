@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_calsim import shift_rmse
@@ -19,7 +19,6 @@ def test_the_rmse_is_the_standard_deviation_of_the_difference_per_axis_pooled():
     assert shift_rmse(NOISY, TRUE, convention="displacement") == pytest.approx(expected, rel=1e-12)
 
 
-@settings(deadline=None)
 @given(st.floats(-100, 100), st.floats(-100, 100))
 def test_a_constant_offset_does_not_matter_and_is_reported(dy, dx):
     plain = compare_shifts(NOISY, TRUE, convention="displacement")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_array
@@ -12,7 +12,6 @@ from pytest_calsim.errors import EstimateError
 events = hnp.arrays(np.bool_, st.just((2, 14)))
 
 
-@settings(deadline=None)
 @given(events, events, st.integers(0, 4))
 def test_hits_are_the_largest_matching_in_the_graph_of_close_events(est, true, tol):
     scores = spike_precision_recall(est, true, tol_frames=tol)
@@ -23,7 +22,6 @@ def test_hits_are_the_largest_matching_in_the_graph_of_close_events(est, true, t
         assert (scores.n_hits[unit], scores.n_est[unit], scores.n_true[unit]) == (hits, len(e), len(t))
 
 
-@settings(deadline=None)
 @given(events, st.integers(0, 3))
 def test_precision_and_recall_trade_places_with_estimate_and_truth(est, tol):
     true = np.roll(est, 1, axis=1)

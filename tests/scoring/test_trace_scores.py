@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_calsim import field_pearson, trace_pearson
@@ -18,7 +18,6 @@ def test_each_row_is_numpys_correlation_coefficient():
     np.testing.assert_allclose(trace_pearson(NOISY, TRUE), expected, rtol=1e-10)
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
 def test_scale_and_offset_do_not_matter(scale, offset):
     np.testing.assert_allclose(

@@ -102,7 +102,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(FIELDS, st.sampled_from([0.1, 3.0, 30.0]))
 def test_shares_fall_within_one_and_extend_each_other(fields, fps):
     short = curve(fps=fps, duration_s=20.0, **fields)

@@ -289,7 +289,7 @@ def processes(draw):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(processes(), st.floats(1, 3), st.floats(0.1, 4), st.sampled_from([10.0, 20.0, 31.7]), st.booleans())
 def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps, bent):
     fields["saturation"] = HillSaturation() if bent else None
@@ -305,7 +305,7 @@ def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps, 
         assert np.isfinite(getattr(short, name)).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(processes(), st.integers(2, 6))
 def test_another_frame_rate_sees_the_same_activity(fields, ratio):
     slow, fast = (activity(3, fps=fps, duration_s=3.0, **fields) for fps in (10.0, 10.0 * ratio))
@@ -315,7 +315,7 @@ def test_another_frame_rate_sees_the_same_activity(fields, ratio):
     np.testing.assert_allclose(slow.C, mean, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(processes(), st.integers(0, 3))
 def test_a_cell_depends_on_no_other(fields, n):
     few, many = activity(n, **fields), activity(4, **fields)

@@ -179,7 +179,7 @@ seeds = st.integers(0, 2**63 - 1)
 margins = st.floats(0, 80)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, seeds, margins, margins)
 def test_more_margin_only_appends(step, seed, margin, more):
     few = step.sample(SMALL, seed, canvas(SMALL, margin))
@@ -189,7 +189,7 @@ def test_more_margin_only_appends(step, seed, margin, more):
         assert np.array_equal(getattr(many, name)[:n], getattr(few, name))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, populations, seeds, margins)
 def test_another_population_only_adds(step, another, seed, margin):
     where = canvas(SMALL, margin)
@@ -199,7 +199,7 @@ def test_another_population_only_adds(step, another, seed, margin):
     assert {name: row for name, row in after.items() if name[0] < len(step.populations)} == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(populations, densities, seeds, margins, st.none() | st.floats(0, 50))
 def test_more_density_only_appends_in_its_zone(population, more, seed, margin, least):
     denser = population.model_copy(update={"density_per_mm3": population.density_per_mm3 + more})
@@ -212,7 +212,7 @@ def test_more_density_only_appends_in_its_zone(population, more, seed, margin, l
     assert all(many[name] == few[name] for name in field)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps, seeds, margins)
 def test_nothing_interpenetrates_whatever_the_spec(step, seed, margin):
     cells = step.sample(SMALL, seed, canvas(SMALL, margin))

@@ -61,7 +61,7 @@ def centroid(image):
     return (y * image).sum(dtype=float) / total, (x * image).sum(dtype=float) / total
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=10, max_size=10))
 def test_a_given_trajectory_moves_a_bead_by_exactly_that(path):
     moved = motion(duration_s=0.5, max_shift_um=9, trajectory_um=tuple(path))
@@ -214,7 +214,7 @@ ALL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ALL, st.floats(0.2, 2), st.floats(0.1, 2), st.sampled_from([7.0, 20.0, 60.0, 1000.0]))
 def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps):
     short = shifts_um(fps=fps, duration_s=short_s, **fields)
@@ -223,14 +223,14 @@ def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps):
     assert np.abs(long).max() <= fields["max_shift_um"] * (1 + 1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ALL, st.integers(2, 8))
 def test_another_frame_rate_samples_the_same_path(fields, ratio):
     slow, fast = (shifts_um(fps=fps, **fields) for fps in (10.0, 10.0 * ratio))
     np.testing.assert_allclose(slow, fast.reshape(-1, ratio, 2).mean(axis=1), atol=1e-8)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**63 - 1))
 def test_components_draw_from_streams_of_their_own(seed):
     fields = {"seed": seed, "max_shift_um": 60.0}
