@@ -1,70 +1,62 @@
-"""A small calcium-imaging pipeline from scikit-image, scipy and OASIS: register, find cells, deconvolve."""
+"""A small calcium-imaging pipeline of scikit-image, scipy and OASIS: register, find cells, read traces, deconvolve."""
 
 import numpy as np
-from oasis.functions import deconvolve
+from oasis.functions import GetSn, deconvolve
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
 
-def band_pass(movie, fine_px=1.5, coarse_px=8.0):
-    """Keep what has the size of a cell or a vessel: shot noise and the broad glow both go."""
-    movie = np.asarray(movie, dtype=np.float32)
-    return ndimage.gaussian_filter(movie, (0, fine_px, fine_px)) - ndimage.gaussian_filter(
-        movie, (0, coarse_px, coarse_px)
-    )
+def band_pass(movie, fine_px, coarse_px=6):
+    """Keep what has the size of a cell: shot noise and the broad glow go."""
+    movie = np.asarray(movie, np.float32)
+    fine, coarse = (ndimage.gaussian_filter(movie, (0, sigma, sigma)) for sigma in (fine_px, coarse_px))
+    return fine - coarse
 
 
-def register(movie, passes=2):
-    """Correction (height, width) of each frame, px, against a template that is refined once."""
-    filtered = band_pass(movie)
-    template = filtered[len(filtered) // 2]
-    for _ in range(passes):
-        # normalization=None: whitening the spectrum ("phase", the default) would weigh noise like signal.
-        shifts = np.array(
-            [phase_cross_correlation(template, frame, upsample_factor=20, normalization=None)[0] for frame in filtered]
-        )
-        template = np.mean([ndimage.shift(f, s, order=1) for f, s in zip(filtered, shifts, strict=True)], axis=0)
-    return shifts
+def register(movie):
+    """Correction ``(frame, 2)``, px: by whole pixels to the middle frame, then by tenths to the mean of all."""
+    frames = band_pass(movie, fine_px=1.5)
+    template = frames[len(frames) // 2]
+    for upsampling in (1, 10):
+        # The default normalization weighs all spatial frequencies alike, and most of them hold only noise.
+        shifts = [
+            phase_cross_correlation(template, frame, upsample_factor=upsampling, normalization=None)[0]
+            for frame in frames
+        ]
+        template = np.mean([ndimage.shift(frame, shift) for frame, shift in zip(frames, shifts, strict=True)], axis=0)
+    return np.array(shifts)
 
 
-def register_wrongly(movie):
-    """The same in one line of defaults on raw frames: a common mistake."""
-    return np.array([phase_cross_correlation(movie[0], frame, upsample_factor=20)[0] for frame in movie])
+def find_cells(movie, min_peak=6):
+    """Footprints ``(unit_id, height, width)`` of what once rises ``min_peak`` times above its own noise."""
+    smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
+    smooth -= np.median(smooth, axis=0)
+    noise = 1.4826 * np.median(np.abs(smooth), axis=0)
+    peaks = peak_local_max((smooth / noise).max(axis=0), min_distance=4, threshold_abs=min_peak, exclude_border=False)
+    sharper = band_pass(movie, fine_px=1)
+    return np.array([footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks])
 
 
-def find_cells(movie, radius_px=8, min_correlation=0.35, peak_snr=5.0):
-    """Footprints (unit_id, height, width) of what flashes: peaks of local activity, grown by correlation."""
-    filtered = band_pass(movie, fine_px=1.0, coarse_px=6.0)
-    filtered -= np.median(filtered, axis=0)
-    noise = 1.4826 * np.median(np.abs(np.diff(filtered, axis=0)), axis=0) / np.sqrt(2)
-    smooth = ndimage.uniform_filter1d(filtered, 5, axis=0)
-    peaks = peak_local_max(smooth.max(axis=0) / noise, min_distance=4, threshold_abs=peak_snr, exclude_border=3)
-    height, width = movie.shape[1:]
-    footprints: list[np.ndarray] = []
-    for row, column in peaks:
-        top, left = max(row - radius_px, 0), max(column - radius_px, 0)
-        patch = smooth[:, top : row + radius_px + 1, left : column + radius_px + 1]
-        seed = smooth[:, row, column]
-        # Only the frames in which the seed is active tell which pixels belong to it.
-        weight = np.clip(seed - np.quantile(seed, 0.9), 0, None)
-        picture = np.tensordot(weight, patch, axes=(0, 0)) / weight.sum()
-        mask = picture > min_correlation * picture[row - top, column - left]
-        labels, _ = ndimage.label(mask)
-        mask = labels == labels[row - top, column - left]
-        footprint = np.zeros((height, width), np.float32)
-        footprint[top : top + mask.shape[0], left : left + mask.shape[1]] = np.where(mask, picture, 0)
-        footprints.append(footprint / footprint.max())
-    return np.array(footprints).reshape(-1, height, width)
+def footprint(movie, brightness, seed, radius_px=7):
+    """What the seed's brightest frames add to the picture, as far as it hangs together with the seed."""
+    bright = brightness > np.quantile(brightness, 0.97)
+    picture = movie[bright].mean(axis=0) - movie[~bright].mean(axis=0)
+    row, column = np.indices(picture.shape)
+    near = np.hypot(row - seed[0], column - seed[1]) <= radius_px
+    parts, _ = ndimage.label(near & (picture > 0.3 * picture[seed]))
+    return np.where(parts == parts[seed], picture, 0)
 
 
-def traces(movie, footprints):
-    """Fluorescence (unit_id, frame) under each footprint, its surround subtracted."""
-    filtered = band_pass(movie, fine_px=0.5, coarse_px=6.0).reshape(len(movie), -1)
-    weights = footprints.reshape(len(footprints), -1)
-    return (weights @ filtered.T) / (weights**2).sum(axis=1, keepdims=True)
+def read_traces(movie, footprints):
+    """Fluorescence ``(unit_id, frame)`` of all footprints together, by least squares."""
+    pixels = band_pass(movie, fine_px=1).reshape(len(movie), -1)
+    return np.linalg.lstsq(footprints.reshape(len(footprints), -1).T, pixels.T)[0].astype(np.float64)
 
 
-def spikes(fluorescence):
-    """Deconvolved activity (unit_id, frame) by OASIS."""
-    return np.array([deconvolve(trace.astype(float), penalty=1)[1] for trace in fluorescence])
+def infer_spikes(traces, fps, decay_s=0.2):
+    """Denoised traces and spikes, both ``(unit_id, frame)``, by OASIS; ``decay_s`` suits GCaMP6f."""
+    results = [deconvolve(trace, tau_d=decay_s, framerate=fps) for trace in traces]
+    denoised, spikes = (np.array([result[i] for result in results]) for i in (0, 1))
+    noise = np.array([[GetSn(trace)] for trace in traces])
+    return denoised, np.where(spikes > noise, spikes, 0)
