@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
-from pytest_calsim import ImageSensor, Recording, Spec, load_preset, plan, preset_names, preset_summary, simulate
+from pytest_calsim import ImageSensor, Recording, Spec, load_preset, plan, preset_names, simulate
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.errors import SpecWarning
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
@@ -347,39 +347,45 @@ def gallery() -> None:
         "This page is written by `python docs/make_pictures.py presets` from the preset files.",
         "",
     ]
+    for name in ("moving", "miniscope_v4_ca1"):
+        alt = f"A frame, the mean and the background-subtracted maximum of {name}"
+        lines += [f"`{name}`, a closer look:", "", f"![{alt}](pictures/{name}.png)", ""]
+    alt = "The cells of miniscope_v4_ca1 over its mean: detectable, not detectable, outside the field of view"
+    lines += ["The truth of `miniscope_v4_ca1`, over its mean:", "", f"![{alt}](pictures/truth.png)", ""]
+    used: list[str] = []
     for name in preset_names():
-        recording, _ = seen(name)
+        recording, table = simulate(load_preset(name)), preset_table(name)
         acq, cells = recording.spec.acquisition, recording.truth.cells
         frames, height, width = recording.frames.shape
+        parts = table.get("extends", [])
+        used += [part for part in parts if part not in used and "/" in part]
         lines += [
             f"## {name}",
             "",
-            f"{preset_summary(name)}.",
+            f"{table['summary']}.",
             "",
             f"![{name}](pictures/presets/{name}.png)",
             "",
             f"{frames} frames of {height} × {width} px at {acq.fps:g} fps, {acq.image_sensor.bit_depth} bit; "
             f"{int(cells['in_fov'].sum())} cells in view, {int(cells['detectable'].sum())} of them detectable. "
-            f"Steps: {', '.join(f'`{kind}`' for kind in recording.spec.kinds)}.",
+            f"Made of {', '.join(f'`{part}`' for part in parts)}"
+            + (", and changes of its own." if table.keys() & {"acquisition", "steps", "drop"} else "."),
+            "",
+            *(f"- {source}" for source in table.get("sources", [])),
             "",
         ]
-        parts, sources = composition(name)
-        if parts:
-            lines += [f"Made of {', '.join(f'`{part}`' for part in parts)}.", ""]
-        lines += [f"- {source}" for source in sources] + [""]
-    (DOCS / "gallery.md").write_text("\n".join(lines).rstrip() + "\n")
+    lines += ["## What they are made of", ""]
+    for part in sorted(used):
+        table = preset_table(part)
+        base = "".join(f" It extends `{name}`." for name in table.get("extends", []))
+        lines += [f"**`{part}`**. {table['summary']}.{base}", "", *(f"- {source}" for source in table["sources"]), ""]
+    text = "\n".join(lines).rstrip().replace("\n\n\n", "\n\n")
+    (DOCS / "gallery.md").write_text(text + "\n")
 
 
-def composition(name: str) -> tuple[list[str], list[str]]:
-    """The parts that a preset is made of, in order, and the sources of them all, each once."""
-    table = tomllib.loads((DOCS.parent / "presets" / f"{name}.toml").read_text())
-    parts: list[str] = []
-    sources: list[str] = list(table.get("sources", []))
-    for part in table.get("extends", []):
-        inner_parts, inner_sources = composition(part)
-        parts += [part, *inner_parts]
-        sources += inner_sources
-    return list(dict.fromkeys(parts)), list(dict.fromkeys(sources))
+def preset_table(name: str) -> dict[str, Any]:
+    """A preset's own file, without what it extends."""
+    return tomllib.loads((DOCS.parent / "presets" / f"{name}.toml").read_text())
 
 
 PICTURE_OF: dict[str, Callable[[], None]] = {

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_calsim import preset_names, preset_summary
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^<!-- (run|file|output of)(?: (.*))? -->\n```.*\n((?:.*\n)*?)```$", re.M)
@@ -75,6 +77,20 @@ def test_reference_is_that_of_the_code():
         name for name, page in make_reference.PAGES.items() if page() != (make_reference.REFERENCE / name).read_text()
     ]
     assert not stale, "python docs/make_reference.py"
+
+
+def test_gallery_shows_every_preset():
+    page = (ROOT / "docs" / "gallery.md").read_text()
+    for name in preset_names():
+        assert f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)" in page
+
+
+def test_pictures_are_small_and_shown():
+    pictures = {path: path.stat().st_size for path in (ROOT / "docs" / "pictures").rglob("*.png")}
+    assert max(pictures.values()) < 300e3
+    assert sum(pictures.values()) < 2.5e6
+    shown = {(page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text())}
+    assert pictures.keys() <= shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
