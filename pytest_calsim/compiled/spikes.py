@@ -22,6 +22,9 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _ONE = np.uint64(1)
 
+_FORGOTTEN = 1e-12
+"""What is left of a transient when it counts as none; multiplied on, it would stay a denormal, and slow, for ever."""
+
 MAX_BOUT_S = 10.0
 """Bouts are cut here when typical transients are sought, and so are the tails behind them."""
 
@@ -211,6 +214,8 @@ def expose(
             area = slow * slow_area - fast * fast_area
             slow *= slow_left
             fast *= fast_left
+            if slow < _FORGOTTEN:
+                slow = fast = 0.0
             end, first = (f + 1) * frame_s, k
             while k < times.size and times[k] < end:
                 left = end - times[k]
@@ -229,13 +234,15 @@ def expose(
         for half in range(2 * substeps):
             slow *= slow_left
             fast *= fast_left
+            if slow < _FORGOTTEN:
+                slow = fast = 0.0
             end = f * frame_s + (half + 1) * half_s if half + 1 < 2 * substeps else (f + 1) * frame_s
             while k < times.size and times[k] < end:
                 left = end - times[k]
                 slow += math.exp(-left / decay_s)
                 fast += math.exp(-left / rise_s)
                 k += 1
-            if half % 2 == 0:
+            if half % 2 == 0 and slow > 0:
                 total += response(unit * (slow - fast), hill)
         spikes[f] = k - first
         fluorescence[f] = offset + gain * total / substeps
