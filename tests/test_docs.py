@@ -14,13 +14,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from pytest_calsim import preset_names, preset_summary
+from pytest_calsim import load_preset, preset_names, preset_summary, simulate
+from pytest_calsim.steps import base
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,38 +29,44 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 SECONDS = re.compile(r"\d+\.\d+ ?s\b")
 
 
-def python(*arguments: str, cwd: Path) -> str:
-    """What a Python process prints, whether it succeeds or (pytest) finds failures."""
-    environment = {**os.environ, "PYTEST_SIM_CACHE": str(cwd / "cache"), "PYTEST_ADDOPTS": ""}
-    done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
-    assert done.returncode in ((0, 1) if "pytest" in arguments else (0,)), done.stdout + done.stderr
-    return done.stdout
-
-
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def imported():
+    """Runs within this process forget what they imported, and neither steps nor numba's parts may come twice."""
+    base.registry()
+    simulate(load_preset("moving", overrides={"acquisition.duration_s": 0.1})).observed.load()
+
+
+@pytest.fixture
+def undone(imported, monkeypatch):
+    """What a page's code does to the whole process is undone: steps that it defines, Hypothesis' profile."""
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    yield
+    settings.load_profile("calsim")
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=name_of)
-def test_blocks_do_what_they_show(page, tmp_path):
+def test_blocks_do_what_they_show(page, undone, pytester, monkeypatch):
+    cache = pytester.path / "cache"
+    monkeypatch.setenv("PYTEST_SIM_CACHE", str(cache))
     text = page.read_text()
     blocks = [match.groups() for match in BLOCK.finditer(text)]
     for kind, name, body in blocks:
         if kind == "file":
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(body)
-    program = "\n".join(body for kind, _, body in blocks if kind == "run")
-    if program:
-        (tmp_path / "page.py").write_text(program)
-        python("-W", "error", "page.py", cwd=tmp_path)
-    outputs: dict[str, str] = {}
+            (pytester.path / name).parent.mkdir(exist_ok=True)
+            (pytester.path / name).write_text(body)
+    exec("\n".join(body for kind, _, body in blocks if kind == "run"), {})
+    printed: dict[str, list[str]] = {}
     for kind, told, body in blocks:
         if kind == "output of":
             arguments, _, pattern = told.partition(": ")
-            if arguments not in outputs:
-                outputs[arguments] = python("-m", "pytest", *arguments.split(), cwd=tmp_path)
-            lines = [line.rstrip() for line in outputs[arguments].splitlines() if re.search(pattern, line)]
-            shown = "".join(f"{line}\n" for line in lines).replace(str(tmp_path / "cache"), "~/.cache/pytest-calsim")
+            if arguments not in printed:
+                printed[arguments] = pytester.runpytest_inprocess(*arguments.split()).outlines
+            lines = [line.rstrip() for line in printed[arguments] if re.search(pattern, line)]
+            shown = "".join(f"{line}\n" for line in lines).replace(str(cache), "~/.cache/pytest-calsim")
             if os.environ.get("CALSIM_UPDATE_DOCS"):
                 text = text.replace(f"{told} -->\n```\n{body}```", f"{told} -->\n```\n{shown}```")
             else:
