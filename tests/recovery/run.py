@@ -30,7 +30,9 @@ def main() -> int:
         subprocess.run([python, "-m", "pip", "install", "-q", *PINS, "-e", str(ROOT)], check=True)
         ready.write_text(repr(PINS))
     command = [python, "-m", "pytest", str(Path(__file__).parent), "-m", "slow", "-v", *sys.argv[1:]]
-    return subprocess.run(command, check=False).returncode
+    # dask has threads of its own: those of linear algebra are turned off, as in minian's notebook.
+    alone = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1")
+    return subprocess.run(command, check=False, env=os.environ | alone).returncode
 
 
 if __name__ == "__main__":
