@@ -5,8 +5,7 @@
     CalsimError
     ├── SpecError(ValueError)           a spec, preset, path or value that cannot be simulated
     ├── EstimateError(ValueError)       an estimate that cannot be scored (shape, NaN, missing argument)
-    ├── StoreError(OSError)             a recording on disk that cannot be read
-    └── MissingExtraError(ImportError)  an optional dependency is not installed
+    └── StoreError(OSError)             a recording on disk that cannot be read
     AssertionError
     └── RecoveryError                   a pipeline recovered less than the test demands
     UserWarning
@@ -26,7 +25,6 @@ __all__ = [
     "CalsimError",
     "CalsimWarning",
     "EstimateError",
-    "MissingExtraError",
     "PlacementWarning",
     "RecoveryError",
     "SpecError",
@@ -50,13 +48,6 @@ class EstimateError(CalsimError, ValueError):
 
 class StoreError(CalsimError, OSError):
     """A recording on disk that is missing, damaged, foreign or of another version."""
-
-
-class MissingExtraError(CalsimError, ImportError):
-    """An optional dependency is needed and not installed."""
-
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'pytest-calsim[{extra}]'")
 
 
 class RecoveryError(AssertionError):

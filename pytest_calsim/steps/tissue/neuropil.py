@@ -112,7 +112,7 @@ class Neuropil(Step):
     ----------
     level
         Expected brightness of all components together, in units of a resting cell's in-focus brightness. A cell at
-        depth z keeps only exp(−z/M) of its own, so with the default it is about a tenth of what it lies on.
+        depth z keeps only exp(−z/M) of its own, so with the default it is about a sixth of what it lies on.
     components
         The layers that share this level.
     """
