@@ -71,7 +71,7 @@ def movie(path: str, cores: int = 0, **size: Any) -> dict[str, Any]:
 
     recording, planning = timed(lambda: simulate(scene(**size)))
     _, painting = timed(lambda: recording.save(path))
-    return {**painting, "plan_s": planning["wall_s"], "units": recording.truth.n_units}
+    return {**painting, "plan_cpu_s": planning["cpu_s"], "units": recording.truth.n_units}
 
 
 def fixture() -> dict[str, Any]:
