@@ -6,6 +6,7 @@ Each returns its :class:`~pytest_calsim.scorecard.Scorecard`, or raises
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.counted import CountedCells, Units
-from pytest_calsim.errors import EstimateError, RecoveryError
+from pytest_calsim.errors import EstimateError, RecoveryError, hide_refusals
 from pytest_calsim.estimate import Estimate
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.scorecard import Check, Scorecard, Table, publish
-from pytest_calsim.scoring.footprints import FootprintScores, score_footprints
-from pytest_calsim.scoring.inputs import as_footprints, as_matrix, as_shifts
+from pytest_calsim.scorecard import Check, Scorecard, publish
+from pytest_calsim.scoring.bounds import check_bound, check_tolerance
+from pytest_calsim.scoring.footprints import score_footprints
+from pytest_calsim.scoring.inputs import as_footprints, as_matrix, as_shifts, check_frame_labels
 from pytest_calsim.scoring.misreadings import misread_footprints, misread_shifts
-from pytest_calsim.scoring.shifts import Convention, ShiftErrors, check_convention, compare_shifts
+from pytest_calsim.scoring.shifts import Convention, check_convention, compare_shifts
 from pytest_calsim.scoring.spikes import spike_precision_recall
 from pytest_calsim.scoring.traces import trace_pearson
+from pytest_calsim.worst import missed_table, spurious_table, worst_fits_table, worst_frames_table
 
 if TYPE_CHECKING:
     from pytest_calsim.recording import Recording
+    from pytest_calsim.truth import GroundTruth
 
 __all__ = [
     "assert_footprints_recovered",
@@ -34,7 +38,9 @@ __all__ = [
     "assert_traces_recovered",
 ]
 
-_WORST = 8
+__tracebackhide__ = hide_refusals
+
+_NONE_FOUND = "no counted cell was found"
 
 
 def assert_footprints_recovered(
@@ -69,15 +75,12 @@ def assert_footprints_recovered(
     units
         Which of the cells in the field of view count: ``"detectable"``, ``"in_focus"`` or ``"all"``.
     """
-    __tracebackhide__ = True
-    for name, value in (
-        ("min_recall", min_recall),
-        ("min_precision", min_precision),
-        ("min_iou", min_iou),
-        ("min_mean_iou", min_mean_iou),
-    ):
-        _check_share(name, value)
-    cells = CountedCells(recording.truth, units)
+    check_bound("min_recall", min_recall)
+    check_bound("min_precision", min_precision)
+    check_bound("min_iou", min_iou)
+    if min_mean_iou is not None:
+        check_bound("min_mean_iou", min_mean_iou)
+    cells = CountedCells(_truth(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
     A = _footprints(found, recording)
     scores = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
@@ -86,20 +89,28 @@ def assert_footprints_recovered(
     n_found, n_spurious = len(scores.found), len(scores.spurious)
     beside = f"; {scores.n_beside} on planted cells outside units={units!r} do not count" if scores.n_beside else ""
     checks = [
-        Check("recall", scores.recall, min_recall, fraction=(n_found, cells.n_counted), words=cells.words(n_found)),
+        Check(
+            "recall",
+            scores.recall,
+            min_recall,
+            fraction=(n_found, cells.n_counted),
+            words=cells.words(n_found),
+            may_be_undefined=True,
+        ),
         Check(
             "precision",
             scores.precision,
             min_precision,
             fraction=(n_found, n_found + n_spurious),
             words=f"{n_spurious} of {len(scores.cell_of)} estimates match no planted cell{beside}",
+            may_be_undefined=True,
         ),
     ]
     if min_mean_iou is not None:
         checks.append(Check("mean_iou", scores.mean_iou, min_mean_iou, words=f"over the {n_found} cells found"))
-    tables = [_missed(scores, cells, found.labels), _spurious(scores, found.labels)]
+    tables = [missed_table(scores, cells, found.labels), spurious_table(scores, found.labels)]
     if not checks[-1].passed and min_mean_iou is not None:
-        tables.append(_worst_fits(scores, cells, found.labels))
+        tables.append(worst_fits_table(scores, cells, found.labels))
     facts = {
         "n_estimates": len(scores.cell_of),
         "n_counted": cells.n_counted,
@@ -134,17 +145,24 @@ def assert_shifts_recovered(
     max_offset_px
         Highest length of the mean difference that the RMSE leaves out, px.
     """
-    __tracebackhide__ = True
+    check_bound("max_rmse_px", max_rmse_px, high=math.inf)
+    if max_offset_px is not None:
+        check_bound("max_offset_px", max_offset_px, high=math.inf)
     convention = check_convention(convention)
     known = estimate.convention if isinstance(estimate, Estimate) else None
     if known is not None and known != convention:
         raise EstimateError(f"this Estimate holds shifts as convention={known!r}, not {convention!r}")
+    truth = _truth(recording).shifts
     n_frames = recording.frames.shape[0]
+    if n_frames < 2 and max_offset_px is None:
+        raise EstimateError(
+            f"a recording of {n_frames} frame(s) shows no motion once its offset is left out: say max_offset_px too"
+        )
     given = estimate.shifts if isinstance(estimate, Estimate) else estimate
     if given is None:
         raise EstimateError("this Estimate has no shifts")
+    check_frame_labels(given)
     shifts = as_shifts(given, n_frames=n_frames)
-    truth = recording.truth.shifts
     true = np.zeros((n_frames, 2)) if truth is None else as_shifts(truth, n_frames=n_frames, name="true shifts")
     errors = compare_shifts(shifts, true, convention=convention)
     offset = float(np.hypot(*errors.offset_px))
@@ -157,7 +175,7 @@ def assert_shifts_recovered(
     if max_offset_px is not None:
         checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words="mean difference (height, width)"))
     facts = {"offset_px": offset, "zero_motion_rmse_px": still}
-    card = Scorecard("shifts", checks, facts, [_worst_frames(errors)])
+    card = Scorecard("shifts", checks, facts, [worst_frames_table(errors)])
     return _judge(card if card.passed else replace(card, notes=misread_shifts(shifts, true, convention)))
 
 
@@ -187,18 +205,24 @@ def assert_traces_recovered(
     units
         Which of the cells in the field of view count.
     """
-    __tracebackhide__ = True
+    check_bound("min_pearson", min_pearson, low=-1)
+    check_bound("min_iou", min_iou)
+    cells = CountedCells(_truth(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
-    cells = CountedCells(recording.truth, units)
     rows, ids = _pairs(found, recording, cells, min_iou)
     true = _truth_rows(recording, "C", ids)
     pearson = trace_pearson(_rows(found.C, "C", recording)[rows], true)
     varies = ~np.isnan(pearson)
-    median = float(np.median(pearson[varies])) if varies.any() else 0.0
-    check = Check("pearson", median, min_pearson, words=f"median over {varies.sum()} cells; {cells.words(len(ids))}")
+    if len(ids) and not varies.any():
+        raise EstimateError(f"nothing to compare: the true traces of all {len(ids)} cells found are constant")
+    median = float(np.median(pearson[varies])) if len(ids) else math.nan
+    said = f"median over {varies.sum()} cells" if len(ids) else _NONE_FOUND
+    check = Check("pearson", median, min_pearson, words=f"{said}; {cells.words(len(ids))}")
     worst = np.argsort(pearson, kind="stable")
     table = cells.table("cells found, worst first", ids[worst], {"pearson": [f"{r:.2f}" for r in pearson[worst]]})
-    return _judge(Scorecard("traces", [check], {"n_matched": len(ids), "n_counted": cells.n_counted}, [table]))
+    return _judge(
+        Scorecard("traces", [check], {"n_matched": len(ids), "n_counted": cells.n_counted}, [table] if len(ids) else [])
+    )
 
 
 def assert_spikes_recovered(
@@ -231,35 +255,41 @@ def assert_spikes_recovered(
     units
         Which of the cells in the field of view count.
     """
-    __tracebackhide__ = True
-    _check_share("min_precision", min_precision)
-    _check_share("min_recall", min_recall)
+    check_bound("min_precision", min_precision)
+    check_bound("min_recall", min_recall)
+    check_bound("min_iou", min_iou)
+    check_tolerance(tol_frames)
+    cells = CountedCells(_truth(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
-    cells = CountedCells(recording.truth, units)
     rows, ids = _pairs(found, recording, cells, min_iou)
     spikes = spike_precision_recall(
         _rows(found.S, "S", recording)[rows], _truth_rows(recording, "S", ids), tol_frames=tol_frames
     )
     hits, n_est, n_true = (int(n.sum()) for n in (spikes.n_hits, spikes.n_est, spikes.n_true))
-    words = f"events within ± {tol_frames} frames; {cells.words(len(ids))}"
+    if len(ids) and not n_true and min_recall > 0:
+        raise EstimateError(f"nothing to recover: none of the {len(ids)} cells found fired")
+    words = f"{f'events within ± {tol_frames} frames' if len(ids) else _NONE_FOUND}; {cells.words(len(ids))}"
+    shares = {"recall": (n_true, min_recall), "precision": (n_est, min_precision)}
     checks = [
-        Check("recall", hits / n_true if n_true else 0.0, min_recall, fraction=(hits, n_true), words=words),
-        Check("precision", hits / n_est if n_est else float("nan"), min_precision, fraction=(hits, n_est), words=words),
+        Check(name, hits / n if n else math.nan, bound, fraction=(hits, n), words=words, may_be_undefined=len(ids) > 0)
+        for name, (n, bound) in shares.items()
     ]
     worst = np.argsort(spikes.f1, kind="stable")
     counts = {"hits": spikes.n_hits, "estimated": spikes.n_est, "true": spikes.n_true}
     columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
     table = cells.table("cells found, worst first", ids[worst], columns)
-    return _judge(Scorecard("spikes", checks, {"n_matched": len(ids), "n_counted": cells.n_counted}, [table]))
+    return _judge(
+        Scorecard("spikes", checks, {"n_matched": len(ids), "n_counted": cells.n_counted}, [table] if len(ids) else [])
+    )
 
 
-def _check_share(name: str, value: float | None) -> None:
-    if value is not None and not 0 <= value <= 1:
-        raise EstimateError(f"{name} must lie between 0 and 1, not {value}")
+def _truth(recording: Recording) -> GroundTruth:
+    if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
+        raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
+    return recording.truth
 
 
 def _judge(card: Scorecard) -> Scorecard:
-    __tracebackhide__ = True
     publish(card)
     if not card.passed:
         raise RecoveryError(str(card), card)
@@ -288,7 +318,6 @@ def _pairs(
     found: Estimate, recording: Recording, cells: CountedCells, min_iou: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of the estimate and the counted cells that they stand for."""
-    _check_share("min_iou", min_iou)
     if not cells.n_counted:
         raise EstimateError(f"nothing to recover: {cells.words(0)}")
     if found.A is not None:
@@ -306,31 +335,3 @@ def _pairs(
         )
     rows = np.flatnonzero(cells.counted[ids])
     return rows, ids[rows]
-
-
-def _missed(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
-    snr = cells.columns.get("snr", np.zeros(len(cells)))
-    missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
-    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:_WORST]]
-    return cells.table("cells missed, brightest first", missed, {"why": why})
-
-
-def _spurious(scores: FootprintScores, labels: NDArray[Any]) -> Table:
-    shown = scores.spurious[:_WORST]
-    rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
-    return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
-
-
-def _worst_fits(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
-    iou = scores.overlaps.iou[scores.estimate_of[scores.found], scores.found]
-    worst = np.argsort(iou, kind="stable")
-    found = scores.found[worst]
-    columns = {"estimate": labels[scores.estimate_of[found]], "IoU": [f"{v:.2f}" for v in iou[worst]]}
-    return cells.table("cells found, worst fit first", found, columns)
-
-
-def _worst_frames(errors: ShiftErrors) -> Table:
-    size = np.hypot(*errors.error_px.T)
-    worst = np.argsort(-size, kind="stable")[:3]
-    rows = tuple((str(f), *(f"{e:+.2f}" for e in errors.error_px[f])) for f in worst)
-    return Table("worst frames, error after alignment", ("frame", "height px", "width px"), rows, len(rows))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.scorecard import Table
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_calsim.truth import GroundTruth
 
 __all__ = ["CountedCells", "Units"]
+
+__tracebackhide__ = hide_refusals
 
 Units = Literal["detectable", "in_focus", "all"]
 """Which of the cells in the field of view count."""

@@ -8,12 +8,22 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.scoring.inputs import FootprintInput, Unit, as_footprints, as_matrix, as_shifts, unit_labels
+from pytest_calsim.scoring.inputs import (
+    FootprintInput,
+    Unit,
+    as_footprints,
+    as_matrix,
+    as_shifts,
+    check_frame_labels,
+    unit_labels,
+)
 from pytest_calsim.scoring.shifts import Convention, check_convention
 
 __all__ = ["Estimate"]
+
+__tracebackhide__ = hide_refusals
 
 
 class Estimate:
@@ -37,12 +47,13 @@ class Estimate:
     picture
         Height and width; only needed when A is scipy.sparse ``(unit_id, height * width)``.
     cells
-        Without A: the planted cells that the rows of C and S stand for. Left out, row i is planted cell i.
+        Only without A: the planted cells that the rows of C and S stand for, each once. Left out, row i is planted
+        cell i.
 
     Raises
     ------
     EstimateError
-        When a shape does not fit, or a value is NaN, infinite or (in A) negative.
+        When a shape or label does not fit, or a value is NaN, infinite or (in A) negative.
     """
 
     def __init__(
@@ -65,12 +76,13 @@ class Estimate:
         n_units, n_frames = (n_units, None) if self.C is None else self.C.shape
         self.S: NDArray[np.float64] | None = _rows_like(S, labels, n_units, n_frames, "S")
         n_units = n_units if self.S is None else len(self.S)
+        check_frame_labels(shifts)
         self.shifts: NDArray[np.float64] | None = None if shifts is None else as_shifts(shifts)
         self.convention: Convention | None = None if convention is None else check_convention(convention)
         self.labels: NDArray[Any] = np.arange(n_units or 0) if labels is None else labels
-        self.cells: NDArray[np.intp] | None = None if cells is None else np.asarray(cells, np.intp)
-        if self.cells is not None and len(self.cells) != n_units:
-            raise EstimateError(f"cells names {len(self.cells)} planted cells for {n_units} rows")
+        self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_units or 0)
+        if self.A is not None and self.cells is not None:
+            raise EstimateError("cells given beside A, whose footprints say which cells they are: leave one out")
 
     def __repr__(self) -> str:
         parts = [
@@ -148,15 +160,17 @@ class Estimate:
         Traces are ``F − neucoeff·Fneu`` when ``Fneu`` is given; ``iscell`` selects units; ``yoff`` and ``xoff`` are
         displacements.
         """
-        accepted = np.ones(len(stat)) if iscell is None else np.asarray(iscell)
-        kept = np.flatnonzero(accepted[:, 0] if accepted.ndim == 2 else accepted)
+        kept = _suite2p_kept(iscell, len(stat))
         units = [_suite2p_unit(stat[int(unit)], int(unit), shape) for unit in kept]
-        C = None if F is None else np.asarray(F) - (0.0 if Fneu is None else neucoeff * np.asarray(Fneu))
-        S = None if spks is None else np.asarray(spks)
-        shifts = None if yoff is None or xoff is None else np.stack([np.asarray(yoff), np.asarray(xoff)], axis=1)
+        traces, around, S = (_suite2p_matrix(v, len(stat), n) for v, n in ((F, "F"), (Fneu, "Fneu"), (spks, "spks")))
+        if traces is not None and around is not None:
+            if around.shape != traces.shape:
+                raise EstimateError(f"Fneu has shape {around.shape}; expected {traces.shape}, as F")
+            traces = traces - neucoeff * around
+        shifts = _suite2p_shifts(yoff, xoff)
         found = cls(
             SparseFootprints.from_units(units, shape),
-            None if C is None else C[kept],
+            None if traces is None else traces[kept],
             None if S is None else S[kept],
             shifts,
             convention=None if shifts is None else "displacement",
@@ -165,11 +179,48 @@ class Estimate:
         return found
 
 
+def _named_cells(cells: Any, n_units: int) -> NDArray[np.intp]:
+    """Planted cells, one for each row, none twice."""
+    named = np.asarray(cells)
+    if named.ndim != 1 or len(named) != n_units:
+        raise EstimateError(f"cells names {named.size} planted cells for {n_units} rows: give a list, one a row")
+    if named.size and named.dtype.kind not in "iu":
+        raise EstimateError(f"cells must be the numbers of planted cells, not {named.dtype} ({named[:5].tolist()})")
+    numbers, counts = np.unique(named, return_counts=True)
+    if (counts > 1).any():
+        raise EstimateError(f"cells names planted cells {numbers[counts > 1][:5].tolist()} more than once")
+    return named.astype(np.intp)
+
+
+def _suite2p_matrix(value: Any, n_rois: int, name: str) -> NDArray[np.float64] | None:
+    return None if value is None else as_matrix(value, shape=(n_rois, None), name=name)
+
+
+def _suite2p_shifts(yoff: Any, xoff: Any) -> NDArray[Any] | None:
+    if yoff is None and xoff is None:
+        return None
+    if yoff is None or xoff is None:
+        raise EstimateError(f"{'xoff' if xoff is None else 'yoff'} is missing: motion needs both yoff and xoff")
+    y, x = np.asarray(yoff), np.asarray(xoff)
+    if y.ndim != 1 or y.shape != x.shape:
+        raise EstimateError(f"yoff and xoff have shapes {y.shape} and {x.shape}; expected one entry a frame")
+    return np.stack([y, x], axis=1)
+
+
+def _suite2p_kept(iscell: Any, n_rois: int) -> NDArray[np.intp]:
+    """The ROIs that ``iscell`` (n_rois,) or (n_rois, 2) accepts."""
+    accepted = np.ones(n_rois) if iscell is None else np.asarray(iscell)
+    if accepted.shape not in ((n_rois,), (n_rois, 2)):
+        raise EstimateError(f"iscell has shape {accepted.shape}; expected ({n_rois}, 2) or ({n_rois},), as stat")
+    return np.flatnonzero(accepted[:, 0] if accepted.ndim == 2 else accepted)
+
+
 def _suite2p_unit(roi: Mapping[str, Any], unit: int, shape: tuple[int, int]) -> Unit:
     rows, columns, weights = (np.asarray(roi[name]) for name in ("ypix", "xpix", "lam"))
-    last = (int(rows.max(initial=0)), int(columns.max(initial=0)))
-    if last[0] >= shape[0] or last[1] >= shape[1]:
-        raise EstimateError(f"stat[{unit}] reaches pixel {last}; expected within (height, width) = {tuple(shape)}")
+    for picked in (min, max):
+        pixel = tuple(int(picked(at, default=0)) for at in (rows.tolist(), columns.tolist()))
+        if not (0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]):
+            raise EstimateError(f"stat[{unit}] reaches pixel {pixel}; expected within (height, width) = {tuple(shape)}")
     pixels = rows.astype(np.int64) * shape[1] + columns
     order = np.argsort(pixels)
     return pixels[order], weights[order]

@@ -18,7 +18,7 @@ class Check:
     name
         ``recall``, ``rmse_px``, ...
     value
-        What was measured; NaN when there was nothing to measure, which breaks no bound.
+        What was measured; NaN when there was nothing to measure.
     bound
         The lowest value that passes, or the highest when ``at_most``.
     at_most
@@ -27,6 +27,8 @@ class Check:
         Numerator and denominator, when the value is a share of a count.
     words
         What was counted, and out of what.
+    may_be_undefined
+        Whether NaN breaks no bound: a precision without estimates. Any other NaN breaks every bound.
     """
 
     name: str
@@ -35,11 +37,14 @@ class Check:
     at_most: bool = False
     fraction: tuple[int, int] | None = None
     words: str = ""
+    may_be_undefined: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether the bound holds."""
-        return not (self.value > self.bound if self.at_most else self.value < self.bound)
+        if math.isnan(self.value):
+            return self.may_be_undefined
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def __str__(self) -> str:
         share = f"{self.fraction[0]}/{self.fraction[1]} = " if self.fraction and self.fraction[1] else ""

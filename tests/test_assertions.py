@@ -313,6 +313,30 @@ def test_zero_motion_is_no_evident_mistake():
     assert "evidently" not in str(caught.value)
 
 
+class OneBlackFrame(BlackFrames):
+    shape = (1, HEIGHT, WIDTH)
+
+
+def test_one_frame_has_no_motion_but_an_offset():
+    truth = GroundTruth({"shifts": TruthArray(("frame", "shift_dim"), SHIFTS[:1])})
+    single = Recording(Spec(), OneBlackFrame(), truth)
+    with pytest.raises(EstimateError, match=r"a recording of 1 frame\(s\) shows no motion.*say max_offset_px too"):
+        moves(SHIFTS[:1] + 9, recording=single)
+    assert moves(-SHIFTS[:1], recording=single, max_offset_px=0).passed
+    with pytest.raises(RecoveryError, match="offset_px"):
+        moves(-SHIFTS[:1] + 9, recording=single, max_offset_px=1)
+
+
+def test_labelled_shifts_are_of_the_frames_of_the_recording():
+    labelled = RECORDING.truth.shifts
+    assert moves(labelled, 0, "displacement").passed
+    for frames in (np.arange(FRAMES) + 5, np.arange(FRAMES)[::-1]):
+        with pytest.raises(EstimateError, match=r"shifts has frame labels \d+ to \d+; expected 0 to 79 in order"):
+            moves(labelled.assign_coords(frame=frames))
+        with pytest.raises(EstimateError, match="shifts has frame labels"):
+            Estimate(shifts=labelled.assign_coords(frame=frames))
+
+
 def test_a_still_recording_has_shifts_of_zero():
     still = record(drop=["shifts"])
     assert moves(np.ones((FRAMES, 2)), 0, recording=still).passed
@@ -363,8 +387,32 @@ def test_traces_of_named_cells_need_no_footprints():
 
 
 def test_no_cell_found_is_no_trace_recovered():
-    with pytest.raises(RecoveryError, match=r"pearson 0\.00 < 0\.50: median over 0 cells; 0 of 7 detectable"):
-        assert_traces_recovered(Estimate([blob(3, 27, 1.0)], C[:1]), RECORDING, min_pearson=0.5)
+    with pytest.raises(RecoveryError, match=r"pearson undefined < -1\.00: no counted cell was found; 0 of 7"):
+        assert_traces_recovered(Estimate([blob(3, 27, 1.0)], C[:1]), RECORDING, min_pearson=-1)
+
+
+def test_no_cell_found_is_no_spike_recovered_whatever_the_bounds():
+    with pytest.raises(RecoveryError, match=r"recall undefined < 0\.00: no counted cell was found; 0 of 7"):
+        assert_spikes_recovered(Estimate([blob(3, 27, 1.0)], S=S[:1]), RECORDING, min_precision=0, min_recall=0)
+
+
+def with_truth(name, values):
+    truth = dict(RECORDING.truth.arrays) | {name: TruthArray(("unit_id", "frame"), values)}
+    return Recording(Spec(), BlackFrames(), GroundTruth(truth))
+
+
+def test_constant_true_traces_compare_with_nothing():
+    with pytest.raises(EstimateError, match="nothing to compare: the true traces of all 7 cells found are constant"):
+        assert_traces_recovered(C, with_truth("C", np.ones_like(C)), min_pearson=0)
+
+
+def test_cells_that_never_fired_have_no_recall_but_a_precision():
+    silent = with_truth("S", 0 * S)
+    with pytest.raises(EstimateError, match="nothing to recover: none of the 7 cells found fired"):
+        assert_spikes_recovered(S, silent, min_precision=0, min_recall=0.1)
+    with pytest.raises(RecoveryError, match=r"precision 0/\d+ = 0\.00 < 0\.50"):
+        assert_spikes_recovered(S, silent, min_precision=0.5, min_recall=0)
+    assert assert_spikes_recovered(0 * S, silent, min_precision=0.5, min_recall=0).passed
 
 
 def test_spikes_are_pooled_over_the_cells_that_count():
@@ -400,6 +448,99 @@ def test_traces_that_cannot_be_judged_are_refused(estimate, message):
 
 
 # Around them
+
+
+JUDGES = {
+    "footprints": lambda recording=RECORDING, **given: assert_footprints_recovered(
+        A, recording, **({"min_recall": 0.5, "min_precision": 0.5} | given)
+    ),
+    "shifts": lambda recording=RECORDING, **given: assert_shifts_recovered(
+        -SHIFTS, recording, convention="correction", **({"max_rmse_px": 0.5} | given)
+    ),
+    "traces": lambda recording=RECORDING, **given: assert_traces_recovered(
+        C, recording, **({"min_pearson": 0.5} | given)
+    ),
+    "spikes": lambda recording=RECORDING, **given: assert_spikes_recovered(
+        S, recording, **({"min_recall": 0.5, "min_precision": 0.5} | given)
+    ),
+}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.1, "0.5", True, np.float32(np.nan), [0.5]])
+@pytest.mark.parametrize(
+    ("judge", "name"),
+    [
+        *(("footprints", name) for name in ("min_recall", "min_precision", "min_iou", "min_mean_iou")),
+        *(("shifts", name) for name in ("max_rmse_px", "max_offset_px")),
+        *(("traces", name) for name in ("min_pearson", "min_iou")),
+        *(("spikes", name) for name in ("min_recall", "min_precision", "min_iou", "tol_frames")),
+    ],
+)
+def test_a_bound_that_bounds_nothing_is_refused(judge, name, value):
+    with pytest.raises(EstimateError, match=f"^{name} must .*, not ") as caught:
+        JUDGES[judge](**{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_any_real_number_in_range_is_a_bound():
+    assert JUDGES["traces"](min_pearson=-1, min_iou=np.float32(0.5)).passed
+    assert JUDGES["spikes"](min_recall=1, min_precision=np.float64(1), tol_frames=np.int64(0)).passed
+    assert JUDGES["shifts"](max_rmse_px=100, max_offset_px=1e-9).passed
+
+
+@pytest.mark.parametrize("tol_frames", [1.5, 2.0, -1, "2"])
+def test_a_tolerance_is_a_whole_number_of_frames(tol_frames):
+    with pytest.raises(EstimateError, match="tol_frames must be a whole number of frames, 0 or more, not "):
+        JUDGES["spikes"](tol_frames=tol_frames)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("given", [RECORDING.observed, RECORDING.truth, None])
+def test_the_recording_itself_is_asked_for(judge, given):
+    with pytest.raises(EstimateError, match=r"has no \.truth to compare with: give the recording itself"):
+        JUDGES[judge](given)
+
+
+def test_only_the_line_of_the_user_is_shown(pytester):
+    pytester.makepyfile(
+        """
+        import dask.array as da
+        import numpy as np
+        from pytest_calsim import Estimate, Spec, assert_footprints_recovered, assert_shifts_recovered, simulate
+        from pytest_calsim import assert_spikes_recovered, shift_rmse, spike_precision_recall, trace_pearson
+
+        FRAMES = simulate(Spec(steps=["leakage"], acquisition={"duration_s": 0.2}))
+        BOUNDS = {"min_recall": 0.5, "min_precision": 0.5}
+
+        def test_bound():
+            assert_footprints_recovered([], FRAMES, min_recall=float("nan"), min_precision=0.5)
+
+        def test_estimate():
+            Estimate([np.zeros((2, 3)), np.zeros((4, 3))])
+
+        def test_dask():
+            Estimate(da.full((2, 3, 4), np.nan, chunks=1))
+
+        def test_shifts():
+            assert_shifts_recovered(np.zeros((3, 7)), FRAMES, max_rmse_px=1, convention="correction")
+
+        def test_truth():
+            assert_footprints_recovered([], FRAMES, **BOUNDS)
+
+        def test_scores():
+            trace_pearson([1, 2], [[1, 2]])
+
+        def test_missed_motion():
+            moves = np.zeros(FRAMES.frames.shape[:1] + (2,))
+            moves[0] = 9
+            assert_shifts_recovered(moves, FRAMES, max_rmse_px=0, convention="correction")
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=7)
+    result.stdout.no_fnmatch_line("*pytest_calsim/*.py*")
+    result.stdout.no_fnmatch_line("*site-packages*")
+    assert result.stdout.str().count("test_only_the_line_of_the_user_is_shown.py:") >= 7
 
 
 def test_every_scorecard_is_published_passed_or_failed():

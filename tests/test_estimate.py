@@ -51,6 +51,14 @@ def test_labelled_traces_are_put_in_the_order_of_the_footprints():
         ),
         (lambda: Estimate(scipy.sparse.csr_array(A.reshape(4, -1))), r"scipy.sparse of shape \(4, 35\): say picture="),
         (lambda: Estimate(C=C, cells=[1, 2]), "cells names 2 planted cells for 4 rows"),
+        (lambda: Estimate(C=C, cells=[1, 2, 5, 2]), r"cells names planted cells \[2\] more than once"),
+        (lambda: Estimate(C=C, cells=[0.5, 1, 2, 3]), "cells must be the numbers of planted cells, not float64"),
+        (
+            lambda: Estimate(C=C, cells=[True, False, True, True]),
+            "cells must be the numbers of planted cells, not bool",
+        ),
+        (lambda: Estimate(C=C, cells=4), "cells names 1 planted cells for 4 rows: give a list"),
+        (lambda: Estimate(A, C, cells=[0, 1, 2, 3]), "cells given beside A"),
         (lambda: Estimate(shifts=SHIFTS, convention="up"), "convention cannot be 'up': say convention='correction'"),
         (
             lambda: Estimate(labelled(A, [0, 1, 2, 3], "height", "width"), labelled(C, [0, 1, 2, 8], "frame")),
@@ -125,3 +133,27 @@ def test_suite2p_lists_the_pixels_of_each_roi():
         EstimateError, match=r"stat\[0\] reaches pixel \(\d, \d\); expected within \(height, width\) = \(3, 7\)"
     ):
         Estimate.from_suite2p(stat, (3, 7))
+
+
+STAT = [dict(zip(("ypix", "xpix"), np.nonzero(a), strict=True), lam=a[np.nonzero(a)]) for a in A]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"F": C[:3]}, r"F has shape \(3, 11\); expected \(4, frame\)"),
+        ({"F": C, "Fneu": C[:, :1]}, r"Fneu has shape \(4, 1\); expected \(4, 11\), as F"),
+        ({"spks": np.vstack([S, S])}, r"spks has shape \(8, 11\); expected \(4, frame\)"),
+        ({"iscell": [1, 0, 1]}, r"iscell has shape \(3,\); expected \(4, 2\) or \(4,\)"),
+        ({"iscell": np.ones((5, 2))}, r"iscell has shape \(5, 2\)"),
+        ({"yoff": SHIFTS[:, 0]}, "xoff is missing"),
+        ({"xoff": SHIFTS[:, 0]}, "yoff is missing"),
+        ({"yoff": SHIFTS[:, 0], "xoff": SHIFTS[1:, 0]}, r"yoff and xoff have shapes \(11,\) and \(10,\)"),
+        ({"stat": [*STAT[:3], {"ypix": [-1, 0], "xpix": [1, 1], "lam": [1, 1]}]}, r"stat\[3\] reaches pixel \(-1, 1\)"),
+        ({"stat": [*STAT[:3], {"ypix": [1], "xpix": [7], "lam": [1]}]}, r"stat\[3\] reaches pixel \(1, 7\); expected"),
+    ],
+)
+def test_what_suite2p_did_not_save_together_is_refused(given, message):
+    with pytest.raises(EstimateError, match=message) as caught:
+        Estimate.from_suite2p(**({"stat": STAT, "shape": (5, 7)} | given))
+    assert "\n" not in str(caught.value)

@@ -13,7 +13,10 @@ from pytest_calsim.scorecard import Check, Scorecard, Table, publish, subscribe
         (Check("recall", 0.85, 0.85), True, "recall 0.85 ≥ 0.85"),
         (Check("rmse_px", 0.504, 0.5, at_most=True), False, "rmse_px 0.504 > 0.500"),
         (Check("rmse_px", 0.12, 0.5, at_most=True), True, "rmse_px 0.12 ≤ 0.50"),
-        (Check("precision", math.nan, 0.7, fraction=(0, 0)), True, "precision undefined ≥ 0.70"),
+        (Check("precision", math.nan, 0.7, fraction=(0, 0), may_be_undefined=True), True, "precision undefined ≥ 0.70"),
+        (Check("recall", math.nan, 0.0), False, "recall undefined < 0.00"),
+        (Check("rmse_px", math.nan, 0.5, at_most=True), False, "rmse_px undefined > 0.50"),
+        (Check("recall", 0.9, math.nan), False, "recall 0.90 < nan"),
     ],
 )
 def test_a_check_says_its_numbers(check, passed, text):

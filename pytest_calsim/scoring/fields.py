@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from pytest_calsim.errors import hide_refusals
 from pytest_calsim.scoring.inputs import as_matrix
 from pytest_calsim.scoring.traces import trace_pearson
 
 __all__ = ["field_pearson"]
+
+__tracebackhide__ = hide_refusals
 
 
 def field_pearson(estimate: Any, truth: Any) -> float:

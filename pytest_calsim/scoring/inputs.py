@@ -13,10 +13,21 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.footprints import SparseFootprints
 
-__all__ = ["FootprintInput", "Unit", "as_footprints", "as_matrix", "as_shifts", "footprint_units", "unit_labels"]
+__all__ = [
+    "FootprintInput",
+    "Unit",
+    "as_footprints",
+    "as_matrix",
+    "as_shifts",
+    "check_frame_labels",
+    "footprint_units",
+    "unit_labels",
+]
+
+__tracebackhide__ = hide_refusals
 
 Unit = tuple[NDArray[Any], NDArray[Any]]
 """One unit's flat pixel indices (C order, ascending) and its non-zero values there."""
@@ -48,6 +59,15 @@ def _ordered(value: Any, dims: tuple[str, ...], name: str) -> Any:
     if set(value.dims) != set(dims):
         raise EstimateError(f"{name} has dims {tuple(value.dims)}; expected {dims}, in any order")
     return value.transpose(*dims)
+
+
+def _array(value: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        shapes = sorted({part.shape for part in value if hasattr(part, "shape")})
+        seen = f", {', '.join(map(str, shapes))}" if shapes else ""
+        raise EstimateError(f"{name} is ragged: its parts are of different shapes{seen}") from None
 
 
 def _numbers(value: NDArray[Any], name: str) -> NDArray[Any]:
@@ -107,7 +127,11 @@ def _dask_units(array: Any, name: str) -> Iterator[Unit]:
         return list(_dense_units(block, start, name))
 
     blocks = [dask.delayed(sparse)(b, int(a)) for b, a in zip(chunked.to_delayed().ravel(), first, strict=False)]
-    for units in cast("tuple[list[Unit], ...]", dask.compute(*blocks)):
+    try:
+        computed = cast("tuple[list[Unit], ...]", dask.compute(*blocks))
+    except EstimateError as error:
+        raise error.with_traceback(None) from None  # without dask's frames
+    for units in computed:
         yield from units
 
 
@@ -177,7 +201,7 @@ def footprint_units(
     if _is_xarray(A):
         array = _ordered(A, _FOOTPRINT_DIMS, name).data
     if not _is_dask(array):
-        array = np.asarray(array)
+        array = _array(array, name)
         if array.size == 0 and array.ndim < 3 and picture is not None:
             array = np.zeros((0, *picture))  # an empty list: nothing was found
     shape: tuple[int, ...] = tuple(array.shape)
@@ -216,7 +240,7 @@ def as_matrix(
     array: Any = _ordered(value, dims, name).data if _is_xarray(value) else value
     if _is_sparse(array):
         array = array.toarray()
-    array = _numbers(np.asarray(array), name)
+    array = _numbers(_array(array, name), name)
     if array.size == 0 and array.ndim == 1 and shape[1] is not None:
         array = array.reshape(0, shape[1])
     wanted = (
@@ -244,3 +268,15 @@ def as_shifts(value: Any, *, n_frames: int | None = None, name: str = "shifts") 
             raise EstimateError(f"{name} has shift_dim {labels}; expected ['height', 'width'], in any order")
         value = value.sel(shift_dim=["height", "width"])
     return as_matrix(value, dims=("frame", "shift_dim"), shape=(n_frames, 2), name=name)
+
+
+def check_frame_labels(value: Any, name: str = "shifts") -> None:
+    """Refuse a DataArray whose ``frame`` labels are not those of a whole recording, 0, 1, 2, ..."""
+    if not (_is_xarray(value) and "frame" in value.coords):
+        return
+    labels = np.atleast_1d(value.coords["frame"].values)
+    if not np.array_equal(labels, np.arange(len(labels))):
+        raise EstimateError(
+            f"{name} has frame labels {labels[0]} to {labels[-1]}; expected 0 to {len(labels) - 1} in order, "
+            "those of the recording: if these are its frames, .drop_vars('frame')"
+        )

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.scoring.inputs import Unit
 
 __all__ = ["Masks", "Overlaps", "energy_mask", "energy_masks"]
+
+__tracebackhide__ = hide_refusals
 
 # Energy that rounding alone may lack: it must not pull another level of pixels in.
 _ROUNDING = 1e-12

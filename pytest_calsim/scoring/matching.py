@@ -10,12 +10,14 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.scoring.inputs import FootprintInput, Unit, footprint_units
 from pytest_calsim.scoring.masks import Overlaps, energy_masks
 
 __all__ = ["Match", "assign", "hungarian_match", "overlaps"]
+
+__tracebackhide__ = hide_refusals
 
 
 @dataclass(frozen=True, eq=False)

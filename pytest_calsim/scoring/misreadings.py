@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.errors import hide_refusals
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.scoring.footprints import FootprintScores, score_footprints
 from pytest_calsim.scoring.inputs import Unit
 from pytest_calsim.scoring.shifts import Convention, compare_shifts
 
 __all__ = ["misread_footprints", "misread_shifts"]
+
+__tracebackhide__ = hide_refusals
 
 # Another reading is named when it is better by this factor ...
 _FAR = 2.0

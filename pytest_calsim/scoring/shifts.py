@@ -8,10 +8,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.scoring.inputs import as_shifts
 
 __all__ = ["Convention", "ShiftErrors", "check_convention", "compare_shifts", "shift_rmse"]
+
+__tracebackhide__ = hide_refusals
 
 Convention = Literal["correction", "displacement"]
 """What an estimate's sign means: the displacement of the tissue, or the correction that undoes it (its negative)."""

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import hide_refusals
+from pytest_calsim.scoring.bounds import check_tolerance
 from pytest_calsim.scoring.inputs import as_matrix
 
 __all__ = ["SpikeScores", "spike_precision_recall"]
+
+__tracebackhide__ = hide_refusals
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,7 @@ def spike_precision_recall(S_est: Any, S_true: Any, *, tol_frames: int = 2) -> S
     tol_frames
         Largest distance in time of a pair, frames.
     """
-    if tol_frames < 0:
-        raise EstimateError(f"tol_frames must not be negative, not {tol_frames}")
+    check_tolerance(tol_frames)
     true = as_matrix(S_true, shape=(None, None), name="S_true") > 0
     est = as_matrix(S_est, shape=true.shape, name="S_est") > 0
     hits = [

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.errors import hide_refusals
 from pytest_calsim.scoring.inputs import as_matrix
 
 __all__ = ["trace_pearson"]
+
+__tracebackhide__ = hide_refusals
 
 
 def trace_pearson(C_est: Any, C_true: Any) -> NDArray[np.float64]:

@@ -74,6 +74,8 @@ def test_no_unit_is_an_estimate_too(nothing):
         (-A, r"A: the footprint of unit 0 is negative at \d+ pixels \(lowest -0\.\d+\): clip it, A\.clip\(0\)"),
         (A * 1e40, r"A: the footprint of unit 0 reaches .*e\+\d+, beyond float32: scale it down"),
         (A.astype(complex), "A holds complex128, not real numbers"),
+        ([A[0], A[1, :3]], r"A is ragged: its parts are of different shapes, \(3, 5\), \(4, 5\)"),
+        ([[[1, 2], [1]]], "A is ragged: its parts are of different shapes"),
         (np.array([["a"]]), r"A has shape \(1, 1\); expected"),
     ],
 )

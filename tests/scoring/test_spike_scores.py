@@ -51,5 +51,5 @@ def test_perfect_spikes_score_one_and_what_is_undefined_is_nan():
 
 
 def test_a_negative_tolerance_is_refused():
-    with pytest.raises(EstimateError, match="tol_frames must not be negative, not -1"):
+    with pytest.raises(EstimateError, match="tol_frames must be a whole number of frames, 0 or more, not -1"):
         spike_precision_recall([[1]], [[1]], tol_frames=-1)

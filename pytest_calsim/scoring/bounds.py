@@ -1,0 +1,33 @@
+"""What a test demands, checked: a bound that nothing can break, such as NaN, is refused and never passes."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard
+
+import numpy as np
+
+from pytest_calsim.errors import EstimateError, hide_refusals
+
+__all__ = ["check_bound", "check_tolerance"]
+
+__tracebackhide__ = hide_refusals
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def check_bound(name: str, value: object, low: float = 0, high: float = 1) -> None:
+    """Refuse a bound that is no finite number from ``low`` to ``high``; by default a share."""
+    # NaN lies between no two numbers.
+    if _is_number(value) and low <= value <= high and math.isfinite(value):
+        return
+    span = f"lie between {low} and {high}" if math.isfinite(high) else f"be a finite number of at least {low}"
+    raise EstimateError(f"{name} must {span}, not {value!r}")
+
+
+def check_tolerance(tol_frames: object) -> None:
+    """Refuse a tolerance that is no whole number of frames."""
+    if not isinstance(tol_frames, int | np.integer) or isinstance(tol_frames, bool) or tol_frames < 0:
+        raise EstimateError(f"tol_frames must be a whole number of frames, 0 or more, not {tol_frames!r}")
