@@ -103,6 +103,8 @@ def _ask(item: pytest.Item) -> None:
             label, spec = asked_by_item(item).spec(config.getini("sim_preset"), option(config, "sim_preset_dir"))
     except SpecError as error:
         item.stash[REFUSED] = str(error)
+    except Exception as error:  # a fault in one test's mark, or in a step of its own, must not stop the others
+        item.stash[REFUSED] = f"sim mark: {type(error).__name__}: {error}"
     else:
         item.stash[_ASKED] = _Asked(label, spec, tuple(cast("Warning", w.message) for w in caught))
 

@@ -51,9 +51,11 @@ class Ask:
         overrides: Any = arguments.get("overrides") or {}
         _demand(_is_by_path(overrides), "overrides", overrides, "a dict of values by dotted path")
         sweep: Any = arguments.get("sweep") or {}
+        if _is_by_path(sweep):
+            sweep = {path: plain(values) for path, values in sweep.items()}
         axes = _is_by_path(sweep) and all(_is_list(values) and values for values in sweep.values())
         _demand(axes, "sweep", sweep, "a dict of lists of values by dotted path")
-        seed, seeds = arguments.get("seed"), arguments.get("seeds")
+        seed, seeds = plain(arguments.get("seed")), plain(arguments.get("seeds"))
         _demand(seed is None or _is_count(seed, 0), "seed", seed, "a whole number, 0 or more")
         _demand(seeds is None or _is_count(seeds, 1), "seeds", seeds, "how many seeds, 1 or more")
         add, drop = arguments.get("add", ()), arguments.get("drop", ())
@@ -155,6 +157,11 @@ def cases(ask: Ask) -> list[tuple[str, Ask]]:
     return made
 
 
+def plain(value: Any) -> Any:
+    """NumPy's arrays and numbers as Python's own; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
+
+
 def _demand(holds: bool, name: str, value: Any, what: str) -> None:
     if not holds:
         raise SpecError(f"sim mark: {name} = {value!r} must be {what}")
@@ -165,7 +172,7 @@ def _is_by_path(value: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+    return isinstance(value, list | tuple | range)
 
 
 def _is_count(value: Any, least: int) -> bool:
@@ -181,7 +188,8 @@ def _is_preset(value: Any) -> bool:
 
 
 def _kind(step: Any) -> str | None:
-    return cast("Mapping[str, Any]", step).get("kind") if isinstance(step, Mapping) else getattr(step, "kind", None)
+    kind = cast("Mapping[str, Any]", step).get("kind") if isinstance(step, Mapping) else getattr(step, "kind", step)
+    return kind if isinstance(kind, str) else None
 
 
 def _preset_id(index: int, preset: str | Spec) -> str:

@@ -80,17 +80,7 @@ class _LazyFrames(BackendArray):
 
 
 class Recording:
-    """A simulated movie and its truth.
-
-    Attributes
-    ----------
-    spec
-        What was simulated.
-    notes
-        What the simulation had to say, e.g. that fewer cells were placed than asked for.
-    until
-        The last stage simulated; ``None`` for all.
-    """
+    """A simulated movie and its truth; immutable, as the tests of a session share it."""
 
     def __init__(
         self,
@@ -102,9 +92,9 @@ class Recording:
         until: str | None = None,
         scene: Scene | None = None,
     ) -> None:
-        self.spec = spec
-        self.notes = notes
-        self.until = until
+        self._spec = spec
+        self._notes = notes
+        self._until = until
         self._source = source
         self._truth = truth
         self._scene = scene
@@ -112,6 +102,21 @@ class Recording:
     def __repr__(self) -> str:
         frames, height, width = self._source.shape
         return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}>"
+
+    @property
+    def spec(self) -> Spec:
+        """What was simulated."""
+        return self._spec
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the simulation had to say, e.g. that fewer cells were placed than asked for."""
+        return self._notes
+
+    @property
+    def until(self) -> str | None:
+        """The last stage simulated; ``None`` for all."""
+        return self._until
 
     @property
     def frames(self) -> FrameSource:

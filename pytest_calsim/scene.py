@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -168,4 +169,4 @@ def plan_with(spec: Spec, known: Mapping[str, Artifact]) -> Scene:
         context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
         needs = {name: provided(kind) for name, kind in {**wired.requires, **wired.uses}.items()}
         artifacts[step.kind] = step.plan(context, **needs)
-    return Scene(spec, artifacts)
+    return Scene(spec, MappingProxyType(artifacts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from pytest_calsim.assess import assess
-from pytest_calsim.errors import PlacementWarning
+from pytest_calsim.errors import PlacementWarning, SpecError
 from pytest_calsim.recording import Recording, SceneFrames
 from pytest_calsim.scene import plan
 from pytest_calsim.spec import Spec
@@ -30,6 +30,8 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
         Its ``observed`` paints any block on demand; :meth:`Recording.save` paints block by block to disk, so that
         a recording may be larger than memory.
     """
+    if not isinstance(spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")
     scene = plan(spec)
     source = SceneFrames(scene, until)
     truth = GroundTruth({**scene.truth(), **assess(scene)})

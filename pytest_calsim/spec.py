@@ -16,7 +16,7 @@ from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.hypothesis_entry import register
-from pytest_calsim.steps.base import Painter, Step, registry, step_class, wiring
+from pytest_calsim.steps.base import Painter, Step, code_version, registry, step_class, wiring
 from pytest_calsim.units import Frozen
 from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
 
@@ -32,13 +32,15 @@ _INTERPOLATION_PX = 2
 def _as_step(value: Any) -> Step:
     if isinstance(value, Step):
         return value
-    if not isinstance(value, Mapping):
-        raise ValueError(f"a step is a Step or a table with a 'kind', not {type(value).__name__}")
-    fields = dict(cast("Mapping[str, Any]", value))
+    if isinstance(value, str):
+        value = {"kind": value}
+    fields = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
     kind = fields.pop("kind", None)
-    known = step_class(str(kind))
+    if not isinstance(kind, str):
+        raise ValueError(f"a step is a Step, a kind, or a table such as {{'kind': 'sensor'}}, not {value!r}")
+    known = step_class(kind)
     if known is None:
-        raise ValueError(f"unknown step kind {kind!r}; {nearest(str(kind), registry())}")
+        raise ValueError(f"unknown step kind {kind!r}; {nearest(kind, registry())}")
     try:
         return known.model_validate(fields)
     except ValidationError as error:
@@ -158,7 +160,7 @@ class Spec(Frozen):
         versions = {
             "sim": SIM_VERSION,
             "store": STORE_FORMAT,
-            "steps": {step.kind: type(step).version for step in self.steps},
+            "steps": {step.kind: code_version(type(step)) for step in self.steps},
         }
         text = self.canonical_json() + json.dumps(versions, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -192,7 +194,7 @@ class Spec(Frozen):
         overrides: Mapping[str, Any] | None = None,
         *,
         seed: int | None = None,
-        add: Iterable[Step | Mapping[str, Any]] = (),
+        add: Iterable[Step | Mapping[str, Any] | str] = (),
         drop: Iterable[str] = (),
     ) -> Spec:
         """A changed copy, validated anew.
@@ -205,7 +207,7 @@ class Spec(Frozen):
         seed
             A new seed.
         add, drop
-            Steps to add (replacing one of the same kind) and kinds to drop.
+            Steps to add (replacing one of the same kind; a kind alone stands for its defaults) and kinds to drop.
 
         Raises
         ------
@@ -242,6 +244,9 @@ class Spec(Frozen):
         new: dict[str, Any] = {name: tree.pop(name) for name in ("acquisition", "seed")}
         if seed is not None:
             new["seed"] = seed
+        for kind, table in tree.items():
+            if not isinstance(table, Mapping):
+                raise SpecError(f"path {kind!r} = {table!r}: a step is a table of fields; to take it out, drop it")
         new["steps"] = [{**table, "kind": kind} for kind, table in tree.items()]
         return Spec.make(new)
 
@@ -256,6 +261,8 @@ def _no_negative_zero(value: Any) -> Any:
 
 def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
     """Set a dotted path in nested tables and lists, refusing one that does not exist."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"path {path!r} must be dotted text such as 'acquisition.fps'")
     parts = path.split(".")
     node: Any = tree
     for depth, part in enumerate(parts):

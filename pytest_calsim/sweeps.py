@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.plugin_marks import plain
 from pytest_calsim.simulation import simulate
 from pytest_calsim.spec import Spec
 
@@ -93,10 +94,11 @@ def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
     SpecError
         For a wrong path (naming the nearest right one), an axis without values, or a value that cannot be simulated.
     """
-    for path, values in axes.items():
-        if isinstance(values, str) or not isinstance(values, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+    named: dict[str, Any] = {path: plain(values) for path, values in axes.items()}
+    for path, values in named.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
             raise SpecError(f"axis {path!r} = {values!r} must be a sequence of values")
-        if len(values) == 0:
+        if not values:
             raise SpecError(f"axis {path!r} has no values")
-    grid = (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
+    grid = (dict(zip(named, values, strict=True)) for values in product(*named.values()))
     return Sweep(SweepPoint(spec.edit(point), point) for point in grid)

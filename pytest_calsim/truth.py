@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.errors import nearest
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import TruthArray
 
@@ -46,6 +47,8 @@ class GroundTruth:
     def __getitem__(self, name: str) -> xr.DataArray:
         import xarray as xr
 
+        if name not in self._arrays:
+            raise KeyError(f"no truth {name!r}; {nearest(name, self._arrays)}")
         value = self._arrays[name]
         if isinstance(value, SparseFootprints):
             return value.dense().rename(name)

@@ -58,6 +58,26 @@ def test_a_mutated_data_array_damages_nobody(recording):
     np.testing.assert_array_equal(recording.observed.values, before)
 
 
+def test_a_recording_cannot_be_changed(recording):
+    for name in ("spec", "notes", "until", "truth"):
+        with pytest.raises(AttributeError):
+            setattr(recording, name, None)
+    with pytest.raises(ValueError, match="read-only"):
+        recording.scene.artifacts["vignette"].field[:] = 0
+    with pytest.raises(TypeError):
+        recording.scene.artifacts["vignette"] = None
+
+
+def test_a_wrong_name_or_spec_says_so():
+    with pytest.raises(SpecError, match="load_preset gives one by name"):
+        simulate("tiny")
+
+
+def test_an_unknown_truth_names_the_nearest(recording):
+    with pytest.raises(KeyError, match="did you mean 'vignette'"):
+        recording.truth["vignete"]
+
+
 def test_truth_is_read_only(recording):
     with pytest.raises(ValueError, match="read-only"):
         recording.truth.vignette.values[0, 0] = 0

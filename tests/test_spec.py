@@ -1,4 +1,6 @@
+import importlib
 import json
+import sys
 import warnings
 
 import pytest
@@ -9,6 +11,7 @@ from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.errors import SpecError
 from pytest_calsim.simulation import simulate
 from pytest_calsim.spec import Spec
+from pytest_calsim.steps import base
 from pytest_calsim.steps.base import Artifact, Context, Step, registry, wiring
 from pytest_calsim.steps.light.vignette import Vignette
 from pytest_calsim.steps.sensor.sensor import Sensor
@@ -65,6 +68,13 @@ def test_a_version_changes_the_key(monkeypatch):
         ({"add": [{"kind": "illumination", "corner": 1}]}, "illumination.corner: no such field"),
         ({"drop": ["sensr"]}, "cannot drop step 'sensr'"),
         ({"seed": -1}, "seed = -1"),
+        (
+            {"overrides": {"leakage": None}},
+            "path 'leakage' = None: a step is a table of fields; to take it out, drop it",
+        ),
+        ({"overrides": {3: 3}}, "path 3 must be dotted text"),
+        ({"add": [{"kind": ["x"]}]}, "a step is a Step, a kind, or a table such as {'kind': 'sensor'}"),
+        ({"add": [{}]}, "a step is a Step, a kind, or a table"),
     ],
 )
 def test_bad_input_gives_one_line(edit, message):
@@ -92,6 +102,30 @@ def test_edit_adds_replaces_and_drops():
     assert spec.edit(drop=["illumination", "vignette"]).kinds == ("leakage",)
 
 
+def test_a_kind_alone_stands_for_its_defaults():
+    assert light().edit(add=["illumination"]) == light().edit(add=[{"kind": "illumination"}])
+
+
+def test_two_steps_of_one_kind_from_two_projects_have_two_keys(tmp_path, monkeypatch):
+    keys = []
+    for i in range(2):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        (folder / "room_lamp.py").write_text(
+            f"# {i}\nfrom pytest_calsim.steps.light.leakage import Leakage\nclass RoomLamp(Leakage):\n    pass\n"
+        )
+        monkeypatch.syspath_prepend(folder)
+        base._source_digest.cache_clear()
+        sys.modules.pop("room_lamp", None)
+        try:
+            importlib.import_module("room_lamp")
+            keys.append(light().edit(add=[{"kind": "room_lamp"}], drop=["leakage"]).key())
+        finally:
+            base._REGISTRY.pop("room_lamp", None)
+            sys.modules.pop("room_lamp", None)
+    assert keys[0] != keys[1]
+
+
 def test_stages_are_in_the_order_of_light():
     spec = light().edit(add=[{"kind": "illumination"}])
     assert spec.stages == ("illumination", "vignette", "leakage")
@@ -116,8 +150,6 @@ def test_a_step_is_known_as_soon_as_it_exists():
         with pytest.raises(TypeError, match="is taken by"):
             type("DustOnLens", (Step,), {"__module__": "elsewhere", "__qualname__": "DustOnLens"})
     finally:
-        from pytest_calsim.steps import base
-
         del base._REGISTRY["dust_on_lens"]
 
 

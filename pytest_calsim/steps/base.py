@@ -6,8 +6,10 @@ one annotated ``Artifact | None`` is used when some step provides it, and the re
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
+import sys
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -35,6 +37,7 @@ __all__ = [
     "Step",
     "TruthArray",
     "Wiring",
+    "code_version",
     "registry",
     "step_class",
     "wiring",
@@ -241,6 +244,24 @@ def registry() -> Mapping[str, type[Step]]:
         import_module(module)
     _load_foreign()
     return types.MappingProxyType(_REGISTRY)
+
+
+def code_version(step: type[Step]) -> int | str:
+    """What stands for a step's code in the cache key.
+
+    The package's own steps are told apart by their ``version``; those of others, whose authors may forget to raise
+    it, or give two steps one kind in two projects that share a cache, by name and source too.
+    """
+    if step.__module__.startswith(f"{__package__}."):
+        return step.version
+    return f"{step.version} {step.__module__}.{step.__qualname__} {_source_digest(step.__module__)}"
+
+
+@cache
+def _source_digest(module: str) -> str:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    source = Path(file).read_bytes() if file is not None and Path(file).is_file() else b""
+    return hashlib.sha256(source).hexdigest()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import multiprocessing
+import multiprocessing.util
 import os
 import random
 import signal
@@ -25,6 +26,8 @@ from pytest_calsim.store import presence, turns
 from pytest_calsim.store.cache import RecordingCache
 
 _POSIX = os.name == "posix"
+# Sockets to the server must have short paths: their folder is chosen before any test moves the temporary folder.
+multiprocessing.util.get_temp_dir()
 PROCESSES: Any = multiprocessing.get_context("forkserver" if _POSIX else "spawn")
 if _POSIX:
     # What takes long to import is imported once, in the server from which the others are forked.

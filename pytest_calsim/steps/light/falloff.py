@@ -42,4 +42,6 @@ def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
     reach_y = max(abs(y[0]), abs(y[-1])) + half
     reach_x = max(abs(x[0]), abs(x[-1])) + half
     ratio = np.hypot(y[:, None], x[None, :]) / np.hypot(reach_y, reach_x)
-    return (1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32)
+    values = (1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32)
+    values.flags.writeable = False
+    return values

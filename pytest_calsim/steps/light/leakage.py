@@ -48,4 +48,4 @@ class Leakage(FalloffField, Step):
 
     def plan(self, ctx: Context) -> LeakageField:
         """Sample the glow on the sensor's pixels."""
-        return LeakageField((self.level * radial_falloff(self, ctx.canvas)).astype(np.float32))
+        return LeakageField(np.float32(self.level) * radial_falloff(self, ctx.canvas))
