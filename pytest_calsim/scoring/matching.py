@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError, hide_refusals
 from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.scoring.bounds import check_bound
 from pytest_calsim.scoring.inputs import FootprintInput, Unit, footprint_units
 from pytest_calsim.scoring.masks import Overlaps, energy_masks
 
@@ -119,6 +120,7 @@ def hungarian_match(
     >>> match.est.tolist(), match.true.tolist()
     ([0, 1], [1, 0])
     """
+    check_bound("min_score", min_score)
     if metric == "iou":
         return assign(overlaps(A_est, A_true, energy_frac=energy_frac).iou, min_score=min_score)
     if metric != "cosine":

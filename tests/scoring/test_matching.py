@@ -115,6 +115,12 @@ def test_an_unknown_metric_is_refused():
         hungarian_match(np.ones((1, 2, 2)), np.ones((1, 2, 2)), metric="dice")
 
 
+@pytest.mark.parametrize("min_score", [np.nan, 1.1, -0.1, "0.5"])
+def test_a_lowest_score_that_means_nothing_is_refused(min_score):
+    with pytest.raises(EstimateError, match="min_score must lie between 0 and 1, not "):
+        hungarian_match(np.ones((1, 2, 2)), np.ones((1, 2, 2)), min_score=min_score)
+
+
 def test_nine_hundred_units_at_full_size_take_little_memory_beyond_the_input():
     # In a process of its own: the peak grows by what matching adds to its input.
     script = textwrap.dedent("""
