@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,6 @@ __all__ = ["gaussian_from_sources", "upsample_add"]
 Floats32 = NDArray[np.float32]
 
 
-@compiled
 def upsample_add(
     values: Floats32,
     row_node: NDArray[np.int64],
@@ -29,8 +26,22 @@ def upsample_add(
     ``row_node[i]`` is the first of the four coarse rows of image row ``i``, ``row_weight[i]`` their weights; the same
     for columns. A ``transmission`` of the image's shape multiplies the field; an empty one is absent.
     """
+    wide = np.empty((values.shape[0], image.shape[1]), np.float32)
+    _upsample_add(values, row_node, row_weight, column_node, column_weight, transmission, wide, image)
+
+
+@compiled
+def _upsample_add(
+    values: Floats32,
+    row_node: NDArray[np.int64],
+    row_weight: Floats32,
+    column_node: NDArray[np.int64],
+    column_weight: Floats32,
+    transmission: Floats32,
+    wide: Floats32,
+    image: Floats32,
+) -> None:
     height, width = image.shape
-    wide = np.empty((values.shape[0], width), np.float32)
     for r in range(values.shape[0]):
         for c in range(width):
             k = column_node[c]
@@ -55,15 +66,14 @@ def upsample_add(
                 line[c] += through[c] * (w0 * a[c] + w1 * b[c] + w2 * c4[c] + w3 * d[c])
 
 
-@compiled
 def gaussian_from_sources(
     light: Floats32,
     row_node: NDArray[np.int64],
     row_weight: Floats32,
     column_node: NDArray[np.int64],
     column_weight: Floats32,
-    source_shape: Any,
-    offset: Any,
+    source_shape: tuple[int, int],
+    offset: tuple[int, int],
     kernel: Floats32,
     values: Floats32,
 ) -> None:
@@ -73,7 +83,26 @@ def gaussian_from_sources(
     rows and columns by the half kernel ``kernel[distance in nodes]``. Node (0, 0) of ``values`` (overwritten) is node
     ``offset`` of the source grid.
     """
-    source = np.zeros((source_shape[0], source_shape[1]), np.float32)
+    source = np.zeros(source_shape, np.float32)
+    blurred = np.zeros((len(values), source_shape[1]), np.float32)
+    _gaussian_from_sources(
+        light, row_node, row_weight, column_node, column_weight, offset, kernel, source, blurred, values
+    )
+
+
+@compiled
+def _gaussian_from_sources(
+    light: Floats32,
+    row_node: NDArray[np.int64],
+    row_weight: Floats32,
+    column_node: NDArray[np.int64],
+    column_weight: Floats32,
+    offset: tuple[int, int],
+    kernel: Floats32,
+    source: Floats32,
+    blurred: Floats32,
+    values: Floats32,
+) -> None:
     for i in range(light.shape[0]):
         for a in range(4):
             share = light[i] * row_weight[i, a]
@@ -81,21 +110,21 @@ def gaussian_from_sources(
             for b in range(4):
                 line[column_node[i] + b] += share * column_weight[i, b]
     height, width = values.shape
+    rows, columns = source.shape
     reach = kernel.shape[0] - 1
-    blurred = np.zeros((height, source_shape[1]), np.float32)
     for r in range(height):
         line = blurred[r]
         at = r + offset[0]
-        for s in range(max(0, at - reach), min(source_shape[0], at + reach + 1)):
+        for s in range(max(0, at - reach), min(rows, at + reach + 1)):
             weight = kernel[abs(s - at)]
             other = source[s]
-            for c in range(source_shape[1]):
+            for c in range(columns):
                 line[c] += weight * other[c]
     for r in range(height):
         line = blurred[r]
         for c in range(width):
             at = c + offset[1]
             total = np.float32(0)
-            for s in range(max(0, at - reach), min(source_shape[1], at + reach + 1)):
+            for s in range(max(0, at - reach), min(columns, at + reach + 1)):
                 total += kernel[abs(s - at)] * line[s]
             values[r, c] = total

@@ -13,15 +13,20 @@ Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 
-@compiled
 def cosine_sum(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin: Floats) -> Floats:
     """Σ_m cos(a_m(row) + b_m(column)) from the cosines and sines of both, each ``(mode, position)``.
 
     Modes are summed in their order at every position, so a value depends on its position alone.
     """
+    out = np.zeros((row_cos.shape[1], column_cos.shape[1]))
+    _add_cosines(row_cos, row_sin, column_cos, column_sin, out)
+    return out
+
+
+@compiled
+def _add_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin: Floats, out: Floats) -> None:
     modes, height = row_cos.shape
     width = column_cos.shape[1]
-    out = np.zeros((height, width))
     for r in range(height):
         line = out[r]
         for m in range(modes):
@@ -29,7 +34,6 @@ def cosine_sum(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin:
             cosines, sines = column_cos[m], column_sin[m]
             for i in range(width):
                 line[i] += c * cosines[i] - s * sines[i]
-    return out
 
 
 @compiled

@@ -105,24 +105,32 @@ def _row_words(key: np.uint64, frame: int, row: int) -> np.uint64:
 
 
 @compiled
-def normal_map(key: np.uint64, height: int, width: int) -> Image:
-    """A standard Gaussian per pixel, named by its row and column: a larger map continues a smaller one."""
-    out = np.empty((height, width), np.float32)
-    for y in range(height):
+def _draw_normals(key: np.uint64, out: Image) -> None:
+    for y in range(out.shape[0]):
         first = _row_words(key, 0, y)
-        for x in range(width):
+        for x in range(out.shape[1]):
             out[y, x] = _normal(_mix(first + u64(x) * _GAMMA))
-    return out
 
 
 @compiled
+def _draw_uniforms(key: np.uint64, out: Floats) -> None:
+    for y in range(out.shape[0]):
+        first = _row_words(key, 0, y)
+        for x in range(out.shape[1]):
+            out[y, x] = _uniform(_mix(first + u64(x) * _GAMMA))
+
+
+def normal_map(key: np.uint64, height: int, width: int) -> Image:
+    """A standard Gaussian per pixel, named by its row and column: a larger map continues a smaller one."""
+    out = np.empty((height, width), np.float32)
+    _draw_normals(key, out)
+    return out
+
+
 def uniform_map(key: np.uint64, height: int, width: int) -> Floats:
     """A number inside (0, 1) per pixel, named by its row and column."""
     out = np.empty((height, width))
-    for y in range(height):
-        first = _row_words(key, 0, y)
-        for x in range(width):
-            out[y, x] = _uniform(_mix(first + u64(x) * _GAMMA))
+    _draw_uniforms(key, out)
     return out
 
 
@@ -162,7 +170,6 @@ def _small_poisson(uniform: float, mean: float) -> int:
     return count
 
 
-@compiled
 def expose(
     light: Image,
     response: Image,
@@ -198,11 +205,35 @@ def expose(
     out
         Where the codes go.
     """
+    width = light.shape[1]
+    words, parts = np.empty((3, width), np.uint64), np.empty((2, width), np.float32)
+    level, signal = np.empty(width, np.int32), np.empty(width)
+    chip = full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code
+    _expose(light, response, dark, offset, key, frame, tables, chip, drop_bits, words, parts, level, signal, out)
+
+
+@compiled
+def _expose(
+    light: Image,
+    response: Image,
+    dark: Image,
+    offset: Image,
+    key: np.uint64,
+    frame: int,
+    tables: PoissonTables,
+    chip: tuple[float, float, float, float, float],
+    drop_bits: int,
+    words: Words,
+    parts: Image,
+    level: NDArray[np.int32],
+    signal: Floats,
+    out: NDArray[Any],
+) -> None:
     coarse, coarse_index, middle, fine, highest = tables
+    full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code = chip
+    a, b, c = words[0], words[1], words[2]
+    d, rest = parts[0], parts[1]
     height, width = light.shape
-    a, b, c = np.empty(width, np.uint64), np.empty(width, np.uint64), np.empty(width, np.uint64)
-    d, rest = np.empty(width, np.float32), np.empty(width, np.float32)
-    level, signal = np.empty(width, np.int32), np.empty(width, np.float64)
     for y in range(height):
         first = _row_words(key, frame, y)
         row_offset = row_noise_adu * _normal(_mix(~first))

@@ -13,7 +13,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@compiled
 def place(
     tries_um: Floats,
     radius_um: Floats,
@@ -48,9 +47,39 @@ def place(
     -------
     Which try each sphere took, −1 where all were refused.
     """
+    taken = np.full(len(tries_um), -1)
+    _place(
+        tries_um,
+        radius_um,
+        min_distance_um,
+        placed_um,
+        placed_radius_um,
+        n_placed,
+        newest,
+        older,
+        origin_um,
+        bin_um,
+        taken,
+    )
+    return taken
+
+
+@compiled
+def _place(
+    tries_um: Floats,
+    radius_um: Floats,
+    min_distance_um: float,
+    placed_um: Floats,
+    placed_radius_um: Floats,
+    n_placed: int,
+    newest: Ints,
+    older: Ints,
+    origin_um: tuple[float, float],
+    bin_um: float,
+    taken: Ints,
+) -> None:
     rows, columns = newest.shape
     n, tries = tries_um.shape[0], tries_um.shape[1]
-    taken = np.full(n, -1, dtype=np.int64)
     for i in range(n):
         for t in range(tries):
             z, y, x = tries_um[i, t, 0], tries_um[i, t, 1], tries_um[i, t, 2]
@@ -73,7 +102,6 @@ def place(
                 n_placed += 1
                 taken[i] = t
                 break
-    return taken
 
 
 @compiled

@@ -39,7 +39,6 @@ def add_patches(
                 line[c] += gain * patch[c]
 
 
-@compiled
 def fold_transfer(
     spectrum: NDArray[np.complex64],
     along: NDArray[np.complex64],
@@ -67,9 +66,22 @@ def fold_transfer(
     folded
         ``(n, columns)``, divided by ``samples``, the folded rows per row.
     """
+    folded = np.zeros((len(spectrum) // samples, spectrum.shape[1]), np.complex64)
+    _fold_transfer(spectrum, along, samples, scale, bessel, folded)
+    return folded
+
+
+@compiled
+def _fold_transfer(
+    spectrum: NDArray[np.complex64],
+    along: NDArray[np.complex64],
+    samples: int,
+    scale: float,
+    bessel: Floats32,
+    folded: NDArray[np.complex64],
+) -> None:
     rows, columns = spectrum.shape
-    n = rows // samples
-    folded = np.zeros((n, columns), np.complex64)
+    n = folded.shape[0]
     share = np.float32(1 / samples)
     last = bessel.shape[0] - 2
     for k in range(rows):
@@ -86,14 +98,18 @@ def fold_transfer(
                 part = np.float32(at - i)
                 value = value * (bessel[i] + part * (bessel[i + 1] - bessel[i]))
             line[j] += value
-    return folded
+
+
+def block_mean(fine: Floats32, samples: int) -> Floats32:
+    """Means over blocks of ``samples`` by ``samples``."""
+    mean = np.zeros((fine.shape[0] // samples, fine.shape[1] // samples), np.float32)
+    _block_mean(fine, samples, mean)
+    return mean
 
 
 @compiled
-def block_mean(fine: Floats32, samples: int) -> Floats32:
-    """Means over blocks of ``samples`` by ``samples``."""
-    height, width = fine.shape[0] // samples, fine.shape[1] // samples
-    mean = np.zeros((height, width), np.float32)
+def _block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+    height, width = mean.shape
     share = np.float32(1 / samples**2)
     for r in range(height):
         line = mean[r]
@@ -104,7 +120,6 @@ def block_mean(fine: Floats32, samples: int) -> Floats32:
                     line[c] += parts[c * samples + b]
         for c in range(width):
             line[c] *= share
-    return mean
 
 
 @compiled

@@ -14,6 +14,7 @@ from pytest_calsim.compiled.jit import compiled
 __all__ = ["COARSE_BIAS", "PoissonTables", "poisson_tables"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 u64 = np.uint64
 
@@ -77,16 +78,14 @@ def _poisson_pmf(mean: float, into: Floats) -> tuple[int, int]:
 
 
 @compiled
-def _alias_columns(pmf: Floats, n: int, first: int, into: Words) -> None:
+def _alias_columns(pmf: Floats, n: int, first: int, share: Floats, lists: Ints, into: Words) -> None:
     """Pack the first ``n`` probabilities as alias columns for the counts ``first``, ``first + 1``, ..."""
     size = into.shape[0]
-    share = np.zeros(size)
-    poor, rich, alias = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    poor, rich, alias = lists[0], lists[1], lists[2]
     n_poor = n_rich = 0
     for i in range(size):
         alias[i] = i
-        if i < n:
-            share[i] = pmf[i] * size
+        share[i] = pmf[i] * size if i < n else 0.0
         if share[i] < 1:
             poor[n_poor] = i
             n_poor += 1
@@ -108,30 +107,32 @@ def _alias_columns(pmf: Floats, n: int, first: int, into: Words) -> None:
 
 
 @compiled
-def _build(n_coarse: int) -> tuple[Words, Words, Words, Words]:
-    pmf = np.empty(64 + 16 * int(math.sqrt(n_coarse * _COARSE_E)))
-    index = np.empty(n_coarse, np.uint64)
-    coarse = np.empty(n_coarse * pmf.shape[0], np.uint64)
+def _build(pmf: Floats, share: Floats, lists: Ints, coarse: Words, index: Words, middle: Words, fine: Words) -> int:
+    """Fill all tables; give the number of the coarse columns. The first three arrays are scratch."""
     end = 0
-    for level in range(n_coarse):
+    for level in range(index.shape[0]):
         low, n = _poisson_pmf(float(level * _COARSE_E), pmf)
         index[level] = (u64(end) << u64(16)) | u64(n)
-        _alias_columns(pmf, n, low - level * _COARSE_E + COARSE_BIAS, coarse[end : end + n])
+        _alias_columns(pmf, n, low - level * _COARSE_E + COARSE_BIAS, share, lists, coarse[end : end + n])
         end += n
-    middle = np.empty((32, 256), np.uint64)
-    for level in range(32):
+    for level in range(middle.shape[0]):
         low, n = _poisson_pmf(float(level * _MIDDLE_E), pmf)
-        _alias_columns(pmf, n, low, middle[level])
-    fine = np.empty((128, 32), np.uint64)
-    for level in range(128):
+        _alias_columns(pmf, n, low, share, lists, middle[level])
+    for level in range(fine.shape[0]):
         low, n = _poisson_pmf(level * _FINE_E, pmf)
-        _alias_columns(pmf, min(n, 32), low, fine[level])
-    return coarse[:end].copy(), index, middle.ravel(), fine.ravel()
+        _alias_columns(pmf, min(n, fine.shape[1]), low, share, lists, fine[level])
+    return end
 
 
 @lru_cache(maxsize=8)
 def _tables(n_coarse: int) -> PoissonTables:
-    return PoissonTables(*_build(n_coarse), np.float32(n_coarse * _COARSE_E - _FINE_E))
+    most = 64 + 16 * int(math.sqrt(n_coarse * _COARSE_E))
+    size = max(most, 256)
+    coarse, index = np.empty(n_coarse * most, np.uint64), np.empty(n_coarse, np.uint64)
+    middle, fine = np.empty((32, 256), np.uint64), np.empty((128, 32), np.uint64)
+    end = _build(np.empty(most), np.empty(size), np.empty((3, size), np.int64), coarse, index, middle, fine)
+    highest = np.float32(n_coarse * _COARSE_E - _FINE_E)
+    return PoissonTables(coarse[:end].copy(), index, middle.ravel(), fine.ravel(), highest)
 
 
 def poisson_tables(full_well_e: float) -> PoissonTables:

@@ -58,27 +58,29 @@ def lengthen_chords(chords: Floats32, y_um: Floats, x_um: Floats, pixel_um: floa
                     chords[r, c] = max(chords[r, c], np.float32(chord / pixel))
 
 
-@compiled
 def blur(image: Floats32, half_kernel: Floats32) -> Floats32:
     """Convolve along both axes with a symmetric kernel, ``half_kernel[distance]``; outside, the rim goes on."""
+    columns_done, out = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+    padded = np.empty(image.shape[1] + 2 * (len(half_kernel) - 1), np.float32)
+    _blur(image, half_kernel, columns_done, padded, out)
+    return out
+
+
+@compiled
+def _blur(image: Floats32, half_kernel: Floats32, columns_done: Floats32, padded: Floats32, out: Floats32) -> None:
     height, width = image.shape
     reach = half_kernel.shape[0] - 1
-    columns_done = np.zeros((height, width), np.float32)
     for r in range(height):
         line = columns_done[r]
         for k in range(-reach, reach + 1):
             weight, other = half_kernel[abs(k)], image[min(max(r + k, 0), height - 1)]
             for c in range(width):
                 line[c] += weight * other[c]
-    out = np.zeros((height, width), np.float32)
-    padded = np.empty(width + 2 * reach, np.float32)
     for r in range(height):
-        padded[:reach] = columns_done[r, 0]
-        padded[reach : reach + width] = columns_done[r]
-        padded[reach + width :] = columns_done[r, width - 1]
+        for i in range(padded.shape[0]):
+            padded[i] = columns_done[r, min(max(i - reach, 0), width - 1)]
         line = out[r]
         for k in range(2 * reach + 1):
             weight, shifted = half_kernel[abs(k - reach)], padded[k : k + width]
             for c in range(width):
                 line[c] += weight * shifted[c]
-    return out

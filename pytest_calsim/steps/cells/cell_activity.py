@@ -210,17 +210,18 @@ class CellActivity(Step):
 
     def plan(self, ctx: Context, cells: Cells) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
-        from pytest_calsim.compiled import spikes as kernels
+        from pytest_calsim.compiled.calcium import expose_cells
+        from pytest_calsim.compiled.spikes import count_spikes, standard_normals
 
         def keys(name: str) -> NDArray[np.uint64]:
             return np.array([ctx.stream_key(name, *cells.entity(i)) for i in range(len(cells))], np.uint64)
 
-        z = np.clip(kernels.standard_normals(keys("rate")), -_SPREAD, _SPREAD)
+        z = np.clip(standard_normals(keys("rate")), -_SPREAD, _SPREAD)
         rates = self._rates_hz(z)
         future, past = keys("spikes"), keys("past")
         leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
         frame_s = ctx.acquisition.exposure_s
-        counts = kernels.count_spikes(future, past, rates, leave, self.refractory_s, ctx.n_frames * frame_s)
+        counts = count_spikes(future, past, rates, leave, self.refractory_s, ctx.n_frames * frame_s)
         start = np.concatenate([[0], np.cumsum(counts)])
         times = np.empty(start[-1])
         C = np.empty((len(cells), ctx.n_frames), np.float32)
@@ -229,7 +230,7 @@ class CellActivity(Step):
         baseline = np.ascontiguousarray(cells.brightness, np.float64)
         gain = baseline * self.dff_per_spike
         memory = max(20 * decay, self.refractory_s)
-        kernels.expose_cells(
+        expose_cells(
             future,
             past,
             rates,
@@ -279,7 +280,7 @@ class CellActivity(Step):
         own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
         the bouts' frames are no shorter.
         """
-        from pytest_calsim.compiled.spikes import bout_transients
+        from pytest_calsim.compiled.calcium import bout_transients
 
         rise, decay = self.time_constants_s
         exposure = ctx.acquisition.exposure_s
@@ -298,7 +299,8 @@ class CellActivity(Step):
 
     def _area_per_spike(self, ctx: Context, z: Floats) -> Floats:
         """Long-run mean response over mean rate, s: exact without saturation, estimated on a side stream with it."""
-        from pytest_calsim.compiled.spikes import expose, train
+        from pytest_calsim.compiled.calcium import expose
+        from pytest_calsim.compiled.spikes import train
 
         rise, decay = self.time_constants_s
         peak_s = time_to_peak(rise, decay)
