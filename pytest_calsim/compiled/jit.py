@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, update_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -77,7 +77,7 @@ class Compiled(Generic[P, R]):
     def __init__(self, function: Callable[P, R]) -> None:
         self.function = cast("FunctionType", function)
         self._callers: list[Callable[..., Any]] = []
-        self._left_to_numba: set[str] = set()
+        self._bound: dict[str, Callable[..., Any] | None] = {}
         self._dispatchers: dict[bool, Any] = {}
         update_wrapper(self, function)
 
@@ -98,15 +98,14 @@ class Compiled(Generic[P, R]):
         inspect.signature(self.function).bind(*values)
         types = text_of_types(values)
         with _binding:
-            if types not in self._left_to_numba:
+            if types not in self._bound:  # else another thread was faster, or it is numba's
                 caller = None if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else self._caller(values, types)
-                if caller is not None:
-                    self._callers.append(caller)
-                    return caller
-                self._left_to_numba.add(types)
-            return self._dispatcher(cache=True)
+                self._callers += [caller] if caller is not None else []
+                self._bound[types] = caller
+            return self._bound[types] or self._dispatcher(cache=True)
 
     def _caller(self, values: Sequence[Any], types: str) -> Callable[..., Any] | None:
+        """What calls machine code for such values; None if it takes numba to run it."""
         try:
             signature = Signature(values)
         except TypeError:
@@ -124,7 +123,7 @@ class Compiled(Generic[P, R]):
                     code = self._compile(values, signature)
                 if folder is not None:
                     machine_code.store(folder, name, key, code)
-            if code.image:
+            with suppress(RuntimeError):  # no machine code, or this process has not all that it needs
                 return signature.caller(self.function.__name__, code)
         with _reported(None):
             self._dispatcher(cache=True).compile(_numba_types(values))
@@ -140,8 +139,8 @@ class Compiled(Generic[P, R]):
         names = {**signature.names, **_names_in_entries(), "kernel": kernel}
         exec(signature.entry_source(returns), names)
         entry = numba.cfunc(numba.types.int64(numba.types.voidptr), error_model="numpy")(names["entry"])
-        image = machine_code.emit(entry.inspect_llvm(), entry.native_name)
         try:
+            image = machine_code.emit(entry.inspect_llvm(), entry.native_name)
             machine_code.link(image)
         except RuntimeError:
             return MachineCode(b"", "")

@@ -101,8 +101,10 @@ def link(image: bytes) -> Callable[[bytes], int]:
     Raises
     ------
     RuntimeError
-        It needs symbols that a process without numba does not have.
+        It is empty, or needs symbols that this process does not have (such as those of numba's runtime).
     """
+    if not image:
+        raise RuntimeError("there is no machine code without numba")
     library = llvm.JITLibraryBuilder().add_object_img(image).add_current_process().export_symbol(_ENTRY)
     with _linking:
         code = library.link(_linker(), f"library {next(_numbers)}")
