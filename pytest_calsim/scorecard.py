@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
 
@@ -118,11 +119,16 @@ class Scorecard:
 
     def as_dict(self) -> dict[str, float | int | str | bool]:
         """Flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ..."""
-        flat: dict[str, float | int | str | bool] = {f"{self.assertion}.passed": self.passed}
+        flat: dict[str, float | int | str | bool] = {f"{self.assertion}.passed": bool(self.passed)}
         for check in self.checks:
-            flat[f"{self.assertion}.{check.name}"] = check.value
-            flat[f"{self.assertion}.{check.name}.bound"] = check.bound
-        return flat | {f"{self.assertion}.{name}": value for name, value in self.facts.items()}
+            flat[f"{self.assertion}.{check.name}"] = float(check.value)
+            flat[f"{self.assertion}.{check.name}.bound"] = float(check.bound)
+        return flat | {f"{self.assertion}.{name}": _builtin(value) for name, value in self.facts.items()}
+
+
+def _builtin(value: Any) -> Any:
+    """NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
+    return value.item() if hasattr(value, "item") else value
 
 
 _Listener = Callable[[Scorecard], None]

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from pytest_calsim.scorecard import Check, Scorecard, Table, publish, subscribe
@@ -70,3 +71,10 @@ def test_listeners_hear_of_every_card_until_they_stop():
     stop()
     publish(CARD)
     assert len(heard) == 1
+
+
+def test_flat_values_are_builtin_whatever_the_bounds():
+    card = Scorecard("shifts", [Check("rmse_px", np.float32(0.25), np.float64(0.5), at_most=True)], {"n": np.int64(3)})
+    flat = card.as_dict()
+    assert flat == {"shifts.passed": True, "shifts.rmse_px": 0.25, "shifts.rmse_px.bound": 0.5, "shifts.n": 3}
+    assert {type(value) for value in flat.values()} == {bool, float, int}
