@@ -316,9 +316,10 @@ def figures(rows: dict[str, Any]) -> str:
     dates = sorted({row["date"] for row in rows.values()})
     busy = max(row["busy"] for row in rows.values())
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    doubt = " Wall times are then far off and their ratios say little; CPU times hold better." if busy > 0.3 else ""
     lines = [
         f"Measured {' to '.join(dict.fromkeys((dates[0], dates[-1])))} on {machine}. "
-        f"Other work kept at most {busy:.1f} of the cores busy when a row began.",
+        f"Other work kept at most {busy:.1f} of the cores busy when a row began.{doubt}",
         "",
         "### Beside minisim 1.0.3: its cost ÷ ours",
         "",
