@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -21,6 +23,8 @@ __all__ = ["Scene", "plan", "plan_with"]
 
 # Light orders from which on pictures have the sensor's size: what moves the tissue crops it.
 _SENSOR_FIXED = 30.0
+# Frames painted together: more share little more, and what they take is beside a chunk's bytes in every thread.
+_BLOCK_FRAMES, _BLOCK_BYTES = 12, 24 << 20
 
 
 class Scene:
@@ -81,7 +85,7 @@ class Scene:
 
     def paint_frame(self, frame: int, until: str | None = None, *, canvas: bool = False) -> NDArray[Any]:
         """One frame ``(height, width)`` after a stage, cropped to the sensor or with its margin."""
-        return self._crop(self._paint(self.until(until), frame), canvas, until)
+        return self.paint(frame, frame + 1, until, canvas=canvas)[0]
 
     def paint_at_rest(self, *, before_sensor: bool = True) -> NDArray[np.float32]:
         """The expected picture ``(height, width)`` with every cell at rest and no motion, before the sensor."""
@@ -108,33 +112,40 @@ class Scene:
         stop = self.n_frames if stop is None else stop
         if not 0 <= start <= stop <= self.n_frames:
             raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
-        painters = self.until(until)
+        painters = _fused(self.until(until))
         shape = self.canvas.shape if canvas else self.canvas.sensor_shape
         out = np.empty((stop - start, *shape), self.dtype(until))
+        most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))
+        blocks = max(threads, math.ceil(len(out) / most))
+        cuts = [len(out) * i // blocks for i in range(blocks + 1)]
 
-        def fill(frame: int) -> None:
-            out[frame - start] = self._crop(self._paint(painters, frame), canvas, until)
+        def fill(first: int, last: int) -> None:
+            if last > first:
+                images = self._paint(painters, start + first, last - first)
+                out[first:last] = self._crop(images, canvas, until)
 
-        if threads > 1 and stop - start > 1:
+        if threads > 1:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(fill, range(start, stop)))
+                list(pool.map(fill, cuts[:-1], cuts[1:]))
         else:
-            for frame in range(start, stop):
-                fill(frame)
+            for first, last in pairwise(cuts):
+                fill(first, last)
         return out
 
-    def _paint(self, painters: list[Painter], frame: int) -> NDArray[Any]:
-        image: NDArray[Any] = np.zeros(self.canvas.shape, np.float32)
+    def _paint(self, painters: list[Painter], start: int, n: int) -> NDArray[Any]:
+        images: NDArray[Any] = np.zeros((n, *self.canvas.shape), np.float32)
         for painter in painters:
-            if painter.light_order > _SENSOR_FIXED and image.shape != self.canvas.sensor_shape:
-                image = image[self.canvas.window]
-            image = painter.paint(image, frame)
-        return image
+            if painter.light_order > _SENSOR_FIXED:
+                images = np.ascontiguousarray(self._crop(images, False, None))
+            images = painter.paint_block(images, start)
+        return images
 
-    def _crop(self, image: NDArray[Any], canvas: bool, until: str | None) -> NDArray[Any]:
-        if canvas and image.shape != self.canvas.shape:
+    def _crop(self, images: NDArray[Any], canvas: bool, until: str | None) -> NDArray[Any]:
+        """The sensor's window of pictures ``(..., height, width)``, or all of them if the canvas is asked for."""
+        shape = images.shape[-2:]
+        if canvas and shape != self.canvas.shape:
             raise SpecError(f"stage {until!r} lies behind the crop to the sensor: it has no margin to show")
-        return image if canvas or image.shape == self.canvas.sensor_shape else image[self.canvas.window]
+        return images if canvas or shape == self.canvas.sensor_shape else images[..., *self.canvas.window]
 
     def truth(self) -> dict[str, TruthArray | SparseFootprints]:
         """Every quantity of the ground truth that the steps planned, by name."""
@@ -145,6 +156,15 @@ class Scene:
                     raise TypeError(f"two steps give the truth {name!r}; the second is {kind!r}")
                 found[name] = value
         return found
+
+
+def _fused(painters: list[Painter]) -> list[Painter]:
+    """The same painters, neighbours joined where they can do their work in one pass."""
+    fused: list[Painter] = []
+    for painter in painters:
+        both = fused[-1].then(painter) if fused else None
+        fused[-1:] = [both] if both is not None else [*fused[-1:], painter]
+    return fused
 
 
 def plan(spec: Spec) -> Scene:

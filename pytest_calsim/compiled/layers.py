@@ -1,4 +1,4 @@
-"""Background layers: random fields as sums of cosines, and their weighted sum onto an image."""
+"""Layers of smooth light: random fields as sums of cosines, and layers and fixed fields applied to images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["add_layers", "cosine_sum"]
+__all__ = ["add_layers", "apply_fields", "cosine_sum"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -37,11 +37,28 @@ def _add_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_si
 
 
 @compiled
-def add_layers(image: Floats32, layers: Floats32, weights: Floats32) -> None:
-    """Add Σ_k weights[k] · layers[k] to an image in place, layer after layer."""
-    for r in range(image.shape[0]):
-        line = image[r]
-        for k in range(layers.shape[0]):
-            weight, layer = weights[k], layers[k, r]
-            for i in range(line.shape[0]):
-                line[i] += weight * layer[i]
+def add_layers(images: Floats32, layers: Floats32, weights: Floats32) -> None:
+    """Add Σ_k weights[f, k] · layers[k] to each image f in place, layer after layer."""
+    for r in range(images.shape[1]):
+        for f in range(images.shape[0]):
+            line = images[f, r]
+            for k in range(layers.shape[0]):
+                weight, layer = weights[f, k], layers[k, r]
+                for i in range(line.shape[0]):
+                    line[i] += weight * layer[i]
+
+
+@compiled
+def apply_fields(images: Floats32, fields: Floats32, adds: NDArray[np.bool_]) -> None:
+    """Multiply each image by the fields ``(field, height, width)``, or add those marked by ``adds``, one by one."""
+    for r in range(images.shape[1]):
+        for f in range(images.shape[0]):
+            line = images[f, r]
+            for k in range(fields.shape[0]):
+                field = fields[k, r]
+                if adds[k]:
+                    for i in range(line.shape[0]):
+                        line[i] += field[i]
+                else:
+                    for i in range(line.shape[0]):
+                        line[i] *= field[i]

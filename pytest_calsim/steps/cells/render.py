@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import Context, Image, Painter, Step
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -16,7 +16,7 @@ from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.coarse import CoarseGrid, cubic_taps
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
-__all__ = ["CellLight", "Halo", "Render"]
+__all__ = ["CellLight", "Halo", "LitSpans", "Render"]
 
 _HALO_REACH = 6
 """Where the halo's Gaussian ends, in σ: beyond float32."""
@@ -88,12 +88,56 @@ class Halo:
 
 
 @dataclass(frozen=True, eq=False)
-class CellLight(Painter):
+class LitSpans:
+    """The cells' images as spans of lit pixels, by image row, then by unit.
+
+    Attributes
+    ----------
+    row_start
+        Where each canvas row's spans begin, int64 ``(row + 1,)``.
+    unit, left
+        Each span's unit and first canvas column, int32 ``(span,)``.
+    begin
+        Where its pixels begin, int64 ``(span + 1,)``.
+    lit
+        The pixels, float32.
+    """
+
+    row_start: NDArray[np.int64]
+    unit: NDArray[np.int32]
+    left: NDArray[np.int32]
+    begin: NDArray[np.int64]
+    lit: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, images: CellImages) -> LitSpans:
+        """The spans of these images."""
+        from pytest_calsim.compiled.spans import count_spans, lay_spans
+
+        spans, pixels = np.zeros((2, images.canvas.shape[0] + 1), np.int64)
+        count_spans(images.values, images.start, images.row, images.height, images.width, spans[1:], pixels[1:])
+        row_start, row_pixels = np.cumsum(spans), np.cumsum(pixels)
+        unit, left = np.empty((2, row_start[-1]), np.int32)
+        begin = np.full(row_start[-1] + 1, row_pixels[-1])
+        lit = np.empty(row_pixels[-1], np.float32)
+        patches = images.values, images.start, images.row, images.column, images.height, images.width
+        lay_spans(*patches, row_start.copy(), row_pixels.copy(), unit, left, begin, lit)
+        return cls(row_start, unit, left, begin, lit)
+
+    def add(self, light: NDArray[np.float32], images: Image) -> None:
+        """Add cells of given brightness ``(unit, frame)`` to canvas images ``(frame, height, width)``, in place."""
+        from pytest_calsim.compiled.spans import add_spans
+
+        add_spans(self.row_start, self.unit, self.left, self.begin, self.lit, light, images)
+
+
+@dataclass(frozen=True, eq=False)
+class CellLight(BlockPainter):
     """Light of all cells: Σ patch · C · bleaching, in the units' order, and their halo.
 
     Attributes
     ----------
-    images
+    spans
         The patches.
     halo
         What scattered out of them.
@@ -103,31 +147,30 @@ class CellLight(Painter):
         Share of fluorophore left; ``None``: all of it.
     """
 
-    images: CellImages
+    spans: LitSpans
     halo: Halo
     activity: Activity
     bleaching: BleachingCurve | None
     light_order: ClassVar[float] = 10
 
-    def paint(self, image: Image, frame: int) -> Image:
-        """Add one frame's light, in place."""
-        light = self.activity.C[:, frame].copy()
+    def paint_block(self, images: Image, start: int) -> Image:
+        """Add the frames' light, in place."""
+        light = self.activity.C[:, start : start + len(images)].copy()
         if self.bleaching is not None:
-            light = light * self.bleaching.remaining(frame)
-        return self._add(light, image)
+            for i in range(len(images)):
+                light[:, i] *= self.bleaching.remaining(start + i)
+        return self._add(light, images)
 
     def paint_at_rest(self, image: Image) -> Image:
         """Add the light of resting, unbleached cells, in place."""
-        return self._add(self.activity.baseline.astype(np.float32), image)
+        return self._add(self.activity.baseline.astype(np.float32)[:, np.newaxis], image[np.newaxis])[0]
 
-    def _add(self, light: NDArray[np.float32], image: Image) -> Image:
-        from pytest_calsim.compiled.patches import add_patches
-
-        p = self.images
-        if len(p):
-            add_patches(p.values, p.start, p.row, p.column, p.height, p.width, light, image)
-            self.halo.add(light, image)
-        return image
+    def _add(self, light: NDArray[np.float32], images: Image) -> Image:
+        if len(light):
+            self.spans.add(light, images)
+            for of_cells, image in zip(np.ascontiguousarray(light.T), images, strict=True):
+                self.halo.add(of_cells, image)
+        return images
 
 
 class Render(Step):
@@ -145,5 +188,5 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Lay out the halo; the rest is painted from the cells' images and traces as they are."""
-        return CellLight(images, Halo.of(ctx, cells, images, vessels), activity, bleaching)
+        """Lay out the images and the halo for painting."""
+        return CellLight(LitSpans.of(images), Halo.of(ctx, cells, images, vessels), activity, bleaching)

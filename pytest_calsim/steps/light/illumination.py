@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import Context, Step, TruthArray
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.fixed import FixedField
 from pytest_calsim.units import Fraction
 
 __all__ = ["Illumination", "IlluminationField"]
 
 
 @dataclass(frozen=True, eq=False)
-class IlluminationField(Painter):
+class IlluminationField(FixedField):
     """Relative excitation at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``."""
 
-    field: Image
     light_order: ClassVar[float] = 40
-
-    def paint(self, image: Image, frame: int) -> Image:
-        """Multiply by the field, in place."""
-        image *= self.field
-        return image
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``illumination``."""

@@ -10,24 +10,20 @@ import numpy as np
 from pydantic import Field
 
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import Context, Step, TruthArray
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.fixed import FixedField
 from pytest_calsim.units import Fraction
 
 __all__ = ["Leakage", "LeakageField"]
 
 
 @dataclass(frozen=True, eq=False)
-class LeakageField(Painter):
+class LeakageField(FixedField):
     """Leaked light at each sensor pixel, in units of a resting cell's in-focus brightness; ``(height, width)``."""
 
-    field: Image
     light_order: ClassVar[float] = 60
-
-    def paint(self, image: Image, frame: int) -> Image:
-        """Add the field, in place."""
-        image += self.field
-        return image
+    adds: ClassVar[bool] = True
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``leakage``."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.units import Frozen, Um
 
 __all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
@@ -83,7 +83,7 @@ class Jumps(Frozen):
 
 
 @dataclass(frozen=True, eq=False)
-class Motion(Painter):
+class Motion(BlockPainter):
     """The tissue's displacement in every frame.
 
     Attributes
@@ -99,22 +99,22 @@ class Motion(Painter):
     canvas: Canvas
     light_order: ClassVar[float] = 30
 
-    def paint(self, image: Image, frame: int) -> Image:
+    def paint_block(self, images: Image, start: int) -> Image:
         """The sensor's window onto the displaced tissue: image(y − dy), cubic between pixels (Keys, a = −0.5)."""
-        dy, dx = self.shifts_px[frame]
-        height, width = self.canvas.sensor_shape
-        y, x = self.canvas.margin_px - dy, self.canvas.margin_px - dx
-        row, column = math.floor(y), math.floor(x)
-        if y == row and x == column:
-            return image[row : row + height, column : column + width].copy()
-
         from pytest_calsim.compiled.resample import displace, keys_weights
 
-        weights = np.empty((2, 4), np.float32)
-        keys_weights(float(y - row), weights[0])
-        keys_weights(float(x - column), weights[1])
-        out = np.empty((height, width), np.float32)
-        displace(image, weights[0], weights[1], row - 1, column - 1, np.empty((4, width), np.float32), out)
+        height, width = self.canvas.sensor_shape
+        out = np.empty((len(images), height, width), np.float32)
+        weights, buffer = np.empty((2, 4), np.float32), np.empty((4, width), np.float32)
+        for image, (dy, dx), window in zip(images, self.shifts_px[start:], out, strict=False):
+            y, x = self.canvas.margin_px - dy, self.canvas.margin_px - dx
+            row, column = math.floor(y), math.floor(x)
+            if y == row and x == column:
+                window[:] = image[row : row + height, column : column + width]
+                continue
+            keys_weights(float(y - row), weights[0])
+            keys_weights(float(x - column), weights[1])
+            displace(image, weights[0], weights[1], row - 1, column - 1, buffer, window)
         return out
 
     def paint_at_rest(self, image: Image) -> Image:

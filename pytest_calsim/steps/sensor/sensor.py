@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from pytest_calsim.acquisition import Acquisition, ImageSensor
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.units import Positive
 
 __all__ = ["Sensor", "SensorCodes"]
 
 
 @dataclass(frozen=True, eq=False)
-class SensorCodes(Painter):
+class SensorCodes(BlockPainter):
     """Turns light into codes.
 
     Electrons e ~ Poisson(photons·QE·PRNU + dark), at most ``full_well_e``, + Normal(0, ``read_noise_e``);
@@ -106,29 +106,30 @@ class SensorCodes(Painter):
         """
         return np.maximum(image, np.float32(0)) * self.response + self.dark_e
 
-    def paint(self, image: Image, frame: int) -> NDArray[Any]:
-        """Draw this frame's codes."""
+    def paint_block(self, images: Image, start: int) -> NDArray[Any]:
+        """Draw these frames' codes."""
         from pytest_calsim.compiled.noise import expose
         from pytest_calsim.compiled.poisson import poisson_tables
 
         sensor = self.image_sensor
-        codes = np.empty(image.shape, self.dtype)
-        expose(
-            np.ascontiguousarray(image),
-            self.response,
-            self.dark_e,
-            self.offset_adu,
-            np.uint64(self.noise_key),
-            frame,
-            poisson_tables(sensor.full_well_e),
-            sensor.full_well_e,
-            sensor.read_noise_e,
-            sensor.gain_adu_per_e,
-            sensor.row_noise_adu,
-            float(self._top_code),
-            self._drop_bits,
-            codes,
-        )
+        codes = np.empty(images.shape, self.dtype)
+        for i, image in enumerate(images):
+            expose(
+                image,
+                self.response,
+                self.dark_e,
+                self.offset_adu,
+                np.uint64(self.noise_key),
+                start + i,
+                poisson_tables(sensor.full_well_e),
+                sensor.full_well_e,
+                sensor.read_noise_e,
+                sensor.gain_adu_per_e,
+                sensor.row_noise_adu,
+                float(self._top_code),
+                self._drop_bits,
+                codes[i],
+            )
         return codes
 
     def paint_at_rest(self, image: Image) -> NDArray[Any]:

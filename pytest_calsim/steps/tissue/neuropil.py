@@ -12,7 +12,7 @@ from pydantic import Field
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.random_field import lognormal_field
@@ -64,7 +64,7 @@ _LOCAL = NeuropilComponent(
 
 
 @dataclass(frozen=True, eq=False)
-class NeuropilLight(Painter):
+class NeuropilLight(BlockPainter):
     """The background's layers.
 
     Attributes
@@ -83,19 +83,19 @@ class NeuropilLight(Painter):
     window: tuple[slice, slice]
     light_order: ClassVar[float] = 20
 
-    def paint(self, image: Image, frame: int) -> Image:
+    def paint_block(self, images: Image, start: int) -> Image:
         """Add the layers in place."""
-        from pytest_calsim.compiled.layers import add_layers
-
-        add_layers(image, self.spatial, self.temporal[frame])
-        return image
+        return self._add(self.temporal[start : start + len(images)], images)
 
     def paint_at_rest(self, image: Image) -> Image:
         """Add the layers at their expected level, in place."""
+        return self._add(_read_only(np.ones((1, len(self.spatial)), np.float32)), image[np.newaxis])[0]
+
+    def _add(self, weights: Image, images: Image) -> Image:
         from pytest_calsim.compiled.layers import add_layers
 
-        add_layers(image, self.spatial, _read_only(np.ones(len(self.spatial), np.float32)))
-        return image
+        add_layers(images, self.spatial, weights)
+        return images
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``neuropil_spatial`` on the sensor at zero shift, vessels included, and ``neuropil_temporal``."""

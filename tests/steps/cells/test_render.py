@@ -60,11 +60,11 @@ def test_a_frame_is_patches_times_traces_plus_a_gaussian_halo_of_each_cell(halo_
 
 def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step():
     scene = plan(_spec())
-    render = scene.artifacts["render"]
+    render, images = scene.artifacts["render"], scene.artifacts["cell_optics"]
     expected = np.zeros(scene.canvas.shape, np.float32)
     for i, light in enumerate(scene.artifacts["cell_activity"].C[:, 2]):
-        patch = render.images.patch(i)
-        r, c = render.images.row[i], render.images.column[i]
+        patch = images.patch(i)
+        r, c = images.row[i], images.column[i]
         expected[r : r + patch.shape[0], c : c + patch.shape[1]] += light * patch
     render.halo.add(scene.artifacts["cell_activity"].C[:, 2].copy(), expected)
     np.testing.assert_array_equal(scene.paint_frame(2, "render"), expected)

@@ -1,0 +1,113 @@
+"""Cells as spans of lit pixels in the order of the image's rows, and their painting onto several frames at a time.
+
+Patches of a thousand cells are far more than a processor's cache holds; spans are read once, in order, for all frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["add_spans", "count_spans", "lay_spans"]
+
+Floats32 = NDArray[np.float32]
+Ints32 = NDArray[np.int32]
+Ints64 = NDArray[np.int64]
+
+
+@compiled
+def _lit(line: Floats32) -> tuple[int, int]:
+    """First and past-the-last place that holds anything but zeros; both are the length where none does."""
+    first, stop = 0, line.shape[0]
+    while first < stop and line[first] == 0:
+        first += 1
+    while stop > first and line[stop - 1] == 0:
+        stop -= 1
+    return first, stop
+
+
+@compiled
+def count_spans(
+    values: Floats32, start: Ints64, row: Ints32, height: Ints32, width: Ints32, spans: Ints64, pixels: Ints64
+) -> None:
+    """Add to ``spans`` and ``pixels`` ``(image row,)`` how many lie in each row of the image.
+
+    The patches are as in :class:`~pytest_calsim.steps.cells.cell_optics.CellImages`; every patch has at most one span
+    in a row, from its first to its last lit pixel.
+    """
+    for i in range(row.shape[0]):
+        for r in range(height[i]):
+            begin = start[i] + r * width[i]
+            first, stop = _lit(values[begin : begin + width[i]])
+            if stop > first:
+                spans[row[i] + r] += 1
+                pixels[row[i] + r] += stop - first
+
+
+@compiled
+def lay_spans(
+    values: Floats32,
+    start: Ints64,
+    row: Ints32,
+    column: Ints32,
+    height: Ints32,
+    width: Ints32,
+    next_span: Ints64,
+    next_pixel: Ints64,
+    unit: Ints32,
+    left: Ints32,
+    begin: Ints64,
+    lit: Floats32,
+) -> None:
+    """Sort the patches' spans by image row, then by unit.
+
+    Parameters
+    ----------
+    values, start, row, column, height, width
+        The patches.
+    next_span, next_pixel
+        Where each image row's spans and their pixels begin ``(image row,)``; where they end, on return.
+    unit, left, begin
+        Each span's unit, its first column in the image, and where its pixels begin: filled.
+    lit
+        The spans' pixels: filled.
+    """
+    for i in range(row.shape[0]):
+        for r in range(height[i]):
+            line = values[start[i] + r * width[i] : start[i] + (r + 1) * width[i]]
+            first, stop = _lit(line)
+            if stop > first:
+                k, at = next_span[row[i] + r], next_pixel[row[i] + r]
+                unit[k], left[k], begin[k] = i, column[i] + first, at
+                lit[at : at + stop - first] = line[first:stop]
+                next_span[row[i] + r] += 1
+                next_pixel[row[i] + r] += stop - first
+
+
+@compiled
+def add_spans(
+    row_start: Ints64, unit: Ints32, left: Ints32, begin: Ints64, lit: Floats32, light: Floats32, images: Floats32
+) -> None:
+    """Add every span times its unit's light to each image, in the units' order at every pixel.
+
+    Parameters
+    ----------
+    row_start
+        Where each image row's spans begin ``(image row + 1,)``.
+    unit, left, begin, lit
+        From :func:`lay_spans`; ``begin`` has one more.
+    light
+        Of each unit in each image ``(unit, image)``.
+    images
+        ``(image, height, width)``.
+    """
+    for r in range(images.shape[1]):
+        for k in range(row_start[r], row_start[r + 1]):
+            pixels = lit[begin[k] : begin[k + 1]]
+            for f in range(images.shape[0]):
+                gain = light[unit[k], f]
+                line = images[f, r, left[k] : left[k] + pixels.shape[0]]
+                for c in range(pixels.shape[0]):
+                    line[c] += gain * pixels[c]
