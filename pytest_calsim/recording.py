@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from functools import cached_property
 from os import PathLike
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from pytest_calsim.scene import Scene, plan
 from pytest_calsim.spec import Spec
 from pytest_calsim.truth import GroundTruth
 
-__all__ = ["FrameSource", "Recording", "SceneFrames"]
+if TYPE_CHECKING:
+    import xarray as xr
 
-_DIMS = ("frame", "height", "width")
+__all__ = ["FrameSource", "Recording", "SceneFrames"]
 
 
 class FrameSource(Protocol):
@@ -51,32 +48,6 @@ class SceneFrames:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Paint the frames."""
         return self._scene.paint(start, stop, self._until, canvas=self._canvas)
-
-
-class _LazyFrames(BackendArray):
-    """What xarray needs to read frames lazily; whole frames are read, the rest is cut from them."""
-
-    def __init__(self, source: FrameSource) -> None:
-        self.source = source
-        self.shape = source.shape
-        self.dtype = source.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
-
-    def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        frames, *rest = key
-        if isinstance(frames, slice):
-            wanted = range(*frames.indices(self.shape[0]))
-            if len(wanted) == 0:
-                return np.zeros((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
-            low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
-            block = self.source.read(low, high + 1)
-            step = wanted.step
-            block = block[::step] if step > 0 else block[::-1][::-step]
-            return block[(slice(None), *rest)]
-        index = int(frames) % self.shape[0]
-        return self.source.read(index, index + 1)[(0, *rest)]
 
 
 class Recording:
@@ -135,7 +106,10 @@ class Recording:
         uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. For dask:
         ``recording.observed.chunk({"frame": 64})``.
         """
-        return _lazy(self._source, "observed")
+        # Here, as xarray takes longer to import than a recording of seconds takes to simulate and save.
+        from pytest_calsim.lazy import lazy_movie
+
+        return lazy_movie(self._source, "observed")
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -160,7 +134,9 @@ class Recording:
         canvas
             Show the margin beyond the sensor too (for stages before ``brain_motion`` crops it).
         """
-        lazy = _lazy(SceneFrames(self.scene, name, canvas=canvas), name)
+        from pytest_calsim.lazy import lazy_movie
+
+        lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
         return lazy if frames is None else lazy.isel(frame=frames)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -187,10 +163,3 @@ class Recording:
         from pytest_calsim.store.disk import read_recording
 
         return read_recording(path)
-
-
-def _lazy(source: FrameSource, name: str) -> xr.DataArray:
-    data = indexing.LazilyIndexedArray(_LazyFrames(source))
-    # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.
-    coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(_DIMS, source.shape, strict=True)}
-    return xr.DataArray(xr.Variable(_DIMS, data), coords=coords, name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,12 @@ class GroundTruth:
     def _get(self, name: str) -> xr.DataArray | None:
         return self[name] if name in self._arrays else None
 
+    def _columns(self) -> Iterator[tuple[str, TruthArray]]:
+        """The per-cell quantities by name, sorted."""
+        for name, value in sorted(self._arrays.items(), key=lambda item: item[0]):
+            if isinstance(value, TruthArray) and value.dims == ("unit_id",):
+                yield name, value
+
     def _footprints(self, name: str) -> SparseFootprints | None:
         value = self._arrays.get(name)
         return value if isinstance(value, SparseFootprints) else None
@@ -68,7 +74,7 @@ class GroundTruth:
     @cached_property
     def n_units(self) -> int:
         """Number of planted cells, those outside the field of view included."""
-        return len(self.cells)
+        return next((len(column.values) for _, column in self._columns()), 0)
 
     @property
     def A_planted(self) -> SparseFootprints | None:
@@ -149,12 +155,7 @@ class GroundTruth:
         """One row a planted cell, one column a per-cell quantity; a fresh copy."""
         import pandas as pd
 
-        columns = {
-            name: value.values
-            for name, value in sorted(self._arrays.items())
-            if isinstance(value, TruthArray) and value.dims == ("unit_id",)
-        }
-        frame = pd.DataFrame({name: np.array(column) for name, column in columns.items()})
+        frame = pd.DataFrame({name: np.array(column.values) for name, column in self._columns()})
         frame.index.name = "unit_id"
         return frame
 

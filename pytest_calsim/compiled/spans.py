@@ -81,7 +81,8 @@ def lay_spans(
             if stop > first:
                 k, at = next_span[row[i] + r], next_pixel[row[i] + r]
                 unit[k], left[k], begin[k] = i, column[i] + first, at
-                lit[at : at + stop - first] = line[first:stop]
+                for c in range(stop - first):
+                    lit[at + c] = line[first + c]
                 next_span[row[i] + r] += 1
                 next_pixel[row[i] + r] += stop - first
 
