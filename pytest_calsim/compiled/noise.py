@@ -22,6 +22,7 @@ __all__ = ["expose", "normal_map", "uniform_map"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
+Ints = NDArray[np.int32]
 Words = NDArray[np.uint64]
 u64 = np.uint64
 
@@ -32,6 +33,12 @@ _WORDS_PER_PIXEL = u64(3)
 _5, _7, _8, _11, _12, _16, _27, _30, _31, _32 = (u64(n) for n in (5, 7, 8, 11, 12, 16, 27, 30, 31, 32))
 _0, _1, _BITS_5, _BITS_7, _BITS_8, _BITS_16, _BITS_32 = (u64(2**n - 1) for n in (0, 1, 5, 7, 8, 16, 32))
 _BITS_5_TO_31 = u64(2**32 - 2**5)
+# The level of a mean in sixteenths, cut into digits: 7 bits for the fine tables, 5 for the middle, the rest for the
+# coarse ones; and columns beside them. Halves of the wide integers above, so that twice as many fit a register.
+_ONES, _TENS, _COLUMN_8, _COLUMN_5, _LOW_HALF = (np.uint32(n) for n in (0x7F, 0xF80, 0xFF, 0x1F, 0xFFFF))
+_ONE, _FIVE, _HUNDREDS, _HALF = (np.uint32(n) for n in (1, 5, 12, 16))
+_PIECE = 192
+"""Most pixels of a row that are drawn together."""
 
 
 @compiled
@@ -66,7 +73,7 @@ def _layers() -> tuple[Floats, Floats]:
 
 _EDGE, _HEIGHT = _layers()
 _SCALE = _EDGE[:256] * 2.0**-31
-_INSIDE = np.minimum(_EDGE[1:] / _EDGE[:256] * 2.0**31, 2.0**31 - 1).astype(np.int64)
+_INSIDE = np.minimum(_EDGE[1:] / _EDGE[:256] * 2.0**31, 2.0**31 - 1).astype(np.int32)
 
 
 @compiled
@@ -146,9 +153,7 @@ def _hash_row(first: np.uint64, a: Words, b: Words, c: Words, d: Image) -> None:
 
 
 @compiled
-def _mean_row(
-    light: Image, response: Image, dark: Image, highest: np.float32, level: NDArray[np.int32], rest: Image
-) -> None:
+def _mean_row(light: Image, response: Image, dark: Image, highest: np.float32, level: Ints, rest: Image) -> None:
     """Cut each pixel's mean electrons into whole sixteenths and a rest, the latter in units of 2⁻³² electrons."""
     for x in range(light.shape[0]):
         lit = light[x] if light[x] > 0 else np.float32(0)
@@ -161,13 +166,100 @@ def _mean_row(
 @compiled
 def _small_poisson(uniform: float, mean: float) -> int:
     """Poisson count of a mean below 1/16, by inversion from above."""
-    count, p = 0, math.exp(-mean)
-    above = -math.expm1(-mean)
+    # 1 - exp(-mean) by its series, to 1e-12: uniform numbers have 32 bits here.
+    above = mean * (1 - mean / 2 * (1 - mean / 3 * (1 - mean / 4 * (1 - mean / 5 * (1 - mean / 6)))))
+    count, p = 0, 1 - above
     while uniform < above and count < 8:
         count += 1
         p *= mean / count
         above -= p
     return count
+
+
+@compiled
+def _address_row(level: Ints, a: Words, b: Words, address: NDArray[np.uint32]) -> None:
+    """Places in the middle tables (high half) and in the fine ones (low half)."""
+    for x in range(address.shape[0]):
+        digits = np.uint32(level[x])
+        middle = ((digits & _TENS) << _ONE) | (np.uint32(a[x]) & _COLUMN_8)
+        fine = ((digits & _ONES) << _FIVE) | (np.uint32(b[x]) & _COLUMN_5)
+        address[x] = (middle << _HALF) | fine
+
+
+@compiled
+def _fetch_row(
+    level: Ints,
+    a: Words,
+    c: Words,
+    address: NDArray[np.uint32],
+    tables: PoissonTables,
+    columns: Words,
+    normal: Floats,
+    inside: Ints,
+) -> None:
+    """Look up each pixel's columns of the three tables, and the scale and the core of its ziggurat's layer."""
+    coarse, coarse_index, middle, fine = tables[0], tables[1], tables[2], tables[3]
+    of_middle, of_fine, of_coarse = columns[0], columns[1], columns[2]
+    for x in range(address.shape[0]):
+        of_middle[x] = middle[address[x] >> _HALF]
+        of_fine[x] = fine[address[x] & _LOW_HALF]
+        index = coarse_index[np.uint32(level[x]) >> _HUNDREDS]
+        of_coarse[x] = coarse[(index >> _16) + (((c[x] & _BITS_32) * (index & _BITS_16)) >> _32)]
+        layer = (a[x] >> _8) & _BITS_8
+        normal[x] = _SCALE[layer]
+        inside[x] = _INSIDE[layer]
+
+
+@compiled
+def _count_row(
+    level: Ints, a: Words, b: Words, c: Words, middle: Words, fine: Words, coarse: Words, electrons: Ints
+) -> None:
+    """Poisson counts of the whole sixteenths: a word's high half meets its column's threshold."""
+    for x in range(electrons.shape[0]):
+        count = (middle[x] >> (_16 if a[x] >= middle[x] else _0)) & _BITS_16
+        count += (fine[x] >> (_16 if b[x] >= fine[x] else _0)) & _BITS_16
+        count += (coarse[x] >> (_16 if c[x] >= coarse[x] else _0)) & _BITS_16
+        electrons[x] = np.int32(count) + np.int32((level[x] >> 12) << 8) - np.int32(COARSE_BIAS)
+
+
+@compiled
+def _normal_row(b: Words, normal: Floats) -> None:
+    """Gaussians, from their layers' scales and the bits that the counts left over."""
+    for x in range(b.shape[0]):
+        normal[x] *= np.float64(np.int32(b[x] & _BITS_5_TO_31))
+
+
+@compiled
+def _mark_row(b: Words, inside: Ints, d: Image, rest: Image, rare: NDArray[np.uint8]) -> None:
+    """Mark pixels whose rest yields electrons, or whose Gaussian left its layer's core."""
+    for x in range(b.shape[0]):
+        rare[x] = (d[x] < rest[x]) | (abs(np.int32(b[x] & _BITS_5_TO_31)) >= inside[x])
+
+
+@compiled
+def _finish_rare(
+    rare: NDArray[np.uint8],
+    a: Words,
+    b: Words,
+    d: Image,
+    rest: Image,
+    inside: Ints,
+    where: Ints,
+    electrons: Ints,
+    normal: Floats,
+) -> None:
+    """What takes branches, for the few pixels in twenty that need it."""
+    n = 0
+    for x in range(rare.shape[0]):
+        where[n] = x
+        n += rare[x]
+    for i in range(n):
+        x = int(where[i])
+        if d[x] < rest[x]:
+            electrons[x] += _small_poisson(d[x] * 2.0**-32, rest[x] * 2.0**-32)
+        signed = np.int64(np.int32(b[x] & _BITS_5_TO_31))
+        if abs(signed) >= inside[x]:
+            normal[x] = _normal_anew(signed, (a[x] >> _8) & _BITS_8, a[x] ^ b[x])
 
 
 def expose(
@@ -205,11 +297,12 @@ def expose(
     out
         Where the codes go.
     """
-    width = light.shape[1]
-    words, parts = np.empty((3, width), np.uint64), np.empty((2, width), np.float32)
-    level, signal = np.empty(width, np.int32), np.empty(width)
+    n = math.ceil(light.shape[1] / math.ceil(light.shape[1] / _PIECE))
+    words, parts, normal = np.empty((6, n), np.uint64), np.empty((2, n), np.float32), np.empty(n)
+    whole, address, rare = np.empty((4, n), np.int32), np.empty(n, np.uint32), np.empty(n, np.uint8)
     chip = full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code
-    _expose(light, response, dark, offset, key, frame, tables, chip, drop_bits, words, parts, level, signal, out)
+    scratch = words, parts, normal, whole, address, rare
+    _expose(light, response, dark, offset, key, frame, tables, chip, drop_bits, scratch, out)
 
 
 @compiled
@@ -223,46 +316,33 @@ def _expose(
     tables: PoissonTables,
     chip: tuple[float, float, float, float, float],
     drop_bits: int,
-    words: Words,
-    parts: Image,
-    level: NDArray[np.int32],
-    signal: Floats,
+    scratch: tuple[Words, Image, Floats, Ints, NDArray[np.uint32], NDArray[np.uint8]],
     out: NDArray[Any],
 ) -> None:
-    coarse, coarse_index, middle, fine, highest = tables
     full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code = chip
-    a, b, c = words[0], words[1], words[2]
-    d, rest = parts[0], parts[1]
+    words, parts, normals, whole, addresses, marks = scratch
     height, width = light.shape
     for y in range(height):
-        first = _row_words(key, frame, y)
-        row_offset = row_noise_adu * _normal(_mix(~first))
-        # Hashing and the split vectorise in loops of their own; the look-ups do not.
-        _hash_row(first, a, b, c, d)
-        _mean_row(light[y], response[y % response.shape[0]], dark[y % dark.shape[0]], highest, level, rest)
-        for x in range(width):
-            # A word's high half is compared with the column's threshold, its low bits choose the column.
-            digits = u64(level[x])
-            column = middle[(((digits >> _7) & _BITS_5) << _8) | (a[x] & _BITS_8)]
-            count = (column >> (_16 if a[x] >= column else _0)) & _BITS_16
-            column = fine[((digits & _BITS_7) << _5) | (b[x] & _BITS_5)]
-            count += (column >> (_16 if b[x] >= column else _0)) & _BITS_16
-            digits >>= _12
-            index = coarse_index[digits]
-            column = coarse[(index >> _16) + (((c[x] & _BITS_32) * (index & _BITS_16)) >> _32)]
-            count += (column >> (_16 if c[x] >= column else _0)) & _BITS_16
-            electrons = np.int64(count + (digits << _8)) - COARSE_BIAS
-            if d[x] < rest[x]:
-                electrons += _small_poisson(d[x] * 2.0**-32, rest[x] * 2.0**-32)
-            # The Gaussian takes the bits that the look-ups left over.
-            signed = np.int64(np.int32(b[x] & _BITS_5_TO_31))
-            layer = (a[x] >> _8) & _BITS_8
-            if abs(signed) < _INSIDE[layer]:
-                normal = signed * _SCALE[layer]
-            else:
-                normal = _normal_anew(signed, layer, a[x] ^ b[x])
-            signal[x] = min(np.float64(electrons), full_well_e) + read_noise_e * normal
-        black = offset[y % offset.shape[0]]
-        for x in range(width):
-            code = np.rint(signal[x] * gain_adu_per_e + (black[x] + row_offset))
-            out[y, x] = np.int32(min(max(code, 0.0), top_code)) >> drop_bits
+        row_words = _row_words(key, frame, y)
+        row_offset = row_noise_adu * _normal(_mix(~row_words))
+        # Pieces of a row stay in the nearest cache. Each loop but the look-ups vectorises, as it is on its own.
+        for piece in range(-(-width // normals.shape[0])):
+            x = piece * normals.shape[0]
+            n = min(normals.shape[0], width - x)
+            a, b, c = words[0, :n], words[1, :n], words[2, :n]
+            d, rest, normal, address, rare = parts[0, :n], parts[1, :n], normals[:n], addresses[:n], marks[:n]
+            level, electrons, inside, where = whole[0, :n], whole[1, :n], whole[2, :n], whole[3, :n]
+            _hash_row(row_words + u64(x) * (_WORDS_PER_PIXEL * _GAMMA), a, b, c, d)
+            mean_response, mean_dark = response[y % response.shape[0], x : x + n], dark[y % dark.shape[0], x : x + n]
+            _mean_row(light[y, x : x + n], mean_response, mean_dark, tables[4], level, rest)
+            _address_row(level, a, b, address)
+            _fetch_row(level, a, c, address, tables, words[3:], normal, inside)
+            _count_row(level, a, b, c, words[3, :n], words[4, :n], words[5, :n], electrons)
+            _normal_row(b, normal)
+            _mark_row(b, inside, d, rest, rare)
+            _finish_rare(rare, a, b, d, rest, inside, where, electrons, normal)
+            black, codes = offset[y % offset.shape[0], x : x + n], out[y, x : x + n]
+            for i in range(n):
+                signal = min(np.float64(electrons[i]), full_well_e) + read_noise_e * normal[i]
+                code = np.rint(signal * gain_adu_per_e + (black[i] + row_offset))
+                codes[i] = np.int32(min(max(code, 0.0), top_code)) >> drop_bits
