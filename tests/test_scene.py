@@ -36,11 +36,8 @@ def mirror_in_the_scope():
 
 
 def scene(*steps):
-    return plan(
-        Spec.make(
-            {"acquisition": ACQUISITION, "steps": ["neuropil", {"kind": "brain_motion", "max_shift_um": 1.0}, *steps]}
-        )
-    )
+    moved = {"kind": "brain_motion", "max_shift_um": 1.0}
+    return plan(Spec.make({"acquisition": ACQUISITION, "steps": ["neuropil", moved, *steps]}))
 
 
 def test_a_painter_of_single_frames_joins_those_of_blocks():
