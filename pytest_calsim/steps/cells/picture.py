@@ -131,11 +131,11 @@ def _source(cells: Cells, unit: int, pixel: float, at: tuple[float, float], disk
 def _image(source: _Source, canvas: Canvas) -> tuple[Image, int, int]:
     """The image, and the sensor coordinates of its upper left pixel."""
     (y, x), top, left = source.at, source.top, source.left
+    flux = source.flux / source.bins**2
     if source.is_point:
-        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, source.disk, source.blur)
-        image *= np.float32(source.flux / source.bins**2)
+        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, source.disk, source.blur, flux)
     else:
-        image, pad = image_of_shape(source.fine, source.samples, source.disk, source.blur)
+        image, pad = image_of_shape(source.fine, source.samples, source.disk, source.blur, flux)
     if source.bins == 1:
         return image, top - pad, left - pad
     return _spread(image, source.bins, top - pad, left - pad, canvas), -canvas.margin_px, -canvas.margin_px
@@ -169,7 +169,7 @@ def _parts(first: int, stop: int, samples: int) -> Floats:
 
 def _averaged(fine: Image, samples: int) -> Image:
     """Means over blocks of ``samples`` × ``samples``."""
-    from pytest_calsim.compiled.patches import block_mean
+    from pytest_calsim.compiled.imaging import block_mean
 
     return block_mean(fine, samples)
 
@@ -205,7 +205,7 @@ def _overlap(image: Image, top: int, left: int, shape: tuple[int, int]) -> Image
 
 def _cut(image: Image, top: int, left: int, shape: tuple[int, int]) -> tuple[Image, int, int]:
     """The part of an image that holds light and lies within a picture, and where it begins there."""
-    from pytest_calsim.compiled.patches import lit_box
+    from pytest_calsim.compiled.imaging import lit_box
 
     part = _overlap(image, top, left, shape)
     y0, y1, x0, x1 = lit_box(part)

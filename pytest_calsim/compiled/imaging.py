@@ -1,0 +1,248 @@
+"""A blurred cell as a Fourier series of few waves: what its shape is made of, times the blur's transfer, at pixels."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["Workspace", "block_mean", "image_of", "lit_box", "trim"]
+
+Floats32 = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+
+class Workspace(NamedTuple):
+    """Memory that :func:`image_of` writes over.
+
+    ``K`` is at least the number of waves, ``M`` how many of them can be told apart at pixels; ``h`` × ``w`` parts of the
+    shape; an image of ``height`` × ``width`` pixels.
+
+    Attributes
+    ----------
+    at_parts, at_pixels
+        Cosines beside sines of the waves ``(max(h, w), 2 K)``, and above each other ``(2 M, max(height, width))``.
+    transfer
+        Of each wave along rows and columns ``(2, waves)``.
+    rows, waves
+        The shape's rows as waves ``(h, 2 K)``, and all of it ``(2 K, 2 K)``.
+    folded
+        The image's waves ``(2 M, 2 M)``.
+    columns
+        The image's columns as waves ``(2 M, width)``.
+    """
+
+    at_parts: Floats32
+    at_pixels: Floats32
+    transfer: Spectrum
+    rows: Floats32
+    waves: Floats32
+    folded: Floats32
+    columns: Floats32
+
+
+@compiled
+def image_of(
+    fine: Floats32,
+    y: float,
+    x: float,
+    sigma: float,
+    radius: float,
+    bessel: Floats32,
+    bessel_step: float,
+    circle: Spectrum,
+    work: Workspace,
+    image: Floats32,
+) -> None:
+    """Write the image of a shape behind a Gaussian and a disk, averaged over each pixel's area; of any brightness.
+
+    All steps are real products of small matrices, with cosines and sines of the waves. Waves faster than pixels can
+    show are counted as the slow ones that they look like there.
+
+    Parameters
+    ----------
+    fine
+        The shape at the centres of parts of pixels.
+    y, x
+        Where the first part's centre lies in the image, whole numbers being pixels' centres.
+    sigma, radius
+        Of the Gaussian and the disk, px.
+    bessel, bessel_step
+        2·J₁(q)/q on a regular grid that begins at 0, and its step.
+    circle
+        exp(2πi j/N); N parts span the period, which is the image's longer side.
+    work
+        See :class:`Workspace`.
+    image
+        ``(height, width)``.
+    """
+    n = max(image.shape[0], image.shape[1])
+    _waves_at_parts(circle, work.at_parts)
+    _waves_at_pixels(circle, n, work.at_pixels)
+    _transfer(sigma, y, n, work.transfer[0])
+    _transfer(sigma, x, n, work.transfer[1])
+    work.rows[:] = 0
+    work.waves[:] = 0
+    work.columns[:] = 0
+    image[:] = 0
+    _add_product(fine, work.at_parts, work.rows)
+    _add_product(work.at_parts[: fine.shape[0]].T, work.rows, work.waves)
+    _fold(work.waves, work.transfer, 2 * math.pi * radius / (n * bessel_step), bessel, n, work.folded)
+    _add_product(work.folded, work.at_pixels[:, : image.shape[1]], work.columns)
+    _add_product(work.at_pixels[:, : image.shape[0]].T, work.columns, image)
+
+
+@compiled
+def _transfer(sigma: float, at: float, n: int, transfer: Spectrum) -> None:
+    """What the Gaussian, the pixel's own width and a shift of the image leave of each wave along one axis."""
+    transfer[0] = 1
+    for k in range(1, transfer.shape[0]):
+        f = k / n
+        gain = math.exp(-2 * (math.pi * sigma * f) ** 2) * math.sin(math.pi * f) / (math.pi * f)
+        phase = 2 * math.pi * f * at
+        transfer[k] = complex(gain * math.cos(phase), -gain * math.sin(phase))
+
+
+@compiled
+def _add_product(a: Floats32, b: Floats32, out: Floats32) -> None:
+    """Add the product of two matrices."""
+    for i in range(a.shape[0]):
+        line = out[i]
+        for k in range(a.shape[1]):
+            gain, other = a[i, k], b[k]
+            if gain != 0:
+                for j in range(line.shape[0]):
+                    line[j] += gain * other[j]
+
+
+@compiled
+def _waves_at_parts(circle: Spectrum, waves: Floats32) -> None:
+    count = waves.shape[1] // 2
+    for i in range(waves.shape[0]):
+        at = 0
+        for k in range(count):
+            waves[i, k], waves[i, count + k] = circle[at].real, circle[at].imag
+            at += i
+            if at >= circle.shape[0]:
+                at -= circle.shape[0]
+
+
+@compiled
+def _waves_at_pixels(circle: Spectrum, n: int, waves: Floats32) -> None:
+    count, samples = waves.shape[0] // 2, circle.shape[0] // n
+    for m in range(count):
+        at = 0
+        for r in range(waves.shape[1]):
+            waves[m, r], waves[count + m, r] = circle[at].real, circle[at].imag
+            at += m * samples
+            if at >= circle.shape[0]:
+                at -= circle.shape[0]
+
+
+@compiled
+def _fold(
+    waves: Floats32,
+    transfer: Spectrum,
+    scale: float,
+    bessel: Floats32,
+    n: int,
+    folded: Floats32,
+) -> None:
+    """Multiply the waves by their transfer, and bring them to the period of ``n`` pixels."""
+    half, low = waves.shape[0] // 2, folded.shape[0] // 2
+    last = bessel.shape[0] - 2
+    folded[:] = 0
+    for ky in range(transfer.shape[1]):
+        y = ky % n
+        flip_y = y > n // 2
+        y = n - y if flip_y else y
+        for kx in range(transfer.shape[1]):
+            x = kx % n
+            flip_x = x > n // 2
+            x = n - x if flip_x else x
+            at = scale * math.sqrt(ky * ky + kx * kx)
+            i = min(int(at), last)
+            radial = bessel[i] + np.float32(at - i) * (bessel[i + 1] - bessel[i])
+            # A row of the shape's waves and the same of the opposite frequency.
+            cc, cs = waves[ky, kx], waves[ky, half + kx]
+            sc, ss = waves[half + ky, kx], waves[half + ky, half + kx]
+            along = transfer[1, kx] * radial
+            plus = along * transfer[0, ky] * np.complex64(complex(cc - ss, -cs - sc))
+            minus = along * transfer[0, ky].conjugate() * np.complex64(complex(cc + ss, sc - cs))
+            if ky == 0:
+                minus = np.complex64(0)
+            both, apart = plus + minus, plus - minus
+            twice = np.float32(1 if kx == 0 else 2)
+            sign_y, sign_x = np.float32(-1 if flip_y else 1), np.float32(-1 if flip_x else 1)
+            folded[y, x] += twice * both.real
+            folded[low + y, x] -= twice * sign_y * apart.imag
+            folded[y, low + x] -= twice * sign_x * both.imag
+            folded[low + y, low + x] -= twice * sign_y * sign_x * apart.real
+
+
+@compiled
+def trim(image: Floats32, faint: float, flux: float) -> None:
+    """Cut what is fainter than a share of the peak, ringing below zero included; give the rest the whole flux."""
+    height, width = image.shape
+    peak = np.float32(0)
+    for r in range(height):
+        for c in range(width):
+            peak = max(peak, image[r, c])
+    least = np.float32(faint) * peak
+    total = 0.0
+    for r in range(height):
+        for c in range(width):
+            value = image[r, c] if image[r, c] >= least else np.float32(0)
+            image[r, c] = value
+            total += value
+    gain = np.float32(flux / total)
+    for r in range(height):
+        for c in range(width):
+            image[r, c] *= gain
+
+
+def block_mean(fine: Floats32, samples: int) -> Floats32:
+    """Means over blocks of ``samples`` by ``samples``."""
+    mean = np.zeros((fine.shape[0] // samples, fine.shape[1] // samples), np.float32)
+    _block_mean(fine, samples, mean)
+    return mean
+
+
+@compiled
+def _block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+    height, width = mean.shape
+    share = np.float32(1 / samples**2)
+    for r in range(height):
+        line = mean[r]
+        for a in range(samples):
+            parts = fine[r * samples + a]
+            for c in range(width):
+                for b in range(samples):
+                    line[c] += parts[c * samples + b]
+        for c in range(width):
+            line[c] *= share
+
+
+@compiled
+def lit_box(image: Floats32) -> tuple[int, int, int, int]:
+    """First and one past the last row and column that hold anything but zeros; four zeros for a dark image."""
+    height, width = image.shape
+    top, bottom, left, right = height, 0, width, 0
+    for r in range(height):
+        first = 0
+        while first < width and image[r, first] == 0:
+            first += 1
+        if first == width:
+            continue
+        last = width
+        while image[r, last - 1] == 0:
+            last -= 1
+        top, bottom = min(top, r), r + 1
+        left, right = min(left, first), max(right, last)
+    if bottom == 0:
+        return 0, 0, 0, 0
+    return top, bottom, left, right
