@@ -19,8 +19,8 @@ Spectrum = NDArray[np.complex64]
 class Workspace(NamedTuple):
     """Memory that :func:`image_of` writes over.
 
-    ``K`` is at least the number of waves, ``M`` how many of them can be told apart at pixels; ``h`` × ``w`` parts of the
-    shape; an image of ``height`` × ``width`` pixels.
+    ``K`` is at least the number of waves, ``M`` how many of them can be told apart at pixels; the shape has
+    ``h`` × ``w`` parts, the image ``height`` × ``width`` pixels.
 
     Attributes
     ----------
