@@ -73,7 +73,7 @@ def snr(scene: Scene) -> Floats:
     variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
     # A pixel that no light reaches and that has no noise tells nothing.
     weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
-    return transient * np.sqrt(images.observed.energies(weight))
+    return transient * np.sqrt(images.observed.sums(weight, squared=True))
 
 
 def _through_fields(scene: Scene) -> NDArray[np.float32]:
@@ -106,5 +106,5 @@ def _background_fluctuation(scene: Scene, observed: SparseFootprints, activity: 
     variance = np.zeros(len(observed))
     for field, sd in zip(fields, spread, strict=True):
         variance += (sd * observed.sums(field)) ** 2
-    signal = activity.typical_transient * observed.energies(np.ones(observed.shape[1:]))
+    signal = activity.typical_transient * observed.sums(np.ones(observed.shape[1:]), squared=True)
     return np.divide(np.sqrt(variance), signal, out=np.zeros(len(observed)), where=signal > 0)

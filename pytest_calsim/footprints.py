@@ -110,20 +110,12 @@ class SparseFootprints:
         parts = [self.unit(int(i)) for i in chosen]
         return SparseFootprints.from_units(parts, self.shape[1:])
 
-    def sums(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Σ v·w of each unit ``(unit_id,)``, w a picture ``(height, width)``."""
+    def sums(self, weight: NDArray[np.float64], *, squared: bool = False) -> NDArray[np.float64]:
+        """Σ v·w, or Σ v²·w, of each unit ``(unit_id,)``; w is a picture ``(height, width)``."""
         from pytest_calsim.compiled.footprints import weighted_sum
 
         out = np.empty(len(self))
-        weighted_sum(self.data, self.indices, self.indptr, np.ravel(weight), out)
-        return out
-
-    def energies(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Σ v²·w of each unit ``(unit_id,)``, w a picture ``(height, width)``."""
-        from pytest_calsim.compiled.footprints import weighted_energy
-
-        out = np.empty(len(self))
-        weighted_energy(self.data, self.indices, self.indptr, np.ravel(weight), out)
+        weighted_sum(self.data, self.indices, self.indptr, np.ravel(weight), squared, out)
         return out
 
     @property

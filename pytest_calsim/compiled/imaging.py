@@ -109,14 +109,21 @@ def _transfer(sigma: float, at: float, n: int, transfer: Spectrum) -> None:
 
 @compiled
 def _add_product(a: Floats32, b: Floats32, out: Floats32) -> None:
-    """Add the product of two matrices."""
-    for i in range(a.shape[0]):
+    """Add the product of two matrices, four rows of the second at a time."""
+    rows, inner = a.shape
+    fours = inner - inner % 4
+    for i in range(rows):
         line = out[i]
-        for k in range(a.shape[1]):
-            gain, other = a[i, k], b[k]
-            if gain != 0:
+        for k in range(0, fours, 4):
+            g0, g1, g2, g3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            if g0 != 0 or g1 != 0 or g2 != 0 or g3 != 0:
+                b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
                 for j in range(line.shape[0]):
-                    line[j] += gain * other[j]
+                    line[j] += (g0 * b0[j] + g1 * b1[j]) + (g2 * b2[j] + g3 * b3[j])
+        for k in range(fours, inner):
+            gain, other = a[i, k], b[k]
+            for j in range(line.shape[0]):
+                line[j] += gain * other[j]
 
 
 @compiled
@@ -156,49 +163,63 @@ def _fold(
     half, low = waves.shape[0] // 2, folded.shape[0] // 2
     last = bessel.shape[0] - 2
     folded[:] = 0
+    place_y = -1
     for ky in range(transfer.shape[1]):
-        y = ky % n
-        flip_y = y > n // 2
-        y = n - y if flip_y else y
+        place_y = place_y + 1 if place_y + 1 < n else 0
+        y, sign_y = _slowest(place_y, n)
+        along_y = transfer[0, ky]
+        place_x = -1
         for kx in range(transfer.shape[1]):
-            x = kx % n
-            flip_x = x > n // 2
-            x = n - x if flip_x else x
+            place_x = place_x + 1 if place_x + 1 < n else 0
+            x, sign_x = _slowest(place_x, n)
             at = scale * math.sqrt(ky * ky + kx * kx)
             i = min(int(at), last)
             radial = bessel[i] + np.float32(at - i) * (bessel[i + 1] - bessel[i])
-            # A row of the shape's waves and the same of the opposite frequency.
+            # A wave of the shape, and the one of the opposite frequency along y.
             cc, cs = waves[ky, kx], waves[ky, half + kx]
             sc, ss = waves[half + ky, kx], waves[half + ky, half + kx]
-            along = transfer[1, kx] * radial
-            plus = along * transfer[0, ky] * np.complex64(complex(cc - ss, -cs - sc))
-            minus = along * transfer[0, ky].conjugate() * np.complex64(complex(cc + ss, sc - cs))
+            along_x = transfer[1, kx] * (radial if kx == 0 else radial + radial)
+            plus = along_x * along_y * np.complex64(complex(cc - ss, -cs - sc))
+            minus = along_x * along_y.conjugate() * np.complex64(complex(cc + ss, sc - cs))
             if ky == 0:
                 minus = np.complex64(0)
             both, apart = plus + minus, plus - minus
-            twice = np.float32(1 if kx == 0 else 2)
-            sign_y, sign_x = np.float32(-1 if flip_y else 1), np.float32(-1 if flip_x else 1)
-            folded[y, x] += twice * both.real
-            folded[low + y, x] -= twice * sign_y * apart.imag
-            folded[y, low + x] -= twice * sign_x * both.imag
-            folded[low + y, low + x] -= twice * sign_y * sign_x * apart.real
+            folded[y, x] += both.real
+            folded[low + y, x] -= sign_y * apart.imag
+            folded[y, low + x] -= sign_x * both.imag
+            folded[low + y, low + x] -= sign_y * sign_x * apart.real
 
 
 @compiled
-def trim(image: Floats32, faint: float, flux: float) -> None:
-    """Cut what is fainter than a share of the peak, ringing below zero included; give the rest the whole flux."""
+def _slowest(k: int, n: int) -> tuple[int, float]:
+    """The slowest wave that n pixels cannot tell from the k-th, k < n, and the sign of its sine."""
+    return (n - k, np.float32(-1)) if 2 * k > n else (k, np.float32(1))
+
+
+@compiled
+def trim(image: Floats32, faint: float, flux: float, lanes: NDArray[np.float64]) -> None:
+    """Cut what is fainter than a share of the peak, ringing below zero included; give the rest the whole flux.
+
+    ``lanes`` is scratch as long as a row: maxima and sums are taken by column first.
+    """
     height, width = image.shape
-    peak = np.float32(0)
+    lanes[:] = 0
     for r in range(height):
         for c in range(width):
-            peak = max(peak, image[r, c])
-    least = np.float32(faint) * peak
+            lanes[c] = max(lanes[c], np.float64(image[r, c]))
+    peak = 0.0
+    for c in range(width):
+        peak = max(peak, lanes[c])
+    least = np.float32(faint * peak)
+    lanes[:] = 0
+    for r in range(height):
+        line = image[r]
+        for c in range(width):
+            line[c] = line[c] if line[c] >= least else np.float32(0)
+            lanes[c] += line[c]
     total = 0.0
-    for r in range(height):
-        for c in range(width):
-            value = image[r, c] if image[r, c] >= least else np.float32(0)
-            image[r, c] = value
-            total += value
+    for c in range(width):
+        total += lanes[c]
     gain = np.float32(flux / total)
     for r in range(height):
         for c in range(width):

@@ -13,7 +13,7 @@ from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import Patch, Patches, SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
-from pytest_calsim.steps.cells.picture import Picture, picture
+from pytest_calsim.steps.cells.picture import picture
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -151,46 +151,42 @@ class CellOptics(Step):
         sensor = replace(ctx.canvas, margin_px=0)
         sensor_at = list(zip(sensor.rows(y).tolist(), sensor.columns(x).tolist(), strict=True))
 
-        pictures = [
-            picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
-            for unit, (at, disk, blur, imaged) in enumerate(
-                zip(sensor_at, disk_um.tolist(), blur_um.tolist(), own_image.tolist(), strict=True)
+        images: list[Patch] = []
+        planted: list[Patch] = []
+        flux, fov_fraction = np.empty(len(cells)), np.empty(len(cells))
+        for unit, at in enumerate(sensor_at):
+            cell = picture(
+                cells, unit, ctx.canvas, at, float(disk_um[unit]), float(blur_um[unit]), bool(own_image[unit])
             )
-        ]
-        images = Patches.of(
-            [
-                _lossy(p, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels)
-                for unit, p in enumerate(pictures)
-            ]
-        )
-        row, column, height, width = np.ascontiguousarray(images.box.T)
-        flux = np.array([p.flux for p in pictures], np.float64)
+            images.append(_lossy(cell.image, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels))
+            planted.append(cell.planted)
+            flux[unit], fov_fraction[unit] = cell.flux, cell.fov_fraction
+        imaged = Patches.of(images)
+        row, column, height, width = np.ascontiguousarray(imaged.box.T)
         return CellImages(
             canvas=ctx.canvas,
-            planted=SparseFootprints.from_patches(
-                Patches.of([p.planted for p in pictures]), (0, 0, *ctx.canvas.sensor_shape)
-            ),
+            planted=SparseFootprints.from_patches(Patches.of(planted), (0, 0, *ctx.canvas.sensor_shape)),
             row=row,
             column=column,
             height=height,
             width=width,
-            start=images.start,
-            values=images.values,
+            start=imaged.start,
+            values=imaged.values,
             flux=flux,
             core_fraction=core,
             halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * flux,
             defocus_um=defocus,
             in_focus=np.abs(defocus) <= acq.depth_of_field_um / 2,
             soma_in_focus=disk_um <= cells.radius_um,
-            fov_fraction=np.array([p.fov_fraction for p in pictures], np.float64),
+            fov_fraction=fov_fraction,
             focal_depth_um=float(focal_depth),
         )
 
 
-def _lossy(cell: Picture, gain: float, depth_um: float, vessels: Vessels | None) -> Patch:
+def _lossy(clear: Patch, gain: float, depth_um: float, vessels: Vessels | None) -> Patch:
     """An image of which a share is collected, and that vessels shade."""
-    clear, row, column = cell.image
-    values = clear * np.float32(gain)
+    image, row, column = clear
+    values = image * np.float32(gain)
     if vessels is not None:
         height, width = values.shape
         values *= vessels.transmission(depth_um)[row : row + height, column : column + width]

@@ -61,10 +61,8 @@ def picture(
         Whether it has an image at all.
     """
     source = _source(cells, unit, canvas.pixel_size_um, at, disk_um, blur_um)
-    if source.bins == 1:
-        planted = Patch(_averaged(source.fine, source.samples), source.top, source.left)
-    else:
-        planted = _planted(cells, unit, canvas, at)
+    in_focus = Patch(source.block, source.top, source.left)
+    planted = in_focus if source.bins == 1 else _planted(cells, unit, canvas, at)
     if not imaged:
         return Picture(planted, _NOTHING, source.flux, 0.0)
     image = _image(source, canvas)
@@ -80,11 +78,13 @@ def picture(
 class _Source(NamedTuple):
     """A shape (or point) on a grid of square parts, ready to be imaged.
 
-    ``fine`` holds ``samples`` × ``samples`` parts of pixels ``bins`` times the sensor's; its first such pixel is
-    (``top``, ``left``), the centre is at ``at``; ``disk`` and ``blur`` are in such pixels, ``flux`` in the sensor's.
+    ``fine`` holds ``samples`` × ``samples`` parts of pixels ``bins`` times the sensor's, ``block`` means over such
+    pixels; the first one is (``top``, ``left``), the centre is at ``at``; ``disk`` and ``blur`` are in such pixels,
+    ``flux`` in the sensor's.
     """
 
     fine: Image
+    block: Image
     samples: int
     bins: int
     top: int
@@ -112,14 +112,16 @@ def _source(cells: Cells, unit: int, pixel: float, at: tuple[float, float], disk
     top, bottom = math.floor(y + 0.5 - reach), math.floor(y + 0.5 + reach) + 1
     left, right = math.floor(x + 0.5 - reach), math.floor(x + 0.5 + reach) + 1
     if is_point:
-        fine, samples = np.ones((1, 1), np.float32), 1
+        fine = block = np.ones((1, 1), np.float32)
+        samples = 1
         flux = 1.0 if extent == 0 else _area_px(cells, unit, pixel)
     else:
         fine = cells.coverage(
-            unit, (_parts(top, bottom, samples) - y) * large, (_parts(left, right, samples) - x) * large
+            unit, _parts_um(top, bottom, samples, y, large), _parts_um(left, right, samples, x, large)
         )
-        flux = float(fine.sum(dtype=np.float64)) * (bins / samples) ** 2
-    return _Source(fine, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
+        block = _averaged(fine, samples)
+        flux = float(block.sum(dtype=np.float64)) * bins**2
+    return _Source(fine, block, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
 
 
 def _image(source: _Source, canvas: Canvas) -> Patch:
@@ -152,7 +154,7 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -
         return _NOTHING
     samples = _samples(pixel, float(cells.radius_um[unit]))
     fine = cells.coverage(
-        unit, (_parts(top, bottom, samples) - at[0]) * pixel, (_parts(left, right, samples) - at[1]) * pixel
+        unit, _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
     )
     return Patch(_averaged(fine, samples), top, left)
 
@@ -162,9 +164,9 @@ def _samples(pixel_um: float, radius_um: float) -> int:
     return odd_at_least(pixel_um / min(0.6, radius_um / 6))
 
 
-def _parts(first: int, stop: int, samples: int) -> Floats:
-    """Centres of the equal parts of pixels ``first`` to ``stop``, px."""
-    return first - 0.5 + (np.arange((stop - first) * samples) + 0.5) / samples
+def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
+    """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
+    return (np.arange((stop - first) * samples) + ((first - 0.5 - centre) * samples + 0.5)) * (pixel_um / samples)
 
 
 def _averaged(fine: Image, samples: int) -> Image:

@@ -123,7 +123,7 @@ def _image(
     )
     image = np.empty(shape, np.float32)
     image_of(fine, *first, sigma, radius, _bessel(), _BESSEL_STEP, _circle(n * samples), work, image)
-    trim(image, _FAINT, flux)
+    trim(image, _FAINT, flux, np.empty(shape[1]))
     return image
 
 
