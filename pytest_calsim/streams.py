@@ -6,7 +6,7 @@ A stream depends on its name alone, so no draw of one step, cell or frame can mo
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
@@ -40,7 +40,8 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
     *name
         What the stream is for: the step's kind, then the entity (``"cell", 12``).
     """
-    return np.random.Generator(np.random.Philox(_Key(np.frombuffer(_digest(seed, name), dtype=np.uint64))))
+    key = _Key(np.frombuffer(_digest(seed, name), dtype=np.uint64))
+    return np.random.Generator(np.random.Philox(cast("Any", key)))  # numpy takes any ISeedSequence; its stubs do not
 
 
 def stream_key(seed: int, *name: str | int) -> int:

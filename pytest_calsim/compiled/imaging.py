@@ -191,7 +191,7 @@ def _fold(
 
 
 @compiled
-def _slowest(k: int, n: int) -> tuple[int, float]:
+def _slowest(k: int, n: int) -> tuple[int, np.float32]:
     """The slowest wave that n pixels cannot tell from the k-th, k < n, and the sign of its sine."""
     return (n - k, np.float32(-1)) if 2 * k > n else (k, np.float32(1))
 

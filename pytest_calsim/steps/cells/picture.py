@@ -166,7 +166,9 @@ def _samples(pixel_um: float, radius_um: float) -> int:
 
 def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
     """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
-    return (np.arange((stop - first) * samples) + ((first - 0.5 - centre) * samples + 0.5)) * (pixel_um / samples)
+    return (np.arange((stop - first) * samples, dtype=np.float64) + ((first - 0.5 - centre) * samples + 0.5)) * (
+        pixel_um / samples
+    )
 
 
 def _averaged(fine: Image, samples: int) -> Image:
