@@ -20,6 +20,6 @@ def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
 
 def test_a_lone_cell_overlaps_none():
     spec = load_preset("tiny").edit(
-        {"place_neurons.populations": ({},), "place_neurons.positions_um": ((150.0, 0.0, 0.0),)}
+        {"place_neurons.populations": ({},), "place_neurons.positions_um": ((110.0, 0.0, 0.0),)}
     )
     assert simulate(spec).truth.cells.overlap.tolist() == [0]
