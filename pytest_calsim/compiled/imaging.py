@@ -89,11 +89,11 @@ def image_of(
     work.waves[:] = 0
     work.columns[:] = 0
     image[:] = 0
-    _add_product(fine, work.at_parts, work.rows)
-    _add_product(work.at_parts[: fine.shape[0]].T, work.rows, work.waves)
+    _add_product(fine, False, work.at_parts[: fine.shape[1]], work.rows)
+    _add_product(work.at_parts, True, work.rows, work.waves)
     _fold(work.waves, work.transfer, 2 * math.pi * radius / (n * bessel_step), bessel, n, work.folded)
-    _add_product(work.folded, work.at_pixels[:, : image.shape[1]], work.columns)
-    _add_product(work.at_pixels[:, : image.shape[0]].T, work.columns, image)
+    _add_product(work.folded, False, work.at_pixels, work.columns)
+    _add_product(work.at_pixels, True, work.columns, image)
 
 
 @compiled
@@ -108,20 +108,23 @@ def _transfer(sigma: float, at: float, n: int, transfer: Spectrum) -> None:
 
 
 @compiled
-def _add_product(a: Floats32, b: Floats32, out: Floats32) -> None:
-    """Add the product of two matrices, four rows of the second at a time."""
-    rows, inner = a.shape
-    fours = inner - inner % 4
-    for i in range(rows):
+def _add_product(a: Floats32, transposed: bool, b: Floats32, out: Floats32) -> None:
+    """Add a·b, or aᵀ·b, four rows of b at a time; what lies beyond the product's size in either is left out."""
+    fours = b.shape[0] - b.shape[0] % 4
+    for i in range(out.shape[0]):
         line = out[i]
         for k in range(0, fours, 4):
-            g0, g1, g2, g3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            g0, g1, g2, g3 = (
+                (a[k, i], a[k + 1, i], a[k + 2, i], a[k + 3, i])
+                if transposed
+                else (a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3])
+            )
             if g0 != 0 or g1 != 0 or g2 != 0 or g3 != 0:
                 b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
                 for j in range(line.shape[0]):
                     line[j] += (g0 * b0[j] + g1 * b1[j]) + (g2 * b2[j] + g3 * b3[j])
-        for k in range(fours, inner):
-            gain, other = a[i, k], b[k]
+        for k in range(fours, b.shape[0]):
+            gain, other = a[k, i] if transposed else a[i, k], b[k]
             for j in range(line.shape[0]):
                 line[j] += gain * other[j]
 
