@@ -50,7 +50,7 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
         observed = images.observed
-        columns["overlap"] = _overlap(observed)
+        columns["overlap"] = _overlap(images)
         if activity is not None and cells is not None:
             columns["snr"] = snr(scene)
             columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
@@ -72,10 +72,8 @@ def snr(scene: Scene) -> Floats:
     per_unit = sensor.electrons(_through_fields(scene)).astype(np.float64) - dark
     variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
     # A pixel that no light reaches and that has no noise tells nothing.
-    weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0).ravel()
-    observed = images.observed
-    values = observed.data.astype(np.float64)
-    return transient * np.sqrt(_sum_by_unit(observed, values**2 * weight[observed.indices]))
+    weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
+    return transient * np.sqrt(images.observed.sums(weight, squared=True))
 
 
 def _through_fields(scene: Scene) -> NDArray[np.float32]:
@@ -88,23 +86,14 @@ def _through_fields(scene: Scene) -> NDArray[np.float32]:
     return lit - unlit
 
 
-def _sum_by_unit(footprints: SparseFootprints, values: Floats) -> Floats:
-    unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))
-    return np.bincount(unit, weights=values, minlength=len(footprints)).astype(np.float64)
+def _overlap(images: CellImages) -> Floats:
+    """Largest cosine of each unit's observed footprint with another unit's ``(unit_id,)``."""
+    from pytest_calsim.compiled.footprints import largest_cosines
 
-
-def _overlap(footprints: SparseFootprints) -> Floats:
-    """Largest cosine of each unit's footprint with another unit's ``(unit_id,)``."""
-    if len(footprints) < 2:
-        return np.zeros(len(footprints))
-    norm = np.sqrt(_sum_by_unit(footprints, footprints.data.astype(np.float64) ** 2))
-    rows: Any = footprints.csr
-    products: Any = (rows @ rows.T).tocoo()
-    i, j = products.coords if hasattr(products, "coords") else (products.row, products.col)
-    apart = (i != j) & (norm[i] > 0) & (norm[j] > 0)
-    largest = np.zeros(len(footprints))
-    np.maximum.at(largest, i[apart], products.data[apart] / (norm[i[apart]] * norm[j[apart]]))
-    return np.clip(largest, 0.0, 1.0)
+    lanes = np.empty(images.width.max(initial=0), np.float32)
+    norm, largest = np.zeros(len(images)), np.zeros(len(images))
+    largest_cosines(*images.patches, images.window, np.argsort(images.row), lanes, norm, largest)
+    return largest
 
 
 def _background_fluctuation(scene: Scene, observed: SparseFootprints, activity: Activity) -> Floats:
@@ -112,11 +101,10 @@ def _background_fluctuation(scene: Scene, observed: SparseFootprints, activity: 
     if neuropil is None:
         return np.zeros(len(observed))
     truth = cast("dict[str, TruthArray]", neuropil.truth())
-    fields = truth["neuropil_spatial"].values.reshape(len(truth["neuropil_spatial"].values), -1)
+    fields = truth["neuropil_spatial"].values.astype(np.float64)
     spread = truth["neuropil_temporal"].values.std(axis=1)
-    values = observed.data.astype(np.float64)
     variance = np.zeros(len(observed))
     for field, sd in zip(fields, spread, strict=True):
-        variance += (sd * _sum_by_unit(observed, values * field[observed.indices])) ** 2
-    signal = activity.typical_transient * _sum_by_unit(observed, values**2)
+        variance += (sd * observed.sums(field)) ** 2
+    signal = activity.typical_transient * observed.sums(np.ones(observed.shape[1:]), squared=True)
     return np.divide(np.sqrt(variance), signal, out=np.zeros(len(observed)), where=signal > 0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,7 +13,44 @@ if TYPE_CHECKING:
     import xarray as xr
     from scipy.sparse import csr_array
 
-__all__ = ["SparseFootprints"]
+__all__ = ["Patch", "Patches", "SparseFootprints"]
+
+
+class Patch(NamedTuple):
+    """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
+
+    values: NDArray[np.float32]
+    row: int
+    column: int
+
+
+class Patches(NamedTuple):
+    """Many small pictures on a large one; read-only.
+
+    Attributes
+    ----------
+    values
+        Patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order; float32.
+    start
+        int64, one more than there are patches.
+    box
+        Row and column of the upper left pixel, which may lie outside, height and width of each; int32 ``(n, 4)``, px.
+    """
+
+    values: NDArray[np.float32]
+    start: NDArray[np.int64]
+    box: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, patches: Sequence[Patch]) -> Patches:
+        """Many patches put together."""
+        box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
+        start = np.zeros(len(patches) + 1, np.int64)
+        np.cumsum([p.values.size for p in patches], out=start[1:])
+        values = np.concatenate([np.zeros(0, np.float32), *(p.values.ravel() for p in patches)])
+        for array in (values, start, box):
+            array.flags.writeable = False
+        return cls(values, start, box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +110,14 @@ class SparseFootprints:
         parts = [self.unit(int(i)) for i in chosen]
         return SparseFootprints.from_units(parts, self.shape[1:])
 
+    def sums(self, weight: NDArray[np.float64], *, squared: bool = False) -> NDArray[np.float64]:
+        """Σ v·w, or Σ v²·w, of each unit ``(unit_id,)``; w is a picture ``(height, width)``."""
+        from pytest_calsim.compiled.footprints import weighted_sum
+
+        out = np.empty(len(self))
+        weighted_sum(self.data, self.indices, self.indptr, np.ravel(weight), squared, out)
+        return out
+
     @property
     def csr(self) -> csr_array:
         """The same as a scipy ``csr_array`` (units, pixels), sharing memory."""
@@ -100,3 +145,15 @@ class SparseFootprints:
         data = np.concatenate([v for _, v in units] or empty).astype(np.float32)
         indices = np.concatenate([p for p, _ in units] or empty).astype(np.int32)
         return cls(data, indices, indptr, (len(units), int(shape[0]), int(shape[1])))
+
+    @classmethod
+    def from_patches(cls, patches: Patches, window: tuple[int, int, int, int]) -> SparseFootprints:
+        """What is not 0 of patches, where a window (first row, first column, height, width) shows it."""
+        from pytest_calsim.compiled.footprints import count_lit, gather_lit
+
+        indptr = np.zeros(len(patches.box) + 1, np.int64)
+        count_lit(*patches, window, indptr[1:])
+        np.cumsum(indptr, out=indptr)
+        data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
+        gather_lit(*patches, window, indices, data)
+        return cls(data, indices, indptr, (len(patches.box), *window[2:]))

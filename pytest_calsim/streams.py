@@ -6,8 +6,11 @@ A stream depends on its name alone, so no draw of one step, cell or frame can mo
 from __future__ import annotations
 
 import hashlib
+from typing import Any, cast
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
 __all__ = ["stream", "stream_key"]
 
@@ -15,6 +18,16 @@ __all__ = ["stream", "stream_key"]
 def _digest(seed: int, name: tuple[str | int, ...]) -> bytes:
     text = "\x1f".join([str(seed), *(f"{type(part).__name__}:{part}" for part in name)])
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+class _Key(ISeedSequence):
+    """A key as it is: what ``Philox(key=...)`` takes, without the entropy that it asks the system for beside."""
+
+    def __init__(self, words: NDArray[np.uint64]) -> None:
+        self._words = words
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        return self._words
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
@@ -27,8 +40,8 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
     *name
         What the stream is for: the step's kind, then the entity (``"cell", 12``).
     """
-    key = np.frombuffer(_digest(seed, name), dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    key = _Key(np.frombuffer(_digest(seed, name), dtype=np.uint64))
+    return np.random.Generator(np.random.Philox(cast("Any", key)))  # numpy takes any ISeedSequence; its stubs do not
 
 
 def stream_key(seed: int, *name: str | int) -> int:

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 from scipy import stats
 
@@ -20,3 +22,9 @@ def test_streams_of_neighbours_are_independent_and_uniform():
     draws = np.array([stream(0, "place_neurons", "cell", i).random(50) for i in range(400)])
     assert stats.kstest(draws.ravel(), "uniform").pvalue > 1e-3
     assert abs(np.corrcoef(draws[:-1].ravel(), draws[1:].ravel())[0, 1]) < 4 / np.sqrt(draws.size)
+
+
+def test_a_stream_is_philox_with_the_names_digest_as_its_key():
+    digest = hashlib.blake2b(b"7\x1fstr:sensor\x1fint:3", digest_size=16).digest()
+    expected = np.random.Generator(np.random.Philox(key=np.frombuffer(digest, np.uint64)))
+    np.testing.assert_array_equal(stream(7, "sensor", 3).random(100), expected.random(100))

@@ -46,7 +46,7 @@ def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats
     Parameters
     ----------
     y_um, x_um
-        Positions relative to the centre; θ runs from +x towards +y.
+        Ascending positions relative to the centre; θ runs from +x towards +y.
     mean_um, harmonics_um
         The outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
     image
@@ -56,9 +56,16 @@ def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats
     a3, b3 = harmonics_um[1, 0], harmonics_um[1, 1]
     a4, b4 = harmonics_um[2, 0], harmonics_um[2, 1]
     a5, b5 = harmonics_um[3, 0], harmonics_um[3, 1]
-    for i in range(y_um.shape[0]):
+    reach = mean_um
+    for m in range(4):
+        reach += math.hypot(harmonics_um[m, 0], harmonics_um[m, 1])
+    reach *= 1 + 1e-9  # whatever the rounding of r
+    top, bottom = _between(y_um, -reach, reach)
+    left, right = _between(x_um, -reach, reach)
+    image[:] = 0
+    for i in range(top, bottom):
         y = y_um[i]
-        for j in range(x_um.shape[0]):
+        for j in range(left, right):
             # No branch, no trigonometry, and divisions that cannot raise: the loop becomes SIMD code.
             x = x_um[j]
             rho2 = y * y + x * x + 1e-24
@@ -71,6 +78,21 @@ def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats
             r = mean_um + a2 * c2 + b2 * s2 + a3 * c3 + b3 * s3 + a4 * c4 + b4 * s4 + a5 * c5 + b5 * s5
             inside = 1.0 - np.true_divide(rho2, r * r)
             image[i, j] = math.sqrt(inside if inside > 0.0 else 0.0)
+
+
+@compiled
+def _between(at: Floats, low: float, high: float) -> tuple[int, int]:
+    """First and one past the last of ascending positions from ``low`` to ``high``."""
+    first, stop = 0, at.shape[0]
+    while first < stop:
+        middle = (first + stop) // 2
+        if at[middle] < low:
+            first = middle + 1
+        else:
+            stop = middle
+    while stop < at.shape[0] and at[stop] <= high:
+        stop += 1
+    return first, stop
 
 
 @compiled
@@ -88,7 +110,6 @@ def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: f
     image
         Where to write the larger of what is there and the segments' value, ``(len(y_um), len(x_um))``.
     """
-    rows, columns = y_um.shape[0], x_um.shape[0]
     for k in range(segments_um.shape[0]):
         y0, x0, r0 = segments_um[k, 0], segments_um[k, 1], segments_um[k, 2]
         dy, dx, dr = segments_um[k, 3] - y0, segments_um[k, 4] - x0, segments_um[k, 5] - r0
@@ -96,24 +117,17 @@ def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: f
         reach = max(r0, r0 + dr)
         low_y, high_y = min(y0, y0 + dy) - reach, max(y0, y0 + dy) + reach
         low_x, high_x = min(x0, x0 + dx) - reach, max(x0, x0 + dx) + reach
-        i = 0
-        while i < rows and y_um[i] < low_y:
-            i += 1
-        left = 0
-        while left < columns and x_um[left] < low_x:
-            left += 1
-        while i < rows and y_um[i] <= high_y:
+        top, bottom = _between(y_um, low_y, high_y)
+        left, right = _between(x_um, low_x, high_x)
+        for i in range(top, bottom):
             y = y_um[i] - y0
-            j = left
-            while j < columns and x_um[j] <= high_x:
+            for j in range(left, right):
                 x = x_um[j] - x0
                 along = min(max((y * dy + x * dx) * per_length2, 0.0), 1.0)
                 r, off_y, off_x = r0 + along * dr, y - along * dy, x - along * dx
                 inside = r * r - off_y * off_y - off_x * off_x
                 if inside > 0:
                     image[i, j] = max(image[i, j], np.float32(math.sqrt(inside) / unit_um))
-                j += 1
-            i += 1
 
 
 @compiled
@@ -137,29 +151,29 @@ def grow_dendrites(u: Floats, segments: Floats) -> int:
     for i in range(dendrites):
         v = u[2 + i * DENDRITE_DRAWS : 2 + (i + 1) * DENDRITE_DRAWS]
         heading = 2 * math.pi * (u[1] + (i + 0.6 * (v[0] - 0.5)) / dendrites)
-        thickness = _between(TRUNK_THICKNESS, v[1])
+        thickness = _uniform(TRUNK_THICKNESS, v[1])
         turns = v[8:]
         end = _grow_path(
-            0.0, 0.0, heading, _between(TRUNK_LENGTH, v[2]), ROOT_THICKNESS, thickness, 2.0, turns, segments[n:]
+            0.0, 0.0, heading, _uniform(TRUNK_LENGTH, v[2]), ROOT_THICKNESS, thickness, 2.0, turns, segments[n:]
         )
         n += STEPS
         y, x = segments[n - 1, 3], segments[n - 1, 4]
         if v[3] < BRANCHING:
             for side, angle, length, first in ((1, v[4], v[6], STEPS), (-1, v[5], v[7], 2 * STEPS)):
-                turned = end + side * _between(FORK_RAD, angle)
+                turned = end + side * _uniform(FORK_RAD, angle)
                 r = thickness * RALL
-                _grow_path(y, x, turned, _between(BRANCH_LENGTH, length), r, TIP * r, 1.0, turns[first:], segments[n:])
+                _grow_path(y, x, turned, _uniform(BRANCH_LENGTH, length), r, TIP * r, 1.0, turns[first:], segments[n:])
                 n += STEPS
         else:
             _grow_path(
-                y, x, end, _between(BRANCH_LENGTH, v[6]), thickness, TIP * thickness, 1.0, turns[STEPS:], segments[n:]
+                y, x, end, _uniform(BRANCH_LENGTH, v[6]), thickness, TIP * thickness, 1.0, turns[STEPS:], segments[n:]
             )
             n += STEPS
     return n
 
 
 @compiled
-def _between(bounds: tuple[float, float], u: float) -> float:
+def _uniform(bounds: tuple[float, float], u: float) -> float:
     return bounds[0] + (bounds[1] - bounds[0]) * u
 
 

@@ -23,13 +23,17 @@ def _chord_area(u: float, radius: float) -> float:
 
 
 @compiled
-def lengthen_chords(chords: Floats32, y_um: Floats, x_um: Floats, pixel_um: float, segments: Floats) -> None:
+def lengthen_chords(
+    chords: Floats32, added: Floats32, y_um: Floats, x_um: Floats, pixel_um: float, segments: Floats
+) -> None:
     """Raise each pixel's chord, in place, to the longest vertical path inside any segment's lumen, µm.
 
     Parameters
     ----------
     chords
         Chords so far ``(len(y_um), len(x_um))``.
+    added
+        Where to add what they gain; as large.
     y_um, x_um, pixel_um
         Pixel centres, and the distance between them.
     segments
@@ -52,35 +56,50 @@ def lengthen_chords(chords: Floats32, y_um: Floats, x_um: Floats, pixel_um: floa
                 y, x = y_um[r] - y0, x_um[c] - x0
                 along = min(max((y * dy + x * dx) / length2, 0.0), 1.0) if length2 > 0 else 0.0
                 radius = r0 + along * dr
-                off = math.hypot(y - along * dy, x - along * dx)
-                if off < radius + pixel / 2:
+                off_y, off_x, far = y - along * dy, x - along * dx, radius + pixel / 2
+                off2 = off_y * off_y + off_x * off_x
+                if off2 < far * far:
+                    off = math.sqrt(off2)
                     chord = _chord_area(off + pixel / 2, radius) - _chord_area(off - pixel / 2, radius)
-                    chords[r, c] = max(chords[r, c], np.float32(chord / pixel))
+                    more = np.float32(chord / pixel) - chords[r, c]
+                    if more > 0:
+                        chords[r, c] += more
+                        added[r, c] += more
 
 
-def blur(image: Floats32, half_kernel: Floats32) -> Floats32:
-    """Convolve along both axes with a symmetric kernel, ``half_kernel[distance]``; outside, the rim goes on."""
-    columns_done, out = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
-    padded = np.empty(image.shape[1] + 2 * (len(half_kernel) - 1), np.float32)
-    _blur(image, half_kernel, columns_done, padded, out)
+def blur(image: Floats32, half_kernel: Floats32, rim: int) -> Floats32:
+    """Convolve along both axes with a symmetric kernel, ``half_kernel[distance]``; the result lacks the image's rim.
+
+    Where the kernel reaches beyond the image, its outermost pixels go on.
+    """
+    height, width = image.shape[0] - 2 * rim, image.shape[1] - 2 * rim
+    line, padded = np.empty(image.shape[1], np.float32), np.empty(width + 2 * (len(half_kernel) - 1), np.float32)
+    out = np.empty((height, width), np.float32)
+    _blur(image, half_kernel, rim, line, padded, out)
     return out
 
 
 @compiled
-def _blur(image: Floats32, half_kernel: Floats32, columns_done: Floats32, padded: Floats32, out: Floats32) -> None:
+def _blur(image: Floats32, half_kernel: Floats32, rim: int, line: Floats32, padded: Floats32, out: Floats32) -> None:
+    """``line`` and ``padded`` are scratch: a row blurred across rows, and the part of it that the result asks for."""
     height, width = image.shape
     reach = half_kernel.shape[0] - 1
-    for r in range(height):
-        line = columns_done[r]
-        for k in range(-reach, reach + 1):
-            weight, other = half_kernel[abs(k)], image[min(max(r + k, 0), height - 1)]
+    middle = padded[reach : reach + out.shape[1]]
+    for r in range(out.shape[0]):
+        weight, here = half_kernel[0], image[r + rim]
+        for c in range(width):
+            line[c] = weight * here[c]
+        for k in range(1, reach + 1):
+            weight = half_kernel[k]
+            above, below = image[max(r + rim - k, 0)], image[min(r + rim + k, height - 1)]
             for c in range(width):
-                line[c] += weight * other[c]
-    for r in range(height):
+                line[c] += weight * (above[c] + below[c])
         for i in range(padded.shape[0]):
-            padded[i] = columns_done[r, min(max(i - reach, 0), width - 1)]
-        line = out[r]
-        for k in range(2 * reach + 1):
-            weight, shifted = half_kernel[abs(k - reach)], padded[k : k + width]
-            for c in range(width):
-                line[c] += weight * shifted[c]
+            padded[i] = line[min(max(i + rim - reach, 0), width - 1)]
+        blurred, weight = out[r], half_kernel[0]
+        for c in range(blurred.shape[0]):
+            blurred[c] = weight * middle[c]
+        for k in range(1, reach + 1):
+            weight, left, right = half_kernel[k], padded[reach - k :], padded[reach + k :]
+            for c in range(blurred.shape[0]):
+                blurred[c] += weight * (left[c] + right[c])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import SparseFootprints
+from pytest_calsim.footprints import Patch, Patches, SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
-from pytest_calsim.steps.cells.picture import Picture, on_sensor, picture
+from pytest_calsim.steps.cells.picture import picture
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -92,12 +92,19 @@ class CellImages(Artifact):
     @cached_property
     def observed(self) -> SparseFootprints:
         """The patches on the sensor at zero shift."""
-        rows, columns = self.canvas.window
-        units = [
-            on_sensor(self.patch(i), int(self.row[i]) - rows.start, int(self.column[i]) - columns.start, self.canvas)
-            for i in range(len(self))
-        ]
-        return SparseFootprints.from_units(units, self.canvas.sensor_shape)
+        return SparseFootprints.from_patches(self.patches, self.window)
+
+    @property
+    def patches(self) -> Patches:
+        """All patches on the canvas."""
+        box = np.stack([self.row, self.column, self.height, self.width], axis=1)
+        box.flags.writeable = False
+        return Patches(self.values, self.start, box)
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """First row, first column, height and width of the sensor on the canvas at zero shift."""
+        return (self.canvas.margin_px, self.canvas.margin_px, *self.canvas.sensor_shape)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``A_planted``, ``A_observed``, ``focal_depth_um`` and per-cell columns."""
@@ -144,46 +151,46 @@ class CellOptics(Step):
         sensor = replace(ctx.canvas, margin_px=0)
         sensor_at = list(zip(sensor.rows(y).tolist(), sensor.columns(x).tolist(), strict=True))
 
-        pictures = [
-            picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
-            for unit, (at, disk, blur, imaged) in enumerate(
-                zip(sensor_at, disk_um.tolist(), blur_um.tolist(), own_image.tolist(), strict=True)
+        images: list[Patch] = []
+        planted: list[Patch] = []
+        flux, fov_fraction = np.empty(len(cells)), np.empty(len(cells))
+        for unit, at in enumerate(sensor_at):
+            cell = picture(
+                cells, unit, ctx.canvas, at, float(disk_um[unit]), float(blur_um[unit]), bool(own_image[unit])
             )
-        ]
-        values = [
-            _lossy(p, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels)
-            for unit, p in enumerate(pictures)
-        ]
-        shapes = np.array([p.values.shape for p in pictures], np.int32).reshape(-1, 2)
-        flux = np.array([p.flux for p in pictures], np.float64)
-        no_values: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+            images.append(_lossy(cell.image, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels))
+            planted.append(cell.planted)
+            flux[unit], fov_fraction[unit] = cell.flux, cell.fov_fraction
+        imaged = Patches.of(images)
+        row, column, height, width = np.ascontiguousarray(imaged.box.T)
         return CellImages(
             canvas=ctx.canvas,
-            planted=SparseFootprints.from_units([p.planted for p in pictures], ctx.canvas.sensor_shape),
-            row=np.array([p.row for p in pictures], np.int32),
-            column=np.array([p.column for p in pictures], np.int32),
-            height=np.ascontiguousarray(shapes[:, 0]),
-            width=np.ascontiguousarray(shapes[:, 1]),
-            start=np.concatenate([[0], np.cumsum(shapes.prod(axis=1, dtype=np.int64))]).astype(np.int64),
-            values=np.concatenate(values or no_values),
+            planted=SparseFootprints.from_patches(Patches.of(planted), (0, 0, *ctx.canvas.sensor_shape)),
+            row=row,
+            column=column,
+            height=height,
+            width=width,
+            start=imaged.start,
+            values=imaged.values,
             flux=flux,
             core_fraction=core,
             halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * flux,
             defocus_um=defocus,
             in_focus=np.abs(defocus) <= acq.depth_of_field_um / 2,
             soma_in_focus=disk_um <= cells.radius_um,
-            fov_fraction=np.array([p.fov_fraction for p in pictures], np.float64),
+            fov_fraction=fov_fraction,
             focal_depth_um=float(focal_depth),
         )
 
 
-def _lossy(cell: Picture, gain: float, depth_um: float, vessels: Vessels | None) -> NDArray[np.float32]:
-    """The flat values of an image of which a share is collected, and that vessels shade."""
-    values = cell.values * np.float32(gain)
+def _lossy(clear: Patch, gain: float, depth_um: float, vessels: Vessels | None) -> Patch:
+    """An image of which a share is collected, and that vessels shade."""
+    image, row, column = clear
+    values = image * np.float32(gain)
     if vessels is not None:
         height, width = values.shape
-        values *= vessels.transmission(depth_um)[cell.row :, cell.column :][:height, :width]
-    return values.ravel()
+        values *= vessels.transmission(depth_um)[row : row + height, column : column + width]
+    return Patch(values, row, column)
 
 
 def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:

@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.canvas import Canvas
+from pytest_calsim.footprints import Patch
 from pytest_calsim.steps.base import Image
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.psf import LONGEST_SIDE, image_of_point, image_of_shape, odd_at_least, reach_px
 
-__all__ = ["Picture", "Pixels", "on_sensor", "picture"]
+__all__ = ["Picture", "picture"]
 
 Floats = NDArray[np.float64]
-Pixels = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Flat pixel indices and values on the sensor."""
 
-_NOTHING = np.zeros((0, 0), np.float32)
+_NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
 
 
 class Picture(NamedTuple):
@@ -28,21 +27,17 @@ class Picture(NamedTuple):
     Attributes
     ----------
     planted
-        In focus and unblurred, averaged over each pixel of the sensor.
-    values
-        The image, cut at the canvas; float32 ``(height, width)``.
-    row, column
-        Canvas pixel of its upper left corner.
+        In focus and unblurred, averaged over each pixel; on the sensor and beyond.
+    image
+        On the canvas, cut there.
     flux
         The shape's area in pixels, all of the light on an infinite plane.
     fov_fraction
         Share of that light that falls in the sensor's window at zero shift.
     """
 
-    planted: Pixels
-    values: Image
-    row: int
-    column: int
+    planted: Patch
+    image: Patch
     flux: float
     fov_fraction: float
 
@@ -66,31 +61,30 @@ def picture(
         Whether it has an image at all.
     """
     source = _source(cells, unit, canvas.pixel_size_um, at, disk_um, blur_um)
-    if source.bins == 1:
-        block = _averaged(source.fine, source.samples)
-        planted = on_sensor(block, source.top, source.left, canvas)
-    else:
-        planted = _planted(cells, unit, canvas, at)
+    in_focus = Patch(source.block, source.top, source.left)
+    planted = in_focus if source.bins == 1 else _planted(cells, unit, canvas, at)
     if not imaged:
-        return Picture(planted, _NOTHING, 0, 0, source.flux, 0.0)
-    image, top, left = _image(source, canvas)
-    inside = _overlap(image, top, left, canvas.sensor_shape)
+        return Picture(planted, _NOTHING, source.flux, 0.0)
+    image = _image(source, canvas)
+    inside = _cut(image, canvas.sensor_shape)
     # Flux is conserved, so an image that lies wholly in the window needs no sum.
-    whole = inside.shape == image.shape
-    fraction = 1.0 if whole else min(float(inside.sum(dtype=np.float64)) / source.flux, 1.0)
+    whole = inside.values.shape == image.values.shape
+    fraction = 1.0 if whole else min(float(inside.values.sum(dtype=np.float64)) / source.flux, 1.0)
     margin = canvas.margin_px
-    values, row, column = _cut(image, top + margin, left + margin, canvas.shape)
-    return Picture(planted, values, row, column, source.flux, fraction)
+    on_canvas = Patch(image.values, image.row + margin, image.column + margin)
+    return Picture(planted, _cut(on_canvas, canvas.shape), source.flux, fraction)
 
 
 class _Source(NamedTuple):
     """A shape (or point) on a grid of square parts, ready to be imaged.
 
-    ``fine`` holds ``samples`` × ``samples`` parts of pixels ``bins`` times the sensor's; its first such pixel is
-    (``top``, ``left``), the centre is at ``at``; ``disk`` and ``blur`` are in such pixels, ``flux`` in the sensor's.
+    ``fine`` holds ``samples`` × ``samples`` parts of pixels ``bins`` times the sensor's, ``block`` means over such
+    pixels; the first one is (``top``, ``left``), the centre is at ``at``; ``disk`` and ``blur`` are in such pixels,
+    ``flux`` in the sensor's.
     """
 
     fine: Image
+    block: Image
     samples: int
     bins: int
     top: int
@@ -118,43 +112,51 @@ def _source(cells: Cells, unit: int, pixel: float, at: tuple[float, float], disk
     top, bottom = math.floor(y + 0.5 - reach), math.floor(y + 0.5 + reach) + 1
     left, right = math.floor(x + 0.5 - reach), math.floor(x + 0.5 + reach) + 1
     if is_point:
-        fine, samples = np.ones((1, 1), np.float32), 1
+        fine = block = np.ones((1, 1), np.float32)
+        samples = 1
         flux = 1.0 if extent == 0 else _area_px(cells, unit, pixel)
     else:
         fine = cells.coverage(
-            unit, (_parts(top, bottom, samples) - y) * large, (_parts(left, right, samples) - x) * large
+            unit, _parts_um(top, bottom, samples, y, large), _parts_um(left, right, samples, x, large)
         )
-        flux = float(fine.sum(dtype=np.float64)) * (bins / samples) ** 2
-    return _Source(fine, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
+        block = _averaged(fine, samples)
+        flux = float(block.sum(dtype=np.float64)) * bins**2
+    return _Source(fine, block, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
 
 
-def _image(source: _Source, canvas: Canvas) -> tuple[Image, int, int]:
-    """The image, and the sensor coordinates of its upper left pixel."""
+def _image(source: _Source, canvas: Canvas) -> Patch:
+    """All of the image that holds light, in sensor coordinates."""
+    from pytest_calsim.compiled.imaging import lit_box
+
     (y, x), top, left = source.at, source.top, source.left
+    flux = source.flux / source.bins**2
     if source.is_point:
-        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, source.disk, source.blur)
-        image *= np.float32(source.flux / source.bins**2)
+        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, source.disk, source.blur, flux)
     else:
-        image, pad = image_of_shape(source.fine, source.samples, source.disk, source.blur)
+        image, pad = image_of_shape(source.fine, source.samples, source.disk, source.blur, flux)
     if source.bins == 1:
-        return image, top - pad, left - pad
-    return _spread(image, source.bins, top - pad, left - pad, canvas), -canvas.margin_px, -canvas.margin_px
+        top, left = top - pad, left - pad
+    else:
+        image = _spread(image, source.bins, top - pad, left - pad, canvas)
+        top = left = -canvas.margin_px
+    first, stop, begin, end = lit_box(image)
+    return Patch(image[first:stop, begin:end], top + first, left + begin)
 
 
-def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -> Pixels:
+def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -> Patch:
     """The cell in focus, sampled anew where its image is made of larger pixels."""
     pixel, extent = canvas.pixel_size_um, cells.extent_um(unit)
     if extent == 0:
-        return on_sensor(np.ones((1, 1), np.float32), math.floor(at[0] + 0.5), math.floor(at[1] + 0.5), canvas)
+        return Patch(np.ones((1, 1), np.float32), math.floor(at[0] + 0.5), math.floor(at[1] + 0.5))
     ends = [(math.floor(v + 0.5 - extent / pixel), math.floor(v + 0.5 + extent / pixel) + 1) for v in at]
     (top, bottom), (left, right) = ((max(a, 0), min(b, n)) for (a, b), n in zip(ends, canvas.sensor_shape, strict=True))
     if bottom <= top or right <= left:
-        return on_sensor(_NOTHING, 0, 0, canvas)
+        return _NOTHING
     samples = _samples(pixel, float(cells.radius_um[unit]))
     fine = cells.coverage(
-        unit, (_parts(top, bottom, samples) - at[0]) * pixel, (_parts(left, right, samples) - at[1]) * pixel
+        unit, _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
     )
-    return on_sensor(_averaged(fine, samples), top, left, canvas)
+    return Patch(_averaged(fine, samples), top, left)
 
 
 def _samples(pixel_um: float, radius_um: float) -> int:
@@ -162,14 +164,16 @@ def _samples(pixel_um: float, radius_um: float) -> int:
     return odd_at_least(pixel_um / min(0.6, radius_um / 6))
 
 
-def _parts(first: int, stop: int, samples: int) -> Floats:
-    """Centres of the equal parts of pixels ``first`` to ``stop``, px."""
-    return first - 0.5 + (np.arange((stop - first) * samples) + 0.5) / samples
+def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
+    """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
+    return (np.arange((stop - first) * samples, dtype=np.float64) + ((first - 0.5 - centre) * samples + 0.5)) * (
+        pixel_um / samples
+    )
 
 
 def _averaged(fine: Image, samples: int) -> Image:
     """Means over blocks of ``samples`` × ``samples``."""
-    from pytest_calsim.compiled.patches import block_mean
+    from pytest_calsim.compiled.imaging import block_mean
 
     return block_mean(fine, samples)
 
@@ -196,26 +200,10 @@ def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Ima
     return along_rows(along_rows(image, height, top).T, width, left).T
 
 
-def _overlap(image: Image, top: int, left: int, shape: tuple[int, int]) -> Image:
-    """The part of an image that lies within a picture of some shape."""
-    rows = slice(max(-top, 0), max(shape[0] - top, 0))
-    columns = slice(max(-left, 0), max(shape[1] - left, 0))
-    return image[rows, columns]
-
-
-def _cut(image: Image, top: int, left: int, shape: tuple[int, int]) -> tuple[Image, int, int]:
-    """The part of an image that holds light and lies within a picture, and where it begins there."""
-    from pytest_calsim.compiled.patches import lit_box
-
-    part = _overlap(image, top, left, shape)
-    y0, y1, x0, x1 = lit_box(part)
-    if y1 == y0:
-        return _NOTHING, 0, 0
-    return part[y0:y1, x0:x1], max(top, 0) + y0, max(left, 0) + x0
-
-
-def on_sensor(image: Image, top: int, left: int, canvas: Canvas) -> Pixels:
-    """The pixels that an image lights on the sensor, its upper left pixel having these sensor coordinates."""
-    part, top, left = _cut(image, top, left, canvas.sensor_shape)
-    rows, columns = np.nonzero(part)
-    return (rows + top) * canvas.sensor_width_px + columns + left, part[rows, columns]
+def _cut(patch: Patch, shape: tuple[int, int]) -> Patch:
+    """The part of a patch that lies within a picture of some shape."""
+    (height, width), top, left = patch.values.shape, patch.row, patch.column
+    if top >= 0 and left >= 0 and top + height <= shape[0] and left + width <= shape[1]:
+        return patch
+    part = patch.values[max(-top, 0) : max(shape[0] - top, 0), max(-left, 0) : max(shape[1] - left, 0)]
+    return Patch(part, max(top, 0), max(left, 0)) if part.size else _NOTHING

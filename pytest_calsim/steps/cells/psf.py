@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from functools import cache, lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +19,16 @@ Floats = NDArray[np.float64]
 Spectrum = NDArray[np.complex64]
 
 LONGEST_SIDE = 1024
-"""Samples along the side of a Fourier grid beyond which an image should be made of larger pixels."""
+"""Samples along the side of an image and what surrounds it, beyond which it should be made of larger pixels."""
 _REACH = 4.3
 """Where the Gaussian is cut, in σ: 10⁻⁴ of its peak."""
 _FAINT = 1e-4
 """What is fainter than this share of the peak is cut; the rest is scaled up to the same flux."""
+_FASTEST = math.sqrt(math.log(1e7) / 2) / math.pi
+"""Cycles per σ beyond which the Gaussian leaves nothing of a wave that float32 would notice."""
 _BESSEL_STEP = 0.02
+_BESSEL_FAR = 25.0
+"""Where the asymptotic expansion takes over; its error there is 3·10⁻⁹."""
 
 
 def odd_at_least(value: float) -> int:
@@ -38,10 +41,8 @@ def reach_px(radius: float, sigma: float) -> int:
     return math.ceil(radius + _REACH * sigma) + 1
 
 
-def image_of_shape(fine: Image, samples: int, radius: float, sigma: float) -> tuple[Image, int]:
+def image_of_shape(fine: Image, samples: int, radius: float, sigma: float, flux: float) -> tuple[Image, int]:
     """Area-sampled image of a shape behind a disk of ``radius`` and a Gaussian of ``sigma``.
-
-    The shape's spectrum is multiplied by those of disk, Gaussian and pixel, then folded onto the pixel grid.
 
     Parameters
     ----------
@@ -51,27 +52,25 @@ def image_of_shape(fine: Image, samples: int, radius: float, sigma: float) -> tu
         Odd.
     radius, sigma
         Of the disk and the Gaussian, px.
+    flux
+        The image's sum.
 
     Returns
     -------
     image
-        float32, non-negative, summing to ``fine.sum() / samples²``.
+        float32, non-negative, summing to ``flux``.
     pad
         Pixels by which the image begins before the shape on either axis.
     """
-    fft = _fft()
     pad = reach_px(radius, sigma)
-    height, width = fine.shape[0] // samples + 2 * pad, fine.shape[1] // samples + 2 * pad
-    n = int(fft.next_fast_len(max(height, width), real=True))
-    along = _gaussian(n, samples, sigma) * _to_centre(n, samples, pad)
-    lines = fft.rfft(fine, n * samples, axis=1)[:, : _alive(along)]
-    spectrum = fft.fft(lines, n * samples, axis=0, overwrite_x=True)
-    image = _to_pixels(spectrum, along, samples, radius)[:height, :width]
-    return _clean(image, float(fine.sum(dtype=np.float64)) / samples**2), pad
+    first = pad - 0.5 + 0.5 / samples
+    shape = fine.shape[0] // samples + 2 * pad, fine.shape[1] // samples + 2 * pad
+    # Parts cannot show waves that are faster than half of them.
+    return _image(fine, samples, (first, first), shape, radius, sigma, (max(shape) * samples - 1) // 2, flux), pad
 
 
-def image_of_point(y: float, x: float, radius: float, sigma: float) -> tuple[Image, int]:
-    """Area-sampled image of a point of flux 1 behind a disk of ``radius`` and a Gaussian of ``sigma``.
+def image_of_point(y: float, x: float, radius: float, sigma: float, flux: float) -> tuple[Image, int]:
+    """Area-sampled image of a point behind a disk of ``radius`` and a Gaussian of ``sigma``.
 
     Parameters
     ----------
@@ -79,82 +78,74 @@ def image_of_point(y: float, x: float, radius: float, sigma: float) -> tuple[Ima
         Position from the upper left corner of its pixel, px, 0..1.
     radius, sigma
         Of the disk and the Gaussian, px.
+    flux
+        The image's sum.
 
     Returns
     -------
     image
-        float32, non-negative, summing to 1.
+        float32, non-negative, summing to ``flux``.
     pad
         Pixels by which the image begins before the point's pixel on either axis.
     """
-    fft = _fft()
     pad = reach_px(radius, sigma)
-    n = int(fft.next_fast_len(1 + 2 * pad, real=True))
-    # Fine enough for the Gaussian to have died out (10⁻⁴) at the highest frequency.
-    samples = min(odd_at_least(1.4 / sigma), odd_at_least(LONGEST_SIDE / n))
-    f = _frequencies(n, samples)
-    along = (_gaussian(n, samples, sigma) * np.sinc(f) * samples).astype(np.complex64)
-    rows = np.exp(-2j * np.pi * f * (y - 0.5 + pad))
-    columns = np.exp(-2j * np.pi * f[: _alive(along)] * (x - 0.5 + pad))
-    spectrum = (rows[:, None] * columns).astype(np.complex64)
-    return _clean(_to_pixels(spectrum, along, samples, radius)[: 1 + 2 * pad, : 1 + 2 * pad], 1.0), pad
+    at, side = (y - 0.5 + pad, x - 0.5 + pad), 1 + 2 * pad
+    return _image(np.ones((1, 1), np.float32), 1, at, (side, side), radius, sigma, LONGEST_SIDE // 2, flux), pad
 
 
-def _fft() -> Any:
-    """The transforms of scipy: float32 stays float32; the module is imported when first used, and is not typed."""
-    from scipy import fft
+def _image(
+    fine: Image,
+    samples: int,
+    first: tuple[float, float],
+    shape: tuple[int, int],
+    radius: float,
+    sigma: float,
+    most: int,
+    flux: float,
+) -> Image:
+    """An image of some shape, its periodic repetition one image away.
 
-    return fft
+    ``first`` is where the first part's centre lies in it; ``most`` is the highest frequency worth asking for.
+    """
+    from pytest_calsim.compiled.imaging import Workspace, image_of, trim
+
+    n = max(shape)
+    waves = min(int(_FASTEST * n / sigma), most) + 1
+    lanes, low = 2 * (-(-waves // 8) * 8), 2 * min(waves, n // 2 + 1)
+    work = Workspace(
+        at_parts=np.empty((max(fine.shape), lanes), np.float32),
+        at_pixels=np.empty((low, n), np.float32),
+        transfer=np.empty((2, waves), np.complex64),
+        rows=np.empty((fine.shape[0], lanes), np.float32),
+        waves=np.empty((lanes, lanes), np.float32),
+        folded=np.empty((low, low), np.float32),
+        columns=np.empty((low, shape[1]), np.float32),
+    )
+    image = np.empty(shape, np.float32)
+    image_of(fine, *first, sigma, radius, _bessel(), _BESSEL_STEP, _circle(n * samples), work, image)
+    trim(image, _FAINT, flux, np.empty(shape[1]))
+    return image
 
 
-def _frequencies(n: int, samples: int) -> Floats:
-    """Cycles per pixel of a Fourier grid of n pixels with some samples each."""
-    count = n * samples
-    return ((np.arange(count) + count // 2) % count - count // 2) / float(n)
-
-
-def _gaussian(n: int, samples: int, sigma: float) -> NDArray[np.float32]:
-    """The Gaussian's transfer along one axis."""
-    return np.exp(-2 * (np.pi * sigma * _frequencies(n, samples)) ** 2).astype(np.float32)
-
-
-@lru_cache(maxsize=512)
-def _to_centre(n: int, samples: int, pad: int) -> Spectrum:
-    """The pixel's own transfer, from the first sample in it to its centre, and ``pad`` whole pixels further on."""
-    f = _frequencies(n, samples)
-    shift = (samples - 1) / (2 * samples) - pad
-    return (np.sinc(f) * np.exp(2j * np.pi * f * shift)).astype(np.complex64)
-
-
-def _alive(along: Spectrum) -> int:
-    """How many of the lowest frequencies carry anything that float32 would notice."""
-    half = np.abs(along[: len(along) // 2 + 1])
-    return int(np.flatnonzero(half > 1e-7 * half[0])[-1]) + 1
+@lru_cache(maxsize=256)
+def _circle(parts: int) -> Spectrum:
+    """Equal parts of a turn, as complex numbers."""
+    return np.exp(2j * np.pi * np.arange(parts) / parts).astype(np.complex64)
 
 
 @cache
 def _bessel() -> NDArray[np.float32]:
-    """2·J₁(x)/x on a fine regular grid, as far as the longest Fourier grid can ask."""
-    from scipy.special import j1
-
-    x = np.arange(0, np.pi * LONGEST_SIDE, _BESSEL_STEP)
-    table = np.ones(len(x), np.float32)
-    table[1:] = 2 * j1(x[1:]) / x[1:]
+    """2·J₁(q)/q on a fine regular grid, as far as the fastest wave can ask."""
+    q = np.arange(0, np.pi * LONGEST_SIDE / np.sqrt(2), _BESSEL_STEP)
+    near, far = np.split(q, [np.searchsorted(q, _BESSEL_FAR)])
+    # Bessel's integral: the rule of equal steps is exact for a periodic integrand, but for J of order 63.
+    turn = (np.arange(32) + 0.5) * np.pi / 32
+    j1 = np.cos(turn - near[:, None] * np.sin(turn)).mean(axis=1)
+    # Hankel's expansion (Abramowitz & Stegun 9.2.5, 9.2.9 and 9.2.10).
+    z, chi = 1 / (8 * far) ** 2, far - 3 * np.pi / 4
+    p = 1 + z * (7.5 - z * 590.625)
+    q_ = (3 - z * (52.5 - z * 9095.625)) / (8 * far)
+    j1 = np.concatenate([j1, np.sqrt(2 / (np.pi * far)) * (p * np.cos(chi) - q_ * np.sin(chi))])
+    table = np.ones(len(q), np.float32)
+    table[1:] = 2 * j1[1:] / q[1:]
     return table
-
-
-def _to_pixels(spectrum: Spectrum, along: Spectrum, samples: int, radius: float) -> Image:
-    """Apply the transfer, return to space and keep each pixel's centre."""
-    from pytest_calsim.compiled.patches import fold_transfer
-
-    fft = _fft()
-    n = len(along) // samples
-    folded = fold_transfer(spectrum, along, samples, 2 * math.pi * radius / (n * _BESSEL_STEP), _bessel())
-    lines = fft.ifft(folded, axis=0, overwrite_x=True)
-    return fft.irfft(lines, n * samples, axis=1)[:, ::samples]
-
-
-def _clean(image: Image, flux: float) -> Image:
-    """Cut ringing and faint tails; give the rest the whole flux."""
-    kept = np.where(image < _FAINT * image.max(), np.float32(0), image)
-    return kept * np.float32(flux / kept.sum(dtype=np.float64))

@@ -43,7 +43,9 @@ def lognormal_field(rng: np.random.Generator, y_um: Floats, x_um: Floats, correl
     phase = rng.uniform(0, 2 * math.pi, (_MODES, 1))
     along_y = wave_y * y_um + phase
     along_x = wave_x * x_um
-    sum_of_modes = cosine_sum(np.cos(along_y), np.sin(along_y), np.cos(along_x), np.sin(along_x))
+    field = cosine_sum(np.cos(along_y), np.sin(along_y), np.cos(along_x), np.sin(along_x))
     amplitude = math.sqrt(math.log1p(sd**2) * 2 / _MODES)
     # Over its random phase a cosine has E exp(a·cos) = I0(a), so the expectation of the whole is I0(a)^modes.
-    return np.exp(amplitude * sum_of_modes - _MODES * math.log(float(np.i0(amplitude))))
+    field *= amplitude
+    field -= _MODES * math.log(float(np.i0(amplitude)))
+    return np.exp(field, out=field)

@@ -74,12 +74,10 @@ class Vessels(Artifact):
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
-        rim = self.rim_px
-        height, width = self.canvas.shape
-        passed = np.ones((height, width), np.float32)
+        passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             sigma_px = max(depth_um - self.slab_um[slab], 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
-            passed *= _blurred(self.clear[slab], sigma_px)[rim : rim + height, rim : rim + width]
+            passed *= _blurred(self.clear[slab], sigma_px, self.rim_px)
         passed.flags.writeable = False
         return passed
 
@@ -222,9 +220,7 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
         outline = segments[:, [1, 2, 3, 5, 6, 7]]
         chords = np.zeros(added.shape[1:], np.float32)
         for k in range(slabs):
-            before = chords.copy()
-            lengthen_chords(chords, y_um, x_um, canvas.pixel_size_um, outline[slab == k])
-            added[k] += chords - before
+            lengthen_chords(chords, added[k], y_um, x_um, canvas.pixel_size_um, outline[slab == k])
     return added
 
 
@@ -234,13 +230,14 @@ def _with_rim(pixels: int, rim_px: int, canvas: Canvas) -> Floats:
     return (np.arange(n) - (n - 1) / 2) * np.float64(canvas.pixel_size_um)
 
 
-def _blurred(image: Image, sigma_px: float) -> Image:
-    """A Gaussian blur; below a quarter of a pixel there is nothing to blur."""
+def _blurred(image: Image, sigma_px: float, rim_px: int) -> Image:
+    """A Gaussian blur of all but the rim; below a quarter of a pixel there is nothing to blur."""
     from pytest_calsim.compiled.vessels import blur
 
     if sigma_px < 0.25:
-        return image
+        height, width = image.shape
+        return image[rim_px : height - rim_px, rim_px : width - rim_px]
     reach = min(math.ceil(_REACH_SIGMAS * sigma_px), _MAX_REACH_PX)
     kernel = np.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
     kernel /= kernel[0] + 2 * kernel[1:].sum()
-    return blur(image, kernel.astype(np.float32))
+    return blur(image, kernel.astype(np.float32), rim_px)

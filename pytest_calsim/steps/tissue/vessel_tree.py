@@ -107,11 +107,12 @@ def _path(
     steps = max(8, math.ceil(growth.length_to_radius))
     step_um = length_um / steps
     kicks = rng.standard_normal(steps) * growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2)
-    slope = 0.0 if level else float(np.clip(0.15 * rng.standard_normal(), -0.4, 0.4))
-    angles, stray = np.empty(steps), 0.0
-    for i, kick in enumerate(kicks):
+    slope = 0.0 if level else min(max(0.15 * rng.standard_normal(), -0.4), 0.4)
+    angles: list[float] = []
+    stray = 0.0
+    for kick in kicks.tolist():
         stray = _HEADING_MEMORY * stray + kick
-        angles[i] = heading + stray
+        angles.append(heading + stray)
     path = np.empty((steps + 1, 3))
     path[0] = start_um
     path[1:, 1] = start_um[1] + np.cumsum(np.cos(angles)) * step_um

@@ -1,0 +1,153 @@
+"""Sums over sparse footprints, and how dense patches become sparse."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.compiled.jit import compiled
+
+__all__ = ["count_lit", "gather_lit", "largest_cosines", "weighted_sum"]
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+Starts = NDArray[np.int64]
+Boxes = NDArray[np.int32]
+"""First row, first column, height and width of each patch on their common grid ``(n, 4)``, px."""
+Window = tuple[int, int, int, int]
+"""First row, first column, height and width of what is seen of that grid, px."""
+
+
+@compiled
+def count_lit(values: Floats32, start: Starts, box: Boxes, window: Window, counts: NDArray[np.int64]) -> None:
+    """Count each patch's pixels that are not 0 and lie in a window."""
+    for i in range(counts.shape[0]):
+        top, bottom, left, right = _seen(box, window, i)
+        count = 0
+        for r in range(top, bottom):
+            begin = _begin(start, box, i, r)
+            for c in range(left, right):
+                count += values[begin + c] != 0
+        counts[i] = count
+
+
+@compiled
+def gather_lit(
+    values: Floats32, start: Starts, box: Boxes, window: Window, indices: NDArray[np.int32], data: Floats32
+) -> None:
+    """Write those pixels, patch by patch: their flat index in the window, and their value."""
+    at = 0
+    for i in range(box.shape[0]):
+        top, bottom, left, right = _seen(box, window, i)
+        for r in range(top, bottom):
+            begin = _begin(start, box, i, r)
+            first = (r - window[0]) * window[3] - window[1]
+            for c in range(left, right):
+                value = values[begin + c]
+                if value != 0:
+                    indices[at], data[at] = first + c, value
+                    at += 1
+
+
+@compiled
+def largest_cosines(
+    values: Floats32,
+    start: Starts,
+    box: Boxes,
+    window: Window,
+    order: NDArray[np.int64],
+    lanes: Floats32,
+    norm: Floats,
+    largest: Floats,
+) -> None:
+    """Write each patch's largest cosine with another one in a window.
+
+    Parameters
+    ----------
+    values, start, box, window
+        The patches, and where they are compared.
+    order
+        The patches from the uppermost down.
+    lanes
+        Scratch, as long as the widest patch.
+    norm, largest
+        Where to write each patch's norm and cosine, 0 to begin with.
+    """
+    n = order.shape[0]
+    for i in range(n):
+        norm[i] = np.sqrt(_dot(values, start, box, window, i, i, lanes))
+    for a in range(n):
+        i = order[a]
+        for b in range(a + 1, n):
+            j = order[b]
+            if box[j, 0] >= box[i, 0] + box[i, 2]:
+                break
+            if norm[i] > 0 and norm[j] > 0:
+                cosine = min(_dot(values, start, box, window, i, j, lanes) / (norm[i] * norm[j]), 1.0)
+                largest[i], largest[j] = max(largest[i], cosine), max(largest[j], cosine)
+
+
+@compiled
+def weighted_sum(
+    data: Floats32, indices: NDArray[np.int32], indptr: Starts, weight: Floats, squared: bool, out: Floats
+) -> None:
+    """Write Σ v·w or Σ v²·w over each footprint's pixels, w from a flat picture."""
+    for i in range(out.shape[0]):
+        # Four sums at once: each addition waits for the one before it in the same sum.
+        total = (0.0, 0.0, 0.0, 0.0)
+        first, stop = indptr[i], indptr[i + 1]
+        fours = stop - (stop - first) % 4
+        for k in range(first, fours, 4):
+            total = (
+                total[0] + _term(data[k], squared) * weight[indices[k]],
+                total[1] + _term(data[k + 1], squared) * weight[indices[k + 1]],
+                total[2] + _term(data[k + 2], squared) * weight[indices[k + 2]],
+                total[3] + _term(data[k + 3], squared) * weight[indices[k + 3]],
+            )
+        rest = 0.0
+        for k in range(fours, stop):
+            rest += _term(data[k], squared) * weight[indices[k]]
+        out[i] = (total[0] + total[1]) + (total[2] + total[3]) + rest
+
+
+@compiled
+def _term(value: float, squared: bool) -> float:
+    v = np.float64(value)
+    return v * v if squared else v
+
+
+@compiled
+def _seen(box: Boxes, window: Window, i: int) -> tuple[int, int, int, int]:
+    """Rows and columns, first and one past the last, of what a window shows of a patch."""
+    row, column = box[i, 0], box[i, 1]
+    top, bottom = max(row, window[0]), min(row + box[i, 2], window[0] + window[2])
+    left, right = max(column, window[1]), min(column + box[i, 3], window[1] + window[3])
+    return top, bottom, left, right
+
+
+@compiled
+def _begin(start: Starts, box: Boxes, i: int, row: int) -> int:
+    """Where the value at column 0 of a row would be, if the patch reached as far."""
+    return start[i] + (row - box[i, 0]) * box[i, 3] - box[i, 1]
+
+
+@compiled
+def _dot(values: Floats32, start: Starts, box: Boxes, window: Window, i: int, j: int, lanes: Floats32) -> float:
+    """Σ of the product of two patches within a window."""
+    top, bottom, left, right = _seen(box, window, i)
+    top_j, bottom_j, left_j, right_j = _seen(box, window, j)
+    top, bottom, left, right = max(top, top_j), min(bottom, bottom_j), max(left, left_j), min(right, right_j)
+    if top >= bottom or left >= right:
+        return 0.0
+    width = right - left
+    lanes[:width] = 0
+    for r in range(top, bottom):
+        begin_i, begin_j = _begin(start, box, i, r) + left, _begin(start, box, j, r) + left
+        ours, theirs = values[begin_i : begin_i + width], values[begin_j : begin_j + width]
+        # Sums by column: no order of addition to keep within a row.
+        for c in range(width):
+            lanes[c] += ours[c] * theirs[c]
+    total = 0.0
+    for c in range(width):
+        total += lanes[c]
+    return total
