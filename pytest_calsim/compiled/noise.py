@@ -3,8 +3,8 @@
 Every pixel has three 64-bit words of its own, whatever its light and whatever the other pixels do. A count of mean λ is
 a sum of four independent Poisson counts whose means add up to λ: multiples of 256, of 8 and of 1/16 electrons, each
 drawn from alias tables (:mod:`~pytest_calsim.compiled.poisson`), and the rest below 1/16, drawn by inversion. Each of
-the four has at least 32 random bits, so every probability is exact to 2⁻³². Gaussians come from a ziggurat (Marsaglia
-& Tsang 2000) that hashes its own word anew where it rejects.
+the four has at least 32 random bits, so every probability is exact to 2⁻³² (the last one's, in single precision, to
+2⁻²⁷). Gaussians are Box and Muller's (1958), from 27 and 24 bits that the counts left over; they end at 6.2 σ.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Words = NDArray[np.uint64]
-u64 = np.uint64
+f32, u64 = np.float32, np.uint64
 
 # Multipliers and shifts of splitmix64 (Steele, Lea & Flood 2014), and one more odd multiplier for derived bits.
 _GAMMA, _MUL_1, _MUL_2 = u64(0x9E3779B97F4A7C15), u64(0xBF58476D1CE4E5B9), u64(0x94D049BB133111EB)
 _MUL_3 = u64(0xD6E8FEB86659FD93)
 _WORDS_PER_PIXEL = u64(3)
-_5, _7, _8, _11, _12, _16, _27, _30, _31, _32 = (u64(n) for n in (5, 7, 8, 11, 12, 16, 27, 30, 31, 32))
-_0, _1, _BITS_5, _BITS_7, _BITS_8, _BITS_16, _BITS_32 = (u64(2**n - 1) for n in (0, 1, 5, 7, 8, 16, 32))
-_BITS_5_TO_31 = u64(2**32 - 2**5)
+_5, _8, _11, _16, _27, _30, _31, _32, _40 = (u64(n) for n in (5, 8, 11, 16, 27, 30, 31, 32, 40))
+_0, _BITS_16, _BITS_32 = (u64(2**n - 1) for n in (0, 16, 32))
 # The level of a mean in sixteenths, cut into digits: 7 bits for the fine tables, 5 for the middle, the rest for the
 # coarse ones; and columns beside them. Halves of the wide integers above, so that twice as many fit a register.
 _ONES, _TENS, _COLUMN_8, _COLUMN_5, _LOW_HALF = (np.uint32(n) for n in (0x7F, 0xF80, 0xFF, 0x1F, 0xFFFF))
-_ONE, _FIVE, _HUNDREDS, _HALF = (np.uint32(n) for n in (1, 5, 12, 16))
+_ONE, _FIVE, _HUNDREDS, _UPPER = (np.uint32(n) for n in (1, 5, 12, 16))
 _PIECE = 192
 """Most pixels of a row that are drawn together."""
 
@@ -55,54 +54,43 @@ def _uniform(word: np.uint64) -> float:
     return (np.float64(word >> _11) + 0.5) * 2.0**-53
 
 
-_TAIL = 3.6541528853610088
-"""Where the lowest of the 256 layers of equal area begins its tail."""
-
-
-def _layers() -> tuple[Floats, Floats]:
-    """Right edges and heights of the ziggurat's layers; edge 0 is that of a rectangle as large as base and tail."""
-    height = math.exp(-_TAIL * _TAIL / 2)
-    area = _TAIL * height + math.sqrt(math.pi / 2) * math.erfc(_TAIL / math.sqrt(2))
-    edges = [area / height, _TAIL]
-    for _ in range(254):
-        height += area / edges[-1]
-        edges.append(math.sqrt(-2 * math.log(height)))
-    x = np.array([*edges, 0.0])
-    return x, np.exp(-x * x / 2)
-
-
-_EDGE, _HEIGHT = _layers()
-_SCALE = _EDGE[:256] * 2.0**-31
-_INSIDE = np.minimum(_EDGE[1:] / _EDGE[:256] * 2.0**31, 2.0**31 - 1).astype(np.int32)
+# Single-precision constants: with others numba would compute in double precision, half as many at a time.
+_ZERO, _HALF, _QUARTER, _UNIT, _MINUS_2, _LN_2 = (f32(value) for value in (0, 0.5, 0.25, 1, -2, math.log(2)))
+_2_TO_MINUS_24, _2_TO_MINUS_27, _2_TO_MINUS_32 = (f32(2.0**-n) for n in (24, 27, 32))
+# 2·artanh(s)/s and sin(2πy)/y, in powers of s² and y².
+_LOG_0, _LOG_1, _LOG_2, _LOG_3, _LOG_4 = (f32(2 / (2 * k + 1)) for k in range(5))
+_SIN_0, _SIN_1, _SIN_2, _SIN_3, _SIN_4, _SIN_5 = (
+    f32((-1) ** k * (2 * math.pi) ** (2 * k + 1) / math.factorial(2 * k + 1)) for k in range(6)
+)
+_MANTISSA, _EXPONENT_OF_1, _EXPONENT_OF_HALF, _ROOT_2 = (
+    np.int32(n) for n in (0x7FFFFF, 0x3F800000, 0x3F000000, 0x3504F3)
+)
 
 
 @compiled
-def _normal_anew(signed: np.int64, layer: np.uint64, word: np.uint64) -> float:
-    """Finish a Gaussian whose first try left its layer's core: wedge, tail, or a fresh try from a fresh hash."""
-    while True:
-        x = signed * _SCALE[layer]
-        if abs(signed) < _INSIDE[layer]:
-            return x
-        word = _mix(word + _GAMMA)
-        if layer == _0:
-            while True:
-                beyond = -math.log(_uniform(word)) / _TAIL
-                word = _mix(word + _GAMMA)
-                if -2 * math.log(_uniform(word)) > beyond * beyond:
-                    return _TAIL + beyond if signed > 0 else -_TAIL - beyond
-                word = _mix(word + _GAMMA)
-        height = _HEIGHT[layer] + _uniform(word) * (_HEIGHT[layer + _1] - _HEIGHT[layer])
-        if height < math.exp(-0.5 * x * x):
-            return x
-        word = _mix(word + _GAMMA)
-        signed = np.int64(np.int32(word >> _32))
-        layer = word & _BITS_8
+def _gaussian(radius: np.int32, angle: np.int32) -> np.float32:
+    """A standard Gaussian from 27 and 24 bits: √(−2 ln u)·cos(2πv)."""
+    u = np.float32((np.float32(radius) + _HALF) * _2_TO_MINUS_27)
+    # u = 2^e·m with m within √2 of 1, and ln m = 2·artanh((m − 1)/(m + 1)).
+    bits = np.int32(u.view(np.int32))
+    mantissa = np.int32(bits & _MANTISSA)
+    near_1 = np.int32(mantissa | (_EXPONENT_OF_HALF if mantissa > _ROOT_2 else _EXPONENT_OF_1))
+    exponent = np.float32(np.int32(bits - near_1) >> 23)
+    m = near_1.view(np.float32)
+    s = (m - _UNIT) / (m + _UNIT)
+    q = s * s
+    log = exponent * _LN_2 + s * (_LOG_0 + q * (_LOG_1 + q * (_LOG_2 + q * (_LOG_3 + q * _LOG_4))))
+    # The cosine as a sine within a quarter turn; its sign is as random as v.
+    y = _QUARTER - abs(np.float32(angle) * _2_TO_MINUS_24 - _HALF)
+    q = y * y
+    sine = y * (_SIN_0 + q * (_SIN_1 + q * (_SIN_2 + q * (_SIN_3 + q * (_SIN_4 + q * _SIN_5)))))
+    return np.sqrt(_MINUS_2 * log) * sine
 
 
 @compiled
-def _normal(word: np.uint64) -> float:
+def _normal(word: np.uint64) -> np.float32:
     """A standard Gaussian from one word."""
-    return _normal_anew(np.int64(np.int32(word >> _32)), word & _BITS_8, word)
+    return _gaussian(np.int32((word & _BITS_32) >> _5), np.int32(word >> _40))
 
 
 @compiled
@@ -164,50 +152,25 @@ def _mean_row(light: Image, response: Image, dark: Image, highest: np.float32, l
 
 
 @compiled
-def _small_poisson(uniform: float, mean: float) -> int:
-    """Poisson count of a mean below 1/16, by inversion from above."""
-    # 1 - exp(-mean) by its series, to 1e-12: uniform numbers have 32 bits here.
-    above = mean * (1 - mean / 2 * (1 - mean / 3 * (1 - mean / 4 * (1 - mean / 5 * (1 - mean / 6)))))
-    count, p = 0, 1 - above
-    while uniform < above and count < 8:
-        count += 1
-        p *= mean / count
-        above -= p
-    return count
-
-
-@compiled
 def _address_row(level: Ints, a: Words, b: Words, address: NDArray[np.uint32]) -> None:
     """Places in the middle tables (high half) and in the fine ones (low half)."""
     for x in range(address.shape[0]):
         digits = np.uint32(level[x])
         middle = ((digits & _TENS) << _ONE) | (np.uint32(a[x]) & _COLUMN_8)
         fine = ((digits & _ONES) << _FIVE) | (np.uint32(b[x]) & _COLUMN_5)
-        address[x] = (middle << _HALF) | fine
+        address[x] = (middle << _UPPER) | fine
 
 
 @compiled
-def _fetch_row(
-    level: Ints,
-    a: Words,
-    c: Words,
-    address: NDArray[np.uint32],
-    tables: PoissonTables,
-    columns: Words,
-    normal: Floats,
-    inside: Ints,
-) -> None:
-    """Look up each pixel's columns of the three tables, and the scale and the core of its ziggurat's layer."""
+def _fetch_row(level: Ints, c: Words, address: NDArray[np.uint32], tables: PoissonTables, columns: Words) -> None:
+    """Look up each pixel's columns of the middle, fine and coarse tables."""
     coarse, coarse_index, middle, fine = tables[0], tables[1], tables[2], tables[3]
     of_middle, of_fine, of_coarse = columns[0], columns[1], columns[2]
     for x in range(address.shape[0]):
-        of_middle[x] = middle[address[x] >> _HALF]
+        of_middle[x] = middle[address[x] >> _UPPER]
         of_fine[x] = fine[address[x] & _LOW_HALF]
         index = coarse_index[np.uint32(level[x]) >> _HUNDREDS]
         of_coarse[x] = coarse[(index >> _16) + (((c[x] & _BITS_32) * (index & _BITS_16)) >> _32)]
-        layer = (a[x] >> _8) & _BITS_8
-        normal[x] = _SCALE[layer]
-        inside[x] = _INSIDE[layer]
 
 
 @compiled
@@ -222,44 +185,37 @@ def _count_row(
         electrons[x] = np.int32(count) + np.int32((level[x] >> 12) << 8) - np.int32(COARSE_BIAS)
 
 
-@compiled
-def _normal_row(b: Words, normal: Floats) -> None:
-    """Gaussians, from their layers' scales and the bits that the counts left over."""
-    for x in range(b.shape[0]):
-        normal[x] *= np.float64(np.int32(b[x] & _BITS_5_TO_31))
+# Coefficients of Horner's scheme for P(N >= k), a series in the mean.
+_S1, _S2, _S3, _S4 = (f32(1 / k) for k in (2, 3, 4, 5))
+_T0, _T1, _T2, _T3 = (f32(value) for value in (1 / 2, 2 / 3, 3 / 8, 4 / 15))
+_U0, _U1, _U2, _V0, _V1, _W0 = (f32(value) for value in (1 / 6, 3 / 4, 2 / 5, 1 / 24, 4 / 5, 1 / 120))
 
 
 @compiled
-def _mark_row(b: Words, inside: Ints, d: Image, rest: Image, rare: NDArray[np.uint8]) -> None:
-    """Mark pixels whose rest yields electrons, or whose Gaussian left its layer's core."""
-    for x in range(b.shape[0]):
-        rare[x] = (d[x] < rest[x]) | (abs(np.int32(b[x] & _BITS_5_TO_31)) >= inside[x])
+def _add_rest_row(d: Image, rest: Image, electrons: Ints) -> None:
+    """Add Poisson counts of means below 1/16, by inversion from above; six or more have a chance below 2⁻³³."""
+    for x in range(electrons.shape[0]):
+        u, m = d[x] * _2_TO_MINUS_32, rest[x] * _2_TO_MINUS_32
+        square = m * m
+        one = m * (_UNIT - m * _S1 * (_UNIT - m * _S2 * (_UNIT - m * _S3 * (_UNIT - m * _S4))))
+        two = square * _T0 * (_UNIT - m * _T1 * (_UNIT - m * _T2 * (_UNIT - m * _T3)))
+        three = square * m * _U0 * (_UNIT - m * _U1 * (_UNIT - m * _U2))
+        four = square * square * _V0 * (_UNIT - m * _V1)
+        five = square * square * m * _W0
+        electrons[x] += (u < one) + (u < two) + (u < three) + (u < four) + (u < five)
 
 
 @compiled
-def _finish_rare(
-    rare: NDArray[np.uint8],
-    a: Words,
-    b: Words,
-    d: Image,
-    rest: Image,
-    inside: Ints,
-    where: Ints,
-    electrons: Ints,
-    normal: Floats,
-) -> None:
-    """What takes branches, for the few pixels in twenty that need it."""
-    n = 0
-    for x in range(rare.shape[0]):
-        where[n] = x
-        n += rare[x]
-    for i in range(n):
-        x = int(where[i])
-        if d[x] < rest[x]:
-            electrons[x] += _small_poisson(d[x] * 2.0**-32, rest[x] * 2.0**-32)
-        signed = np.int64(np.int32(b[x] & _BITS_5_TO_31))
-        if abs(signed) >= inside[x]:
-            normal[x] = _normal_anew(signed, (a[x] >> _8) & _BITS_8, a[x] ^ b[x])
+def _cut_row(words: Words, drop: np.uint64, bits: Ints) -> None:
+    """The low halves of some words without their lowest bits."""
+    for x in range(bits.shape[0]):
+        bits[x] = np.int32(np.uint32(words[x]) >> np.uint32(drop))
+
+
+@compiled
+def _normal_row(radius: Ints, angle: Ints, normal: Image) -> None:
+    for x in range(normal.shape[0]):
+        normal[x] = _gaussian(radius[x], angle[x])
 
 
 def expose(
@@ -298,10 +254,8 @@ def expose(
         Where the codes go.
     """
     n = math.ceil(light.shape[1] / math.ceil(light.shape[1] / _PIECE))
-    words, parts, normal = np.empty((6, n), np.uint64), np.empty((2, n), np.float32), np.empty(n)
-    whole, address, rare = np.empty((4, n), np.int32), np.empty(n, np.uint32), np.empty(n, np.uint8)
+    scratch = np.empty((6, n), np.uint64), np.empty((3, n), np.float32), np.empty((4, n), np.int32), np.empty(n, "u4")
     chip = full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code
-    scratch = words, parts, normal, whole, address, rare
     _expose(light, response, dark, offset, key, frame, tables, chip, drop_bits, scratch, out)
 
 
@@ -316,33 +270,35 @@ def _expose(
     tables: PoissonTables,
     chip: tuple[float, float, float, float, float],
     drop_bits: int,
-    scratch: tuple[Words, Image, Floats, Ints, NDArray[np.uint32], NDArray[np.uint8]],
+    scratch: tuple[Words, Image, Ints, NDArray[np.uint32]],
     out: NDArray[Any],
 ) -> None:
-    full_well_e, read_noise_e, gain_adu_per_e, row_noise_adu, top_code = chip
-    words, parts, normals, whole, addresses, marks = scratch
+    full_well_e, read_noise_e, gain = np.float32(chip[0]), np.float32(chip[1]), np.float32(chip[2])
+    row_noise_adu, top_code = np.float32(chip[3]), np.float32(chip[4])
+    words, parts, whole, addresses = scratch
     height, width = light.shape
+    piece = addresses.shape[0]
     for y in range(height):
         row_words = _row_words(key, frame, y)
         row_offset = row_noise_adu * _normal(_mix(~row_words))
         # Pieces of a row stay in the nearest cache. Each loop but the look-ups vectorises, as it is on its own.
-        for piece in range(-(-width // normals.shape[0])):
-            x = piece * normals.shape[0]
-            n = min(normals.shape[0], width - x)
+        for k in range(-(-width // piece)):
+            x, n = k * piece, min(piece, width - k * piece)
             a, b, c = words[0, :n], words[1, :n], words[2, :n]
-            d, rest, normal, address, rare = parts[0, :n], parts[1, :n], normals[:n], addresses[:n], marks[:n]
-            level, electrons, inside, where = whole[0, :n], whole[1, :n], whole[2, :n], whole[3, :n]
+            d, rest, normal, address = parts[0, :n], parts[1, :n], parts[2, :n], addresses[:n]
+            level, electrons, radius, angle = whole[0, :n], whole[1, :n], whole[2, :n], whole[3, :n]
             _hash_row(row_words + u64(x) * (_WORDS_PER_PIXEL * _GAMMA), a, b, c, d)
             mean_response, mean_dark = response[y % response.shape[0], x : x + n], dark[y % dark.shape[0], x : x + n]
             _mean_row(light[y, x : x + n], mean_response, mean_dark, tables[4], level, rest)
             _address_row(level, a, b, address)
-            _fetch_row(level, a, c, address, tables, words[3:], normal, inside)
+            _fetch_row(level, c, address, tables, words[3:])
             _count_row(level, a, b, c, words[3, :n], words[4, :n], words[5, :n], electrons)
-            _normal_row(b, normal)
-            _mark_row(b, inside, d, rest, rare)
-            _finish_rare(rare, a, b, d, rest, inside, where, electrons, normal)
+            _add_rest_row(d, rest, electrons)
+            _cut_row(b, _5, radius)
+            _cut_row(a, _8, angle)
+            _normal_row(radius, angle, normal)
             black, codes = offset[y % offset.shape[0], x : x + n], out[y, x : x + n]
             for i in range(n):
-                signal = min(np.float64(electrons[i]), full_well_e) + read_noise_e * normal[i]
-                code = np.rint(signal * gain_adu_per_e + (black[i] + row_offset))
-                codes[i] = np.int32(min(max(code, 0.0), top_code)) >> drop_bits
+                signal = min(np.float32(electrons[i]), full_well_e) + read_noise_e * normal[i]
+                code = np.rint(signal * gain + (black[i] + row_offset))
+                codes[i] = np.int32(min(max(code, _ZERO), top_code)) >> drop_bits

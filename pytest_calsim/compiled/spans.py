@@ -29,13 +29,26 @@ def _lit(line: Floats32) -> tuple[int, int]:
 
 
 @compiled
+def _length(lit: int, image_width: int) -> int:
+    """Pixels of a span: whole vectors as far as the image is wide, as a few more pixels cost less than a remainder."""
+    return min(lit + (-lit & 7), image_width)
+
+
+@compiled
 def count_spans(
-    values: Floats32, start: Ints64, row: Ints32, height: Ints32, width: Ints32, spans: Ints64, pixels: Ints64
+    values: Floats32,
+    start: Ints64,
+    row: Ints32,
+    height: Ints32,
+    width: Ints32,
+    image_width: int,
+    spans: Ints64,
+    pixels: Ints64,
 ) -> None:
     """Add to ``spans`` and ``pixels`` ``(image row,)`` how many lie in each row of the image.
 
     The patches are as in :class:`~pytest_calsim.steps.cells.cell_optics.CellImages`; every patch has at most one span
-    in a row, from its first to its last lit pixel.
+    in a row, which holds its first and its last lit pixel.
     """
     for i in range(row.shape[0]):
         for r in range(height[i]):
@@ -43,7 +56,7 @@ def count_spans(
             first, stop = _lit(values[begin : begin + width[i]])
             if stop > first:
                 spans[row[i] + r] += 1
-                pixels[row[i] + r] += stop - first
+                pixels[row[i] + r] += _length(stop - first, image_width)
 
 
 @compiled
@@ -54,6 +67,7 @@ def lay_spans(
     column: Ints32,
     height: Ints32,
     width: Ints32,
+    image_width: int,
     next_span: Ints64,
     next_pixel: Ints64,
     unit: Ints32,
@@ -67,12 +81,14 @@ def lay_spans(
     ----------
     values, start, row, column, height, width
         The patches.
+    image_width
+        Pixels in a row of the image.
     next_span, next_pixel
         Where each image row's spans and their pixels begin ``(image row,)``; where they end, on return.
     unit, left, begin
         Each span's unit, its first column in the image, and where its pixels begin: filled.
     lit
-        The spans' pixels: filled.
+        The spans' pixels, zero to begin with: filled.
     """
     for i in range(row.shape[0]):
         for r in range(height[i]):
@@ -80,11 +96,12 @@ def lay_spans(
             first, stop = _lit(line)
             if stop > first:
                 k, at = next_span[row[i] + r], next_pixel[row[i] + r]
-                unit[k], left[k], begin[k] = i, column[i] + first, at
-                for c in range(stop - first):
-                    lit[at + c] = line[first + c]
+                n = _length(stop - first, image_width)
+                unit[k], left[k], begin[k] = i, min(column[i] + first, image_width - n), at
+                for c in range(first, stop):
+                    lit[at + column[i] + c - left[k]] = line[c]
                 next_span[row[i] + r] += 1
-                next_pixel[row[i] + r] += stop - first
+                next_pixel[row[i] + r] += n
 
 
 @compiled

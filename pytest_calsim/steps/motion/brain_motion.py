@@ -104,17 +104,20 @@ class Motion(BlockPainter):
         from pytest_calsim.compiled.resample import displace, keys_weights
 
         height, width = self.canvas.sensor_shape
-        out = np.empty((len(images), height, width), np.float32)
-        weights, buffer = np.empty((2, 4), np.float32), np.empty((4, width), np.float32)
-        for image, (dy, dx), window in zip(images, self.shifts_px[start:], out, strict=False):
+        # A window is smaller than its canvas: in order, windows take the place of canvases already used.
+        out = images.reshape(-1)[: len(images) * height * width].reshape(len(images), height, width)
+        window, buffer = np.empty((height, width), np.float32), np.empty((4, width), np.float32)
+        weights = np.empty((2, 4), np.float32)
+        for i, (dy, dx) in enumerate(self.shifts_px[start : start + len(images)]):
             y, x = self.canvas.margin_px - dy, self.canvas.margin_px - dx
             row, column = math.floor(y), math.floor(x)
             if y == row and x == column:
-                window[:] = image[row : row + height, column : column + width]
-                continue
-            keys_weights(float(y - row), weights[0])
-            keys_weights(float(x - column), weights[1])
-            displace(image, weights[0], weights[1], row - 1, column - 1, buffer, window)
+                window[:] = images[i, row : row + height, column : column + width]
+            else:
+                keys_weights(float(y - row), weights[0])
+                keys_weights(float(x - column), weights[1])
+                displace(images[i], weights[0], weights[1], row - 1, column - 1, buffer, window)
+            out[i] = window
         return out
 
     def paint_at_rest(self, image: Image) -> Image:

@@ -83,8 +83,8 @@ def test_whole_pixels_and_rest_are_a_crop():
     moved = motion(duration_s=0.1, max_shift_um=8, trajectory_um=((4.0, -6.0), (0.0, 0.0)))
     image = np.random.default_rng(0).random(moved.canvas.shape, dtype=np.float32)
     m = moved.canvas.margin_px
-    assert np.array_equal(moved.paint(image, 0), image[m - 2 : m + 46, m + 3 : m + 43])
-    assert np.array_equal(moved.paint(image, 1), image[moved.canvas.window])
+    assert np.array_equal(moved.paint(image.copy(), 0), image[m - 2 : m + 46, m + 3 : m + 43])
+    assert np.array_equal(moved.paint(image.copy(), 1), image[moved.canvas.window])
     assert np.array_equal(moved.paint_at_rest(image), image[moved.canvas.window])
 
 
