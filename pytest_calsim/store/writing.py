@@ -99,7 +99,7 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     def store(path: str, chunk: int, block: NDArray[Any]) -> None:
         writer.put(f"{ZARR}/{path}/{arrays[path].chunk_name(chunk)}", encode(block, arrays[path]))
 
-    with ThreadPoolExecutor(usable_cores()) as pool, _progress(movie.n_chunks) as advance:
+    with ThreadPoolExecutor(usable_cores() + 1) as pool, _progress(movie.n_chunks) as advance:
         truth_jobs = [pool.submit(store, *block) for block in blocks]
         jobs = [pool.submit(paint, chunk) for chunk in range(movie.n_chunks)]
         try:
