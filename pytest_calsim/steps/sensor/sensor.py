@@ -109,7 +109,6 @@ class SensorCodes(BlockPainter):
     def paint_block(self, images: Image, start: int) -> NDArray[Any]:
         """Draw these frames' codes."""
         from pytest_calsim.compiled.noise import expose
-        from pytest_calsim.compiled.poisson import poisson_tables
 
         sensor = self.image_sensor
         codes = np.empty(images.shape, self.dtype)
@@ -121,7 +120,6 @@ class SensorCodes(BlockPainter):
                 self.offset_adu,
                 np.uint64(self.noise_key),
                 start + i,
-                poisson_tables(sensor.full_well_e),
                 sensor.full_well_e,
                 sensor.read_noise_e,
                 sensor.gain_adu_per_e,
