@@ -41,7 +41,7 @@ def test_the_correction_of_a_rounded_gaussian_is_sound(mean):
     np.testing.assert_allclose(rounded, gaussian, rtol=1e-7, atol=1e-13)
     certain, likely = mean - k <= 1.1484, (mean - k > 1.1484) & (gaussian > 1e-12)
     assert (exact >= gaussian - 1e-15)[certain].all()
-    assert (1 - exact / gaussian <= (mean - k) ** 3 / (6 * mean**2))[likely].all()
+    assert (gaussian - exact <= gaussian * (mean - k) ** 3 / (6 * mean**2))[likely].all()
     t = np.linspace(-0.6744, 10, 100_001)
     lack = (exact - gaussian)[(np.floor(mean + s * t) - k[0]).astype(int)]
     assert (lack <= 0.1069 / mean * np.exp(-abs(t - 1.8))).all()
