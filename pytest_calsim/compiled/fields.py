@@ -1,4 +1,4 @@
-"""Smooth fields: from a coarse grid to pixels, and from scattered sources to a coarse grid."""
+"""From scattered sources to a coarse grid, and from there to columns of pixels."""
 
 from __future__ import annotations
 
@@ -7,63 +7,33 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["gaussian_from_sources", "upsample_add"]
+__all__ = ["gaussian_from_sources", "widen"]
 
 Floats32 = NDArray[np.float32]
 
 
-def upsample_add(
-    values: Floats32,
-    row_node: NDArray[np.int64],
-    row_weight: Floats32,
-    column_node: NDArray[np.int64],
-    column_weight: Floats32,
-    transmission: Floats32,
-    image: Floats32,
-) -> None:
-    """Add a coarse field to an image, interpolated by four taps along each axis.
-
-    ``row_node[i]`` is the first of the four coarse rows of image row ``i``, ``row_weight[i]`` their weights; the same
-    for columns. A ``transmission`` of the image's shape multiplies the field; an empty one is absent.
-    """
-    wide = np.empty((values.shape[0], image.shape[1]), np.float32)
-    _upsample_add(values, row_node, row_weight, column_node, column_weight, transmission, wide, image)
-
-
 @compiled
-def _upsample_add(
-    values: Floats32,
-    row_node: NDArray[np.int64],
-    row_weight: Floats32,
-    column_node: NDArray[np.int64],
-    column_weight: Floats32,
-    transmission: Floats32,
-    wide: Floats32,
-    image: Floats32,
-) -> None:
-    height, width = image.shape
+def widen(values: Floats32, node: NDArray[np.int64], weight: Floats32, wide: Floats32) -> None:
+    """Interpolate each row by four taps.
+
+    Parameters
+    ----------
+    values
+        ``(row, coarse column)``.
+    node, weight
+        The first of the four coarse columns of each column, and their weights ``(column, 4)``.
+    wide
+        Where it goes ``(row, column)``.
+    """
     for r in range(values.shape[0]):
-        for c in range(width):
-            k = column_node[c]
+        for c in range(node.shape[0]):
+            k = node[c]
             wide[r, c] = (
-                column_weight[c, 0] * values[r, k]
-                + column_weight[c, 1] * values[r, k + 1]
-                + column_weight[c, 2] * values[r, k + 2]
-                + column_weight[c, 3] * values[r, k + 3]
+                weight[c, 0] * values[r, k]
+                + weight[c, 1] * values[r, k + 1]
+                + weight[c, 2] * values[r, k + 2]
+                + weight[c, 3] * values[r, k + 3]
             )
-    clear = transmission.size == 0
-    for r in range(height):
-        k = row_node[r]
-        w0, w1, w2, w3 = row_weight[r, 0], row_weight[r, 1], row_weight[r, 2], row_weight[r, 3]
-        a, b, c4, d = wide[k], wide[k + 1], wide[k + 2], wide[k + 3]
-        line = image[r]
-        if clear:
-            for c in range(width):
-                line[c] += w0 * a[c] + w1 * b[c] + w2 * c4[c] + w3 * d[c]
-        else:
-            through = transmission[r]
-            for c in range(width):
-                line[c] += through[c] * (w0 * a[c] + w1 * b[c] + w2 * c4[c] + w3 * d[c])
 
 
 def gaussian_from_sources(

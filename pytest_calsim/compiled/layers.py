@@ -1,4 +1,4 @@
-"""Layers of smooth light: random fields as sums of cosines, and layers and fixed fields applied to images."""
+"""Smooth fields: random ones as sums of cosines, and what fields fixed to the instrument do to images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["add_layers", "apply_fields", "cosine_sum"]
+__all__ = ["apply_fields", "cosine_sum"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -37,18 +37,6 @@ def _add_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_si
             for i in range(width):
                 first = (c0 * cos0[i] - s0 * sin0[i]) + (c1 * cos1[i] - s1 * sin1[i])
                 line[i] += first + ((c2 * cos2[i] - s2 * sin2[i]) + (c3 * cos3[i] - s3 * sin3[i]))
-
-
-@compiled
-def add_layers(images: Floats32, layers: Floats32, weights: Floats32) -> None:
-    """Add Σ_k weights[f, k] · layers[k] to each image f in place, layer after layer."""
-    for r in range(images.shape[1]):
-        for f in range(images.shape[0]):
-            line = images[f, r]
-            for k in range(layers.shape[0]):
-                weight, layer = weights[f, k], layers[k, r]
-                for i in range(line.shape[0]):
-                    line[i] += weight * layer[i]
 
 
 @compiled

@@ -1,7 +1,4 @@
-"""Cells as spans of lit pixels in the order of the image's rows, and their painting onto several frames at a time.
-
-Patches of a thousand cells are far more than a processor's cache holds; spans are read once, in order, for all frames.
-"""
+"""Cells as spans of lit pixels in the order of the image's rows, as they are painted."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["add_spans", "count_spans", "lay_spans"]
+__all__ = ["count_spans", "lay_spans"]
 
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
@@ -102,30 +99,3 @@ def lay_spans(
                     lit[at + column[i] + c - left[k]] = line[c]
                 next_span[row[i] + r] += 1
                 next_pixel[row[i] + r] += n
-
-
-@compiled
-def add_spans(
-    row_start: Ints64, unit: Ints32, left: Ints32, begin: Ints64, lit: Floats32, light: Floats32, images: Floats32
-) -> None:
-    """Add every span times its unit's light to each image, in the units' order at every pixel.
-
-    Parameters
-    ----------
-    row_start
-        Where each image row's spans begin ``(image row + 1,)``.
-    unit, left, begin, lit
-        From :func:`lay_spans`; ``begin`` has one more.
-    light
-        Of each unit in each image ``(unit, image)``.
-    images
-        ``(image, height, width)``.
-    """
-    for r in range(images.shape[1]):
-        for k in range(row_start[r], row_start[r + 1]):
-            pixels = lit[begin[k] : begin[k + 1]]
-            for f in range(images.shape[0]):
-                gain = light[unit[k], f]
-                line = images[f, r, left[k] : left[k] + pixels.shape[0]]
-                for c in range(pixels.shape[0]):
-                    line[c] += gain * pixels[c]

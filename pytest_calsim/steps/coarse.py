@@ -13,8 +13,6 @@ from pytest_calsim.steps.base import Image
 
 __all__ = ["CoarseGrid", "cubic_taps"]
 
-_NO_VESSELS = np.empty((0, 0), np.float32)
-
 
 def cubic_taps(nodes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The four nodes around each position and their weights (Keys cubic convolution, a = −1/2).
@@ -102,26 +100,25 @@ class CoarseGrid:
         """Pixels in the area of one node."""
         return (self.step_um / self.canvas.pixel_size_um) ** 2
 
-    def upsample_add(self, values: Image, image: Image, transmission: Image | None = None) -> None:
-        """Add a coarse field to a canvas image in place, multiplied by a transmission map if there is one.
+    def widen(self, values: Image, wide: Image) -> None:
+        """Interpolate a coarse field along its rows.
 
         Parameters
         ----------
         values
             The field at the nodes, float32, C-contiguous, of ``shape``.
-        image
-            The canvas image, float32, C-contiguous.
-        transmission
-            Map of the canvas' shape, 1 = clear.
+        wide
+            Where it goes: the nodes' rows by the canvas' columns, float32, C-contiguous.
         """
-        from pytest_calsim.compiled.fields import upsample_add
+        from pytest_calsim.compiled.fields import widen
 
-        through = (_NO_VESSELS if transmission is None else transmission).view()
-        through.flags.writeable = False  # one type, so one compilation, for all maps
-        rows, columns = self._taps
-        upsample_add(values, *rows, *columns, through, image)
+        widen(values, *self._column_taps, wide)
 
     @cached_property
-    def _taps(self) -> tuple[tuple[NDArray[np.int64], NDArray[np.float32]], ...]:
-        """The taps counted from the grid's own first node."""
-        return tuple((nodes - nodes[0], weights) for nodes, weights in (self._rows, self._columns))
+    def row_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The first of the four nodes' rows around each canvas row, counted from the grid's first; their weights."""
+        return self._rows[0] - self._rows[0][0], self._rows[1]
+
+    @cached_property
+    def _column_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return self._columns[0] - self._columns[0][0], self._columns[1]

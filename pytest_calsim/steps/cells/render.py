@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Step
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.coarse import CoarseGrid, cubic_taps
+from pytest_calsim.steps.tissue.neuropil import NeuropilLight
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellLight", "Halo", "LitSpans", "Render"]
@@ -76,15 +77,18 @@ class Halo:
             vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
         )
 
-    def add(self, light: NDArray[np.float32], image: Image) -> None:
-        """Add the halo of cells of given brightness to a canvas image, in place."""
+    def along_columns(self, light: NDArray[np.float32]) -> Image:
+        """The halo of cells of given brightness ``(unit, frame)`` at the grid's rows and the canvas' columns."""
         from pytest_calsim.compiled.fields import gaussian_from_sources
 
+        wide = np.empty((light.shape[1], self.grid.shape[0], self.grid.canvas.shape[1]), np.float32)
         values = np.empty(self.grid.shape, np.float32)
-        gaussian_from_sources(
-            light * self.flux, *self.row, *self.column, self.source_shape, self.offset, self.kernel, values
-        )
-        self.grid.upsample_add(values, image, self.transmission)
+        for of_cells, rows in zip(light.T, wide, strict=True):
+            gaussian_from_sources(
+                of_cells * self.flux, *self.row, *self.column, self.source_shape, self.offset, self.kernel, values
+            )
+            self.grid.widen(values, rows)
+        return wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +129,6 @@ class LitSpans:
         lay_spans(*patches, width, row_start.copy(), row_pixels.copy(), unit, left, begin, lit)
         return cls(row_start, unit, left, begin, lit)
 
-    def add(self, light: NDArray[np.float32], images: Image) -> None:
-        """Add cells of given brightness ``(unit, frame)`` to canvas images ``(frame, height, width)``, in place."""
-        from pytest_calsim.compiled.spans import add_spans
-
-        add_spans(self.row_start, self.unit, self.left, self.begin, self.lit, light, images)
-
 
 @dataclass(frozen=True, eq=False)
 class CellLight(BlockPainter):
@@ -146,12 +144,15 @@ class CellLight(BlockPainter):
         The traces C.
     bleaching
         Share of fluorophore left; ``None``: all of it.
+    background
+        What is painted after them in the same pass, if anything.
     """
 
     spans: LitSpans
     halo: Halo
     activity: Activity
     bleaching: BleachingCurve | None
+    background: NeuropilLight | None = None
     light_order: ClassVar[float] = 10
 
     def paint_block(self, images: Image, start: int) -> Image:
@@ -160,18 +161,53 @@ class CellLight(BlockPainter):
         if self.bleaching is not None:
             for i in range(len(images)):
                 light[:, i] *= self.bleaching.remaining(start + i)
-        return self._add(light, images)
+        if self.background is None:
+            return self._add(light, images, _no_layers(images), np.zeros((len(images), 0), np.float32))
+        return self._add(light, images, self.background.spatial, self.background.temporal[start : start + len(images)])
 
     def paint_at_rest(self, image: Image) -> Image:
         """Add the light of resting, unbleached cells, in place."""
-        return self._add(self.activity.baseline.astype(np.float32)[:, np.newaxis], image[np.newaxis])[0]
+        light = self.activity.baseline.astype(np.float32)[:, np.newaxis]
+        images = image[np.newaxis]
+        return self._add(light, images, _no_layers(images), np.zeros((1, 0), np.float32))[0]
 
-    def _add(self, light: NDArray[np.float32], images: Image) -> Image:
-        if len(light):
-            self.spans.add(light, images)
-            for of_cells, image in zip(np.ascontiguousarray(light.T), images, strict=True):
-                self.halo.add(of_cells, image)
+    def then(self, following: Painter) -> Painter | None:
+        """The background is added while a row is at hand."""
+        return replace(self, background=following) if isinstance(following, NeuropilLight) else None
+
+    def _add(self, light: NDArray[np.float32], images: Image, layers: Image, weights: Image) -> Image:
+        from pytest_calsim.compiled.tissue import add_tissue
+
+        spans, through = self.spans, self.halo.transmission
+        add_tissue(
+            spans.row_start,
+            spans.unit,
+            spans.left,
+            spans.begin,
+            spans.lit,
+            light,
+            self.halo.along_columns(light),
+            *self.halo.grid.row_taps,
+            _read_only(_NO_VESSELS if through is None else through),
+            _read_only(layers),
+            _read_only(weights),
+            images,
+        )
         return images
+
+
+_NO_VESSELS = np.empty((0, 0), np.float32)
+
+
+def _no_layers(images: Image) -> Image:
+    return np.empty((0, *images.shape[1:]), np.float32)
+
+
+def _read_only(array: Image) -> Image:
+    """One type, so one compilation, for all maps."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class Render(Step):

@@ -92,9 +92,9 @@ class NeuropilLight(BlockPainter):
         return self._add(_read_only(np.ones((1, len(self.spatial)), np.float32)), image[np.newaxis])[0]
 
     def _add(self, weights: Image, images: Image) -> Image:
-        from pytest_calsim.compiled.layers import add_layers
+        from pytest_calsim.compiled.tissue import add_layers
 
-        add_layers(images, self.spatial, weights)
+        add_layers(self.spatial, weights, images)
         return images
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
 from pytest_calsim.steps.cells.cell_optics import CellOptics
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
-from pytest_calsim.steps.cells.render import CellLight, Render
+from pytest_calsim.steps.cells.render import CellLight, LitSpans, Render
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
+from pytest_calsim.steps.tissue.neuropil import Neuropil
 from pytest_calsim.steps.tissue.vasculature import Vasculature
 
 
@@ -66,8 +69,14 @@ def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step()
         patch = images.patch(i)
         r, c = images.row[i], images.column[i]
         expected[r : r + patch.shape[0], c : c + patch.shape[1]] += light * patch
-    render.halo.add(scene.artifacts["cell_activity"].C[:, 2].copy(), expected)
-    np.testing.assert_array_equal(scene.paint_frame(2, "render"), expected)
+    bare = _without_patches(render).paint(expected, 2)
+    np.testing.assert_array_equal(scene.paint_frame(2, "render"), bare)
+
+
+def _without_patches(light: CellLight) -> CellLight:
+    nothing = np.zeros(0, np.int32)
+    rows = np.zeros_like(light.spans.row_start)
+    return replace(light, spans=LitSpans(rows, nothing, nothing, np.zeros(1, np.int64), np.zeros(0, np.float32)))
 
 
 def test_bleaching_scales_each_cell():
@@ -89,8 +98,7 @@ def test_what_scatter_takes_from_the_core_is_in_the_halo():
     light = _light(acq, canvas, cells, images, [3.0, 2.0])
     total = light.paint(np.zeros(canvas.shape, np.float32), 0).sum(dtype=float)
     assert total == pytest.approx(3 * images.flux[0] + 2 * images.flux[1], rel=1e-3)
-    halo = np.zeros(canvas.shape, np.float32)
-    light.halo.add(np.array([1, 0], np.float32), halo)
+    halo = _without_patches(_light(acq, canvas, cells, images, [1.0, 0.0])).paint(np.zeros(canvas.shape, np.float32), 0)
     taken = images.flux[0] - images.patch(0).sum(dtype=float)
     assert halo.sum(dtype=float) == pytest.approx(taken, rel=1e-3)
 
@@ -112,8 +120,8 @@ def test_halo_is_its_gaussian_whatever_the_pixels():
         context = Context(acq, canvas, 0, "place_neurons")
         cells = PlaceNeurons(positions_um=((100.0, 3.0, -4.0),)).plan(context)
         images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
-        halo = np.zeros(canvas.shape, np.float32)
-        _light(acq, canvas, cells, images, [1.0]).halo.add(np.ones(1, np.float32), halo)
+        bare = _without_patches(_light(acq, canvas, cells, images, [1.0]))
+        halo = bare.paint(np.zeros(canvas.shape, np.float32), 0)
         r2 = (canvas.y_um[:, None] - 3) ** 2 + (canvas.x_um + 4) ** 2
         expected = images.halo_flux[0] * canvas.pixel_size_um**2 * np.exp(-r2 / 8e4) / (8e4 * np.pi)
         np.testing.assert_allclose(halo, expected, atol=1e-3 * expected.max())
@@ -125,8 +133,8 @@ def test_halo_stays_positive_and_whole_where_pixels_are_wider_than_it():
     canvas = Canvas(32, 32, 0, acq.pixel_size_um)
     cells = PlaceNeurons(positions_um=((100.0, 30.0, -40.0),)).plan(Context(acq, canvas, 0, "place_neurons"))
     images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
-    halo = np.zeros(canvas.shape, np.float32)
-    _light(acq, canvas, cells, images, [1.0]).halo.add(np.ones(1, np.float32), halo)
+    bare = _without_patches(_light(acq, canvas, cells, images, [1.0]))
+    halo = bare.paint(np.zeros(canvas.shape, np.float32), 0)
     assert halo.min() > -1e-7 * halo.max()
     assert halo.sum(dtype=float) == pytest.approx(images.halo_flux[0], rel=1e-3)
 
@@ -183,3 +191,17 @@ def test_no_cells_paint_nothing():
     scene = plan(_spec(positions=()))
     assert not scene.paint_frame(0).any()
     assert not scene.paint_at_rest().any()
+
+
+def test_vessels_shade_the_halo_and_the_background_joins_in_one_pass():
+    scene = plan(_spec(steps=(Vasculature(), Neuropil(), BrainMotion())))
+    render, neuropil = scene.artifacts["render"], scene.artifacts["neuropil"]
+    shaded = _without_patches(render).paint(np.zeros(scene.canvas.shape, np.float32), 3)
+    clear = replace(render, halo=replace(render.halo, transmission=None))
+    unshaded = _without_patches(clear).paint(np.zeros(scene.canvas.shape, np.float32), 3)
+    assert render.halo.transmission.min() < 0.9
+    np.testing.assert_allclose(shaded, unshaded * render.halo.transmission, rtol=1e-5)
+    cells = np.stack([scene.paint_frame(frame, "render", canvas=True) for frame in range(5)])
+    both = render.then(neuropil).paint_block(np.zeros_like(cells), 0)
+    np.testing.assert_array_equal(both, neuropil.paint_block(cells, 0))
+    np.testing.assert_array_equal(both, scene.paint(0, 5, "neuropil", canvas=True))
