@@ -2,7 +2,8 @@
 
 Where light is bright (means from :data:`BRIGHT_E` electrons) a count is a Gaussian rounded down, corrected by rejection
 (algorithm PD of Ahrens & Dieter 1982): nearly every pixel takes one path, without branches or look-ups. The few that
-the squeeze leaves open are settled in double precision, with the exact probabilities of both distributions.
+the squeeze leaves open are settled in double precision, with the probabilities of both distributions. The result is
+Poisson's distribution but for the rounding of single precision in the Gaussian.
 
 Where it is dim, a count is a sum of three independent ones whose means add up to its own: a multiple of 8 and one of
 1/16 electrons, both drawn from alias tables (Walker 1977; built as in Vose 1991), and a rest below 1/16, by inversion.
