@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["DENDRITE_DRAWS", "MOST_DENDRITES", "STEPS", "grow_dendrites", "sample_dendrites", "sample_soma"]
+__all__ = ["DENDRITE_DRAWS", "MOST_DENDRITES", "STEPS", "grow_dendrites", "sample_shape"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -40,18 +40,31 @@ DENDRITE_DRAWS = 8 + 3 * STEPS
 
 
 @compiled
-def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, image: Image) -> None:
-    """Write √(1 − (ρ/r(θ))²) inside the outline r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, 0 outside.
+def sample_shape(
+    y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, segments_um: Floats, unit_um: float, image: Image
+) -> None:
+    """Write a cell's thickness: its soma's, or a dendrite's where that is larger.
 
     Parameters
     ----------
     y_um, x_um
         Ascending positions relative to the centre; θ runs from +x towards +y.
     mean_um, harmonics_um
-        The outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
+        The soma's outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
+    segments_um
+        The dendrites: rows of (y, x, r) at a segment's begin and at its end; r tapers linearly between.
+    unit_um
+        The half thickness of a dendrite that counts as 1.
     image
         Where to write, ``(len(y_um), len(x_um))``.
     """
+    _sample_soma(y_um, x_um, mean_um, harmonics_um, image)
+    _sample_dendrites(y_um, x_um, segments_um, unit_um, image)
+
+
+@compiled
+def _sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, image: Image) -> None:
+    """Write √(1 − (ρ/r(θ))²) inside the outline r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, 0 outside."""
     a2, b2 = harmonics_um[0, 0], harmonics_um[0, 1]
     a3, b3 = harmonics_um[1, 0], harmonics_um[1, 1]
     a4, b4 = harmonics_um[2, 0], harmonics_um[2, 1]
@@ -96,20 +109,8 @@ def _between(at: Floats, low: float, high: float) -> tuple[int, int]:
 
 
 @compiled
-def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: float, image: Image) -> None:
-    """Raise the image to the half thickness √(r² − d²), over ``unit_um``, of tapered segments.
-
-    Parameters
-    ----------
-    y_um, x_um
-        Ascending positions relative to the cell's centre.
-    segments_um
-        Rows of (y, x, r) at a segment's begin and at its end; r tapers linearly between.
-    unit_um
-        The half thickness that counts as 1.
-    image
-        Where to write the larger of what is there and the segments' value, ``(len(y_um), len(x_um))``.
-    """
+def _sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: float, image: Image) -> None:
+    """Raise the image to the half thickness √(r² − d²), over ``unit_um``, of tapered segments."""
     for k in range(segments_um.shape[0]):
         y0, x0, r0 = segments_um[k, 0], segments_um[k, 1], segments_um[k, 2]
         dy, dx, dr = segments_um[k, 3] - y0, segments_um[k, 4] - x0, segments_um[k, 5] - r0
@@ -126,8 +127,8 @@ def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: f
                 along = min(max((y * dy + x * dx) * per_length2, 0.0), 1.0)
                 r, off_y, off_x = r0 + along * dr, y - along * dy, x - along * dx
                 inside = r * r - off_y * off_y - off_x * off_x
-                if inside > 0:
-                    image[i, j] = max(image[i, j], np.float32(math.sqrt(inside) / unit_um))
+                # No branch, as in a soma: SIMD code.
+                image[i, j] = max(image[i, j], np.float32(math.sqrt(inside if inside > 0.0 else 0.0) / unit_um))
 
 
 @compiled

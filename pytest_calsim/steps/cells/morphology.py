@@ -49,12 +49,12 @@ class Shape:
 
     def coverage(self, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
         """Value at ascending positions relative to the centre, 0 to 1; float32 ``(len(y_um), len(x_um))``."""
-        from pytest_calsim.compiled.morphology import sample_dendrites, sample_soma
+        from pytest_calsim.compiled.morphology import sample_shape
 
         image = np.empty((len(y_um), len(x_um)), np.float32)
-        sample_soma(y_um, x_um, self.mean_um, self.harmonics_um, image)
-        if len(self.segments_um):
-            sample_dendrites(y_um, x_um, self.segments_um, self.half_thickness_um, image)
+        sample_shape(
+            y_um, x_um, self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um, image
+        )
         return image
 
 

@@ -66,7 +66,7 @@ class Vessels(Artifact):
         over the cone's disk there, of radius (z − v)·NA/√(n² − NA²): a blur, here by the Gaussian of the same
         variance. It needs no focal depth. Depths count in steps of 20 µm for the blur.
         """
-        above = int(np.searchsorted(self.slab_um, depth_um))
+        above = int(self.slab_um.searchsorted(depth_um))
         lowest = float(self.slab_um[-1]) + _WIDENING_UM
         plane = round(min(depth_um, lowest) / _PLANE_UM)
         if (above, plane) not in self._planes:
