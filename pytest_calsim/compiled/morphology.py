@@ -1,4 +1,4 @@
-"""Shapes of cells: how dendrites grow, and the projected thickness of a cell on a grid."""
+"""Shapes of cells: how somata and dendrites are drawn, and the projected thickness of a cell on a grid."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["DENDRITE_DRAWS", "MOST_DENDRITES", "STEPS", "grow_dendrites", "sample_shape"]
+__all__ = ["DRAWS", "MOST_SEGMENTS", "draw_shape", "sample_shape"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
+
+AMPLITUDES = (0.18, 0.09, 0.05, 0.025)
+"""Largest amplitude of the outline's harmonics of order 2 to 5, as a fraction of its mean radius: an ellipse first,
+then corners. Their sum stays below 1, so the outline never meets the centre."""
 
 # Lengths and radii of dendrites are in soma radii.
 FEWEST_DENDRITES, MOST_DENDRITES = 3, 6
@@ -37,6 +41,9 @@ WIGGLE_RAD = 0.26
 """Largest turn from one segment to the next."""
 DENDRITE_DRAWS = 8 + 3 * STEPS
 """Uniform numbers set aside for each dendrite."""
+DRAWS = 8 + 2 + MOST_DENDRITES * DENDRITE_DRAWS
+"""Uniform numbers set aside for each cell: the soma's first."""
+MOST_SEGMENTS = MOST_DENDRITES * 3 * STEPS
 
 
 @compiled
@@ -132,21 +139,51 @@ def _sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: 
 
 
 @compiled
-def grow_dendrites(u: Floats, segments: Floats) -> int:
-    """Draw the dendrites of one cell: trunks that leave the soma in a cone, wiggle, and fork or run on.
+def draw_shape(
+    u: Floats, radius_um: float, branching: bool, harmonics_um: Floats, segments_um: Floats
+) -> tuple[float, float, int]:
+    """Draw one cell's outline and dendrites.
 
     Parameters
     ----------
     u
-        Uniform numbers in [0, 1), ``(2 + MOST_DENDRITES * DENDRITE_DRAWS,)``.
-    segments
-        Where to write (y, x, r) at the begin and the end of each segment, in soma radii from the soma's centre;
-        ``(MOST_DENDRITES * 3 * STEPS, 6)``.
+        Uniform numbers in [0, 1), ``(DRAWS,)``.
+    radius_um
+        Radius of the circle that has the area of the soma's outline.
+    branching
+        Whether there are dendrites.
+    harmonics_um, segments_um
+        Where to write the outline's harmonics ``(4, 2)``, and (y, x, r) at the begin and the end of each segment of a
+        dendrite, from the soma's centre; ``(MOST_SEGMENTS, 6)``.
 
     Returns
     -------
-    How many segments there are.
+    The outline's mean radius, the radius of a circle that holds all of the cell, and how many segments there are.
     """
+    squares = widest = 0.0
+    for m in range(4):
+        a = AMPLITUDES[m] * u[m]
+        squares += a * a
+        widest += a
+    # Area of r(θ) = r_0·(1 + Σ a_m cos(mθ − φ_m)): π·r_0²·(1 + Σ a_m²/2).
+    mean_um = radius_um / math.sqrt(1 + squares / 2)
+    for m in range(4):
+        phase = 2 * math.pi * u[4 + m]
+        harmonics_um[m, 0] = mean_um * (AMPLITUDES[m] * u[m]) * math.cos(phase)
+        harmonics_um[m, 1] = mean_um * (AMPLITUDES[m] * u[m]) * math.sin(phase)
+    extent_um = mean_um * (1 + widest)
+    n = _grow_dendrites(u[8:], segments_um) if branching else 0
+    for k in range(n):
+        end = segments_um[k]
+        for i in range(6):
+            end[i] *= radius_um
+        extent_um = max(extent_um, math.hypot(end[3], end[4]) + end[5])
+    return mean_um, extent_um, n
+
+
+@compiled
+def _grow_dendrites(u: Floats, segments: Floats) -> int:
+    """Write trunks that leave the soma in a cone, wiggle, and fork or run on, in soma radii; return their segments."""
     dendrites = FEWEST_DENDRITES + int(u[0] * (MOST_DENDRITES + 1 - FEWEST_DENDRITES))
     n = 0
     for i in range(dendrites):

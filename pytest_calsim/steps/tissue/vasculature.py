@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
@@ -66,9 +66,22 @@ class Vessels(Artifact):
         over the cone's disk there, of radius (z − v)·NA/√(n² − NA²): a blur, here by the Gaussian of the same
         variance. It needs no focal depth. Depths count in steps of 20 µm for the blur.
         """
-        above = int(self.slab_um.searchsorted(depth_um))
-        lowest = float(self.slab_um[-1]) + _WIDENING_UM
-        plane = round(min(depth_um, lowest) / _PLANE_UM)
+        above, plane = self._planes_at(np.array([depth_um]))[0].tolist()
+        return self._passed(above, plane)
+
+    def by_plane(self, depth_um: Floats) -> Iterator[tuple[NDArray[np.int64], Image]]:
+        """Which of some depths share a map of :meth:`transmission`, and that map."""
+        planes, plane_of = np.unique(self._planes_at(depth_um), axis=0, return_inverse=True)
+        for i, (above, plane) in enumerate(planes.tolist()):
+            yield np.flatnonzero(plane_of.ravel() == i), self._passed(above, plane)
+
+    def _planes_at(self, depth_um: Floats) -> NDArray[np.int64]:
+        """How many slabs lie above each depth, and the plane that stands for it; ``(n, 2)``."""
+        above = self.slab_um.searchsorted(depth_um)
+        plane = np.rint(np.minimum(depth_um, self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)
+        return np.stack([above, plane.astype(np.int64)], axis=1)
+
+    def _passed(self, above: int, plane: int) -> Image:
         if (above, plane) not in self._planes:
             self._planes[above, plane] = self._through(above, plane * _PLANE_UM)
         return self._planes[above, plane]
