@@ -237,17 +237,12 @@ def trim(image: Floats32, faint: float, flux: float, lanes: NDArray[np.float64])
             image[r, c] *= gain
 
 
-def block_mean(fine: Floats32, samples: int) -> Floats32:
-    """Means over blocks of ``samples`` by ``samples``."""
-    mean = np.zeros((fine.shape[0] // samples, fine.shape[1] // samples), np.float32)
-    _block_mean(fine, samples, mean)
-    return mean
-
-
 @compiled
-def _block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+def block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+    """Write means over blocks of ``samples`` by ``samples``."""
     height, width = mean.shape
     share = np.float32(1 / samples**2)
+    mean[:] = 0
     for r in range(height):
         line = mean[r]
         for a in range(samples):
