@@ -47,9 +47,7 @@ class Shape:
         from pytest_calsim.compiled.morphology import sample_shape
 
         image = np.empty((len(y_um), len(x_um)), np.float32)
-        sample_shape(
-            y_um, x_um, self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um, image
-        )
+        sample_shape(y_um, x_um, self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um, image)
         return image
 
     def pixels(self, y_um: Floats, x_um: Floats, samples: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

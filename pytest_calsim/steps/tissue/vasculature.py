@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
+from pytest_calsim.cores import in_parallel
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
@@ -87,10 +88,14 @@ class Vessels(Artifact):
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
+        sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
+
+        def shadow(slab: int) -> Image:
+            return _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
+
         passed = np.ones(self.canvas.shape, np.float32)
-        for slab in range(above):
-            sigma_px = max(depth_um - self.slab_um[slab], 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
-            passed *= _blurred(self.clear[slab], sigma_px, self.rim_px)
+        for shade in in_parallel(shadow, range(above)):
+            passed *= shade
         passed.flags.writeable = False
         return passed
 
