@@ -186,7 +186,7 @@ def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Ima
         return np.asarray(padded[below] + part * (padded[below + 1] - padded[below]), np.float32)
 
     height, width = canvas.shape
-    return along_rows(along_rows(image, height, top).T, width, left).T
+    return np.ascontiguousarray(along_rows(along_rows(image, height, top).T, width, left).T)
 
 
 def _cut(patch: Patch, shape: tuple[int, int]) -> Patch:
