@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["count_lit", "gather_lit", "largest_cosines", "weighted_sum"]
+__all__ = ["count_lit", "dim", "gather_lit", "largest_cosines", "weighted_sum"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -16,6 +16,27 @@ Boxes = NDArray[np.int32]
 """First row, first column, height and width of each patch on their common grid ``(n, 4)``, px."""
 Window = tuple[int, int, int, int]
 """First row, first column, height and width of what is seen of that grid, px."""
+
+
+@compiled
+def dim(
+    values: Floats32,
+    start: Starts,
+    box: Boxes,
+    patches: NDArray[np.int64],
+    gain: Floats32,
+    passed: Floats32,
+    out: Floats32,
+) -> None:
+    """Write some patches times their ``gain``, and times the share that a map of the grid lets through."""
+    for i in patches:
+        height, width = box[i, 2], box[i, 3]
+        for r in range(height):
+            begin = start[i] + r * width
+            line, dimmed = values[begin : begin + width], out[begin : begin + width]
+            through = passed[box[i, 0] + r][box[i, 1] : box[i, 1] + width]
+            for c in range(width):
+                dimmed[c] = line[c] * gain[i] * through[c]
 
 
 @compiled

@@ -34,6 +34,8 @@ class Workspace(NamedTuple):
         The image's waves ``(2 M, 2 M)``.
     columns
         The image's columns as waves ``(2 M, width)``.
+    lanes
+        Maxima and sums of the image's columns ``(width,)``.
     """
 
     at_parts: Floats32
@@ -43,6 +45,7 @@ class Workspace(NamedTuple):
     waves: Floats32
     folded: Floats32
     columns: Floats32
+    lanes: NDArray[np.float64]
 
 
 @compiled
@@ -55,10 +58,12 @@ def image_of(
     bessel: Floats32,
     bessel_step: float,
     circle: Spectrum,
+    faint: float,
+    flux: float,
     work: Workspace,
     image: Floats32,
 ) -> None:
-    """Write the image of a shape behind a Gaussian and a disk, averaged over each pixel's area; of any brightness.
+    """Write the image of a shape behind a Gaussian and a disk, averaged over each pixel's area.
 
     All steps are real products of small matrices, with cosines and sines of the waves. Waves faster than pixels can
     show are counted as the slow ones that they look like there.
@@ -75,6 +80,8 @@ def image_of(
         2·J₁(q)/q on a regular grid that begins at 0, and its step.
     circle
         exp(2πi j/N); N parts span the period, which is the image's longer side.
+    faint, flux
+        The share of the peak below which light is cut, and the image's sum; the shape's own brightness is none.
     work
         See :class:`Workspace`.
     image
@@ -94,6 +101,7 @@ def image_of(
     _fold(work.waves, work.transfer, 2 * math.pi * radius / (n * bessel_step), bessel, n, work.folded)
     _add_product(work.folded, False, work.at_pixels, work.columns)
     _add_product(work.at_pixels, True, work.columns, image)
+    trim(image, faint, flux, work.lanes)
 
 
 @compiled
@@ -229,17 +237,12 @@ def trim(image: Floats32, faint: float, flux: float, lanes: NDArray[np.float64])
             image[r, c] *= gain
 
 
-def block_mean(fine: Floats32, samples: int) -> Floats32:
-    """Means over blocks of ``samples`` by ``samples``."""
-    mean = np.zeros((fine.shape[0] // samples, fine.shape[1] // samples), np.float32)
-    _block_mean(fine, samples, mean)
-    return mean
-
-
 @compiled
-def _block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+def block_mean(fine: Floats32, samples: int, mean: Floats32) -> None:
+    """Write means over blocks of ``samples`` by ``samples``."""
     height, width = mean.shape
     share = np.float32(1 / samples**2)
+    mean[:] = 0
     for r in range(height):
         line = mean[r]
         for a in range(samples):

@@ -1,4 +1,4 @@
-"""Shapes of cells: how dendrites grow, and the projected thickness of a cell on a grid."""
+"""Shapes of cells: how somata and dendrites are drawn, and the projected thickness of a cell on a grid."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.compiled.imaging import block_mean
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["DENDRITE_DRAWS", "MOST_DENDRITES", "STEPS", "grow_dendrites", "sample_dendrites", "sample_soma"]
+__all__ = ["DRAWS", "MOST_SEGMENTS", "draw_shape", "sample_pixels", "sample_shape"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
+
+AMPLITUDES = (0.18, 0.09, 0.05, 0.025)
+"""Largest amplitude of the outline's harmonics of order 2 to 5, as a fraction of its mean radius: an ellipse first,
+then corners. Their sum stays below 1, so the outline never meets the centre."""
 
 # Lengths and radii of dendrites are in soma radii.
 FEWEST_DENDRITES, MOST_DENDRITES = 3, 6
@@ -37,21 +42,54 @@ WIGGLE_RAD = 0.26
 """Largest turn from one segment to the next."""
 DENDRITE_DRAWS = 8 + 3 * STEPS
 """Uniform numbers set aside for each dendrite."""
+DRAWS = 8 + 2 + MOST_DENDRITES * DENDRITE_DRAWS
+"""Uniform numbers set aside for each cell: the soma's first."""
+MOST_SEGMENTS = MOST_DENDRITES * 3 * STEPS
 
 
 @compiled
-def sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, image: Image) -> None:
-    """Write √(1 − (ρ/r(θ))²) inside the outline r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, 0 outside.
+def sample_shape(
+    y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, segments_um: Floats, unit_um: float, image: Image
+) -> None:
+    """Write a cell's thickness: its soma's, or a dendrite's where that is larger.
 
     Parameters
     ----------
     y_um, x_um
         Ascending positions relative to the centre; θ runs from +x towards +y.
     mean_um, harmonics_um
-        The outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
+        The soma's outline; rows (c_m, s_m) of ``harmonics_um`` are the orders 2 to 5.
+    segments_um
+        The dendrites: rows of (y, x, r) at a segment's begin and at its end; r tapers linearly between.
+    unit_um
+        The half thickness of a dendrite that counts as 1.
     image
         Where to write, ``(len(y_um), len(x_um))``.
     """
+    _sample_soma(y_um, x_um, mean_um, harmonics_um, image)
+    _sample_dendrites(y_um, x_um, segments_um, unit_um, image)
+
+
+@compiled
+def sample_pixels(
+    y_um: Floats,
+    x_um: Floats,
+    mean_um: float,
+    harmonics_um: Floats,
+    segments_um: Floats,
+    unit_um: float,
+    samples: int,
+    fine: Image,
+    mean: Image,
+) -> None:
+    """Write a cell's thickness to ``fine``, as :func:`sample_shape` does, and its means over pixels of many parts."""
+    sample_shape(y_um, x_um, mean_um, harmonics_um, segments_um, unit_um, fine)
+    block_mean(fine, samples, mean)
+
+
+@compiled
+def _sample_soma(y_um: Floats, x_um: Floats, mean_um: float, harmonics_um: Floats, image: Image) -> None:
+    """Write √(1 − (ρ/r(θ))²) inside the outline r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, 0 outside."""
     a2, b2 = harmonics_um[0, 0], harmonics_um[0, 1]
     a3, b3 = harmonics_um[1, 0], harmonics_um[1, 1]
     a4, b4 = harmonics_um[2, 0], harmonics_um[2, 1]
@@ -96,20 +134,8 @@ def _between(at: Floats, low: float, high: float) -> tuple[int, int]:
 
 
 @compiled
-def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: float, image: Image) -> None:
-    """Raise the image to the half thickness √(r² − d²), over ``unit_um``, of tapered segments.
-
-    Parameters
-    ----------
-    y_um, x_um
-        Ascending positions relative to the cell's centre.
-    segments_um
-        Rows of (y, x, r) at a segment's begin and at its end; r tapers linearly between.
-    unit_um
-        The half thickness that counts as 1.
-    image
-        Where to write the larger of what is there and the segments' value, ``(len(y_um), len(x_um))``.
-    """
+def _sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: float, image: Image) -> None:
+    """Raise the image to the half thickness √(r² − d²), over ``unit_um``, of tapered segments."""
     for k in range(segments_um.shape[0]):
         y0, x0, r0 = segments_um[k, 0], segments_um[k, 1], segments_um[k, 2]
         dy, dx, dr = segments_um[k, 3] - y0, segments_um[k, 4] - x0, segments_um[k, 5] - r0
@@ -126,26 +152,56 @@ def sample_dendrites(y_um: Floats, x_um: Floats, segments_um: Floats, unit_um: f
                 along = min(max((y * dy + x * dx) * per_length2, 0.0), 1.0)
                 r, off_y, off_x = r0 + along * dr, y - along * dy, x - along * dx
                 inside = r * r - off_y * off_y - off_x * off_x
-                if inside > 0:
-                    image[i, j] = max(image[i, j], np.float32(math.sqrt(inside) / unit_um))
+                # No branch, as in a soma: SIMD code.
+                image[i, j] = max(image[i, j], np.float32(math.sqrt(inside if inside > 0.0 else 0.0) / unit_um))
 
 
 @compiled
-def grow_dendrites(u: Floats, segments: Floats) -> int:
-    """Draw the dendrites of one cell: trunks that leave the soma in a cone, wiggle, and fork or run on.
+def draw_shape(
+    u: Floats, radius_um: float, branching: bool, harmonics_um: Floats, segments_um: Floats
+) -> tuple[float, float, int]:
+    """Draw one cell's outline and dendrites.
 
     Parameters
     ----------
     u
-        Uniform numbers in [0, 1), ``(2 + MOST_DENDRITES * DENDRITE_DRAWS,)``.
-    segments
-        Where to write (y, x, r) at the begin and the end of each segment, in soma radii from the soma's centre;
-        ``(MOST_DENDRITES * 3 * STEPS, 6)``.
+        Uniform numbers in [0, 1), ``(DRAWS,)``.
+    radius_um
+        Radius of the circle that has the area of the soma's outline.
+    branching
+        Whether there are dendrites.
+    harmonics_um, segments_um
+        Where to write the outline's harmonics ``(4, 2)``, and (y, x, r) at the begin and the end of each segment of a
+        dendrite, from the soma's centre; ``(MOST_SEGMENTS, 6)``.
 
     Returns
     -------
-    How many segments there are.
+    The outline's mean radius, the radius of a circle that holds all of the cell, and how many segments there are.
     """
+    squares = widest = 0.0
+    for m in range(4):
+        a = AMPLITUDES[m] * u[m]
+        squares += a * a
+        widest += a
+    # Area of r(θ) = r_0·(1 + Σ a_m cos(mθ − φ_m)): π·r_0²·(1 + Σ a_m²/2).
+    mean_um = radius_um / math.sqrt(1 + squares / 2)
+    for m in range(4):
+        phase = 2 * math.pi * u[4 + m]
+        harmonics_um[m, 0] = mean_um * (AMPLITUDES[m] * u[m]) * math.cos(phase)
+        harmonics_um[m, 1] = mean_um * (AMPLITUDES[m] * u[m]) * math.sin(phase)
+    extent_um = mean_um * (1 + widest)
+    n = _grow_dendrites(u[8:], segments_um) if branching else 0
+    for k in range(n):
+        end = segments_um[k]
+        for i in range(6):
+            end[i] *= radius_um
+        extent_um = max(extent_um, math.hypot(end[3], end[4]) + end[5])
+    return mean_um, extent_um, n
+
+
+@compiled
+def _grow_dendrites(u: Floats, segments: Floats) -> int:
+    """Write trunks that leave the soma in a cone, wiggle, and fork or run on, in soma radii; return their segments."""
     dendrites = FEWEST_DENDRITES + int(u[0] * (MOST_DENDRITES + 1 - FEWEST_DENDRITES))
     n = 0
     for i in range(dendrites):

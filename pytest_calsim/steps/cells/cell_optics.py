@@ -154,15 +154,14 @@ class CellOptics(Step):
         images: list[Patch] = []
         planted: list[Patch] = []
         flux, fov_fraction = np.empty(len(cells)), np.empty(len(cells))
-        for unit, at in enumerate(sensor_at):
-            cell = picture(
-                cells, unit, ctx.canvas, at, float(disk_um[unit]), float(blur_um[unit]), bool(own_image[unit])
-            )
-            images.append(_lossy(cell.image, float(core[unit]) * acq.optics.collection, float(z[unit]), vessels))
+        blurs = zip(sensor_at, disk_um.tolist(), blur_um.tolist(), own_image.tolist(), strict=True)
+        for unit, (at, disk, blur, imaged) in enumerate(blurs):
+            cell = picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
+            images.append(cell.image)
             planted.append(cell.planted)
             flux[unit], fov_fraction[unit] = cell.flux, cell.fov_fraction
-        imaged = Patches.of(images)
-        row, column, height, width = np.ascontiguousarray(imaged.box.T)
+        clear = Patches.of(images)
+        row, column, height, width = np.ascontiguousarray(clear.box.T)
         return CellImages(
             canvas=ctx.canvas,
             planted=SparseFootprints.from_patches(Patches.of(planted), (0, 0, *ctx.canvas.sensor_shape)),
@@ -170,8 +169,8 @@ class CellOptics(Step):
             column=column,
             height=height,
             width=width,
-            start=imaged.start,
-            values=imaged.values,
+            start=clear.start,
+            values=_lossy(clear, core * acq.optics.collection, z, vessels, ctx.canvas),
             flux=flux,
             core_fraction=core,
             halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * flux,
@@ -183,14 +182,17 @@ class CellOptics(Step):
         )
 
 
-def _lossy(clear: Patch, gain: float, depth_um: float, vessels: Vessels | None) -> Patch:
-    """An image of which a share is collected, and that vessels shade."""
-    image, row, column = clear
-    values = image * np.float32(gain)
-    if vessels is not None:
-        height, width = values.shape
-        values *= vessels.transmission(depth_um)[row : row + height, column : column + width]
-    return Patch(values, row, column)
+def _lossy(
+    clear: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None, canvas: Canvas
+) -> NDArray[np.float32]:
+    """Values of images of which a share is collected, and that vessels shade."""
+    from pytest_calsim.compiled.footprints import dim
+
+    values = np.empty_like(clear.values)
+    nothing_above = (np.arange(len(gain)), np.ones(canvas.shape, np.float32))
+    for units, passed in [nothing_above] if vessels is None else vessels.by_plane(depth_um):
+        dim(*clear, units, gain.astype(np.float32), passed, values)
+    return values
 
 
 def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:

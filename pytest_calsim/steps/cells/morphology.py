@@ -6,7 +6,6 @@ evenly filled cell shows when nothing is out of focus.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,10 +16,6 @@ __all__ = ["Morphology", "Shape", "draw_shape"]
 
 Floats = NDArray[np.float64]
 Morphology = Literal["soma", "cytosolic", "bead"]
-
-_AMPLITUDES = (0.18, 0.09, 0.05, 0.025)
-"""Largest amplitude of the outline's harmonics of order 2 to 5, as a fraction of its mean radius: an ellipse first,
-then corners. Their sum stays below 1, so the outline never meets the centre."""
 
 _NO_SEGMENTS = np.zeros((0, 6))
 
@@ -49,13 +44,21 @@ class Shape:
 
     def coverage(self, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
         """Value at ascending positions relative to the centre, 0 to 1; float32 ``(len(y_um), len(x_um))``."""
-        from pytest_calsim.compiled.morphology import sample_dendrites, sample_soma
+        from pytest_calsim.compiled.morphology import sample_shape
 
         image = np.empty((len(y_um), len(x_um)), np.float32)
-        sample_soma(y_um, x_um, self.mean_um, self.harmonics_um, image)
-        if len(self.segments_um):
-            sample_dendrites(y_um, x_um, self.segments_um, self.half_thickness_um, image)
+        sample_shape(y_um, x_um, self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um, image)
         return image
+
+    def pixels(self, y_um: Floats, x_um: Floats, samples: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Coverage at parts of pixels, and its means over pixels of ``samples`` × ``samples`` parts."""
+        from pytest_calsim.compiled.morphology import sample_pixels
+
+        fine = np.empty((len(y_um), len(x_um)), np.float32)
+        mean = np.empty((len(y_um) // samples, len(x_um) // samples), np.float32)
+        outline = (self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um)
+        sample_pixels(y_um, x_um, *outline, samples, fine, mean)
+        return fine, mean
 
 
 def draw_shape(morphology: Morphology, radius_um: float, rng: np.random.Generator) -> Shape:
@@ -73,23 +76,9 @@ def draw_shape(morphology: Morphology, radius_um: float, rng: np.random.Generato
     """
     if morphology == "bead":
         return Shape(0.0, np.zeros((4, 2)), 0.0, _NO_SEGMENTS, 0.0)
-    u = rng.random(8).tolist()
-    amplitude = [largest * u[m] for m, largest in enumerate(_AMPLITUDES)]
-    # Area of r(θ) = r_0·(1 + Σ a_m cos(mθ − φ_m)): π·r_0²·(1 + Σ a_m²/2).
-    mean_um = radius_um / math.sqrt(1 + sum(a * a for a in amplitude) / 2)
-    phase = [2 * math.pi * v for v in u[4:]]
-    harmonics = [(mean_um * a * math.cos(p), mean_um * a * math.sin(p)) for a, p in zip(amplitude, phase, strict=True)]
-    extent = mean_um * (1 + sum(amplitude))
-    segments = _NO_SEGMENTS
-    if morphology == "cytosolic":
-        segments = radius_um * _draw_dendrites(rng)
-        extent = max(extent, float(np.max(np.hypot(segments[:, 3], segments[:, 4]) + segments[:, 5])))
-    return Shape(mean_um, np.array(harmonics), radius_um, segments, extent)
+    from pytest_calsim.compiled import morphology as compiled
 
-
-def _draw_dendrites(rng: np.random.Generator) -> Floats:
-    """Tapered segments (y, x, r, y, x, r) of all dendrites of one cell, in soma radii."""
-    from pytest_calsim.compiled.morphology import DENDRITE_DRAWS, MOST_DENDRITES, STEPS, grow_dendrites
-
-    segments = np.empty((MOST_DENDRITES * 3 * STEPS, 6))
-    return segments[: grow_dendrites(rng.random(2 + MOST_DENDRITES * DENDRITE_DRAWS), segments)]
+    harmonics, segments = np.empty((4, 2)), np.empty((compiled.MOST_SEGMENTS, 6))
+    branching = morphology == "cytosolic"
+    mean_um, extent_um, n = compiled.draw_shape(rng.random(compiled.DRAWS), radius_um, branching, harmonics, segments)
+    return Shape(mean_um, harmonics, radius_um, segments[:n], extent_um)

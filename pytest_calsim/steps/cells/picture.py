@@ -116,10 +116,8 @@ def _source(cells: Cells, unit: int, pixel: float, at: tuple[float, float], disk
         samples = 1
         flux = 1.0 if extent == 0 else _area_px(cells, unit, pixel)
     else:
-        fine = cells.coverage(
-            unit, _parts_um(top, bottom, samples, y, large), _parts_um(left, right, samples, x, large)
-        )
-        block = _averaged(fine, samples)
+        rows, columns = _parts_um(top, bottom, samples, y, large), _parts_um(left, right, samples, x, large)
+        fine, block = cells.shape(unit).pixels(rows, columns, samples)
         flux = float(block.sum(dtype=np.float64)) * bins**2
     return _Source(fine, block, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
 
@@ -153,10 +151,8 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -
     if bottom <= top or right <= left:
         return _NOTHING
     samples = _samples(pixel, float(cells.radius_um[unit]))
-    fine = cells.coverage(
-        unit, _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
-    )
-    return Patch(_averaged(fine, samples), top, left)
+    rows, columns = _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
+    return Patch(cells.shape(unit).pixels(rows, columns, samples)[1], top, left)
 
 
 def _samples(pixel_um: float, radius_um: float) -> int:
@@ -169,13 +165,6 @@ def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: floa
     return (np.arange((stop - first) * samples, dtype=np.float64) + ((first - 0.5 - centre) * samples + 0.5)) * (
         pixel_um / samples
     )
-
-
-def _averaged(fine: Image, samples: int) -> Image:
-    """Means over blocks of ``samples`` × ``samples``."""
-    from pytest_calsim.compiled.imaging import block_mean
-
-    return block_mean(fine, samples)
 
 
 def _area_px(cells: Cells, unit: int, pixel_um: float) -> float:
@@ -197,7 +186,7 @@ def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Ima
         return np.asarray(padded[below] + part * (padded[below + 1] - padded[below]), np.float32)
 
     height, width = canvas.shape
-    return along_rows(along_rows(image, height, top).T, width, left).T
+    return np.ascontiguousarray(along_rows(along_rows(image, height, top).T, width, left).T)
 
 
 def _cut(patch: Patch, shape: tuple[int, int]) -> Patch:

@@ -107,7 +107,7 @@ def _image(
 
     ``first`` is where the first part's centre lies in it; ``most`` is the highest frequency worth asking for.
     """
-    from pytest_calsim.compiled.imaging import Workspace, image_of, trim
+    from pytest_calsim.compiled.imaging import Workspace, image_of
 
     n = max(shape)
     waves = min(int(_FASTEST * n / sigma), most) + 1
@@ -120,10 +120,10 @@ def _image(
         waves=np.empty((lanes, lanes), np.float32),
         folded=np.empty((low, low), np.float32),
         columns=np.empty((low, shape[1]), np.float32),
+        lanes=np.empty(shape[1]),
     )
     image = np.empty(shape, np.float32)
-    image_of(fine, *first, sigma, radius, _bessel(), _BESSEL_STEP, _circle(n * samples), work, image)
-    trim(image, _FAINT, flux, np.empty(shape[1]))
+    image_of(fine, *first, sigma, radius, _bessel(), _BESSEL_STEP, _circle(n * samples), _FAINT, flux, work, image)
     return image
 
 

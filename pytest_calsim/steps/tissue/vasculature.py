@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
+from pytest_calsim.cores import in_parallel
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
@@ -66,18 +67,35 @@ class Vessels(Artifact):
         over the cone's disk there, of radius (z − v)·NA/√(n² − NA²): a blur, here by the Gaussian of the same
         variance. It needs no focal depth. Depths count in steps of 20 µm for the blur.
         """
-        above = int(np.searchsorted(self.slab_um, depth_um))
-        lowest = float(self.slab_um[-1]) + _WIDENING_UM
-        plane = round(min(depth_um, lowest) / _PLANE_UM)
+        above, plane = self._planes_at(np.array([depth_um]))[0].tolist()
+        return self._passed(above, plane)
+
+    def by_plane(self, depth_um: Floats) -> Iterator[tuple[NDArray[np.int64], Image]]:
+        """Which of some depths share a map of :meth:`transmission`, and that map."""
+        planes, plane_of = np.unique(self._planes_at(depth_um), axis=0, return_inverse=True)
+        for i, (above, plane) in enumerate(planes.tolist()):
+            yield np.flatnonzero(plane_of.ravel() == i), self._passed(above, plane)
+
+    def _planes_at(self, depth_um: Floats) -> NDArray[np.int64]:
+        """How many slabs lie above each depth, and the plane that stands for it; ``(n, 2)``."""
+        above = self.slab_um.searchsorted(depth_um)
+        plane = np.rint(np.minimum(depth_um, self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)
+        return np.stack([above, plane.astype(np.int64)], axis=1)
+
+    def _passed(self, above: int, plane: int) -> Image:
         if (above, plane) not in self._planes:
             self._planes[above, plane] = self._through(above, plane * _PLANE_UM)
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
+        sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
+
+        def shadow(slab: int) -> Image:
+            return _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
+
         passed = np.ones(self.canvas.shape, np.float32)
-        for slab in range(above):
-            sigma_px = max(depth_um - self.slab_um[slab], 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
-            passed *= _blurred(self.clear[slab], sigma_px, self.rim_px)
+        for shade in in_parallel(shadow, range(above)):
+            passed *= shade
         passed.flags.writeable = False
         return passed
 

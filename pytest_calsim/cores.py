@@ -1,0 +1,37 @@
+"""Work that runs without the GIL, shared among the cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["in_parallel", "spans", "usable_cores"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Less work than this is done before a thread has started.
+_LEAST = 1 << 18
+
+
+def usable_cores() -> int:
+    """How many threads this process may run at once."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What ``work`` makes of each item, in their order; on as many threads as there are cores."""
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(usable_cores(), len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def spans(n: int, operations: int) -> list[slice]:
+    """0 to n, cut into a span for each core; into fewer if there are not many operations in all."""
+    parts = min(usable_cores(), 1 + operations // _LEAST)
+    return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
