@@ -175,7 +175,9 @@ class Compiled(Generic[P, R]):
 
 def _numba_types(values: Sequence[Any]) -> tuple[Any, ...]:
     numba: Any = importlib.import_module("numba")
-    return tuple(numba.typeof(value) for value in values)
+    types = (numba.typeof(value) for value in values)
+    # An entry knows contiguous arrays from others, and none that are contiguous the other way round.
+    return tuple(t.copy(layout="A") if getattr(t, "layout", "") == "F" else t for t in types)
 
 
 def _codes(returned: Any) -> str | None:

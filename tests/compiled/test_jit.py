@@ -310,6 +310,17 @@ class TestArguments:
         unaligned = np.frombuffer(b"\0" + np.arange(3.0).tobytes(), np.uint8)[1:].view(np.float64)
         assert first(unaligned) == 0
 
+    def test_arrays_in_the_order_of_columns(self, load):
+        source = """
+            @compiled
+            def corner(values):
+                return values[0, 1]
+        """
+        corner = load(source).corner
+        values = np.arange(6.0).reshape(2, 3)
+        for array in (np.asfortranarray(values), values.T.copy().T, values, values[:, ::2]):
+            assert corner(array) == array[0, 1]
+
     def test_read_only_arrays_are_not_written(self, load):
         values = np.arange(3.0)
         values.flags.writeable = False
