@@ -45,10 +45,8 @@ class _Writer:
         self.files[name] = (len(data), digest(data))
 
     def describe(self, name: str, value: dict[str, Any]) -> None:
-        """Write a metadata file of the zarr tree and remember it for the consolidated one."""
-        path = self.folder / ZARR / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.put(f"{ZARR}/{name}", to_json(value))
+        """Remember a metadata file of the zarr tree, and make its folder."""
+        (self.folder / ZARR / name).parent.mkdir(parents=True, exist_ok=True)
         self.metadata[name] = value
 
 
@@ -85,8 +83,9 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
         "observed/.zattrs", attributes(("frame", "height", "width"), "ADU" if movie.dtype != "<f4" else "1")
     )
     writer.describe("observed/.zarray", movie.metadata())
-    writer.put(f"{ZARR}/.zmetadata", to_json(consolidated(writer.metadata)))
-    writer.put(SPEC, recording.spec.canonical_json().encode())
+    small = {f"{ZARR}/{name}": to_json(value) for name, value in writer.metadata.items()}
+    small[f"{ZARR}/.zmetadata"] = to_json(consolidated(writer.metadata))
+    small[SPEC] = recording.spec.canonical_json().encode()
 
     def paint(chunk: int) -> None:
         writer.put(f"{MOVIE}/{movie.chunk_name(chunk)}", encode(source.read(*movie.span(chunk)), movie))
@@ -95,13 +94,14 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
         writer.put(f"{ZARR}/{path}/{arrays[path].chunk_name(chunk)}", encode(block, arrays[path]))
 
     with ThreadPoolExecutor(usable_cores() + 1) as pool, _progress(movie.n_chunks) as advance:
-        truth_jobs = [pool.submit(store, *block) for block in blocks]
+        other_jobs = [pool.submit(writer.put, *file) for file in small.items()]
+        other_jobs += [pool.submit(store, *block) for block in blocks]
         jobs = [pool.submit(paint, chunk) for chunk in range(movie.n_chunks)]
         try:
             for job in jobs:
                 job.result()
                 advance()
-            for job in truth_jobs:
+            for job in other_jobs:
                 job.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
