@@ -53,10 +53,11 @@ def gaussian_from_sources(
     rows and columns by the half kernel ``kernel[distance in nodes]``. Node (0, 0) of ``values`` (overwritten) is node
     ``offset`` of the source grid.
     """
+    mirrored = np.concatenate([kernel[:0:-1], kernel])
     source = np.zeros(source_shape, np.float32)
     blurred = np.zeros((len(values), source_shape[1]), np.float32)
     _gaussian_from_sources(
-        light, row_node, row_weight, column_node, column_weight, offset, kernel, source, blurred, values
+        light, row_node, row_weight, column_node, column_weight, offset, mirrored, source, blurred, values
     )
 
 
@@ -68,7 +69,7 @@ def _gaussian_from_sources(
     column_node: NDArray[np.int64],
     column_weight: Floats32,
     offset: tuple[int, int],
-    kernel: Floats32,
+    mirrored: Floats32,
     source: Floats32,
     blurred: Floats32,
     values: Floats32,
@@ -81,20 +82,24 @@ def _gaussian_from_sources(
                 line[column_node[i] + b] += share * column_weight[i, b]
     height, width = values.shape
     rows, columns = source.shape
-    reach = kernel.shape[0] - 1
+    reach = mirrored.shape[0] // 2
     for r in range(height):
         line = blurred[r]
         at = r + offset[0]
         for s in range(max(0, at - reach), min(rows, at + reach + 1)):
-            weight = kernel[abs(s - at)]
+            weight = mirrored[reach + s - at]
             other = source[s]
             for c in range(columns):
                 line[c] += weight * other[c]
     for r in range(height):
         line = blurred[r]
+        out = values[r]
         for c in range(width):
-            at = c + offset[1]
-            total = np.float32(0)
-            for s in range(max(0, at - reach), min(columns, at + reach + 1)):
-                total += kernel[abs(s - at)] * line[s]
-            values[r, c] = total
+            out[c] = 0
+        # Source by source, so that nodes are summed side by side; at each node the order is that of the sources.
+        for s in range(columns):
+            at, value = s - offset[1], line[s]
+            first, stop = max(0, at - reach), min(width, at + reach + 1)
+            reached, weights = out[first:stop], mirrored[reach + first - at : reach + stop - at]
+            for c in range(reached.shape[0]):
+                reached[c] += weights[c] * value
