@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pytest_calsim.cores import in_parallel, spans
-
 if TYPE_CHECKING:
     import xarray as xr
     from scipy.sparse import csr_array
@@ -116,13 +114,8 @@ class SparseFootprints:
         """Σ v·w, or Σ v²·w, of each unit ``(unit_id,)``; w is a picture ``(height, width)``."""
         from pytest_calsim.compiled.footprints import weighted_sum
 
-        out, flat = np.empty(len(self)), np.ravel(weight)
-
-        def add_up(units: slice) -> None:
-            indptr = self.indptr[units.start : units.stop + 1]
-            weighted_sum(self.data, self.indices, indptr, flat, squared, out[units])
-
-        in_parallel(add_up, spans(len(self), len(self.data)))
+        out = np.empty(len(self))
+        weighted_sum(self.data, self.indices, self.indptr, np.ravel(weight), squared, out)
         return out
 
     @property

@@ -41,6 +41,7 @@ class Scene:
     def __init__(self, spec: Spec, artifacts: Mapping[str, Artifact]) -> None:
         self.spec = spec
         self.artifacts = artifacts
+        self._fused: dict[str | None, list[Painter]] = {}
 
     def __reduce__(self) -> tuple[Callable[[Spec], Scene], tuple[Spec]]:
         # A scene is a function of its spec: a remote worker plans it anew rather than receiving it.
@@ -112,7 +113,7 @@ class Scene:
         stop = self.n_frames if stop is None else stop
         if not 0 <= start <= stop <= self.n_frames:
             raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
-        painters = _fused(self.until(until))
+        painters = self._fused_until(until)
         shape = self.canvas.shape if canvas else self.canvas.sensor_shape
         out = np.empty((stop - start, *shape), self.dtype(until))
         most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))
@@ -131,6 +132,12 @@ class Scene:
             for first, last in pairwise(cuts):
                 fill(first, last)
         return out
+
+    def _fused_until(self, stage: str | None) -> list[Painter]:
+        """The painters up to a stage, joined where that pays; made once, as joining lays out what they share."""
+        if stage not in self._fused:
+            self._fused[stage] = _fused(self.until(stage))
+        return self._fused[stage]
 
     def _paint(self, painters: list[Painter], start: int, n: int) -> NDArray[Any]:
         images: NDArray[Any] = np.zeros((n, *self.canvas.shape), np.float32)

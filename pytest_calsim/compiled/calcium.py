@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
-from pytest_calsim.compiled.spikes import count_past_spikes, train, uniform
+from pytest_calsim.compiled.spikes import count_spikes, train, uniform
 
 __all__ = ["bout_transients", "expose", "expose_cells", "response"]
 
@@ -131,7 +131,7 @@ def expose_cells(
     spikes: NDArray[np.uint16],
 ) -> None:
     """Fill every cell's spike times (``times[start[i]:start[i + 1]]``), fluorescence and spikes per frame."""
-    past = count_past_spikes(keys, past_keys, rates_hz, leave_hz, refractory_s, memory_s)
+    past = count_spikes(keys, past_keys, rates_hz, leave_hz, refractory_s, memory_s=memory_s, end_s=0.0)[0]
     ages = np.empty(past.max(initial=1))
     constants = refractory_s, frame_s, rise_s, decay_s, memory_s
     _expose_cells(

@@ -117,7 +117,7 @@ def poisson_tables() -> PoissonTables:
 
 _PD_SURE, _SIX = f32(1.1484), f32(6)
 _PD_CENTRE, _PD_LEAST, _PD_HAT = 1.8, -0.6744, 0.1069
-_BITS_31, _33, _2_TO_MINUS_31 = u64(2**31 - 1), u64(33), f32(2.0**-31)
+_33, _2_TO_MINUS_31 = u64(33), f32(2.0**-31)
 
 
 @compiled
@@ -197,7 +197,7 @@ def bright_row(mean: Image, normal: Image, words: Words, chance: Image, open_: I
 
 # Dim pixels.
 
-_0, _4, _7, _16, _32 = (u64(n) for n in (0, 4, 7, 16, 32))
+_0, _7, _16 = (u64(n) for n in (0, 7, 16))
 _BITS_5, _BITS_7, _BITS_8, _BITS_16 = (u64(2**n - 1) for n in (5, 7, 8, 16))
 _ZERO, _ONE, _SIXTEEN, _2_TO_MINUS_4 = f32(0), f32(1), f32(16), f32(1 / 16)
 # Coefficients of Horner's scheme for P(N >= k), a series in the mean.

@@ -12,25 +12,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.compiled.hashing import GAMMA, mix
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["count_past_spikes", "count_spikes", "standard_normals", "train", "uniform"]
+__all__ = ["count_spikes", "standard_normals", "train", "uniform"]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-_ONE = np.uint64(1)
+_11, _ONE = np.uint64(11), np.uint64(1)
 
 
 @compiled
 def uniform(counter: np.uint64) -> tuple[np.uint64, float]:
     """SplitMix64 (Steele, Lea & Flood 2014): the next counter, and a uniform number in (0, 1]."""
-    counter = np.uint64(counter + _GOLDEN)
-    z = np.uint64((counter ^ (counter >> _S30)) * _MIX_1)
-    z = np.uint64((z ^ (z >> _S27)) * _MIX_2)
-    z = np.uint64(z ^ (z >> _S31))
-    return counter, float((z >> _S11) + _ONE) * 2.0**-53
+    counter = np.uint64(counter + GAMMA)
+    return counter, float((mix(counter) >> _11) + _ONE) * 2.0**-53
 
 
 def standard_normals(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -143,28 +137,19 @@ def count_spikes(
     rates_hz: NDArray[np.float64],
     leave_hz: tuple[float, float],
     refractory_s: float,
+    *,
+    memory_s: float,
     end_s: float,
 ) -> NDArray[np.int64]:
-    """Spikes of each cell from 0 to ``end_s``; ``rates_hz`` is ``(cell, 2)`` for the (quiescent, active) state."""
+    """Spikes of each cell within ``memory_s`` before 0, and from 0 to ``end_s``: ``(2, cell)``.
+
+    ``rates_hz`` is ``(cell, 2)``, for the (quiescent, active) state. The memory is no shorter than ``refractory_s``:
+    the last spike before 0 may hold up the first one after it.
+    """
     counts = np.empty((2, keys.size), np.int64)
     none, age = np.empty(0), np.empty(1)
-    _count_into(keys, past_keys, rates_hz, leave_hz, refractory_s, refractory_s, end_s, age, none, counts)
-    return counts[1]
-
-
-def count_past_spikes(
-    keys: NDArray[np.uint64],
-    past_keys: NDArray[np.uint64],
-    rates_hz: NDArray[np.float64],
-    leave_hz: tuple[float, float],
-    refractory_s: float,
-    memory_s: float,
-) -> NDArray[np.int64]:
-    """Spikes of each cell within ``memory_s`` before 0."""
-    counts = np.empty((2, keys.size), np.int64)
-    none, age = np.empty(0), np.empty(1)
-    _count_into(keys, past_keys, rates_hz, leave_hz, refractory_s, memory_s, 0.0, age, none, counts)
-    return counts[0]
+    _count_into(keys, past_keys, rates_hz, leave_hz, refractory_s, memory_s, end_s, age, none, counts)
+    return counts
 
 
 @compiled

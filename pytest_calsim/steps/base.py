@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,21 @@ __all__ = [
     "TruthArray",
     "Wiring",
     "code_version",
+    "read_only",
     "registry",
     "step_class",
     "wiring",
 ]
 
 Image = NDArray[np.float32]
+_T = TypeVar("_T", bound=np.generic)
+
+
+def read_only(array: NDArray[_T]) -> NDArray[_T]:
+    """A view that cannot be written; of one type for compiled code, whatever the array allows."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +76,7 @@ class TruthArray:
     units: str = "1"
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values)
-        if values.flags.writeable:
-            values = values.view()
-            values.flags.writeable = False
+        values = read_only(np.asarray(self.values))
         object.__setattr__(self, "values", values)
         if values.ndim != len(self.dims):
             raise ValueError(f"dims {self.dims} do not fit an array of shape {values.shape}")

@@ -221,7 +221,8 @@ class CellActivity(Step):
         future, past = keys("spikes"), keys("past")
         leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
         frame_s = ctx.acquisition.exposure_s
-        counts = count_spikes(future, past, rates, leave, self.refractory_s, ctx.n_frames * frame_s)
+        refractory_s, end_s = self.refractory_s, ctx.n_frames * frame_s
+        counts = count_spikes(future, past, rates, leave, refractory_s, memory_s=refractory_s, end_s=end_s)[1]
         start = np.concatenate([[0], np.cumsum(counts)])
         times = np.empty(start[-1])
         C = np.empty((len(cells), ctx.n_frames), np.float32)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, read_only
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -38,7 +38,7 @@ class Halo:
     source_shape, offset
         Size of the sources' grid, and where ``grid`` begins on it (negative: before it).
     kernel
-        Half of the Gaussian by distance in nodes, times √(nodes per pixel); float32.
+        The Gaussian by distance in nodes, from one end to the other, times √(nodes per pixel); float32.
     transmission
         Of the vessels above the cells' median depth; ``None``: none.
     """
@@ -66,6 +66,7 @@ class Halo:
         width = max(sigma / grid.step_um, 3.0)
         half = np.exp(-(np.arange(int(_HALO_REACH * width) + 1) ** 2) / (2 * width**2))
         half /= 2 * half.sum() - half[0]
+        kernel = np.concatenate([half[:0:-1], half])
         return cls(
             grid,
             images.halo_flux.astype(np.float32),
@@ -73,7 +74,7 @@ class Halo:
             (column - first[1], column_weight),
             (last[0] - first[0], last[1] - first[1]),
             (grid.first[0] - first[0], grid.first[1] - first[1]),
-            (half / np.sqrt(grid.pixels_per_node)).astype(np.float32),
+            (kernel / np.sqrt(grid.pixels_per_node)).astype(np.float32),
             vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
         )
 
@@ -82,11 +83,11 @@ class Halo:
         from pytest_calsim.compiled.fields import gaussian_from_sources
 
         wide = np.empty((light.shape[1], self.grid.shape[0], self.grid.canvas.shape[1]), np.float32)
-        values = np.empty(self.grid.shape, np.float32)
+        source, values = np.empty(self.source_shape, np.float32), np.empty(self.grid.shape, np.float32)
+        scratch = source, np.empty((len(values), source.shape[1]), np.float32)
         for of_cells, rows in zip(light.T, wide, strict=True):
-            gaussian_from_sources(
-                of_cells * self.flux, *self.row, *self.column, self.source_shape, self.offset, self.kernel, values
-            )
+            sources = of_cells * self.flux, *self.row, *self.column
+            gaussian_from_sources(*sources, self.offset, self.kernel, *scratch, values)
             self.grid.widen(values, rows)
         return wide
 
@@ -188,9 +189,9 @@ class CellLight(BlockPainter):
             light,
             self.halo.along_columns(light),
             *self.halo.grid.row_taps,
-            _read_only(_NO_VESSELS if through is None else through),
-            _read_only(layers),
-            _read_only(weights),
+            read_only(_NO_VESSELS if through is None else through),
+            read_only(layers),
+            read_only(weights),
             images,
         )
         return images
@@ -201,13 +202,6 @@ _NO_VESSELS = np.empty((0, 0), np.float32)
 
 def _no_layers(images: Image) -> Image:
     return np.empty((0, *images.shape[1:]), np.float32)
-
-
-def _read_only(array: Image) -> Image:
-    """One type, so one compilation, for all maps."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 class Render(Step):

@@ -21,13 +21,17 @@ class FixedField(BlockPainter):
     field: Image
     adds: ClassVar[bool] = False
 
+    @cached_property
+    def _alone(self) -> FixedFields:
+        return FixedFields((self,))
+
     def paint_block(self, images: Image, start: int) -> Image:
         """Apply the field, in place."""
-        return FixedFields((self,)).paint_block(images, start)
+        return self._alone.paint_block(images, start)
 
     def then(self, following: Painter) -> Painter | None:
         """Fields that follow each other are applied together."""
-        return FixedFields((self,)).then(following)
+        return self._alone.then(following)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from pydantic import Field
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray, read_only
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.random_field import lognormal_field
@@ -89,7 +89,7 @@ class NeuropilLight(BlockPainter):
 
     def paint_at_rest(self, image: Image) -> Image:
         """Add the layers at their expected level, in place."""
-        return self._add(_read_only(np.ones((1, len(self.spatial)), np.float32)), image[np.newaxis])[0]
+        return self._add(read_only(np.ones((1, len(self.spatial)), np.float32)), image[np.newaxis])[0]
 
     def _add(self, weights: Image, images: Image) -> Image:
         from pytest_calsim.compiled.tissue import add_layers
@@ -147,7 +147,7 @@ class Neuropil(Step):
             follow = component.activity_fraction
             active = _activity_course(ctx, component.lowpass_s, cells, activity)
             temporal[:, k] = (1 - follow) * _slow_course(ctx, k, component) + follow * active
-        return NeuropilLight(_read_only(spatial), _read_only(temporal), ctx.canvas.window)
+        return NeuropilLight(read_only(spatial), read_only(temporal), ctx.canvas.window)
 
 
 def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
@@ -177,8 +177,3 @@ def _activity_course(ctx: Context, lowpass_s: float, cells: Cells | None, activi
         start_hz=expected_hz,
     )
     return 1 + (rate_hz - expected_hz) / max(expected_hz, 1 / lowpass_s)
-
-
-def _read_only(array: Image) -> Image:
-    array.flags.writeable = False
-    return array

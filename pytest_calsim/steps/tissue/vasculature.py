@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
-from pytest_calsim.cores import in_parallel
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
@@ -89,13 +88,9 @@ class Vessels(Artifact):
 
     def _through(self, above: int, depth_um: float) -> Image:
         sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
-
-        def shadow(slab: int) -> Image:
-            return _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-
         passed = np.ones(self.canvas.shape, np.float32)
-        for shade in in_parallel(shadow, range(above)):
-            passed *= shade
+        for slab in range(above):
+            passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
         passed.flags.writeable = False
         return passed
 
