@@ -52,6 +52,17 @@ class Patches(NamedTuple):
             array.flags.writeable = False
         return cls(values, start, box)
 
+    def patch(self, i: int) -> Patch:
+        """One of them."""
+        row, column, height, width = self.box[i].tolist()
+        return Patch(self.values[self.start[i] : self.start[i + 1]].reshape(height, width), row, column)
+
+    def moved(self, rows: int, columns: int) -> Patches:
+        """The same, so many rows down and columns to the right."""
+        box = self.box + np.array([rows, columns, 0, 0], np.int32)
+        box.flags.writeable = False
+        return self._replace(box=box)
+
 
 @dataclass(frozen=True, eq=False)
 class SparseFootprints:

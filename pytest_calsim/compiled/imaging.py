@@ -8,24 +8,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.compiled.jit import compiled
+from pytest_calsim.compiled.jit import compiled, grid
 
-__all__ = ["Workspace", "block_mean", "image_of", "lit_box", "trim"]
+__all__ = ["Workspace", "block_mean", "image_of", "lit_box", "trim", "wave_lanes"]
 
 Floats32 = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 
 
 class Workspace(NamedTuple):
-    """Memory that :func:`image_of` writes over.
-
-    ``K`` is at least the number of waves, ``M`` how many of them can be told apart at pixels; the shape has
-    ``h`` × ``w`` parts, the image ``height`` × ``width`` pixels.
+    """Memory that :func:`image_of` writes over, flat; see :func:`wave_lanes` for ``K`` and ``M``.
 
     Attributes
     ----------
     at_parts, at_pixels
-        Cosines beside sines of the waves ``(max(h, w), 2 K)``, and above each other ``(2 M, max(height, width))``.
+        Cosines beside sines of the waves ``(max(h, w), 2 K)``, and above each other ``(2 M, max(height, width))``,
+        for a shape of ``h`` × ``w`` parts and an image of ``height`` × ``width`` pixels.
     transfer
         Of each wave along rows and columns ``(2, waves)``.
     rows, waves
@@ -47,6 +45,27 @@ class Workspace(NamedTuple):
     columns: Floats32
     lanes: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, parts: int, pixels: int, waves: int) -> Workspace:
+        """Enough for shapes and images of so many parts and pixels along a side, and so many waves."""
+        lanes, low = wave_lanes(waves, pixels)
+        return cls(
+            at_parts=np.empty(parts * lanes, np.float32),
+            at_pixels=np.empty(low * pixels, np.float32),
+            transfer=np.empty(2 * waves, np.complex64),
+            rows=np.empty(parts * lanes, np.float32),
+            waves=np.empty(lanes**2, np.float32),
+            folded=np.empty(low**2, np.float32),
+            columns=np.empty(low * pixels, np.float32),
+            lanes=np.empty(pixels),
+        )
+
+
+@compiled
+def wave_lanes(waves: int, n: int) -> tuple[int, int]:
+    """Room for cosines and sines: of some waves, 2 K, in whole vectors; of those told apart at n pixels, 2 M."""
+    return 2 * ((waves + 7) // 8 * 8), 2 * min(waves, n // 2 + 1)
+
 
 @compiled
 def image_of(
@@ -55,6 +74,7 @@ def image_of(
     x: float,
     sigma: float,
     radius: float,
+    waves: int,
     bessel: Floats32,
     bessel_step: float,
     circle: Spectrum,
@@ -76,6 +96,8 @@ def image_of(
         Where the first part's centre lies in the image, whole numbers being pixels' centres.
     sigma, radius
         Of the Gaussian and the disk, px.
+    waves
+        How many waves to sum, the constant one included.
     bessel, bessel_step
         2·J₁(q)/q on a regular grid that begins at 0, and its step.
     circle
@@ -87,21 +109,30 @@ def image_of(
     image
         ``(height, width)``.
     """
-    n = max(image.shape[0], image.shape[1])
-    _waves_at_parts(circle, work.at_parts)
-    _waves_at_pixels(circle, n, work.at_pixels)
-    _transfer(sigma, y, n, work.transfer[0])
-    _transfer(sigma, x, n, work.transfer[1])
-    work.rows[:] = 0
-    work.waves[:] = 0
-    work.columns[:] = 0
+    height, width = image.shape
+    n = max(height, width)
+    lanes, low = wave_lanes(waves, n)
+    at_parts, at_pixels = grid(work.at_parts, max(fine.shape[0], fine.shape[1]), lanes), grid(work.at_pixels, low, n)
+    rows, spectrum = grid(work.rows, fine.shape[0], lanes), grid(work.waves, lanes, lanes)
+    transfer, folded, columns = (
+        grid(work.transfer, 2, waves),
+        grid(work.folded, low, low),
+        grid(work.columns, low, width),
+    )
+    _waves_at_parts(circle, at_parts)
+    _waves_at_pixels(circle, n, at_pixels)
+    _transfer(sigma, y, n, transfer[0])
+    _transfer(sigma, x, n, transfer[1])
+    rows[:] = 0
+    spectrum[:] = 0
+    columns[:] = 0
     image[:] = 0
-    _add_product(fine, False, work.at_parts[: fine.shape[1]], work.rows)
-    _add_product(work.at_parts, True, work.rows, work.waves)
-    _fold(work.waves, work.transfer, 2 * math.pi * radius / (n * bessel_step), bessel, n, work.folded)
-    _add_product(work.folded, False, work.at_pixels, work.columns)
-    _add_product(work.at_pixels, True, work.columns, image)
-    trim(image, faint, flux, work.lanes)
+    _add_product(fine, False, at_parts[: fine.shape[1]], rows)
+    _add_product(at_parts, True, rows, spectrum)
+    _fold(spectrum, transfer, 2 * math.pi * radius / (n * bessel_step), bessel, n, folded)
+    _add_product(folded, False, at_pixels, columns)
+    _add_product(at_pixels, True, columns, image)
+    trim(image, faint, flux, work.lanes[:width])
 
 
 @compiled

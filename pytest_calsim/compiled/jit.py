@@ -27,6 +27,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_calsim.compiled import machine_code
 from pytest_calsim.compiled.calling import (
@@ -40,10 +41,11 @@ from pytest_calsim.compiled.calling import (
 )
 from pytest_calsim.compiled.machine_code import MachineCode
 
-__all__ = ["Compilation", "Compiled", "compilation", "compiled"]
+__all__ = ["Compilation", "Compiled", "compilation", "compiled", "grid"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_T = TypeVar("_T", bound=np.generic)
 Array = np.ndarray[Any, Any]
 
 # NumPy's division (no exception for zero) is what lets loops vectorise, and leaves them nothing to raise.
@@ -69,6 +71,13 @@ def compilation() -> Compilation:
 def compiled(function: Callable[P, R]) -> Compiled[P, R]:
     """Compile on first call. Strict IEEE arithmetic (no fast-math), so that the bits do not depend on the block."""
     return Compiled(function)
+
+
+def grid(values: NDArray[_T], height: int, width: int) -> NDArray[_T]:
+    """The first ``height`` × ``width`` of contiguous values as a grid, without the checks that a compiled function
+    would have to raise from.
+    """
+    return values[: height * width].reshape(height, width)
 
 
 class Compiled(Generic[P, R]):
@@ -153,6 +162,8 @@ class Compiled(Generic[P, R]):
         for name in _globals_used(function):
             if isinstance(names[name], Compiled):
                 names[name] = names[name]._dispatcher(cache=cache)
+            elif names[name] is grid:
+                names[name] = _names_in_entries()["grid"]
         copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
         copy.__qualname__ = function.__qualname__
         return copy
@@ -195,7 +206,7 @@ def _codes(returned: Any) -> str | None:
 
 @cache
 def _names_in_entries() -> dict[str, Any]:
-    """What entries call to read array objects."""
+    """What entries call to read array objects, and :func:`grid` for numba."""
     numba: Any = importlib.import_module("numba")
     types, carray, inlined = numba.types, numba.carray, numba.njit(**_OPTIONS)
     n_ints, n_words = FIELDS["flags"] + 1, FIELDS["strides"] + 1
@@ -228,7 +239,11 @@ def _names_in_entries() -> dict[str, Any]:
         words = carray(address(array), (n_words,), np.uint64)
         return carray(address(words[at_strides]), (axis + 1,), np.int64)[axis]
 
-    functions = {"address": address, "unlike": unlike, "data": data, "size": size, "stride": stride}
+    @inlined
+    def grid(values: Any, height: int, width: int) -> Any:
+        return carray(address(np.uint64(values.ctypes.data)), (height, width), values.dtype)
+
+    functions = {"grid": grid, "address": address, "unlike": unlike, "data": data, "size": size, "stride": stride}
     return {**functions, "carray": carray, "as_strided": np.lib.stride_tricks.as_strided}
 
 

@@ -7,10 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.compiled.imaging import block_mean
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["DRAWS", "MOST_SEGMENTS", "draw_shape", "sample_pixels", "sample_shape"]
+__all__ = ["DRAWS", "MOST_SEGMENTS", "draw_shape", "sample_shape"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -68,23 +67,6 @@ def sample_shape(
     """
     _sample_soma(y_um, x_um, mean_um, harmonics_um, image)
     _sample_dendrites(y_um, x_um, segments_um, unit_um, image)
-
-
-@compiled
-def sample_pixels(
-    y_um: Floats,
-    x_um: Floats,
-    mean_um: float,
-    harmonics_um: Floats,
-    segments_um: Floats,
-    unit_um: float,
-    samples: int,
-    fine: Image,
-    mean: Image,
-) -> None:
-    """Write a cell's thickness to ``fine``, as :func:`sample_shape` does, and its means over pixels of many parts."""
-    sample_shape(y_um, x_um, mean_um, harmonics_um, segments_um, unit_um, fine)
-    block_mean(fine, samples, mean)
 
 
 @compiled

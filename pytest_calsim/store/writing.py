@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_calsim.cores import usable_cores
 from pytest_calsim.errors import StoreError
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.store.files import digest, sync_folder, write_file
@@ -24,17 +25,11 @@ if TYPE_CHECKING:
 
     from pytest_calsim.recording import Recording
 
-__all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder", "usable_cores"]
+__all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
 
 MANIFEST, SPEC, ZARR = "manifest.json", "spec.json", "recording.zarr"
 MOVIE = f"{ZARR}/observed"
 _BAR_AFTER_S = 2.0
-
-
-def usable_cores() -> int:
-    """How many threads this process may run at once."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class _Writer:

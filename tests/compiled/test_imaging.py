@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from blurred import image_of_point, image_of_shape
 from scipy.special import j1
 
 from pytest_calsim.compiled.imaging import block_mean, lit_box, trim
-from pytest_calsim.steps.cells.psf import image_of_point, image_of_shape
 
 RNG = np.random.default_rng(0)
 

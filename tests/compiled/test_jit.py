@@ -342,6 +342,26 @@ class TestArguments:
             scale(np.arange(3.0), 2**70, out)
 
 
+@pytest.mark.parametrize("disabled", ["0", "1"])
+def test_a_grid_is_a_view_of_flat_values(load, tmp_path, monkeypatch, disabled):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", disabled)
+    source = """
+    from pytest_calsim.compiled.jit import grid
+
+    @compiled
+    def number(flat, height, width):
+        cells = grid(flat, height, width)
+        for r in range(cells.shape[0]):
+            for c in range(cells.shape[1]):
+                cells[r, c] += 10 * r + c
+    """
+    for dtype in (np.float32, np.complex64):
+        values = np.full(9, 100, dtype)
+        load(source).number(values[1:], 2, 3)
+        assert values.tolist() == [100, 100, 101, 102, 110, 111, 112, 100, 100]
+    assert len(objects(tmp_path)) == (0 if disabled == "1" else 2), "it takes numba's runtime"
+
+
 def test_without_compilation_it_is_plain_python(load, monkeypatch):
     code = "from pytest_calsim.compiled.resample import keys_weights as k; out = [0] * 4; k(0.5, out); print(out)"
     done = subprocess.run(

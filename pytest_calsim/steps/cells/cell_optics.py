@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import Patch, Patches, SparseFootprints
+from pytest_calsim.footprints import Patches, SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
-from pytest_calsim.steps.cells.picture import picture
+from pytest_calsim.steps.cells.picture import picture_cells
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -149,35 +149,26 @@ class CellOptics(Step):
         own_image = np.hypot(disk_um / 2, blur_um) < acq.tissue.halo_sigma_um
         # Sensor coordinates: the same numbers, to the bit, whatever the canvas' margin.
         sensor = replace(ctx.canvas, margin_px=0)
-        sensor_at = list(zip(sensor.rows(y).tolist(), sensor.columns(x).tolist(), strict=True))
-
-        images: list[Patch] = []
-        planted: list[Patch] = []
-        flux, fov_fraction = np.empty(len(cells)), np.empty(len(cells))
-        blurs = zip(sensor_at, disk_um.tolist(), blur_um.tolist(), own_image.tolist(), strict=True)
-        for unit, (at, disk, blur, imaged) in enumerate(blurs):
-            cell = picture(cells, unit, ctx.canvas, at, disk, blur, imaged)
-            images.append(cell.image)
-            planted.append(cell.planted)
-            flux[unit], fov_fraction[unit] = cell.flux, cell.fov_fraction
-        clear = Patches.of(images)
+        at = sensor.rows(y), sensor.columns(x)
+        pictures = picture_cells(cells, ctx.canvas, at, disk_um, blur_um, own_image)
+        clear = pictures.images
         row, column, height, width = np.ascontiguousarray(clear.box.T)
         return CellImages(
             canvas=ctx.canvas,
-            planted=SparseFootprints.from_patches(Patches.of(planted), (0, 0, *ctx.canvas.sensor_shape)),
+            planted=SparseFootprints.from_patches(pictures.planted, (0, 0, *ctx.canvas.sensor_shape)),
             row=row,
             column=column,
             height=height,
             width=width,
             start=clear.start,
             values=_lossy(clear, core * acq.optics.collection, z, vessels, ctx.canvas),
-            flux=flux,
+            flux=pictures.flux,
             core_fraction=core,
-            halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * flux,
+            halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * pictures.flux,
             defocus_um=defocus,
             in_focus=np.abs(defocus) <= acq.depth_of_field_um / 2,
             soma_in_focus=disk_um <= cells.radius_um,
-            fov_fraction=fov_fraction,
+            fov_fraction=pictures.fov_fraction,
             focal_depth_um=float(focal_depth),
         )
 

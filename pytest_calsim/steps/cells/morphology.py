@@ -50,15 +50,13 @@ class Shape:
         sample_shape(y_um, x_um, self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um, image)
         return image
 
-    def pixels(self, y_um: Floats, x_um: Floats, samples: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Coverage at parts of pixels, and its means over pixels of ``samples`` × ``samples`` parts."""
-        from pytest_calsim.compiled.morphology import sample_pixels
+    def pixels(self, y_um: Floats, x_um: Floats, samples: int) -> NDArray[np.float32]:
+        """Means over pixels of ``samples`` × ``samples`` of such positions."""
+        from pytest_calsim.compiled.imaging import block_mean
 
-        fine = np.empty((len(y_um), len(x_um)), np.float32)
         mean = np.empty((len(y_um) // samples, len(x_um) // samples), np.float32)
-        outline = (self.mean_um, self.harmonics_um, self.segments_um, self.half_thickness_um)
-        sample_pixels(y_um, x_um, *outline, samples, fine, mean)
-        return fine, mean
+        block_mean(self.coverage(y_um, x_um), samples, mean)
+        return mean
 
 
 def draw_shape(morphology: Morphology, radius_um: float, rng: np.random.Generator) -> Shape:

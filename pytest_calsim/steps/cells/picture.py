@@ -1,144 +1,229 @@
-"""One cell's pictures: planted in focus on the sensor, and imaged on the canvas."""
+"""The cells' pictures: planted in focus on the sensor, and imaged on the canvas."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import Patch
-from pytest_calsim.steps.base import Image
+from pytest_calsim.cores import in_parallel
+from pytest_calsim.footprints import Patch, Patches
+from pytest_calsim.steps.base import Image, read_only
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.psf import LONGEST_SIDE, image_of_point, image_of_shape, odd_at_least, reach_px
+from pytest_calsim.steps.cells.psf import (
+    BESSEL_STEP,
+    FAINT,
+    LONGEST_SIDE,
+    bessel,
+    odd_at_least,
+    reach_px,
+    turns,
+    waves,
+)
 
-__all__ = ["Picture", "picture"]
+if TYPE_CHECKING:
+    from pytest_calsim.compiled.pictures import Frames, Outlines
+
+__all__ = ["Pictures", "picture_cells"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Window = tuple[int, int, int, int]
 
-_NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
+_BLOCK = 32
+"""Cells that a thread pictures at a time."""
+_EVERYWHERE: Window = (-(2**40), 2**40, -(2**40), 2**40)
 
 
-class Picture(NamedTuple):
-    """One cell of brightness 1 without losses.
+class Pictures(NamedTuple):
+    """Pictures of ``n`` cells of brightness 1 without losses.
 
     Attributes
     ----------
     planted
         In focus and unblurred, averaged over each pixel; on the sensor and beyond.
-    image
-        On the canvas, cut there.
+    images
+        On the canvas, cut there; empty for cells without an image of their own.
     flux
-        The shape's area in pixels, all of the light on an infinite plane.
+        The shape's area in pixels, all of the light on an infinite plane; float64 ``(n,)``.
     fov_fraction
-        Share of that light that falls in the sensor's window at zero shift.
+        Share of that light that falls in the sensor's window at zero shift; float64 ``(n,)``.
     """
 
-    planted: Patch
-    image: Patch
-    flux: float
-    fov_fraction: float
+    planted: Patches
+    images: Patches
+    flux: Floats
+    fov_fraction: Floats
 
 
-def picture(
-    cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float], disk_um: float, blur_um: float, imaged: bool
-) -> Picture:
-    """Plant one cell and image it.
+def picture_cells(
+    cells: Cells, canvas: Canvas, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+) -> Pictures:
+    """Plant all cells and image them.
 
     Parameters
     ----------
-    cells, unit
-        Which cell.
-    canvas
-        Where it is painted.
+    cells, canvas
+        What is painted, and where.
     at
-        Its centre's row and column on the sensor (whole at a pixel's centre), px.
+        Rows and columns of their centres on the sensor (whole at a pixel's centre), px.
     disk_um, blur_um
-        Radius of the disk of confusion and σ of the Gaussian.
+        Radius of each disk of confusion, and σ of each Gaussian.
     imaged
-        Whether it has an image at all.
+        Which cells have an image at all.
     """
-    source = _source(cells, unit, canvas.pixel_size_um, at, disk_um, blur_um)
-    in_focus = Patch(source.block, source.top, source.left)
-    planted = in_focus if source.bins == 1 else _planted(cells, unit, canvas, at)
-    if not imaged:
-        return Picture(planted, _NOTHING, source.flux, 0.0)
-    image = _image(source, canvas)
-    inside = _cut(image, canvas.sensor_shape)
-    # Flux is conserved, so an image that lies wholly in the window needs no sum.
-    whole = inside.values.shape == image.values.shape
-    fraction = 1.0 if whole else min(float(inside.values.sum(dtype=np.float64)) / source.flux, 1.0)
-    margin = canvas.margin_px
-    on_canvas = Patch(image.values, image.row + margin, image.column + margin)
-    return Picture(planted, _cut(on_canvas, canvas.shape), source.flux, fraction)
+    frames, bins = _frames(cells, canvas.pixel_size_um, at, disk_um, blur_um, imaged)
+    margin, (height, width) = canvas.margin_px, canvas.sensor_shape
+    whole = -margin, height + margin, -margin, width + margin
+    units = np.flatnonzero(bins == 1)
+    found = _pictured(cells, units, frames, whole, (0, height, 0, width))
+    if len(units) < len(cells):
+        units = np.flatnonzero(bins > 1)
+        found = _merged(found, _enlarged(cells, units, bins, at, canvas, frames), units)
+    return found._replace(images=found.images.moved(margin, margin))
 
 
-class _Source(NamedTuple):
-    """A shape (or point) on a grid of square parts, ready to be imaged.
+def _frames(
+    cells: Cells, pixel: float, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+) -> tuple[Frames, Ints]:
+    """Choose each cell's grid; also by how much its pixels are larger than the sensor's."""
+    from pytest_calsim.compiled.pictures import Frames
 
-    ``fine`` holds ``samples`` × ``samples`` parts of pixels ``bins`` times the sensor's, ``block`` means over such
-    pixels; the first one is (``top``, ``left``), the centre is at ``at``; ``disk`` and ``blur`` are in such pixels,
-    ``flux`` in the sensor's.
-    """
-
-    fine: Image
-    block: Image
-    samples: int
-    bins: int
-    top: int
-    left: int
-    at: tuple[float, float]
-    disk: float
-    blur: float
-    flux: float
-    is_point: bool
-
-
-def _source(cells: Cells, unit: int, pixel: float, at: tuple[float, float], disk_um: float, blur_um: float) -> _Source:
-    """Choose the grid and sample the shape on it."""
-    extent, radius_um = cells.extent_um(unit), float(cells.radius_um[unit])
+    extent, radius_um = np.array([cells.extent_um(unit) for unit in range(len(cells))]), cells.radius_um
     side = 2 * (extent / pixel + reach_px(disk_um / pixel, blur_um / pixel)) + 2
     samples = _samples(pixel, radius_um)
-    if side * samples > LONGEST_SIDE:
-        samples = max(3, int(LONGEST_SIDE / side - 1) // 2 * 2 + 1)
+    fewer = np.maximum(3, (LONGEST_SIDE / side - 1).astype(np.int64) // 2 * 2 + 1)
+    samples = np.where(side * samples > LONGEST_SIDE, fewer, samples)
     # An image too wide even so is made of larger pixels and interpolated.
-    bins = max(1, math.ceil(side * samples / LONGEST_SIDE))
+    bins = np.maximum(1, np.ceil(side * samples / LONGEST_SIDE).astype(np.int64))
     large = bins * pixel
-    y, x = (at[0] + 0.5) / bins - 0.5, (at[1] + 0.5) / bins - 0.5
-    is_point = extent == 0 or radius_um < 2 * large / samples
-    reach = 0.0 if is_point else extent / large
-    top, bottom = math.floor(y + 0.5 - reach), math.floor(y + 0.5 + reach) + 1
-    left, right = math.floor(x + 0.5 - reach), math.floor(x + 0.5 + reach) + 1
-    if is_point:
-        fine = block = np.ones((1, 1), np.float32)
-        samples = 1
-        flux = 1.0 if extent == 0 else _area_px(cells, unit, pixel)
-    else:
-        rows, columns = _parts_um(top, bottom, samples, y, large), _parts_um(left, right, samples, x, large)
-        fine, block = cells.shape(unit).pixels(rows, columns, samples)
-        flux = float(block.sum(dtype=np.float64)) * bins**2
-    return _Source(fine, block, samples, bins, top, left, (y, x), disk_um / large, blur_um / large, flux, is_point)
+    is_point = (extent == 0) | (radius_um < 2 * large / samples)
+    samples = np.where(is_point, 1, samples)
+    y, x = ((v + 0.5) / bins - 0.5 for v in at)
+    reach = np.where(is_point, 0, extent / large)
+    top, left = (np.floor(v + 0.5 - reach).astype(np.int64) for v in (y, x))
+    height, width = (np.floor(v + 0.5 + reach).astype(np.int64) + 1 - first for v, first in ((y, top), (x, left)))
+    radius, sigma = disk_um / large, blur_um / large
+    pad = reach_px(radius, sigma)
+    longer = np.maximum(height, width) + 2 * pad
+    middle = pad - 0.5 + 0.5 / samples
+    flux = np.zeros(len(cells))
+    for unit in np.flatnonzero(is_point).tolist():
+        flux[unit] = (1.0 if extent[unit] == 0 else _area_px(cells, unit, pixel)) / bins[unit] ** 2
+    frames = Frames(
+        top=top,
+        left=left,
+        height=height,
+        width=width,
+        samples=samples,
+        part_um=large / samples,
+        y=y,
+        x=x,
+        is_point=is_point,
+        imaged=imaged,
+        pad=pad,
+        first_y=np.where(is_point, y - top + pad, middle),
+        first_x=np.where(is_point, x - left + pad, middle),
+        radius=radius,
+        sigma=sigma,
+        waves=waves(longer, samples, sigma, is_point),
+        flux=flux,
+    )
+    return frames, bins
 
 
-def _image(source: _Source, canvas: Canvas) -> Patch:
-    """All of the image that holds light, in sensor coordinates."""
+def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Window, sensor: Window) -> Pictures:
+    """Pictures of some cells in their own pixels, cut to a window (first row, one past the last, first column, ...)."""
+    from pytest_calsim.compiled import pictures as compiled
+    from pytest_calsim.compiled.imaging import Workspace
+
+    frames = frames.of(units)
+    outlines, n = _outlines(cells, units), len(units)
+    sides = np.stack([frames.height, frames.width]) + 2 * frames.pad
+    longer = sides.max(axis=0)
+    circles, circle = turns(np.where(frames.imaged, longer * frames.samples, 1))
+    parts = np.maximum(frames.height, frames.width) * frames.samples
+    planted_size, image_size = frames.height * frames.width, np.where(frames.imaged, sides[0] * sides[1], 0)
+    planted = np.empty(planted_size.sum(), np.float32)
+    planted_start = _starts(planted_size)
+    box, flux, within = np.zeros((n, 4), np.int32), np.empty(n), np.empty(n)
+
+    def block(first: int) -> Image:
+        own = slice(first, min(first + _BLOCK, n))
+        most, pixels = int(parts[own].max()), int(longer[own].max(where=frames.imaged[own], initial=1))
+        most_waves = int(frames.waves[own].max(where=frames.imaged[own], initial=1))
+        scratch = compiled.Scratch(
+            at_y=np.empty(most),
+            at_x=np.empty(most),
+            fine=np.empty(most**2, np.float32),
+            image=np.empty(pixels**2, np.float32),
+            work=Workspace.of(most, pixels, most_waves),
+        )
+        images = np.empty(image_size[own].sum(), np.float32)
+        into = planted[planted_start[first] :]
+        tables = circles, circle, bessel(), BESSEL_STEP, FAINT
+        written = compiled.picture_cells(
+            own.start, own.stop, frames, outlines, *tables, canvas, sensor, scratch, into, images, box, flux, within
+        )
+        return images[:written].copy()
+
+    images = in_parallel(block, range(0, n, _BLOCK))
+    corners = np.stack([frames.top, frames.left, frames.height, frames.width], axis=1).astype(np.int32)
+    lit = np.concatenate([np.zeros(0, np.float32), *images])
+    return Pictures(
+        Patches(read_only(planted), read_only(planted_start), read_only(corners)),
+        Patches(read_only(lit), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
+        flux,
+        np.minimum(within / flux, 1),
+    )
+
+
+def _outlines(cells: Cells, units: Ints) -> Outlines:
+    """The shapes of some cells."""
+    from pytest_calsim.compiled.pictures import Outlines
+
+    shapes = [cells.shape(unit) for unit in units.tolist()]
+    return Outlines(
+        np.array([shape.mean_um for shape in shapes]),
+        np.array([shape.half_thickness_um for shape in shapes]),
+        np.array([shape.harmonics_um for shape in shapes]).reshape(-1, 4, 2),
+        np.concatenate([np.zeros((0, 6)), *(shape.segments_um for shape in shapes)]),
+        _starts([len(shape.segments_um) for shape in shapes]),
+    )
+
+
+def _starts(sizes: Ints | list[int]) -> Ints:
+    """Where each of some parts begins in all of them, and where the last one ends."""
+    starts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    return starts
+
+
+# Images too wide for the sensor's pixels.
+
+
+def _enlarged(
+    cells: Cells, units: Ints, bins: Ints, at: tuple[Floats, Floats], canvas: Canvas, frames: Frames
+) -> Pictures:
+    """Pictures of cells whose images are made of larger pixels, interpolated to the canvas."""
     from pytest_calsim.compiled.imaging import lit_box
 
-    (y, x), top, left = source.at, source.top, source.left
-    flux = source.flux / source.bins**2
-    if source.is_point:
-        image, pad = image_of_point(y + 0.5 - top, x + 0.5 - left, source.disk, source.blur, flux)
-    else:
-        image, pad = image_of_shape(source.fine, source.samples, source.disk, source.blur, flux)
-    if source.bins == 1:
-        top, left = top - pad, left - pad
-    else:
-        image = _spread(image, source.bins, top - pad, left - pad, canvas)
-        top = left = -canvas.margin_px
-    first, stop, begin, end = lit_box(image)
-    return Patch(image[first:stop, begin:end], top + first, left + begin)
+    large, margin = _pictured(cells, units, frames, _EVERYWHERE, _EVERYWHERE), canvas.margin_px
+    height, width = canvas.sensor_shape
+    flux = large.flux * bins[units] ** 2
+    planted: list[Patch] = []
+    images: list[Patch] = []
+    within = np.zeros(len(units))
+    for i, unit in enumerate(units.tolist()):
+        planted.append(_planted(cells, unit, canvas, (float(at[0][unit]), float(at[1][unit]))))
+        image = _spread(large.images.patch(i), int(bins[unit]), canvas)
+        within[i] = image[margin : margin + height, margin : margin + width].sum(dtype=np.float64)
+        first, stop, begin, end = lit_box(image)
+        images.append(Patch(image[first:stop, begin:end], first - margin, begin - margin))
+    return Pictures(Patches.of(planted), Patches.of(images), flux, np.minimum(within / flux, 1))
 
 
 def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -> Patch:
@@ -149,15 +234,15 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -
     ends = [(math.floor(v + 0.5 - extent / pixel), math.floor(v + 0.5 + extent / pixel) + 1) for v in at]
     (top, bottom), (left, right) = ((max(a, 0), min(b, n)) for (a, b), n in zip(ends, canvas.sensor_shape, strict=True))
     if bottom <= top or right <= left:
-        return _NOTHING
-    samples = _samples(pixel, float(cells.radius_um[unit]))
+        return Patch(np.zeros((0, 0), np.float32), 0, 0)
+    samples = int(_samples(pixel, cells.radius_um[unit]))
     rows, columns = _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
-    return Patch(cells.shape(unit).pixels(rows, columns, samples)[1], top, left)
+    return Patch(cells.shape(unit).pixels(rows, columns, samples), top, left)
 
 
-def _samples(pixel_um: float, radius_um: float) -> int:
+def _samples(pixel_um: float, radius_um: Floats) -> Ints:
     """Parts of a pixel along its side: no larger than 0.6 µm, or a sixth of the soma's radius."""
-    return odd_at_least(pixel_um / min(0.6, radius_um / 6))
+    return odd_at_least(pixel_um / np.minimum(0.6, radius_um / 6))
 
 
 def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
@@ -174,25 +259,37 @@ def _area_px(cells: Cells, unit: int, pixel_um: float) -> float:
     return float(cells.coverage(unit, at, at).mean(dtype=np.float64)) * (2 * extent / pixel_um) ** 2
 
 
-def _spread(image: Image, bins: int, top: int, left: int, canvas: Canvas) -> Image:
+def _spread(image: Patch, bins: int, canvas: Canvas) -> Image:
     """Interpolate an image of pixels ``bins`` times as large to all of the canvas' pixels, linearly."""
 
     def along_rows(values: Image, pixels: int, first: int) -> Image:
         at = (np.arange(pixels) - canvas.margin_px + 0.5) / bins - 0.5 - first
         padded = np.pad(values, ((1, 1), (0, 0)))
-        at = np.clip(at + 1, 0, len(padded) - 1.001)
-        below = at.astype(np.int64)
+        at = np.clip(at + 1, 0, len(padded) - 1)
+        below = np.minimum(at.astype(np.int64), len(padded) - 2)
         part = (at - below).astype(np.float32)[:, None]
         return np.asarray(padded[below] + part * (padded[below + 1] - padded[below]), np.float32)
 
     height, width = canvas.shape
-    return np.ascontiguousarray(along_rows(along_rows(image, height, top).T, width, left).T)
+    return np.ascontiguousarray(along_rows(along_rows(image.values, height, image.row).T, width, image.column).T)
 
 
-def _cut(patch: Patch, shape: tuple[int, int]) -> Patch:
-    """The part of a patch that lies within a picture of some shape."""
-    (height, width), top, left = patch.values.shape, patch.row, patch.column
-    if top >= 0 and left >= 0 and top + height <= shape[0] and left + width <= shape[1]:
-        return patch
-    part = patch.values[max(-top, 0) : max(shape[0] - top, 0), max(-left, 0) : max(shape[1] - left, 0)]
-    return Patch(part, max(top, 0), max(left, 0)) if part.size else _NOTHING
+def _merged(some: Pictures, others: Pictures, where: Ints) -> Pictures:
+    """Pictures in the order of their units; ``where`` are the units of the others."""
+    n = len(some.flux) + len(where)
+    units = np.concatenate([np.setdiff1d(np.arange(n), where), where])
+    order: list[int] = np.argsort(units).tolist()
+
+    def patches(some: Patches, others: Patches) -> Patches:
+        both = [some.patch(i) for i in range(len(some.box))] + [others.patch(i) for i in range(len(where))]
+        return Patches.of([both[i] for i in order])
+
+    def column(some: Floats, others: Floats) -> Floats:
+        return np.concatenate([some, others])[order]
+
+    return Pictures(
+        patches(some.planted, others.planted),
+        patches(some.images, others.images),
+        column(some.flux, others.flux),
+        column(some.fov_fraction, others.fov_fraction),
+    )

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from blurred import image_of_point, image_of_shape
 from scipy.special import j1, ndtr
 
-from pytest_calsim.steps.cells import psf
-from pytest_calsim.steps.cells.psf import image_of_point, image_of_shape, odd_at_least
+from pytest_calsim.steps.cells.psf import BESSEL_STEP, bessel, odd_at_least
 
 
 def _moments(image, pad):
@@ -98,11 +98,11 @@ def test_finer_sampling_changes_little():
 
 @pytest.mark.parametrize(("value", "odd"), [(0.2, 3), (3.0, 3), (3.1, 5), (5.0, 5), (6.9, 7)])
 def test_odd_at_least(value, odd):
-    assert odd_at_least(value) == odd
+    assert odd_at_least(np.array([value])) == odd
 
 
 def test_the_disks_transfer_is_that_of_scipys_bessel_function():
-    q = np.arange(len(psf._bessel())) * psf._BESSEL_STEP
-    np.testing.assert_allclose(psf._bessel()[1:], 2 * j1(q[1:]) / q[1:], rtol=0, atol=4e-8)
-    assert psf._bessel()[0] == 1
+    q = np.arange(len(bessel())) * BESSEL_STEP
+    np.testing.assert_allclose(bessel()[1:], 2 * j1(q[1:]) / q[1:], rtol=0, atol=4e-8)
+    assert bessel()[0] == 1
     assert q[-1] > 2200

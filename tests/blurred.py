@@ -1,0 +1,31 @@
+"""One image at a time, as the package makes them for all cells."""
+
+import numpy as np
+
+from pytest_calsim.compiled.imaging import Workspace, image_of
+from pytest_calsim.steps.cells.psf import BESSEL_STEP, FAINT, bessel, reach_px, turns, waves
+
+
+def image_of_shape(fine, samples, radius, sigma, flux):
+    """Image of a shape given at ``samples`` × ``samples`` parts of each pixel; and by how much it begins before it."""
+    pad = int(reach_px(np.array(radius), np.array(sigma)))
+    shape = tuple(side // samples + 2 * pad for side in fine.shape)
+    first = pad - 0.5 + 0.5 / samples
+    return _image(fine, samples, (first, first), shape, radius, sigma, flux, is_point=False), pad
+
+
+def image_of_point(y, x, radius, sigma, flux):
+    """Image of a point at (y, x) from the upper left corner of its pixel; and by how much it begins before it."""
+    pad = int(reach_px(np.array(radius), np.array(sigma)))
+    fine, shape = np.ones((1, 1), np.float32), (1 + 2 * pad, 1 + 2 * pad)
+    return _image(fine, 1, (y - 0.5 + pad, x - 0.5 + pad), shape, radius, sigma, flux, is_point=True), pad
+
+
+def _image(fine, samples, first, shape, radius, sigma, flux, is_point):
+    side = np.array([max(shape)])
+    count = int(waves(side, np.array([samples]), np.array([sigma]), np.array([is_point]))[0])
+    circle, _ = turns(side * samples)
+    work = Workspace.of(max(fine.shape), max(shape), count)
+    image = np.empty(shape, np.float32)
+    image_of(fine, *first, sigma, radius, count, bessel(), BESSEL_STEP, circle, FAINT, flux, work, image)
+    return image
