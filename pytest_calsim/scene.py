@@ -41,7 +41,7 @@ class Scene:
     def __init__(self, spec: Spec, artifacts: Mapping[str, Artifact]) -> None:
         self.spec = spec
         self.artifacts = artifacts
-        self._fused: dict[str | None, list[Painter]] = {}
+        self._fused: dict[str | None, list[tuple[Painter, bool]]] = {}
 
     def __reduce__(self) -> tuple[Callable[[Spec], Scene], tuple[Spec]]:
         # A scene is a function of its spec: a remote worker plans it anew rather than receiving it.
@@ -133,18 +133,29 @@ class Scene:
                 fill(first, last)
         return out
 
-    def _fused_until(self, stage: str | None) -> list[Painter]:
-        """The painters up to a stage, joined where that pays; made once, as joining lays out what they share."""
+    def _fused_until(self, stage: str | None) -> list[tuple[Painter, bool]]:
+        """The painters up to a stage, neighbours joined where they can do their work in one pass; and whether each
+        asks for images of the sensor's size. Made once, as joining lays out what they share.
+        """
         if stage not in self._fused:
-            self._fused[stage] = _fused(self.until(stage))
+            fused: list[tuple[Painter, bool]] = []
+            for painter in self.until(stage):
+                both = fused[-1][0].then(painter) if fused else None
+                if both is not None:
+                    fused[-1] = both, fused[-1][1]
+                else:
+                    fused.append((painter, painter.light_order > _SENSOR_FIXED))
+            self._fused[stage] = fused
         return self._fused[stage]
 
-    def _paint(self, painters: list[Painter], start: int, n: int) -> NDArray[Any]:
-        images: NDArray[Any] = np.zeros((n, *self.canvas.shape), np.float32)
-        for painter in painters:
-            if painter.light_order > _SENSOR_FIXED:
+    def _paint(self, painters: list[tuple[Painter, bool]], start: int, n: int) -> NDArray[Any]:
+        images: NDArray[Any] = np.empty((n, *self.canvas.shape), np.float32)
+        if not painters:
+            images[:] = 0
+        for i, (painter, on_sensor) in enumerate(painters):
+            if on_sensor:
                 images = np.ascontiguousarray(self._crop(images, False, None))
-            images = painter.paint_block(images, start)
+            images = painter.paint_block(images, start) if i else painter.paint_dark(images, start)
         return images
 
     def _crop(self, images: NDArray[Any], canvas: bool, until: str | None) -> NDArray[Any]:
@@ -163,15 +174,6 @@ class Scene:
                     raise TypeError(f"two steps give the truth {name!r}; the second is {kind!r}")
                 found[name] = value
         return found
-
-
-def _fused(painters: list[Painter]) -> list[Painter]:
-    """The same painters, neighbours joined where they can do their work in one pass."""
-    fused: list[Painter] = []
-    for painter in painters:
-        both = fused[-1].then(painter) if fused else None
-        fused[-1:] = [both] if both is not None else [*fused[-1:], painter]
-    return fused
 
 
 def plan(spec: Spec) -> Scene:

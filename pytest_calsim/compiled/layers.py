@@ -1,4 +1,4 @@
-"""Smooth fields: random ones as sums of cosines, and what fields fixed to the instrument do to images."""
+"""Smooth random fields as sums of cosines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["apply_fields", "cosine_sum"]
+__all__ = ["cosine_sum"]
 
 Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 
 
 def cosine_sum(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin: Floats) -> Floats:
@@ -37,19 +36,3 @@ def _add_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_si
             for i in range(width):
                 first = (c0 * cos0[i] - s0 * sin0[i]) + (c1 * cos1[i] - s1 * sin1[i])
                 line[i] += first + ((c2 * cos2[i] - s2 * sin2[i]) + (c3 * cos3[i] - s3 * sin3[i]))
-
-
-@compiled
-def apply_fields(images: Floats32, fields: Floats32, adds: NDArray[np.bool_]) -> None:
-    """Multiply each image by the fields ``(field, height, width)``, or add those marked by ``adds``, one by one."""
-    for r in range(images.shape[1]):
-        for f in range(images.shape[0]):
-            line = images[f, r]
-            for k in range(fields.shape[0]):
-                field = fields[k, r]
-                if adds[k]:
-                    for i in range(line.shape[0]):
-                        line[i] += field[i]
-                else:
-                    for i in range(line.shape[0]):
-                        line[i] *= field[i]

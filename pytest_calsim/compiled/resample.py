@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["displace", "keys_weights"]
+__all__ = ["displaced_row", "keys_weights"]
 
 
 @compiled
@@ -29,40 +29,40 @@ def keys_weights(fraction: float, out: NDArray[np.float32]) -> None:
 
 
 @compiled
-def displace(
+def displaced_row(
     canvas: NDArray[np.float32],
+    r: int,
+    row: int,
+    column: int,
     row_weights: NDArray[np.float32],
     column_weights: NDArray[np.float32],
-    first_row: int,
-    first_column: int,
-    buffer: NDArray[np.float32],
-    out: NDArray[np.float32],
+    ring: NDArray[np.float32],
+    line: NDArray[np.float32],
 ) -> None:
-    """Weigh four rows by four columns around every pixel: rows are filtered once each, through a ring of four.
+    """Write row ``r`` of a window: four rows by four columns of a canvas weighed around every pixel.
 
     Parameters
     ----------
     canvas
         Source, C order.
+    r
+        Which row; they are asked for one after the other from 0 on, as each canvas row is filtered once.
+    row, column
+        Canvas pixel under the second weight of the window's pixel (0, 0).
     row_weights, column_weights
         Four weights each, the same for every pixel.
-    first_row, first_column
-        Canvas pixel under the first weight of ``out[0, 0]``.
-    buffer
-        Scratch ``(4, out's width)``.
-    out
-        ``(height, width)``; three more rows and columns of the canvas are read.
+    ring
+        The last four filtered rows ``(4, width)``, kept from row to row.
+    line
+        ``(width,)``; one more row and column of the canvas is read before the window, and two behind it.
     """
-    height, width = out.shape
+    width = line.shape[0]
     a, b, c, d = column_weights[0], column_weights[1], column_weights[2], column_weights[3]
-    p, q, r, s = row_weights[0], row_weights[1], row_weights[2], row_weights[3]
-    for i in range(height + 3):
-        source = canvas[first_row + i, first_column : first_column + width + 3]
-        filtered = buffer[i & 3]
+    for i in range(r + 3 if r > 0 else 0, r + 4):
+        source, filtered = canvas[row - 1 + i, column - 1 : column + width + 2], ring[i & 3]
         for j in range(width):
             filtered[j] = a * source[j] + b * source[j + 1] + c * source[j + 2] + d * source[j + 3]
-        if i >= 3:
-            above, upper, lower = buffer[(i - 3) & 3], buffer[(i - 2) & 3], buffer[(i - 1) & 3]
-            target = out[i - 3]
-            for j in range(width):
-                target[j] = p * above[j] + q * upper[j] + r * lower[j] + s * filtered[j]
+    p, q, s, t = row_weights[0], row_weights[1], row_weights[2], row_weights[3]
+    above, upper, lower, below = ring[r & 3], ring[(r + 1) & 3], ring[(r + 2) & 3], ring[(r + 3) & 3]
+    for j in range(width):
+        line[j] = p * above[j] + q * upper[j] + s * lower[j] + t * below[j]

@@ -32,6 +32,7 @@ def add_tissue(
     transmission: Floats32,
     layers: Floats32,
     weights: Floats32,
+    dark: bool,
     images: Floats32,
 ) -> None:
     """Add cells, their halo and background layers to each image; at every pixel in this order, units in theirs.
@@ -52,11 +53,18 @@ def add_tissue(
         What multiplies the halo ``(height, width)``; an empty one is absent.
     layers, weights
         Background ``(layer, height, width)``, and its share in each image ``(image, layer)``.
+    dark
+        Whether there is no light yet, whatever the images hold.
     images
         ``(image, height, width)``.
     """
     width = images.shape[2]
     for r in range(images.shape[1]):
+        if dark:
+            for f in range(images.shape[0]):
+                line = images[f, r]
+                for c in range(width):
+                    line[c] = 0
         for k in range(row_start[r], row_start[r + 1]):
             pixels = lit[begin[k] : begin[k + 1]]
             for f in range(images.shape[0]):

@@ -118,6 +118,11 @@ class Painter(Artifact, ABC):
         """
         return np.stack([self.paint(image, start + i) for i, image in enumerate(images)])
 
+    def paint_dark(self, images: Image, start: int) -> NDArray[Any]:
+        """The same of pictures that are dark, whatever ``images`` holds."""
+        images[:] = 0
+        return self.paint_block(images, start)
+
     def then(self, following: Painter) -> Painter | None:
         """One painter that does the work of both in one pass, to the bit; ``None`` where there is none."""
         return None

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_calsim.compiled.noise import (
-    expose,
-    normal_map,
-    uniform_map,
-)
+from pytest_calsim.compiled.noise import Chip, Scratch, expose_row, normal_map, uniform_map
+from pytest_calsim.compiled.poisson import poisson_tables
 
 # Seeds are fixed, so these tests are deterministic; a p-value below this is a wrong distribution, not bad luck.
 P_MIN = 1e-4
@@ -38,8 +35,10 @@ def draw(
     out = np.empty(shape, dtype)
     top = float(np.iinfo(dtype).max) if dtype != np.int32 else 1e9
     black_row = np.full((1, shape[1]), black, np.float32)
-    args = (full_well_e, read_noise_e, gain, row_noise, top, 0, out)
-    expose(light, one, zero, black_row, np.uint64(key), frame, *args)
+    noise = float(full_well_e), float(read_noise_e), float(gain), float(row_noise)
+    chip = Chip(one, zero, black_row, np.uint64(key), *noise, top, 0, poisson_tables())
+    for y in range(shape[0]):
+        expose_row(light[y], frame, y, chip, Scratch.of(shape[1]), out[y])
     return out
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_calsim.compiled.resample import displace, keys_weights
+from pytest_calsim.compiled.resample import displaced_row, keys_weights
 
 
 def weights(fraction):
@@ -24,7 +24,9 @@ def shifted(image, row, column, height, width):
     """The window whose pixel (0, 0) looks at (row, column) of the image."""
     r, c = int(np.floor(row)), int(np.floor(column))
     out = np.empty((height, width), np.float32)
-    displace(image, weights(row - r), weights(column - c), r - 1, c - 1, np.empty((4, width), np.float32), out)
+    ring = np.empty((4, width), np.float32)
+    for i in range(height):
+        displaced_row(image, i, r, c, weights(row - r), weights(column - c), ring, out[i])
     return out
 
 

@@ -158,25 +158,33 @@ class CellLight(BlockPainter):
 
     def paint_block(self, images: Image, start: int) -> Image:
         """Add the frames' light, in place."""
+        return self._paint(images, start, dark=False)
+
+    def paint_dark(self, images: Image, start: int) -> Image:
+        """Write the frames' light alone."""
+        return self._paint(images, start, dark=True)
+
+    def _paint(self, images: Image, start: int, *, dark: bool) -> Image:
         light = self.activity.C[:, start : start + len(images)].copy()
         if self.bleaching is not None:
             for i in range(len(images)):
                 light[:, i] *= self.bleaching.remaining(start + i)
         if self.background is None:
-            return self._add(light, images, _no_layers(images), np.zeros((len(images), 0), np.float32))
-        return self._add(light, images, self.background.spatial, self.background.temporal[start : start + len(images)])
+            return self._add(light, images, _no_layers(images), np.zeros((len(images), 0), np.float32), dark)
+        weights = self.background.temporal[start : start + len(images)]
+        return self._add(light, images, self.background.spatial, weights, dark)
 
     def paint_at_rest(self, image: Image) -> Image:
         """Add the light of resting, unbleached cells, in place."""
         light = self.activity.baseline.astype(np.float32)[:, np.newaxis]
         images = image[np.newaxis]
-        return self._add(light, images, _no_layers(images), np.zeros((1, 0), np.float32))[0]
+        return self._add(light, images, _no_layers(images), np.zeros((1, 0), np.float32), False)[0]
 
     def then(self, following: Painter) -> Painter | None:
         """The background is added while a row is at hand."""
         return replace(self, background=following) if isinstance(following, NeuropilLight) else None
 
-    def _add(self, light: NDArray[np.float32], images: Image, layers: Image, weights: Image) -> Image:
+    def _add(self, light: NDArray[np.float32], images: Image, layers: Image, weights: Image, dark: bool) -> Image:
         from pytest_calsim.compiled.tissue import add_tissue
 
         spans, through = self.spans, self.halo.transmission
@@ -192,6 +200,7 @@ class CellLight(BlockPainter):
             read_only(_NO_VESSELS if through is None else through),
             read_only(layers),
             read_only(weights),
+            dark,
             images,
         )
         return images

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pytest_calsim.steps.base import BlockPainter, Image, Painter
+from pytest_calsim.steps.instrument import Instrument
 
-__all__ = ["FixedField", "FixedFields"]
+__all__ = ["FixedField"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,36 +20,13 @@ class FixedField(BlockPainter):
     adds: ClassVar[bool] = False
 
     @cached_property
-    def _alone(self) -> FixedFields:
-        return FixedFields((self,))
+    def _alone(self) -> Instrument:
+        return Instrument(fields=(self,))
 
     def paint_block(self, images: Image, start: int) -> Image:
-        """Apply the field, in place."""
+        """Apply the field."""
         return self._alone.paint_block(images, start)
 
     def then(self, following: Painter) -> Painter | None:
-        """Fields that follow each other are applied together."""
+        """Painters of the instrument follow in the same pass."""
         return self._alone.then(following)
-
-
-@dataclass(frozen=True, eq=False)
-class FixedFields(BlockPainter):
-    """Several fields, one after the other at every pixel while a row is at hand."""
-
-    fields: tuple[FixedField, ...]
-    light_order: ClassVar[float] = 40
-
-    @cached_property
-    def _stacked(self) -> tuple[Image, NDArray[np.bool_]]:
-        return np.stack([f.field for f in self.fields]), np.array([f.adds for f in self.fields])
-
-    def paint_block(self, images: Image, start: int) -> Image:
-        """Apply the fields, in place."""
-        from pytest_calsim.compiled.layers import apply_fields
-
-        apply_fields(images, *self._stacked)
-        return images
-
-    def then(self, following: Painter) -> Painter | None:
-        """One field more."""
-        return FixedFields((*self.fields, following)) if isinstance(following, FixedField) else None

@@ -15,12 +15,14 @@ from pydantic import Field, model_validator
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.instrument import Instrument
 from pytest_calsim.units import Frozen, Um
 
 __all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _TICK_S = 0.002
 """The fixed clock on which random motion is drawn, whatever the frame rate; straight lines between its ticks."""
@@ -99,26 +101,36 @@ class Motion(BlockPainter):
     canvas: Canvas
     light_order: ClassVar[float] = 30
 
-    def paint_block(self, images: Image, start: int) -> Image:
-        """The sensor's window onto the displaced tissue: image(y − dy), cubic between pixels (Keys, a = −0.5)."""
-        from pytest_calsim.compiled.resample import displace, keys_weights
+    def windows(self, start: int, n: int) -> tuple[Ints, Ints, NDArray[np.bool_], Image]:
+        """Where the sensor's window lies on the canvas in ``n`` frames: image(y − dy).
 
-        height, width = self.canvas.sensor_shape
-        # A window is smaller than its canvas: in order, windows take the place of canvases already used.
-        out = images.reshape(-1)[: len(images) * height * width].reshape(len(images), height, width)
-        window, buffer = np.empty((height, width), np.float32), np.empty((4, width), np.float32)
-        weights = np.empty((2, 4), np.float32)
-        for i, (dy, dx) in enumerate(self.shifts_px[start : start + len(images)]):
-            y, x = self.canvas.margin_px - dy, self.canvas.margin_px - dx
-            row, column = math.floor(y), math.floor(x)
-            if y == row and x == column:
-                window[:] = images[i, row : row + height, column : column + width]
-            else:
-                keys_weights(float(y - row), weights[0])
-                keys_weights(float(x - column), weights[1])
-                displace(images[i], weights[0], weights[1], row - 1, column - 1, buffer, window)
-            out[i] = window
-        return out
+        Returns
+        -------
+        row, column
+            Canvas pixel of the window's first one ``(n,)``.
+        whole
+            Whether that is all ``(n,)``.
+        weights
+            Else those of four rows, and of four columns, cubic between pixels (Keys, a = −0.5) ``(n, 2, 4)``.
+        """
+        from pytest_calsim.compiled.resample import keys_weights
+
+        at = self.canvas.margin_px - self.shifts_px[start : start + n]
+        first = np.floor(at)
+        weights = np.empty((n, 2, 4), np.float32)
+        for frame, fractions in enumerate((at - first).tolist()):
+            for axis, fraction in enumerate(fractions):
+                keys_weights(fraction, weights[frame, axis])
+        row, column = first.T.astype(np.int64)
+        return row, column, (at == first).all(axis=1), weights
+
+    def paint_block(self, images: Image, start: int) -> Image:
+        """The sensor's window onto the displaced tissue."""
+        return Instrument(motion=self).paint_block(images, start)
+
+    def then(self, following: Painter) -> Painter | None:
+        """Painters of the instrument follow in the same pass."""
+        return Instrument(motion=self).then(following)
 
     def paint_at_rest(self, image: Image) -> Image:
         """The sensor's window onto the tissue in its reference position."""

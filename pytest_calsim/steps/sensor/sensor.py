@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from pytest_calsim.acquisition import Acquisition, ImageSensor
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
+from pytest_calsim.steps.instrument import Instrument
 from pytest_calsim.units import Positive
+
+if TYPE_CHECKING:
+    from pytest_calsim.compiled.noise import Chip
 
 __all__ = ["Sensor", "SensorCodes"]
 
@@ -106,29 +110,30 @@ class SensorCodes(BlockPainter):
         """
         return np.maximum(image, np.float32(0)) * self.response + self.dark_e
 
-    def paint_block(self, images: Image, start: int) -> NDArray[Any]:
-        """Draw these frames' codes."""
-        from pytest_calsim.compiled.noise import expose
+    @cached_property
+    def chip(self) -> Chip:
+        """The same for compiled code."""
+        from pytest_calsim.compiled.noise import Chip
+        from pytest_calsim.compiled.poisson import poisson_tables
 
         sensor = self.image_sensor
-        codes = np.empty(images.shape, self.dtype)
-        for i, image in enumerate(images):
-            expose(
-                image,
-                self.response,
-                self.dark_e,
-                self.offset_adu,
-                np.uint64(self.noise_key),
-                start + i,
-                sensor.full_well_e,
-                sensor.read_noise_e,
-                sensor.gain_adu_per_e,
-                sensor.row_noise_adu,
-                float(self._top_code),
-                self._drop_bits,
-                codes[i],
-            )
-        return codes
+        return Chip(
+            response=self.response,
+            dark=self.dark_e,
+            offset=self.offset_adu,
+            key=np.uint64(self.noise_key),
+            full_well_e=sensor.full_well_e,
+            read_noise_e=sensor.read_noise_e,
+            gain_adu_per_e=sensor.gain_adu_per_e,
+            row_noise_adu=sensor.row_noise_adu,
+            top_code=float(self._top_code),
+            drop_bits=self._drop_bits,
+            tables=poisson_tables(),
+        )
+
+    def paint_block(self, images: Image, start: int) -> NDArray[Any]:
+        """Draw these frames' codes."""
+        return Instrument(sensor=self).paint_block(images, start)
 
     def paint_at_rest(self, image: Image) -> NDArray[Any]:
         """The codes of the mean electrons, without temporal noise."""
