@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -49,13 +48,12 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
     if activity is not None:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
-        observed = images.observed
         columns["overlap"] = _overlap(images)
         if activity is not None and cells is not None:
             columns["snr"] = snr(scene)
             columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
             columns["detectable"] = cells.in_fov & (columns["snr"] >= DETECTABLE_SNR) & (columns["n_spikes"] > 0)
-            columns["background_fluctuation"] = _background_fluctuation(scene, observed, activity)
+            columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
     return {name: TruthArray(("unit_id",), values) for name, values in columns.items()}
 
 
@@ -73,7 +71,7 @@ def snr(scene: Scene) -> Floats:
     variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
     # A pixel that no light reaches and that has no noise tells nothing.
     weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
-    return transient * np.sqrt(images.observed.sums(weight, squared=True))
+    return transient * np.sqrt(images.sums(weight, squared=True))
 
 
 def _through_fields(scene: Scene) -> NDArray[np.float32]:
@@ -96,15 +94,15 @@ def _overlap(images: CellImages) -> Floats:
     return largest
 
 
-def _background_fluctuation(scene: Scene, observed: SparseFootprints, activity: Activity) -> Floats:
+def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity) -> Floats:
     neuropil: NeuropilLight | None = scene.find(NeuropilLight)
     if neuropil is None:
-        return np.zeros(len(observed))
+        return np.zeros(len(images))
     truth = cast("dict[str, TruthArray]", neuropil.truth())
     fields = truth["neuropil_spatial"].values.astype(np.float64)
     spread = truth["neuropil_temporal"].values.std(axis=1)
-    variance = np.zeros(len(observed))
+    variance = np.zeros(len(images))
     for field, sd in zip(fields, spread, strict=True):
-        variance += (sd * observed.sums(field)) ** 2
-    signal = activity.typical_transient * observed.sums(np.ones(observed.shape[1:]), squared=True)
-    return np.divide(np.sqrt(variance), signal, out=np.zeros(len(observed)), where=signal > 0)
+        variance += (sd * images.sums(field)) ** 2
+    signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
+    return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)

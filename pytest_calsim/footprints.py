@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Patch", "Patches", "SparseFootprints"]
 
 
+Floats = NDArray[np.float64]
+
+
 class Patch(NamedTuple):
     """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
 
@@ -62,6 +65,17 @@ class Patches(NamedTuple):
         box = self.box + np.array([rows, columns, 0, 0], np.int32)
         box.flags.writeable = False
         return self._replace(box=box)
+
+    def sums(
+        self, weight: NDArray[np.float64], corner: tuple[int, int], *, squared: bool = False
+    ) -> NDArray[np.float64]:
+        """Σ v·w, or Σ v²·w, of each of them ``(n,)``; w is a picture whose upper left pixel lies at ``corner``."""
+        from pytest_calsim.compiled.footprints import weighted_sums
+
+        out, lanes = np.empty(len(self.box)), np.empty(self.box[:, 3].max(initial=0))
+        weight = np.ascontiguousarray(weight)
+        weighted_sums(*self, (*corner, *weight.shape), weight, squared, lanes, out)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +134,6 @@ class SparseFootprints:
         chosen = np.arange(len(self))[units]
         parts = [self.unit(int(i)) for i in chosen]
         return SparseFootprints.from_units(parts, self.shape[1:])
-
-    def sums(self, weight: NDArray[np.float64], *, squared: bool = False) -> NDArray[np.float64]:
-        """Σ v·w, or Σ v²·w, of each unit ``(unit_id,)``; w is a picture ``(height, width)``."""
-        from pytest_calsim.compiled.footprints import weighted_sum
-
-        out = np.empty(len(self))
-        weighted_sum(self.data, self.indices, self.indptr, np.ravel(weight), squared, out)
-        return out
 
     @property
     def csr(self) -> csr_array:

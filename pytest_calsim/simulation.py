@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from pytest_calsim.assess import assess
 from pytest_calsim.errors import PlacementWarning, SpecError
+from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.recording import Recording, SceneFrames
-from pytest_calsim.scene import plan
+from pytest_calsim.scene import Scene, plan
 from pytest_calsim.spec import Spec
+from pytest_calsim.steps.base import TruthArray
 from pytest_calsim.truth import GroundTruth
 
 __all__ = ["simulate"]
+
+
+class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
+    """A scene's truth, gathered and assessed when it is first asked for: beside the painting of a recording's frames,
+    or not at all.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        return {**self._scene.truth(), **assess(self._scene)}
+
+    def __getitem__(self, name: str) -> TruthArray | SparseFootprints:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 def simulate(spec: Spec, until: str | None = None) -> Recording:
@@ -34,8 +60,7 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
         raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")
     scene = plan(spec)
     source = SceneFrames(scene, until)
-    truth = GroundTruth({**scene.truth(), **assess(scene)})
     notes = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())
     for note in notes:
         warnings.warn(note, PlacementWarning, stacklevel=2)
-    return Recording(spec, source, truth, notes=notes, until=until, scene=scene)
+    return Recording(spec, source, GroundTruth(_Planned(scene)), notes=notes, until=until, scene=scene)

@@ -37,12 +37,15 @@ def test_a_window_onto_patches(first):
 def test_no_patches():
     footprints = SparseFootprints.from_patches(Patches.of([]), (0, 0, HEIGHT, WIDTH))
     assert footprints.shape == (0, HEIGHT, WIDTH)
-    assert footprints.sums(np.ones((HEIGHT, WIDTH))).shape == (0,)
+    assert Patches.of([]).sums(np.ones((HEIGHT, WIDTH)), (0, 0)).shape == (0,)
 
 
-def test_sums_over_each_unit():
-    footprints = SparseFootprints.from_patches(Patches.of(_patches()), (0, 0, HEIGHT, WIDTH))
+@pytest.mark.parametrize("first", [0, 2])
+def test_sums_over_each_patch(first):
+    patches = _patches()
     weight = np.random.default_rng(1).random((HEIGHT, WIDTH))
-    dense = np.asarray(footprints, float)
-    np.testing.assert_allclose(footprints.sums(weight), (dense * weight).sum((1, 2)), rtol=1e-12)
-    np.testing.assert_allclose(footprints.sums(weight, squared=True), (dense**2 * weight).sum((1, 2)), rtol=1e-12)
+    dense = np.stack([_dense(patch, first, (HEIGHT, WIDTH)).astype(float) for patch in patches])
+    seen = Patches.of(patches)
+    np.testing.assert_allclose(seen.sums(weight, (first, first)), (dense * weight).sum((1, 2)), rtol=1e-12)
+    squared = seen.sums(weight, (first, first), squared=True)
+    np.testing.assert_allclose(squared, (dense**2 * weight).sum((1, 2)), rtol=1e-12)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.compiled.jit import compiled
 
-__all__ = ["count_lit", "dim", "gather_lit", "largest_cosines", "weighted_sum"]
+__all__ = ["count_lit", "dim", "gather_lit", "largest_cosines", "weighted_sums"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -109,32 +109,50 @@ def largest_cosines(
 
 
 @compiled
-def weighted_sum(
-    data: Floats32, indices: NDArray[np.int32], indptr: Starts, weight: Floats, squared: bool, out: Floats
+def weighted_sums(
+    values: Floats32,
+    start: Starts,
+    box: Boxes,
+    window: Window,
+    weight: Floats,
+    squared: bool,
+    lanes: Floats,
+    out: Floats,
 ) -> None:
-    """Write Σ v·w or Σ v²·w over each footprint's pixels, w from a flat picture."""
+    """Write Σ v·w or Σ v²·w over each patch's pixels in a window.
+
+    Parameters
+    ----------
+    values, start, box, window
+        The patches, and where they are summed.
+    weight
+        w of the window's pixels ``(height, width)``.
+    squared
+        Which of both.
+    lanes
+        Scratch, as long as the widest patch.
+    out
+        Where to write ``(n,)``.
+    """
     for i in range(out.shape[0]):
-        # Four sums at once: each addition waits for the one before it in the same sum.
-        total = (0.0, 0.0, 0.0, 0.0)
-        first, stop = indptr[i], indptr[i + 1]
-        fours = stop - (stop - first) % 4
-        for k in range(first, fours, 4):
-            total = (
-                total[0] + _term(data[k], squared) * weight[indices[k]],
-                total[1] + _term(data[k + 1], squared) * weight[indices[k + 1]],
-                total[2] + _term(data[k + 2], squared) * weight[indices[k + 2]],
-                total[3] + _term(data[k + 3], squared) * weight[indices[k + 3]],
-            )
-        rest = 0.0
-        for k in range(fours, stop):
-            rest += _term(data[k], squared) * weight[indices[k]]
-        out[i] = (total[0] + total[1]) + (total[2] + total[3]) + rest
-
-
-@compiled
-def _term(value: float, squared: bool) -> float:
-    v = np.float64(value)
-    return v * v if squared else v
+        top, bottom, left, right = _seen(box, window, i)
+        width = max(right - left, 0)
+        for c in range(width):
+            lanes[c] = 0
+        for r in range(top, bottom):
+            begin = _begin(start, box, i, r) + left
+            line, weights = values[begin : begin + width], weight[r - window[0], left - window[1] :]
+            # Sums by column: no order of addition to keep within a row.
+            if squared:
+                for c in range(width):
+                    v = np.float64(line[c])
+                    lanes[c] += v * v * weights[c]
+            else:
+                for c in range(width):
+                    lanes[c] += line[c] * weights[c]
+        out[i] = 0
+        for c in range(width):
+            out[i] += lanes[c]
 
 
 @compiled

@@ -68,6 +68,10 @@ def compilation() -> Compilation:
     return _compilation
 
 
+def _disabled() -> bool:
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+
 def compiled(function: Callable[P, R]) -> Compiled[P, R]:
     """Compile on first call. Strict IEEE arithmetic (no fast-math), so that the bits do not depend on the block."""
     return Compiled(function)
@@ -108,7 +112,7 @@ class Compiled(Generic[P, R]):
         types = text_of_types(values)
         with _binding:
             if types not in self._bound:  # else another thread was faster, or it is numba's
-                caller = None if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else self._caller(values, types)
+                caller = None if _disabled() else self._caller(values, types)
                 self._callers += [caller] if caller is not None else []
                 self._bound[types] = caller
             return self._bound[types] or self._dispatcher(cache=True)
@@ -162,7 +166,7 @@ class Compiled(Generic[P, R]):
         for name in _globals_used(function):
             if isinstance(names[name], Compiled):
                 names[name] = names[name]._dispatcher(cache=cache)
-            elif names[name] is grid:
+            elif names[name] is grid and not _disabled():
                 names[name] = _names_in_entries()["grid"]
         copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
         copy.__qualname__ = function.__qualname__

@@ -21,8 +21,6 @@ from pytest_calsim.store.manifest import Manifest, TruthEntry
 from pytest_calsim.store.zarr2 import ArrayLayout, attributes, consolidated, encode, group, to_json
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pytest_calsim.recording import Recording
 
 __all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
@@ -53,7 +51,7 @@ class _Writer:
 def fill_folder(recording: Recording, folder: Path, *, label: str, started: float) -> Manifest:
     """Write a recording into an empty folder; on return all of it is on the disk.
 
-    One thread paints, encodes and writes one chunk at a time, so that memory is a few chunks a core, whatever the
+    A thread paints, encodes and writes one chunk at a time, so that memory is a few chunks a core, whatever the
     recording's length. There is one thread more than cores: while a chunk waits for the disk, another is painted.
 
     Parameters
@@ -68,41 +66,22 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     writer = _Writer(folder)
     source = recording.frames
     movie = ArrayLayout.of(source.shape, source.dtype)
-    arrays, truth, blocks = _truth_arrays(recording)
     writer.describe(".zgroup", group())
-    writer.describe("truth/.zgroup", group())
-    for name, entry in truth.items():
-        if entry.footprints is not None:
-            writer.describe(f"truth/{name}/.zgroup", group())
-    for path, layout in arrays.items():
-        name = path.split("/")[1]
-        dims = truth[name].dims if truth[name].footprints is None else (path.replace("/", "_"),)
-        writer.describe(f"{path}/.zattrs", attributes(dims, truth[name].units))
-        writer.describe(f"{path}/.zarray", layout.metadata())
     writer.describe(
         "observed/.zattrs", attributes(("frame", "height", "width"), "ADU" if movie.dtype != "<f4" else "1")
     )
     writer.describe("observed/.zarray", movie.metadata())
-    small = {f"{ZARR}/{name}": to_json(value) for name, value in writer.metadata.items()}
-    small[f"{ZARR}/.zmetadata"] = to_json(consolidated(writer.metadata))
-    small[SPEC] = recording.spec.canonical_json().encode()
 
     def paint(chunk: int) -> None:
         writer.put(f"{MOVIE}/{movie.chunk_name(chunk)}", encode(source.read(*movie.span(chunk)), movie))
 
-    def store(path: str, chunk: int, block: NDArray[Any]) -> None:
-        writer.put(f"{ZARR}/{path}/{arrays[path].chunk_name(chunk)}", encode(block, arrays[path]))
-
     with ThreadPoolExecutor(usable_cores() + 1) as pool, _progress(movie.n_chunks) as advance:
-        other_jobs = [pool.submit(writer.put, *file) for file in small.items()]
-        other_jobs += [pool.submit(store, *block) for block in blocks]
         jobs = [pool.submit(paint, chunk) for chunk in range(movie.n_chunks)]
         try:
+            arrays, truth = _write_truth(recording, writer)  # meanwhile, in this thread
             for job in jobs:
                 job.result()
                 advance()
-            for job in other_jobs:
-                job.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -124,29 +103,34 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     return manifest
 
 
-def _truth_arrays(
-    recording: Recording,
-) -> tuple[dict[str, ArrayLayout], dict[str, TruthEntry], list[tuple[str, int, NDArray[Any]]]]:
-    """Layouts by path, quantities by name, and every chunk to write."""
-    values: dict[str, NDArray[Any]] = {}
+def _write_truth(recording: Recording, writer: _Writer) -> tuple[dict[str, ArrayLayout], dict[str, TruthEntry]]:
+    """Write all but the movie; give layouts by path, and quantities by name."""
+    arrays: dict[str, ArrayLayout] = {}
     truth: dict[str, TruthEntry] = {}
+    writer.describe("truth/.zgroup", group())
     for name, value in recording.truth.arrays.items():
         if not name.isidentifier():
             raise StoreError(f"truth {name!r} cannot be stored: its name must be an identifier")
         if isinstance(value, SparseFootprints):
             truth[name] = TruthEntry(("unit_id", "height", "width"), "1", value.shape)
-            for part in ("data", "indices", "indptr"):
-                values[f"truth/{name}/{part}"] = getattr(value, part)
+            writer.describe(f"truth/{name}/.zgroup", group())
+            parts = {f"{name}/{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
         else:
             truth[name] = TruthEntry(value.dims, value.units)
-            values[f"truth/{name}"] = np.asarray(value.values)
-    arrays = {path: ArrayLayout.of(value.shape, value.dtype) for path, value in values.items()}
-    blocks = [
-        (path, i, value[slice(*arrays[path].span(i))] if value.ndim else value)
-        for path, value in values.items()
-        for i in range(arrays[path].n_chunks)
-    ]
-    return arrays, truth, blocks
+            parts = {name: np.asarray(value.values)}
+        for path, part in parts.items():
+            layout = arrays[f"truth/{path}"] = ArrayLayout.of(part.shape, part.dtype)
+            dims = truth[name].dims if path == name else (f"truth_{path}".replace("/", "_"),)
+            writer.describe(f"truth/{path}/.zattrs", attributes(dims, truth[name].units))
+            writer.describe(f"truth/{path}/.zarray", layout.metadata())
+            for i in range(layout.n_chunks):
+                block = part[slice(*layout.span(i))] if part.ndim else part
+                writer.put(f"{ZARR}/truth/{path}/{layout.chunk_name(i)}", encode(block, layout))
+    for name, value in writer.metadata.items():
+        writer.put(f"{ZARR}/{name}", to_json(value))
+    writer.put(f"{ZARR}/.zmetadata", to_json(consolidated(writer.metadata)))
+    writer.put(SPEC, recording.spec.canonical_json().encode())
+    return arrays, truth
 
 
 @contextmanager

@@ -339,7 +339,7 @@ class CellActivity(Step):
             return known[quiescent_hz, active_hz]
 
         found = np.empty((size, len(z)))
-        for knot in np.unique(left).tolist():
+        for knot in sorted(set(left.tolist())):
             cells = left == knot
             share = place[cells] - knot
             found[:, cells] = np.outer(at(knot), 1 - share) + np.outer(at(knot + 1), share)

@@ -106,6 +106,10 @@ class CellImages(Artifact):
         """First row, first column, height and width of the sensor on the canvas at zero shift."""
         return (self.canvas.margin_px, self.canvas.margin_px, *self.canvas.sensor_shape)
 
+    def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
+        """Σ v·w, or Σ v²·w, of each patch ``(n,)`` over the sensor at zero shift; w is a picture of its size."""
+        return self.patches.sums(weight, self.window[:2], squared=squared)
+
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``A_planted``, ``A_observed``, ``focal_depth_um`` and per-cell columns."""
 
