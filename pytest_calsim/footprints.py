@@ -171,6 +171,6 @@ class SparseFootprints:
         indptr = np.zeros(len(patches.box) + 1, np.int64)
         count_lit(*patches, window, indptr[1:])
         np.cumsum(indptr, out=indptr)
-        data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
+        data, indices = np.empty(indptr[-1] + 1, np.float32), np.empty(indptr[-1] + 1, np.int32)
         gather_lit(*patches, window, indices, data)
-        return cls(data, indices, indptr, (len(patches.box), *window[2:]))
+        return cls(data[:-1], indices[:-1], indptr, (len(patches.box), *window[2:]))

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from pytest_calsim.store.manifest import Manifest, TruthEntry
 from pytest_calsim.store.zarr2 import ArrayLayout, attributes, consolidated, encode, group, to_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pytest_calsim.recording import Recording
 
 __all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
@@ -28,6 +30,8 @@ __all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
 MANIFEST, SPEC, ZARR = "manifest.json", "spec.json", "recording.zarr"
 MOVIE = f"{ZARR}/observed"
 _BAR_AFTER_S = 2.0
+_WAITING = 4
+"""Threads that write small files: they wait for the disk most of the time."""
 
 
 class _Writer:
@@ -75,15 +79,19 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     def paint(chunk: int) -> None:
         writer.put(f"{MOVIE}/{movie.chunk_name(chunk)}", encode(source.read(*movie.span(chunk)), movie))
 
-    with ThreadPoolExecutor(usable_cores() + 1) as pool, _progress(movie.n_chunks) as advance:
-        jobs = [pool.submit(paint, chunk) for chunk in range(movie.n_chunks)]
+    painters, others = ThreadPoolExecutor(usable_cores() + 1), ThreadPoolExecutor(_WAITING)
+    with painters, others, _progress(movie.n_chunks) as advance:
+        chunks = [painters.submit(paint, chunk) for chunk in range(movie.n_chunks)]
         try:
-            arrays, truth = _write_truth(recording, writer)  # meanwhile, in this thread
-            for job in jobs:
+            arrays, truth, files = _write_truth(recording, writer, others)
+            for job in chunks:
                 job.result()
                 advance()
+            for job in files:
+                job.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            painters.shutdown(cancel_futures=True)
+            others.shutdown(cancel_futures=True)
             raise
 
     manifest = Manifest(
@@ -103,10 +111,17 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     return manifest
 
 
-def _write_truth(recording: Recording, writer: _Writer) -> tuple[dict[str, ArrayLayout], dict[str, TruthEntry]]:
-    """Write all but the movie; give layouts by path, and quantities by name."""
+def _write_truth(
+    recording: Recording, writer: _Writer, pool: ThreadPoolExecutor
+) -> tuple[dict[str, ArrayLayout], dict[str, TruthEntry], list[Future[None]]]:
+    """Let all but the movie be written; give layouts by path, quantities by name, and what is yet to be done."""
     arrays: dict[str, ArrayLayout] = {}
     truth: dict[str, TruthEntry] = {}
+    jobs: list[Future[None]] = []
+
+    def store(path: str, chunk: int, block: NDArray[Any]) -> None:
+        writer.put(f"{ZARR}/{path}/{arrays[path].chunk_name(chunk)}", encode(block, arrays[path]))
+
     writer.describe("truth/.zgroup", group())
     for name, value in recording.truth.arrays.items():
         if not name.isidentifier():
@@ -114,23 +129,22 @@ def _write_truth(recording: Recording, writer: _Writer) -> tuple[dict[str, Array
         if isinstance(value, SparseFootprints):
             truth[name] = TruthEntry(("unit_id", "height", "width"), "1", value.shape)
             writer.describe(f"truth/{name}/.zgroup", group())
-            parts = {f"{name}/{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
+            parts = {f"truth/{name}/{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
         else:
             truth[name] = TruthEntry(value.dims, value.units)
-            parts = {name: np.asarray(value.values)}
+            parts = {f"truth/{name}": np.asarray(value.values)}
         for path, part in parts.items():
-            layout = arrays[f"truth/{path}"] = ArrayLayout.of(part.shape, part.dtype)
-            dims = truth[name].dims if path == name else (f"truth_{path}".replace("/", "_"),)
-            writer.describe(f"truth/{path}/.zattrs", attributes(dims, truth[name].units))
-            writer.describe(f"truth/{path}/.zarray", layout.metadata())
-            for i in range(layout.n_chunks):
-                block = part[slice(*layout.span(i))] if part.ndim else part
-                writer.put(f"{ZARR}/truth/{path}/{layout.chunk_name(i)}", encode(block, layout))
-    for name, value in writer.metadata.items():
-        writer.put(f"{ZARR}/{name}", to_json(value))
-    writer.put(f"{ZARR}/.zmetadata", to_json(consolidated(writer.metadata)))
-    writer.put(SPEC, recording.spec.canonical_json().encode())
-    return arrays, truth
+            layout = arrays[path] = ArrayLayout.of(part.shape, part.dtype)
+            dims = truth[name].dims if truth[name].footprints is None else (path.replace("/", "_"),)
+            writer.describe(f"{path}/.zattrs", attributes(dims, truth[name].units))
+            writer.describe(f"{path}/.zarray", layout.metadata())
+            blocks = ((i, part[slice(*layout.span(i))] if part.ndim else part) for i in range(layout.n_chunks))
+            jobs += [pool.submit(store, path, *block) for block in blocks]
+    small = {f"{ZARR}/{name}": to_json(value) for name, value in writer.metadata.items()}
+    small[f"{ZARR}/.zmetadata"] = to_json(consolidated(writer.metadata))
+    small[SPEC] = recording.spec.canonical_json().encode()
+    jobs += [pool.submit(writer.put, *file) for file in small.items()]
+    return arrays, truth, jobs
 
 
 @contextmanager
