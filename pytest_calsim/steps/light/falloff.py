@@ -41,7 +41,7 @@ def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
     half = canvas.pixel_size_um / 2
     reach_y = max(abs(y[0]), abs(y[-1])) + half
     reach_x = max(abs(x[0]), abs(x[-1])) + half
-    ratio = np.hypot(y[:, None], x[None, :]) / np.hypot(reach_y, reach_x)
+    ratio = np.sqrt(np.square(y)[:, None] + np.square(x)) / np.hypot(reach_y, reach_x)
     values = (1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32)
     values.flags.writeable = False
     return values
