@@ -325,6 +325,30 @@ def photon_transfer() -> None:
     save(figure, "photon_transfer", lines=False)
 
 
+def cost() -> None:
+    """Cost over frames and over cells, from the tables of the page on performance."""
+    page = (DOCS / "performance.md").read_text()
+    rows = [
+        [cell.split() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:3].strip("| ").isdigit()
+    ]
+    table = np.array([[float(row[i][0]) for i in (0, 1, 2, 4)] for row in rows])
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2))
+    figure.subplots_adjust(0.09, 0.15, 0.98, 0.9, wspace=0.18)
+    for axis, size, name, fixed in ((axes[0], 0, "frames", 1), (axes[1], 1, "cells", 0)):
+        sizes = table[table[:, fixed] == np.median(table[:, fixed])]
+        for column, color, label in ((3, BLUE, "painting and writing"), (2, ORANGE, "planning")):
+            line = np.polynomial.Polynomial.fit(sizes[:, size], sizes[:, column], 1, w=1 / sizes[:, column])
+            ends = np.array([0, sizes[:, size].max()])
+            axis.plot(ends, line(ends), color=color, linewidth=1)
+            axis.plot(sizes[:, size], sizes[:, column], "o", color=color, markersize=4, label=label)
+        axis.set(xlabel=name, xlim=(0, None), ylim=(0, None))
+        other = "cells" if fixed else "frames"
+        axis.set_title(f"{sizes[0, fixed]:.0f} {other}", fontsize=9)
+    axes[0].set_ylabel("CPU s")
+    axes[0].legend(fontsize=8)
+    save(figure, "cost", lines=False)
+
+
 def presets() -> None:
     """A picture for every preset, and the gallery page from the preset files."""
     for name in preset_names():
@@ -397,6 +421,7 @@ PICTURE_OF: dict[str, Callable[[], None]] = {
     "psf": psf,
     "indicators": indicators,
     "photon_transfer": photon_transfer,
+    "cost": cost,
     "presets": presets,
     "gallery": gallery,
 }

@@ -345,6 +345,7 @@ def figures(rows: dict[str, Any]) -> str:
             f"({verdict('flatness', row)}).",
             "",
         ]
+    lines += ["![CPU time over frames and over cells, with straight lines through both](pictures/cost.png)", ""]
     for name in ("frames", "cells"):
         if name in rows:
             lines += scaling_table(name, rows[name])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-NOISE_FREQ = 0.06  # of the frame rate: transients below it, noise above
+NOISE_FREQ = 0.1  # of the frame rate: transients below it, noise above
 
 
 def preprocess(observed: xr.DataArray) -> xr.DataArray:
@@ -55,7 +55,7 @@ def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
 
     # ks_refine is left out: it drops cells that fired only once or twice.
     seeds = seeds_init(by_frame, wnd_size=200, stp_size=100, max_wnd=10, diff_thres=1)
-    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=1.2)
+    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=1.25)
     seeds = seeds[seeds["mask_pnr"]].reset_index(drop=True)
     brightest = by_frame.max("frame").compute()
     seeds = seeds_merge(by_pixel, brightest, seeds, thres_dist=8, thres_corr=0.7, noise_freq=NOISE_FREQ)
