@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pytest_calsim.arrays import read_only
+
 if TYPE_CHECKING:
     import xarray as xr
     from scipy.sparse import csr_array
 
 __all__ = ["Patch", "Patches", "SparseFootprints"]
-
 
 Floats = NDArray[np.float64]
 
@@ -51,9 +52,7 @@ class Patches(NamedTuple):
         start = np.zeros(len(patches) + 1, np.int64)
         np.cumsum([p.values.size for p in patches], out=start[1:])
         values = np.concatenate([np.zeros(0, np.float32), *(p.values.ravel() for p in patches)])
-        for array in (values, start, box):
-            array.flags.writeable = False
-        return cls(values, start, box)
+        return cls(read_only(values), read_only(start), read_only(box))
 
     def patch(self, i: int) -> Patch:
         """One of them."""
@@ -62,13 +61,9 @@ class Patches(NamedTuple):
 
     def moved(self, rows: int, columns: int) -> Patches:
         """The same, so many rows down and columns to the right."""
-        box = self.box + np.array([rows, columns, 0, 0], np.int32)
-        box.flags.writeable = False
-        return self._replace(box=box)
+        return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
 
-    def sums(
-        self, weight: NDArray[np.float64], corner: tuple[int, int], *, squared: bool = False
-    ) -> NDArray[np.float64]:
+    def sums(self, weight: Floats, corner: tuple[int, int], *, squared: bool = False) -> Floats:
         """Σ v·w, or Σ v²·w, of each of them ``(n,)``; w is a picture whose upper left pixel lies at ``corner``."""
         from pytest_calsim.compiled.footprints import weighted_sums
 
@@ -101,9 +96,7 @@ class SparseFootprints:
 
     def __post_init__(self) -> None:
         for name in ("data", "indices", "indptr"):
-            array = getattr(self, name).view()
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from pytest_calsim.assess import assess
 from pytest_calsim.errors import PlacementWarning, SpecError
@@ -26,6 +27,9 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[Mapping[str, Any]]]:
+        return dict, (self._arrays,)
+
     @cached_property
     def _arrays(self) -> Mapping[str, TruthArray | SparseFootprints]:
         return {**self._scene.truth(), **assess(self._scene)}
@@ -41,7 +45,7 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
 
 
 def simulate(spec: Spec, until: str | None = None) -> Recording:
-    """Plan a spec and assess its truth; frames are painted when they are read or saved.
+    """Plan a spec; frames are painted when they are read or saved, and its truth is assessed when it is.
 
     Parameters
     ----------

@@ -110,6 +110,16 @@ def test_dask_reads_the_same_lazily(recording):
     np.testing.assert_array_equal(chunked.compute(scheduler="threads").values, recording.observed.values)
 
 
+def test_truth_travels_as_it_is(recording, monkeypatch):
+    monkeypatch.setattr("pytest_calsim.scene.plan_with", None)
+    again = pickle.loads(pickle.dumps(recording.truth))
+    assert again.names == recording.truth.names
+    for name, value in recording.truth.arrays.items():
+        assert type(again.arrays[name]) is type(value)
+    assert np.array_equal(np.asarray(again.A_observed), np.asarray(recording.truth.A_observed))
+    assert again.cells.equals(recording.truth.cells)
+
+
 def test_a_scene_travels_as_its_spec(recording):
     again = pickle.loads(pickle.dumps(recording.scene))
     np.testing.assert_array_equal(again.paint(3, 5), recording.scene.paint(3, 5))

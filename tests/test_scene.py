@@ -1,10 +1,11 @@
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from pytest_calsim.scene import plan
+from pytest_calsim.scene import Scene, plan
 from pytest_calsim.spec import Spec
 from pytest_calsim.steps import base
 from pytest_calsim.steps.base import Context, Painter, Step
@@ -55,6 +56,22 @@ def test_one_pass_for_several_painters_is_what_they_do_one_by_one(extra):
         one_by_one = [whole.artifacts[kind].paint(picture.copy(), frame) for frame, picture in enumerate(image)]
         image = np.stack(one_by_one)
         assert np.array_equal(whole.paint(until=kind), image), kind
+
+
+@pytest.mark.parametrize("kind", ["neuropil", "brain_motion", "leakage", "sensor"])
+def test_a_painter_with_a_way_of_its_own_joins_no_other(kind):
+    whole = scene(*FIELDS, "sensor")
+    original, asked = whole.artifacts[kind], []
+
+    class Own(type(original)):
+        def paint_block(self, images, start):
+            asked.append(start)
+            return super().paint_block(images, start)
+
+    fields = {field.name: getattr(original, field.name) for field in dataclasses.fields(original) if field.init}
+    changed = Scene(whole.spec, {**whole.artifacts, kind: Own(**fields)})
+    assert np.array_equal(changed.paint(0, 3), whole.paint(0, 3))
+    assert asked == [0]
 
 
 def test_frames_are_the_same_bits_in_any_blocks():

@@ -22,7 +22,7 @@ __all__ = ["CONVENTION", "FIELDS", "MASK", "MISMATCH", "Signature", "arrays_are_
 Array = np.ndarray[Any, Any]
 
 CONVENTION = 1
-"""Rises whenever entries read their slots, or write their results, in another way."""
+"""Rises whenever entries read their slots, or write their results, in another way, or ``grid`` makes its views so."""
 
 MISMATCH: Any = object()
 """What a caller returns to arguments of other types than its own."""

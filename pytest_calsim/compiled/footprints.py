@@ -56,7 +56,10 @@ def count_lit(values: Floats32, start: Starts, box: Boxes, window: Window, count
 def gather_lit(
     values: Floats32, start: Starts, box: Boxes, window: Window, indices: NDArray[np.int32], data: Floats32
 ) -> None:
-    """Write those pixels, patch by patch: their flat index in the window, and their value; and one more, of no use."""
+    """Write those pixels, patch by patch: their flat index in the window, and their value.
+
+    Both arrays hold one more than there are; what is written there means nothing.
+    """
     at = 0
     for i in range(box.shape[0]):
         top, bottom, left, right = _seen(box, window, i)

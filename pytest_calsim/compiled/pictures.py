@@ -11,7 +11,7 @@ from pytest_calsim.compiled.imaging import Workspace, block_mean, image_of, lit_
 from pytest_calsim.compiled.jit import compiled, grid
 from pytest_calsim.compiled.morphology import sample_shape
 
-__all__ = ["Frames", "Outlines", "Scratch", "picture_cells"]
+__all__ = ["Frames", "Outlines", "Scratch", "picture_cells", "place_parts"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -169,8 +169,8 @@ def picture_cells(
             flux[i] = frames.flux[i]
         else:
             y_um, x_um = scratch.at_y[: fine.shape[0]], scratch.at_x[: fine.shape[1]]
-            _parts(frames.top[i], frames.y[i], samples, frames.part_um[i], y_um)
-            _parts(frames.left[i], frames.x[i], samples, frames.part_um[i], x_um)
+            place_parts(frames.top[i], frames.y[i], samples, frames.part_um[i], y_um)
+            place_parts(frames.left[i], frames.x[i], samples, frames.part_um[i], x_um)
             segments = outlines.segments_um[outlines.segment_start[i] : outlines.segment_start[i + 1]]
             half, harmonics = outlines.half_thickness_um[i], outlines.harmonics_um[i]
             sample_shape(y_um, x_um, outlines.mean_um[i], harmonics, segments, half, fine)
@@ -202,7 +202,7 @@ def picture_cells(
 
 
 @compiled
-def _parts(first: int, centre: float, samples: int, part_um: float, at_um: Floats) -> None:
+def place_parts(first: int, centre: float, samples: int, part_um: float, at_um: Floats) -> None:
     """Write the centres of the parts of pixels from ``first`` on, from a cell's centre."""
     for k in range(at_um.shape[0]):
         at_um[k] = (k + ((first - 0.5 - centre) * samples + 0.5)) * part_um

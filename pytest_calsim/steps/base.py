@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.streams import stream, stream_key
@@ -39,21 +40,13 @@ __all__ = [
     "TruthArray",
     "Wiring",
     "code_version",
-    "read_only",
+    "paints_as",
     "registry",
     "step_class",
     "wiring",
 ]
 
 Image = NDArray[np.float32]
-_T = TypeVar("_T", bound=np.generic)
-
-
-def read_only(array: NDArray[_T]) -> NDArray[_T]:
-    """A view that cannot be written; of one type for compiled code, whatever the array allows."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +131,12 @@ class BlockPainter(Painter):
     @abstractmethod
     def paint_block(self, images: Image, start: int) -> NDArray[Any]:
         """The pictures ``(frame, height, width)`` of frames ``start`` on after this artifact acted on them."""
+
+
+def paints_as(painter: Painter, kind: type[Painter]) -> bool:
+    """Whether a painter is of a class and paints as that class does: a subclass may have a way of its own."""
+    own: Any = type(painter)
+    return isinstance(painter, kind) and own.paint is kind.paint and own.paint_block is kind.paint_block
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import BlockPainter, Image, Painter
+from pytest_calsim.steps.base import BlockPainter, Image, Painter, paints_as
 
 if TYPE_CHECKING:
     from pytest_calsim.steps.light.fixed import FixedField
@@ -67,8 +67,8 @@ class Instrument(BlockPainter):
         from pytest_calsim.steps.light.fixed import FixedField
         from pytest_calsim.steps.sensor.sensor import SensorCodes
 
-        if self.sensor is None and isinstance(following, FixedField):
+        if self.sensor is None and paints_as(following, FixedField):
             return replace(self, fields=(*self.fields, following))
-        if self.sensor is None and isinstance(following, SensorCodes):
+        if self.sensor is None and paints_as(following, SensorCodes):
             return replace(self, sensor=following)
         return None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays import read_only
 from pytest_calsim.errors import StoreError
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import TruthArray
@@ -131,8 +132,7 @@ class Folder:
                 out[low:high] = block[: high - low]
             else:
                 out[...] = block
-        out.flags.writeable = False
-        return out
+        return read_only(out)
 
     def _decode(self, prefix: str, layout: ArrayLayout, chunk: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         return decode(self.read(f"{prefix}/{layout.chunk_name(chunk)}"), layout, out)

@@ -30,8 +30,8 @@ __all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
 MANIFEST, SPEC, ZARR = "manifest.json", "spec.json", "recording.zarr"
 MOVIE = f"{ZARR}/observed"
 _BAR_AFTER_S = 2.0
-_WAITING = 4
-"""Threads that write small files: they wait for the disk most of the time."""
+_SMALL_FILE_THREADS = 4
+"""They wait for the disk most of the time."""
 
 
 class _Writer:
@@ -79,19 +79,19 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
     def paint(chunk: int) -> None:
         writer.put(f"{MOVIE}/{movie.chunk_name(chunk)}", encode(source.read(*movie.span(chunk)), movie))
 
-    painters, others = ThreadPoolExecutor(usable_cores() + 1), ThreadPoolExecutor(_WAITING)
-    with painters, others, _progress(movie.n_chunks) as advance:
+    painters, writers = ThreadPoolExecutor(usable_cores() + 1), ThreadPoolExecutor(_SMALL_FILE_THREADS)
+    with painters, writers, _progress(movie.n_chunks) as advance:
         chunks = [painters.submit(paint, chunk) for chunk in range(movie.n_chunks)]
         try:
-            arrays, truth, files = _write_truth(recording, writer, others)
+            arrays, truth, files = _write_truth(recording, writer, writers)
+            for job in files:
+                job.result()
             for job in chunks:
                 job.result()
                 advance()
-            for job in files:
-                job.result()
         except BaseException:
             painters.shutdown(cancel_futures=True)
-            others.shutdown(cancel_futures=True)
+            writers.shutdown(cancel_futures=True)
             raise
 
     manifest = Manifest(

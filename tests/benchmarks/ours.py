@@ -90,7 +90,7 @@ def facts(side_px: int | None = None) -> dict[str, Any]:
 
     spec = fixture_spec() if side_px is None else scene(side_px, 2)
     images: Any = plan(spec).find(CellImages)
-    patches = [images.patch(i) for i in range(len(images))]
+    patches = [images.patches.patch(i).values for i in range(len(images))]
     return {
         "cells": len(images),
         "footprint_px": float(np.mean([(p > 0.01 * p.max(initial=0)).sum() for p in patches])),

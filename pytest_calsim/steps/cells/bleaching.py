@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
@@ -47,9 +48,7 @@ class BleachingCurve(Artifact):
 
     def __post_init__(self) -> None:
         for name in ("floor", "weight", "rate_hz"):
-            array = getattr(self, name).view()
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def remaining(self, frame: int) -> NDArray[np.float32]:
         """Share left in each cell, averaged over the frame's exposure; float32 ``(n,)``, 1 at the recording's start."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import Patches, SparseFootprints
-from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
+from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
 from pytest_calsim.steps.cells.picture import picture_cells
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.vasculature import Vessels
@@ -77,17 +79,12 @@ class CellImages(Artifact):
     focal_depth_um: float
 
     def __post_init__(self) -> None:
-        for value in vars(self).values():
+        for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+                object.__setattr__(self, name, read_only(cast("NDArray[Any]", value)))
 
     def __len__(self) -> int:
         return len(self.flux)
-
-    def patch(self, unit: int) -> Image:
-        """One cell's patch ``(height, width)`` on the canvas."""
-        values = self.values[self.start[unit] : self.start[unit + 1]]
-        return values.reshape(int(self.height[unit]), int(self.width[unit]))
 
     @cached_property
     def observed(self) -> SparseFootprints:
@@ -98,8 +95,7 @@ class CellImages(Artifact):
     def patches(self) -> Patches:
         """All patches on the canvas."""
         box = np.stack([self.row, self.column, self.height, self.width], axis=1)
-        box.flags.writeable = False
-        return Patches(self.values, self.start, box)
+        return Patches(self.values, self.start, read_only(box))
 
     @property
     def window(self) -> tuple[int, int, int, int]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.cores import in_parallel
 from pytest_calsim.footprints import Patch, Patches
-from pytest_calsim.steps.base import Image, read_only
+from pytest_calsim.steps.base import Image
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.psf import (
     BESSEL_STEP,
@@ -35,6 +36,7 @@ Window = tuple[int, int, int, int]
 
 _BLOCK = 32
 """Cells that a thread pictures at a time."""
+_NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
 _EVERYWHERE: Window = (-(2**40), 2**40, -(2**40), 2**40)
 
 
@@ -219,10 +221,14 @@ def _enlarged(
     within = np.zeros(len(units))
     for i, unit in enumerate(units.tolist()):
         planted.append(_planted(cells, unit, canvas, (float(at[0][unit]), float(at[1][unit]))))
+        if large.images.box[i, 2] == 0:
+            images.append(_NOTHING)
+            continue
         image = _spread(large.images.patch(i), int(bins[unit]), canvas)
         within[i] = image[margin : margin + height, margin : margin + width].sum(dtype=np.float64)
         first, stop, begin, end = lit_box(image)
-        images.append(Patch(image[first:stop, begin:end], first - margin, begin - margin))
+        # A copy: a view would keep all of the canvas.
+        images.append(Patch(image[first:stop, begin:end].copy(), first - margin, begin - margin))
     return Pictures(Patches.of(planted), Patches.of(images), flux, np.minimum(within / flux, 1))
 
 
@@ -234,7 +240,7 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -
     ends = [(math.floor(v + 0.5 - extent / pixel), math.floor(v + 0.5 + extent / pixel) + 1) for v in at]
     (top, bottom), (left, right) = ((max(a, 0), min(b, n)) for (a, b), n in zip(ends, canvas.sensor_shape, strict=True))
     if bottom <= top or right <= left:
-        return Patch(np.zeros((0, 0), np.float32), 0, 0)
+        return _NOTHING
     samples = int(_samples(pixel, cells.radius_um[unit]))
     rows, columns = _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
     return Patch(cells.shape(unit).pixels(rows, columns, samples), top, left)
@@ -247,9 +253,11 @@ def _samples(pixel_um: float, radius_um: Floats) -> Ints:
 
 def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
     """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
-    return (np.arange((stop - first) * samples, dtype=np.float64) + ((first - 0.5 - centre) * samples + 0.5)) * (
-        pixel_um / samples
-    )
+    from pytest_calsim.compiled.pictures import place_parts
+
+    at_um = np.empty((stop - first) * samples)
+    place_parts(first, centre, samples, pixel_um / samples, at_um)
+    return at_um
 
 
 def _area_px(cells: Cells, unit: int, pixel_um: float) -> float:

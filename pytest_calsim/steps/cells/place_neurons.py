@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
@@ -79,9 +80,7 @@ class Cells(Artifact):
 
     def __post_init__(self) -> None:
         for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
-            array = getattr(self, name).view()
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.radius_um)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, read_only
+from pytest_calsim.arrays import read_only
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, paints_as
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -182,7 +183,8 @@ class CellLight(BlockPainter):
 
     def then(self, following: Painter) -> Painter | None:
         """The background is added while a row is at hand."""
-        return replace(self, background=following) if isinstance(following, NeuropilLight) else None
+        ours = paints_as(self, CellLight) and paints_as(following, NeuropilLight)
+        return replace(self, background=following) if ours else None
 
     def _add(self, light: NDArray[np.float32], images: Image, layers: Image, weights: Image, dark: bool) -> Image:
         from pytest_calsim.compiled.tissue import add_tissue

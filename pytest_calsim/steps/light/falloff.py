@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.units import Fraction, Frozen, Um
 
@@ -42,6 +43,4 @@ def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
     reach_y = max(abs(y[0]), abs(y[-1])) + half
     reach_x = max(abs(x[0]), abs(x[-1])) + half
     ratio = np.sqrt(np.square(y)[:, None] + np.square(x)) / np.hypot(reach_y, reach_x)
-    values = (1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32)
-    values.flags.writeable = False
-    return values
+    return read_only((1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from pytest_calsim.steps.base import BlockPainter, Image, Painter
+from pytest_calsim.steps.base import BlockPainter, Image, Painter, paints_as
 from pytest_calsim.steps.instrument import Instrument
 
 __all__ = ["FixedField"]
@@ -29,4 +29,4 @@ class FixedField(BlockPainter):
 
     def then(self, following: Painter) -> Painter | None:
         """Painters of the instrument follow in the same pass."""
-        return self._alone.then(following)
+        return self._alone.then(following) if paints_as(self, FixedField) else None

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, TruthArray
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, TruthArray, paints_as
 from pytest_calsim.steps.instrument import Instrument
 from pytest_calsim.units import Frozen, Um
 
@@ -121,7 +122,7 @@ class Motion(BlockPainter):
         for frame, fractions in enumerate((at - first).tolist()):
             for axis, fraction in enumerate(fractions):
                 keys_weights(fraction, weights[frame, axis])
-        row, column = first.T.astype(np.int64)
+        row, column = first.T.astype(np.int64, order="C")
         return row, column, (at == first).all(axis=1), weights
 
     def paint_block(self, images: Image, start: int) -> Image:
@@ -130,7 +131,7 @@ class Motion(BlockPainter):
 
     def then(self, following: Painter) -> Painter | None:
         """Painters of the instrument follow in the same pass."""
-        return Instrument(motion=self).then(following)
+        return Instrument(motion=self).then(following) if paints_as(self, Motion) else None
 
     def paint_at_rest(self, image: Image) -> Image:
         """The sensor's window onto the tissue in its reference position."""
@@ -250,8 +251,7 @@ class BrainMotion(Step):
     def plan(self, ctx: Context) -> Motion:
         """Draw the path on the fixed clock, fold it, and average it over each exposure."""
         shifts_px = self._shifts_um(ctx).T / ctx.acquisition.pixel_size_um
-        shifts_px.flags.writeable = False
-        return Motion(shifts_px, ctx.canvas)
+        return Motion(read_only(shifts_px), ctx.canvas)
 
     def _shifts_um(self, ctx: Context) -> Floats:
         """Mean displacement over each frame's exposure ``(2, frame)``, µm."""

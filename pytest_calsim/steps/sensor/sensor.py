@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.acquisition import Acquisition, ImageSensor
+from pytest_calsim.arrays import read_only
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.steps.instrument import Instrument
@@ -112,7 +113,7 @@ class SensorCodes(BlockPainter):
 
     @cached_property
     def chip(self) -> Chip:
-        """The same for compiled code."""
+        """The chip and its maps, as compiled code takes them."""
         from pytest_calsim.compiled.noise import Chip
         from pytest_calsim.compiled.poisson import poisson_tables
 
@@ -183,16 +184,15 @@ class Sensor(Step):
         prnu = dsnu = hot = None
         if sensor.prnu_fraction > 0:
             # A pixel's responsivity cannot be negative: at the largest PRNU this concerns one in 3 million.
-            prnu = np.maximum(1 + np.float32(sensor.prnu_fraction) * _normals(ctx, "prnu", shape), np.float32(0))
+            prnu = read_only(
+                np.maximum(1 + np.float32(sensor.prnu_fraction) * _normals(ctx, "prnu", shape), np.float32(0))
+            )
         if sensor.dsnu_adu > 0:
-            dsnu = np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape)
+            dsnu = read_only(np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape))
         if sensor.hot_pixel_fraction > 0 and sensor.hot_pixel_e_per_s > 0:
             from pytest_calsim.compiled.noise import uniform_map
 
-            hot = uniform_map(np.uint64(ctx.stream_key("hot_pixels")), *shape) < sensor.hot_pixel_fraction
-        for fixed in (prnu, dsnu, hot):
-            if fixed is not None:
-                fixed.flags.writeable = False
+            hot = read_only(uniform_map(np.uint64(ctx.stream_key("hot_pixels")), *shape) < sensor.hot_pixel_fraction)
         key = ctx.stream_key("noise")
         return SensorCodes(sensor, self.photons_per_unit, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
 

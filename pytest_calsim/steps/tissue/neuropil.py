@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray, read_only
+from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.tissue.random_field import lognormal_field

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.acquisition import Acquisition
+from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
@@ -91,8 +92,7 @@ class Vessels(Artifact):
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-        passed.flags.writeable = False
-        return passed
+        return read_only(passed)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``vessel_transmission`` on the sensor for light from right below each slab, at ``vessel_depth_um``."""
@@ -157,8 +157,7 @@ class Vasculature(Step):
         rim = _rim_px(canvas, slope)
         chords = _slab_chords(trees, edges, canvas, rim)
         clear = np.exp(-self.absorption_per_um * chords, dtype=np.float32)
-        clear.flags.writeable = False
-        return Vessels(trees, (edges[1:] + edges[:-1]) / 2, clear, rim, canvas, slope)
+        return Vessels(trees, (edges[1:] + edges[:-1]) / 2, read_only(clear), rim, canvas, slope)
 
     def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
         """The slabs' maps with their rim, and as many again in the making."""

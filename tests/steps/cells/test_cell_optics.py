@@ -38,7 +38,7 @@ def _images(acq, positions, morphology="bead", margin=0, vessels=None, **fields)
 def _on_canvas(images, unit):
     image = np.zeros(images.canvas.shape)
     r, c = images.row[unit], images.column[unit]
-    patch = images.patch(unit)
+    patch = images.patches.patch(unit).values
     image[r : r + patch.shape[0], c : c + patch.shape[1]] = patch
     return image
 
@@ -114,7 +114,7 @@ def test_core_and_halo_share_the_light():
     images = _images(acq, [(z, 0.0, 0.0) for z in (0.0, 30.0, 100.0, 250.0)], "soma")
     m = 1 / (1 / 1000 + 1 / 100)
     np.testing.assert_allclose(images.core_fraction, np.exp(-np.array([0, 30, 100, 250]) / m))
-    core = np.array([images.patch(i).sum(dtype=float) for i in range(4)])
+    core = np.array([images.patches.patch(i).values.sum(dtype=float) for i in range(4)])
     np.testing.assert_allclose(core + images.halo_flux, images.flux * (0.4 / 0.3) ** 2, rtol=1e-5)
 
 
@@ -208,7 +208,7 @@ def test_cells_half_outside_the_canvas_are_cut_there():
         np.testing.assert_array_equal(_on_canvas(narrow, unit), _on_canvas(wide, unit)[wide.canvas.window])
         np.testing.assert_array_equal(narrow.observed[unit], _on_canvas(narrow, unit).astype(np.float32))
         np.testing.assert_array_equal(narrow.planted[unit], wide.planted[unit])
-    assert wide.patch(2).sum() > 0
+    assert wide.patches.patch(2).values.sum() > 0
 
 
 def test_vessels_shade_the_image_and_nothing_else():

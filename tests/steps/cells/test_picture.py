@@ -61,3 +61,15 @@ def test_an_image_of_larger_pixels_has_the_same_flux_and_width():
         variance = (share * y**2).sum() - (share * y).sum() ** 2
         expected = (own * own_y**2).sum() - (own * own_y).sum() ** 2 + disk_um**2 / 4 + 1.5**2
         assert variance == pytest.approx(expected, rel=0.01)
+
+
+def test_an_image_of_larger_pixels_is_seen_as_far_as_it_lies_on_the_sensor():
+    px = ACQ.pixel_size_um
+    positions = ((50.0, 0.0, 0.0), (50.0, 210 * px, 0.0), (50.0, 0.0, 0.0))
+    step = PlaceNeurons(populations=(Population(morphology="bead"),), positions_um=positions)
+    cells = step.plan(Context(ACQ, CANVAS, 0, "place_neurons"))
+    pictures = pictured(cells, np.full(3, 190 * px), np.array([True, True, False]))
+    assert pictures.fov_fraction == pytest.approx([1, 0.5, 0], abs=0.01)
+    assert pictures.images.patch(2).values.size == 0
+    own = sum(pictures.images.patch(i).values.size for i in range(3))
+    assert pictures.images.values.size == own

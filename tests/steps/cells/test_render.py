@@ -40,7 +40,7 @@ def _by_hand(scene, frame, bleached=None):
     canvas, sigma = scene.canvas, scene.spec.acquisition.tissue.halo_sigma_um
     core, halo = np.zeros(canvas.shape), np.zeros(canvas.shape)
     for i in range(len(images)):
-        patch = images.patch(i)
+        patch = images.patches.patch(i).values
         r, c = images.row[i], images.column[i]
         core[r : r + patch.shape[0], c : c + patch.shape[1]] += light[i] * patch
         gy, gx = (
@@ -66,7 +66,7 @@ def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step()
     render, images = scene.artifacts["render"], scene.artifacts["cell_optics"]
     expected = np.zeros(scene.canvas.shape, np.float32)
     for i, light in enumerate(scene.artifacts["cell_activity"].C[:, 2]):
-        patch = images.patch(i)
+        patch = images.patches.patch(i).values
         r, c = images.row[i], images.column[i]
         expected[r : r + patch.shape[0], c : c + patch.shape[1]] += light * patch
     bare = _without_patches(render).paint(expected, 2)
@@ -99,7 +99,7 @@ def test_what_scatter_takes_from_the_core_is_in_the_halo():
     total = light.paint(np.zeros(canvas.shape, np.float32), 0).sum(dtype=float)
     assert total == pytest.approx(3 * images.flux[0] + 2 * images.flux[1], rel=1e-3)
     halo = _without_patches(_light(acq, canvas, cells, images, [1.0, 0.0])).paint(np.zeros(canvas.shape, np.float32), 0)
-    taken = images.flux[0] - images.patch(0).sum(dtype=float)
+    taken = images.flux[0] - images.patches.patch(0).values.sum(dtype=float)
     assert halo.sum(dtype=float) == pytest.approx(taken, rel=1e-3)
 
 
