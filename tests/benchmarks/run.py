@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 import time
@@ -95,10 +96,10 @@ def fixture(bench: Bench) -> dict[str, Any]:
 
 
 def kept_recordings(bench: Bench) -> tuple[str, str]:
-    """Recordings of both to score against, made once."""
+    """Recordings of both to score against; minisim's is made once."""
     ours, peer = KEPT / "scored_ours", KEPT / "scored_peer"
-    if not ours.exists():
-        bench.ours("movie", path=str(ours), side_px=608, frames=600).run()
+    shutil.rmtree(ours, ignore_errors=True)
+    bench.ours("movie", path=str(ours), side_px=608, frames=600).run()
     if not peer.exists():
         bench.peer("prepare", path=str(peer), frames=600).run()
     return str(ours), str(peer)
