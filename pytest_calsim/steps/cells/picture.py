@@ -151,6 +151,7 @@ def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Window, sensor:
     planted_size, image_size = frames.height * frames.width, np.where(frames.imaged, sides[0] * sides[1], 0)
     planted = np.empty(planted_size.sum(), np.float32)
     planted_start = _starts(planted_size)
+    tables = circles, circle, bessel(), BESSEL_STEP, FAINT
     box, flux, within = np.zeros((n, 4), np.int32), np.empty(n), np.empty(n)
 
     def block(first: int) -> Image:
@@ -166,7 +167,6 @@ def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Window, sensor:
         )
         images = np.empty(image_size[own].sum(), np.float32)
         into = planted[planted_start[first] :]
-        tables = circles, circle, bessel(), BESSEL_STEP, FAINT
         written = compiled.picture_cells(
             own.start, own.stop, frames, outlines, *tables, canvas, sensor, scratch, into, images, box, flux, within
         )

@@ -12,6 +12,7 @@ from pydantic import Field
 from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
+from pytest_calsim.cores import in_parallel
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
@@ -137,7 +138,9 @@ class Neuropil(Step):
         total = sum(component.weight for component in self.components)
         spatial = np.empty((len(self.components), *ctx.canvas.shape), np.float32)
         temporal = np.empty((ctx.n_frames, len(self.components)), np.float32)
-        for k, component in enumerate(self.components):
+
+        def draw(k: int) -> None:
+            component = self.components[k]
             level = self.level * component.weight / total * ctx.acquisition.optics.collection
             field = lognormal_field(
                 ctx.stream("field", k), ctx.canvas.y_um, ctx.canvas.x_um, component.correlation_um, component.contrast
@@ -148,6 +151,8 @@ class Neuropil(Step):
             follow = component.activity_fraction
             active = _activity_course(ctx, component.lowpass_s, cells, activity)
             temporal[:, k] = (1 - follow) * _slow_course(ctx, k, component) + follow * active
+
+        in_parallel(draw, range(len(self.components)))
         return NeuropilLight(read_only(spatial), read_only(temporal), ctx.canvas.window)
 
 
