@@ -17,6 +17,7 @@ from pytest_calsim.arrays import read_only
 from pytest_calsim.canvas import Canvas
 from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, TruthArray, paints_as
+from pytest_calsim.steps.exposure import mean_of_lines
 from pytest_calsim.steps.instrument import Instrument
 from pytest_calsim.units import Frozen, Um
 
@@ -280,35 +281,6 @@ def fold(path: Floats, bound: float) -> Floats:
         return np.zeros_like(path)
     folded = np.abs(np.mod(path - bound, 4 * bound) - 2 * bound) - bound
     return np.where(np.abs(path) <= bound, path, folded)
-
-
-def mean_of_lines(times_s: Floats, values: Floats, starts_s: Floats, exposure_s: float) -> Floats:
-    """Exact mean over each exposure of paths that run straight between given points.
-
-    Parameters
-    ----------
-    times_s
-        Ascending, covering every exposure ``(point,)``.
-    values
-        Paths ``(path, point)``.
-    starts_s, exposure_s
-        When each exposure begins ``(frame,)``, and how long it lasts.
-
-    Returns
-    -------
-    Means ``(path, frame)``.
-    """
-    steps = np.diff(times_s)
-    area = np.zeros_like(values)
-    np.cumsum((values[:, 1:] + values[:, :-1]) * (steps / 2), axis=1, out=area[:, 1:])
-
-    def area_until(t: Floats) -> Floats:
-        left = np.clip(np.searchsorted(times_s, t, side="right") - 1, 0, len(steps) - 1)
-        dt = t - times_s[left]
-        slope = (values[:, left + 1] - values[:, left]) / steps[left]
-        return area[:, left] + dt * (values[:, left] + slope * dt / 2)
-
-    return (area_until(starts_s + exposure_s) - area_until(starts_s)) / exposure_s
 
 
 def _ticks_s(n_ticks: int) -> Floats:

@@ -17,8 +17,9 @@ from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.exposure import mean_of_lines
 from pytest_calsim.steps.tissue.random_field import lognormal_field
-from pytest_calsim.steps.tissue.slow_course import Floats, frame_averages, lognormal_walk, lowpassed_rate
+from pytest_calsim.steps.tissue.slow_course import Floats, lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.tissue.vasculature import Vessels
 from pytest_calsim.units import Fraction, Frozen
 
@@ -159,10 +160,10 @@ class Neuropil(Step):
 def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
     """The slow time course of one component, averaged over each exposure; expectation 1."""
     end_s = ctx.n_frames * ctx.acquisition.exposure_s
-    tick_s, values = lognormal_walk(
+    time_s, values = lognormal_walk(
         ctx.stream("course", k), component.time_constant_s, component.fluctuation, duration_s=end_s
     )
-    return frame_averages(values, tick_s, ctx.frame_starts_s, ctx.acquisition.exposure_s)
+    return mean_of_lines(time_s, values[np.newaxis], ctx.frame_starts_s, ctx.acquisition.exposure_s)[0]
 
 
 def _activity_course(ctx: Context, lowpass_s: float, cells: Cells | None, activity: Activity | None) -> Floats | float:

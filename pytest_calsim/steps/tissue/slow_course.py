@@ -1,4 +1,4 @@
-"""Time courses on clocks of their own, averaged exactly over each exposure."""
+"""Slow time courses: a random walk on a clock of its own, and a spike rate behind a low-pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["frame_averages", "lognormal_walk", "lowpassed_rate"]
+__all__ = ["lognormal_walk", "lowpassed_rate"]
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ _TICKS_PER_TIME_CONSTANT = 50
 
 def lognormal_walk(
     rng: np.random.Generator, time_constant_s: float, sd: float, *, duration_s: float
-) -> tuple[float, Floats]:
+) -> tuple[Floats, Floats]:
     """A stationary positive course of mean 1: exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1.
 
     x is discretised exactly, x' = ρx + √(1 − ρ²)·ξ with ρ = exp(−tick/τ), on a clock that depends on τ alone: a
@@ -37,8 +37,8 @@ def lognormal_walk(
 
     Returns
     -------
-    tick_s, values
-        The clock's tick, s, and the course at ticks 0, 1, 2, ... to beyond ``duration_s``.
+    time_s, values
+        The clock's ticks from 0 to beyond ``duration_s``, and the course at them.
     """
     tick_s = time_constant_s / _TICKS_PER_TIME_CONSTANT
     kicks = rng.standard_normal(math.ceil(duration_s / tick_s) + 2)
@@ -46,19 +46,7 @@ def lognormal_walk(
     kicks[1:] *= math.sqrt(1 - rho**2)
     x = np.fromiter(accumulate(kicks, lambda before, kick: rho * before + kick), np.float64, len(kicks))
     variance = math.log1p(sd**2)
-    return tick_s, np.exp(math.sqrt(variance) * x - variance / 2)
-
-
-def frame_averages(values: Floats, tick_s: float, frame_starts_s: Floats, exposure_s: float) -> Floats:
-    """Exact averages over each exposure of straight lines through ``values`` at ticks 0, 1, 2, ..."""
-    area = np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) * (tick_s / 2))])
-
-    def area_until(time_s: Floats) -> Floats:
-        tick = np.minimum((time_s / tick_s).astype(np.int64), len(values) - 2)
-        into = time_s - tick * tick_s
-        return area[tick] + into * (values[tick] + (values[tick + 1] - values[tick]) * into / (2 * tick_s))
-
-    return (area_until(frame_starts_s + exposure_s) - area_until(frame_starts_s)) / exposure_s
+    return np.arange(len(x), dtype=np.float64) * tick_s, np.exp(math.sqrt(variance) * x - variance / 2)
 
 
 def lowpassed_rate(

@@ -21,7 +21,6 @@ from pytest_calsim.steps.motion.brain_motion import (
     Oscillator,
     RandomWalk,
     fold,
-    mean_of_lines,
 )
 
 SENSOR = ImageSensor(height_px=48, width_px=40, pixel_pitch_um=4.0)
@@ -120,13 +119,6 @@ def test_folding_is_reflection_at_the_bound(position, bound):
     while abs(here) > bound:  # walk back in, one mirror at a time
         here = math.copysign(2 * bound, here) - here
     assert fold(np.array([position]), bound)[0] == pytest.approx(here, abs=1e-9)
-
-
-def test_mean_of_lines_over_long_times_keeps_its_digits():
-    times = np.arange(200_001) * 0.002
-    values = np.full((1, len(times)), 7.3)
-    starts = np.arange(0, 399, 0.05)
-    assert mean_of_lines(times, values, starts, 1e-4) == pytest.approx(np.full((1, len(starts)), 7.3), abs=1e-6)
 
 
 def unbound_um(fps, duration, seed, sigma):
