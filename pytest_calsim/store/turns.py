@@ -48,13 +48,12 @@ def try_lock(path: Path) -> BaseFileLock | None:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path)
+    # Where there is no flock, a mere file would outlive a process that dies.
+    lock = FileLock(path, fallback_to_soft=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return None
-    except NotImplementedError as error:
-        raise OSError(str(error)) from None
     return lock
 
 

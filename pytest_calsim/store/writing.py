@@ -57,6 +57,7 @@ def fill_folder(recording: Recording, folder: Path, *, label: str, started: floa
 
     A thread paints, encodes and writes one chunk at a time, so that memory is a few chunks a core, whatever the
     recording's length. There is one thread more than cores: while a chunk waits for the disk, another is painted.
+    The truth is gathered meanwhile, and small files have threads of their own.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from store_helpers import PROCESSES, expected, fingerprint, light_spec, request_
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.store import files
 from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.store.turns import try_lock
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -119,6 +120,23 @@ def test_no_disk_at_all(tmp_path: Path, temporary: Path, monkeypatch: pytest.Mon
     assert len(told) == 1
     assert fingerprint(cache.get(light_spec(2))) == expected(light_spec(2))
     assert not list(temporary.glob("*/tmp/*"))
+
+
+@linux_only
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def not_here(*_: Any) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", not_here)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSYS)):
+        try_lock(tmp_path / "a.lock")
+    cache = RecordingCache(tmp_path / "root")
+    for seed in (1, 2, 1, 2):
+        cache._in_hand.clear()
+        assert fingerprint(cache.get(light_spec(seed))) == expected(light_spec(seed))
+    assert (cache.counters.simulated, cache.counters.hits) == (2, 2)
 
 
 def test_damage_that_cannot_be_set_aside(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
