@@ -18,7 +18,7 @@ __all__ = ["stream", "stream_key"]
 def _digest(seed: int, name: tuple[str | int, ...]) -> bytes:
     text = str(seed)
     for part in name:
-        text += f"\x1fint:{part}" if type(part) is int else f"\x1f{type(part).__name__}:{part}"
+        text += f"\x1f{type(part).__name__}:{part}"
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 

@@ -58,9 +58,9 @@ def test_one_pass_for_several_painters_is_what_they_do_one_by_one(extra):
         assert np.array_equal(whole.paint(until=kind), image), kind
 
 
-@pytest.mark.parametrize("kind", ["neuropil", "brain_motion", "leakage", "sensor"])
+@pytest.mark.parametrize("kind", ["render", "neuropil", "brain_motion", "leakage", "sensor"])
 def test_a_painter_with_a_way_of_its_own_joins_no_other(kind):
-    whole = scene(*FIELDS, "sensor")
+    whole = scene("place_neurons", "cell_activity", "cell_optics", "render", *FIELDS, "sensor")
     original, asked = whole.artifacts[kind], []
 
     class Own(type(original)):

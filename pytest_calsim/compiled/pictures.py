@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Ints32 = NDArray[np.int32]
-Window = tuple[int, int, int, int]
+Bounds = tuple[int, int, int, int]
 """First row, one past the last, first column, one past the last, px."""
 
 
@@ -127,8 +127,8 @@ def picture_cells(
     bessel: Floats32,
     bessel_step: float,
     faint: float,
-    canvas: Window,
-    sensor: Window,
+    canvas: Bounds,
+    sensor: Bounds,
     scratch: Scratch,
     planted: Floats32,
     images: Floats32,
@@ -209,7 +209,7 @@ def place_parts(first: int, centre: float, samples: int, part_um: float, at_um: 
 
 
 @compiled
-def _common(lit: Window, window: Window, top: int, left: int) -> Window:
+def _common(lit: Bounds, window: Bounds, top: int, left: int) -> Bounds:
     """What a window shows of a part of an image that begins at (``top``, ``left``), from there."""
     return (
         max(lit[0], window[0] - top),
@@ -220,7 +220,7 @@ def _common(lit: Window, window: Window, top: int, left: int) -> Window:
 
 
 @compiled
-def _sum(image: Floats32, part: Window) -> float:
+def _sum(image: Floats32, part: Bounds) -> float:
     total = 0.0
     for r in range(part[0], part[1]):
         for c in range(part[2], part[3]):

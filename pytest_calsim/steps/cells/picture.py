@@ -32,12 +32,12 @@ __all__ = ["Pictures", "picture_cells"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Window = tuple[int, int, int, int]
+Bounds = tuple[int, int, int, int]
 
 _BLOCK = 32
 """Cells that a thread pictures at a time."""
 _NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
-_EVERYWHERE: Window = (-(2**40), 2**40, -(2**40), 2**40)
+_EVERYWHERE: Bounds = (-(2**40), 2**40, -(2**40), 2**40)
 
 
 class Pictures(NamedTuple):
@@ -137,7 +137,7 @@ def _frames(
     return frames, bins
 
 
-def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Window, sensor: Window) -> Pictures:
+def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Bounds, sensor: Bounds) -> Pictures:
     """Pictures of some cells in their own pixels, cut to a window (first row, one past the last, first column, ...)."""
     from pytest_calsim.compiled import pictures as compiled
     from pytest_calsim.compiled.imaging import Workspace

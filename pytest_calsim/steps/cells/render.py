@@ -163,7 +163,9 @@ class CellLight(BlockPainter):
 
     def paint_dark(self, images: Image, start: int) -> Image:
         """Write the frames' light alone."""
-        return self._paint(images, start, dark=True)
+        return (
+            self._paint(images, start, dark=True) if paints_as(self, CellLight) else super().paint_dark(images, start)
+        )
 
     def _paint(self, images: Image, start: int, *, dark: bool) -> Image:
         light = self.activity.C[:, start : start + len(images)].copy()
