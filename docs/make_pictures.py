@@ -25,8 +25,8 @@ from PIL import Image
 from scipy import ndimage
 
 from pytest_calsim import ImageSensor, Recording, Spec, load_preset, plan, preset_names, simulate
-from pytest_calsim.acquisition import Acquisition
 from pytest_calsim.errors import SpecWarning
+from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 
 DOCS = Path(__file__).parent

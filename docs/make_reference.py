@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pytest_calsim import Acquisition, load_preset, simulate
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import registry
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.steps.registry import step_classes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -39,7 +39,8 @@ def spec_page() -> str:
         "",
     ]
     models: list[tuple[str, type[BaseModel]]] = [("acquisition", Acquisition)]
-    models += [(kind, step) for kind, step in sorted(registry().items()) if step.__module__.startswith("pytest_calsim")]
+    own = {kind: step for kind, step in step_classes().items() if step.__module__.startswith("pytest_calsim.")}
+    models += sorted(own.items())
     for name, model in models:
         lines += section(name, model, level=2)
     return "\n".join(lines).rstrip() + "\n"

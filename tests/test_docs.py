@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 from pytest_calsim import load_preset, preset_names, preset_summary, simulate
-from pytest_calsim.steps import base
+from pytest_calsim.steps import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,14 +36,14 @@ def name_of(page: Path) -> str:
 @pytest.fixture(scope="module")
 def imported():
     """Runs within this process forget what they imported, and neither steps nor numba's parts may come twice."""
-    base.registry()
+    registry.step_classes()
     simulate(load_preset("moving", overrides={"acquisition.duration_s": 0.1})).observed.load()
 
 
 @pytest.fixture
 def undone(imported, monkeypatch):
     """What a page's code does to the whole process is undone: steps that it defines, Hypothesis' profile."""
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     yield
     settings.load_profile("calsim")
 

@@ -63,7 +63,7 @@ def uniform_map(key: np.uint64, height: int, width: int) -> Floats:
 
 
 class Chip(NamedTuple):
-    """What turns light into codes, as in :class:`~pytest_calsim.acquisition.ImageSensor`.
+    """What turns light into codes, as in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
 
     Attributes
     ----------

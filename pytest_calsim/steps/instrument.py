@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.steps.base import BlockPainter, Image, Painter, paints_as
+from pytest_calsim.steps.artifact import BlockPainter, Image, Painter, paints_as
 
 if TYPE_CHECKING:
     from pytest_calsim.steps.light.fixed import FixedField

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_calsim.errors import CacheWarning, StoreError
-from pytest_calsim.recording import Recording
-from pytest_calsim.spec import Spec
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.truth import GroundTruth
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.files import remove
 from pytest_calsim.store.folder import Folder, StoredFrames, StoredTruth
 from pytest_calsim.store.kept import KeptFolder
 from pytest_calsim.store.shelf import CacheEntry, Shelf
 from pytest_calsim.store.turns import take_turn
-from pytest_calsim.truth import GroundTruth
 
 __all__ = ["CacheCounters", "CacheEntry", "RecordingCache", "default_root"]
 
@@ -89,7 +89,7 @@ def _silent(message: str) -> None:
 
 def _simulate(spec: Spec) -> Recording:
     # A hit needs none of the physics: it is imported when something must be simulated.
-    from pytest_calsim.simulation import simulate
+    from pytest_calsim.recording.simulate import simulate
 
     return simulate(spec)
 

@@ -15,12 +15,12 @@ from os import PathLike
 from pathlib import Path
 
 from pytest_calsim.errors import StoreError
-from pytest_calsim.recording import Recording
-from pytest_calsim.spec import Spec
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.truth import GroundTruth
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.files import remove, sync_folder
 from pytest_calsim.store.folder import Folder, StoredFrames, StoredTruth
 from pytest_calsim.store.writing import fill_folder
-from pytest_calsim.truth import GroundTruth
 
 __all__ = ["publish", "read_recording", "write_recording"]
 

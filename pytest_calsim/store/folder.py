@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays import read_only
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import TruthArray
 from pytest_calsim.store.files import as_store_error, digest, list_files, read_file
 from pytest_calsim.store.manifest import Manifest
 from pytest_calsim.store.writing import MANIFEST, MOVIE, SPEC, ZARR

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from pytest_calsim.recording import Recording
-from pytest_calsim.spec import Spec
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.folder import Backing, Folder
 from pytest_calsim.store.manifest import Manifest
 

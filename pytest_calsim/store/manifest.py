@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 from pytest_calsim.errors import StoreError
+from pytest_calsim.spec.versions import SIM_VERSION, STORE_FORMAT
 from pytest_calsim.store.files import digest
 from pytest_calsim.store.zarr2 import ArrayLayout, to_json
-from pytest_calsim.versions import SIM_VERSION, STORE_FORMAT
 
 __all__ = ["Manifest", "TruthEntry"]
 

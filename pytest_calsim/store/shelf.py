@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_calsim.errors import StoreError
-from pytest_calsim.recording import Recording
-from pytest_calsim.spec import Spec
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.versions import STORE_FORMAT
 from pytest_calsim.store.disk import publish
 from pytest_calsim.store.files import children, list_files, read_file, remove
 from pytest_calsim.store.folder import Folder
@@ -33,7 +34,6 @@ from pytest_calsim.store.manifest import Manifest
 from pytest_calsim.store.presence import Presence, keys_in_use
 from pytest_calsim.store.turns import try_lock
 from pytest_calsim.store.writing import MANIFEST, fill_folder
-from pytest_calsim.versions import STORE_FORMAT
 
 __all__ = ["CacheEntry", "Shelf"]
 

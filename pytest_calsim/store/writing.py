@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_calsim.cores import usable_cores
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.parallel import usable_cores
 from pytest_calsim.errors import StoreError
-from pytest_calsim.footprints import SparseFootprints
 from pytest_calsim.store.files import digest, sync_folder, write_file
 from pytest_calsim.store.manifest import Manifest, TruthEntry
 from pytest_calsim.store.zarr2 import ArrayLayout, attributes, consolidated, encode, group, to_json
@@ -23,7 +23,7 @@ from pytest_calsim.store.zarr2 import ArrayLayout, attributes, consolidated, enc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_calsim.recording import Recording
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
 

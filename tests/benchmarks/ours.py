@@ -114,7 +114,7 @@ def score(path: str, units: int, everything: bool, dense: bool = False) -> dict[
         assert_traces_recovered,
         hungarian_match,
     )
-    from pytest_calsim.footprints import SparseFootprints
+    from pytest_calsim.arrays.footprints import SparseFootprints
 
     recording = Recording.load(path)
     truth = recording.truth
@@ -183,7 +183,7 @@ def tiny(cache: str) -> dict[str, Any]:
     """The preset ``tiny`` in hand, as the plugin's fixtures get it, and once more in the same session."""
     from pathlib import Path
 
-    from pytest_calsim.factory import RecordingFactory
+    from pytest_calsim.plugin.factory import RecordingFactory
     from pytest_calsim.store.cache import RecordingCache
 
     factory = RecordingFactory(RecordingCache(Path(cache)))

@@ -3,9 +3,9 @@ import os
 import pytest
 
 # Imported here, so that in-process runs share them rather than import them anew each time.
-import pytest_calsim.factory
-import pytest_calsim.simulation
-from pytest_calsim.steps import base
+import pytest_calsim.plugin.factory
+import pytest_calsim.recording.simulate
+from pytest_calsim.steps import registry
 
 PRESETS = {
     "glow": """
@@ -52,21 +52,21 @@ def project(pytester, monkeypatch):
 @pytest.fixture
 def own_steps(monkeypatch):
     """Forgets the steps that an in-process run defines."""
-    base.registry()
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    registry.step_classes()
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 @pytest.fixture
 def counted(project, monkeypatch):
     """The same, in which every simulation writes a line to the file ``calls``; gives how many there were."""
     # What an in-process run patches is undone at the end.
-    monkeypatch.setattr(pytest_calsim.simulation, "simulate", pytest_calsim.simulation.simulate)
+    monkeypatch.setattr(pytest_calsim.recording.simulate, "simulate", pytest_calsim.recording.simulate.simulate)
     project.makeconftest(
         """
         import os
         import pathlib
 
-        import pytest_calsim.simulation as simulation
+        import pytest_calsim.recording.simulate as simulation
 
         real = getattr(simulation.simulate, "real", simulation.simulate)
         calls = pathlib.Path(__file__).with_name("calls")

@@ -220,7 +220,8 @@ def test_what_is_odd_about_a_spec_is_said_to_the_test_that_asks(project, own_ste
         """
         import dataclasses
 
-        from pytest_calsim.steps.base import Artifact, Context, Step
+        from pytest_calsim.steps.artifact import Artifact
+        from pytest_calsim.steps.step import Context, Step
 
         class OddOne(Step):
             def oddities(self, acquisition):

@@ -123,7 +123,7 @@ def test_a_wrong_option_is_a_usage_error_that_says_where_it_was_given(project, m
 
 @pytest.mark.parametrize(("text", "size"), [("2GB", 2e9), ("500 MB", 5e8), ("1.5k", 1500), ("70", 70)])
 def test_sizes(project, text, size):
-    from pytest_calsim.plugin_options import option
+    from pytest_calsim.plugin.options import option
 
     config = project.parseconfigure(f"--sim-cache-max-size={text}")
     assert option(config, "sim_cache_max_size") == size

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 TESTS = """
     import pytest
     from pytest_calsim.errors import RecoveryError
-    from pytest_calsim.scorecard import Check, Scorecard, publish
+    from pytest_calsim.testing.scorecard import Check, Scorecard, publish
 
     def judge(recall, **facts):
         card = publish(Scorecard("footprints", [Check("recall", recall, 0.8, words="4 of 5")], facts))

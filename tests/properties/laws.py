@@ -5,10 +5,10 @@ import warnings
 from hypothesis import HealthCheck, settings
 
 from pytest_calsim.errors import CalsimWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.steps.base import registry
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.steps.registry import step_classes
 
-KINDS = sorted(registry())
+KINDS = sorted(step_classes())
 
 FEW = settings(
     max_examples=4,

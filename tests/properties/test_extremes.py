@@ -12,13 +12,14 @@ from pydantic.fields import FieldInfo
 
 from pytest_calsim import Spec
 from pytest_calsim.errors import SpecError
-from pytest_calsim.steps.base import registry, wiring
+from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.steps.step import wiring
 
 # Every step, every optional part of one, on a small sensor and with few cells.
 EVERYTHING = {
     "acquisition": {"fps": 20, "duration_s": 0.1, "image_sensor": {"height_px": 24, "width_px": 16}},
     "steps": [
-        *({"kind": kind} for kind in sorted(registry()) if kind not in ("brain_motion", "cell_activity")),
+        *({"kind": kind} for kind in sorted(step_classes()) if kind not in ("brain_motion", "cell_activity")),
         {"kind": "brain_motion", "max_shift_um": 1, "random_walk": {}, "oscillator": {}, "jumps": {}},
         {"kind": "cell_activity", "saturation": {}},
     ],
@@ -100,7 +101,7 @@ def bounded_type(annotation, metadata, path):
 
 
 def every_extreme():
-    models = {"acquisition": Spec.model_fields["acquisition"].annotation, **registry()}
+    models = {"acquisition": Spec.model_fields["acquisition"].annotation, **step_classes()}
     found = [extreme for name, model in models.items() for extreme in bounded(model, name)]
     return [extreme for extreme in found if extreme not in TOO_LONG]
 
@@ -113,7 +114,7 @@ def test_extreme(path, value):
     changes = {**ROOM.get((path, value), {}), path: value}
     if kind != "acquisition":
         kept = {other.partition(".")[0] for other in changes} | {"leakage", "sensor"}
-        kept |= CHAIN if kept & CHAIN or wiring(registry()[kind]).requires else set()
+        kept |= CHAIN if kept & CHAIN or wiring(step_classes()[kind]).requires else set()
         base = base.edit(drop=[other for other in base.kinds if other not in kept])
     if (path, value) in REFUSED:
         with pytest.raises(SpecError) as caught:

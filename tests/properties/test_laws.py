@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import FEW, KINDS, MANY, SMALL, edited, scene_of
 
-from pytest_calsim import strategies as sims
-from pytest_calsim.recording import SceneFrames
-from pytest_calsim.steps.base import Step, registry, wiring
+from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.steps.step import Step, wiring
+from pytest_calsim.testing import strategies as sims
 
 ALONE = [pytest.param([kind], id=kind) for kind in KINDS]
 TOGETHER = pytest.param(KINDS, id="together")
@@ -99,7 +100,7 @@ def independent(spec, data):
     """Dropping a step changes nothing in the truth of a step that does not depend on it."""
     kind = data.draw(st.sampled_from(spec.kinds))
     gone = dependents(spec, kind)
-    moves = registry()[kind].margin_um is not Step.margin_um
+    moves = step_classes()[kind].margin_um is not Step.margin_um
     if moves and "place_neurons" in spec.kinds and spec.step("place_neurons").positions_um:
         return  # cells given beyond the sensor have no place without the margin
     if calibrated(spec):

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from pytest_calsim import simulation
+from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import CacheWarning
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.recording import Recording
-from pytest_calsim.spec import Spec
+from pytest_calsim.recording import simulate as simulation
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store import presence, turns
 from pytest_calsim.store.cache import RecordingCache
 

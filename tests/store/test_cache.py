@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from store_helpers import expected, fingerprint, light_spec
 
-from pytest_calsim import simulation
+from pytest_calsim.recording import simulate as simulation
 from pytest_calsim.store import turns
 from pytest_calsim.store.cache import CacheCounters, RecordingCache, default_root
 from pytest_calsim.store.shelf import Shelf

@@ -16,13 +16,13 @@ import xarray as xr
 import zarr
 from store_helpers import fingerprint, light_spec
 
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.recording import Recording
-from pytest_calsim.simulation import simulate
-from pytest_calsim.steps.base import TruthArray
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.store import writing
-from pytest_calsim.truth import GroundTruth
 
 
 class _Frames:

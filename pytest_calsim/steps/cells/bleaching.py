@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pytest_calsim.acquisition import Acquisition
-from pytest_calsim.arrays import read_only
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.units import Fraction
+from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.units import Fraction
+from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Bleaching", "BleachingCurve"]
 

@@ -10,13 +10,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.acquisition import Acquisition
-from pytest_calsim.arrays import read_only
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import Patches, SparseFootprints
-from pytest_calsim.steps.base import Artifact, Context, Step, TruthArray
-from pytest_calsim.steps.cells.picture import picture_cells
+from pytest_calsim.arrays.footprints import Patches, SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.cell_images import picture_cells
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellImages", "CellOptics", "focal_depth_um"]

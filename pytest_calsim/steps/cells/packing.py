@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.canvas import Canvas
+from pytest_calsim.microscope.canvas import Canvas
 
 __all__ = ["RING_UM", "TRIES", "Packing", "Zone"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import Morphology
 from pytest_calsim.steps.cells.packing import TRIES, Zone
-from pytest_calsim.units import Fraction, Frozen
 
 __all__ = ["Population"]
 

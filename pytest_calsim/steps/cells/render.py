@@ -8,14 +8,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays import read_only
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, paints_as
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.steps.artifact import BlockPainter, Image, Painter, paints_as
+from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.coarse import CoarseGrid, cubic_taps
-from pytest_calsim.steps.tissue.neuropil import NeuropilLight
+from pytest_calsim.steps.smooth_grid import CoarseGrid, cubic_taps
+from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellLight", "Halo", "LitSpans", "Render"]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pytest_calsim.arrays import read_only
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.units import Fraction, Frozen, Um
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.units import Fraction, Frozen, Um
 
 __all__ = ["FalloffField", "radial_falloff"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from pytest_calsim.steps.base import BlockPainter, Image, Painter, paints_as
+from pytest_calsim.steps.artifact import BlockPainter, Image, Painter, paints_as
 from pytest_calsim.steps.instrument import Instrument
 
 __all__ = ["FixedField"]

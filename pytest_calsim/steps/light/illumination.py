@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Context, Step, TruthArray
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
 from pytest_calsim.steps.light.fixed import FixedField
-from pytest_calsim.units import Fraction
+from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Illumination", "IlluminationField"]
 

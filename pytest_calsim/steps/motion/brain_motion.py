@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pytest_calsim.acquisition import Acquisition
-from pytest_calsim.arrays import read_only
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Painter, Step, TruthArray, paints_as
-from pytest_calsim.steps.exposure import mean_of_lines
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.exposure import mean_of_lines
+from pytest_calsim.microscope.units import Frozen, Um
+from pytest_calsim.steps.artifact import BlockPainter, Image, Painter, paints_as
 from pytest_calsim.steps.instrument import Instrument
-from pytest_calsim.units import Frozen, Um
+from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
 

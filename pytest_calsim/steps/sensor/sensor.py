@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor
-from pytest_calsim.arrays import read_only
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import BlockPainter, Context, Image, Step, TruthArray
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
+from pytest_calsim.microscope.units import Positive
+from pytest_calsim.steps.artifact import BlockPainter, Image
 from pytest_calsim.steps.instrument import Instrument
-from pytest_calsim.units import Positive
+from pytest_calsim.steps.step import Context, Step
 
 if TYPE_CHECKING:
     from pytest_calsim.compiled.noise import Chip

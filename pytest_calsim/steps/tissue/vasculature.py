@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pytest_calsim.acquisition import Acquisition
-from pytest_calsim.arrays import read_only
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.footprints import SparseFootprints
-from pytest_calsim.steps.base import Artifact, Context, Image, Step, TruthArray
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.artifact import Artifact, Image
+from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
 
 __all__ = ["Vasculature", "Vessels"]

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor
 from pytest_calsim.errors import SpecWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.spec import Spec
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.light.illumination import Illumination

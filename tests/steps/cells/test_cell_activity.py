@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, signal, stats
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor
 from pytest_calsim.errors import SpecError, SpecWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.spec import Spec
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.cell_activity import CellActivity, HillSaturation
 from pytest_calsim.steps.cells.indicators import INDICATORS
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population

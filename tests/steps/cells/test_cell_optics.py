@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor, Optics, Tissue
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.steps.base import Context
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
+from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.cells.cell_optics import CellImages, CellOptics
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons, Population
+from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
 
 CLEAR = Tissue(excitation_attenuation_um=1e6, emission_attenuation_um=1e6, scatter_blur_fraction=0.0)

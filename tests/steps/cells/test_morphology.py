@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor
+from pytest_calsim.arrays.streams import stream
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.steps.cells.morphology import Shape, draw_shape
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons, Population
-from pytest_calsim.streams import stream
 
 SMALL = Acquisition(image_sensor=ImageSensor(height_px=64, width_px=64))
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor, Optics
-from pytest_calsim.canvas import Canvas
 from pytest_calsim.errors import PlacementWarning, SpecError, SpecWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.simulation import simulate
-from pytest_calsim.spec import Spec
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells import place_neurons
 from pytest_calsim.steps.cells.packing import RING_UM, Zone
 from pytest_calsim.steps.cells.place_neurons import MAX_CELLS, Cells, PlaceNeurons, Population

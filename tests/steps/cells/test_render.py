@@ -3,18 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor, Tissue
-from pytest_calsim.canvas import Canvas
-from pytest_calsim.scene import plan
-from pytest_calsim.spec import Spec
-from pytest_calsim.steps.base import Context
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Tissue
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.background.neuropil import Neuropil
 from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
 from pytest_calsim.steps.cells.cell_optics import CellOptics
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.cells.render import CellLight, LitSpans, Render
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
-from pytest_calsim.steps.tissue.neuropil import Neuropil
+from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
 
 

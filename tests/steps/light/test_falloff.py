@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pytest_calsim.canvas import Canvas
+from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
 
 CANVAS = Canvas(101, 61, 7, 2.0)

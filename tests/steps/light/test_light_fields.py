@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pytest_calsim.scene import plan
-from pytest_calsim.spec import Spec
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 
 ACQUISITION = {"duration_s": 1.0, "image_sensor": {"height_px": 40, "width_px": 56}}
 NEUROPIL = {"kind": "neuropil"}

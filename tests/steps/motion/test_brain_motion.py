@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal, stats
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor, Optics
 from pytest_calsim.errors import SpecError, SpecWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.spec import Spec
-from pytest_calsim.steps.base import Context
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.light.leakage import Leakage
 from pytest_calsim.steps.light.vignette import Vignette
 from pytest_calsim.steps.motion.brain_motion import (
@@ -22,6 +21,7 @@ from pytest_calsim.steps.motion.brain_motion import (
     RandomWalk,
     fold,
 )
+from pytest_calsim.steps.step import Context
 
 SENSOR = ImageSensor(height_px=48, width_px=40, pixel_pitch_um=4.0)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_calsim.acquisition import ImageSensor
 from pytest_calsim.errors import SpecWarning
-from pytest_calsim.scene import plan
-from pytest_calsim.simulation import simulate
-from pytest_calsim.spec import Spec
+from pytest_calsim.microscope.acquisition import ImageSensor
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.sensor.sensor import Sensor
 
 P_MIN = 1e-4

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pytest_calsim.acquisition import Acquisition, ImageSensor, Optics
-from pytest_calsim.canvas import Canvas
 from pytest_calsim.compiled.vessels import lengthen_chords
-from pytest_calsim.steps.base import Context
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature, Vessels
 
 

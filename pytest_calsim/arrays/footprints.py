@@ -1,0 +1,169 @@
+"""Spatial footprints of many cells, sparse inside, dense on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pytest_calsim.arrays.read_only import read_only
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from scipy.sparse import csr_array
+
+__all__ = ["Patch", "Patches", "SparseFootprints"]
+
+Floats = NDArray[np.float64]
+
+
+class Patch(NamedTuple):
+    """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
+
+    values: NDArray[np.float32]
+    row: int
+    column: int
+
+
+class Patches(NamedTuple):
+    """Many small pictures on a large one; read-only.
+
+    Attributes
+    ----------
+    values
+        Patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order; float32.
+    start
+        int64, one more than there are patches.
+    box
+        Row and column of the upper left pixel, which may lie outside, height and width of each; int32 ``(n, 4)``, px.
+    """
+
+    values: NDArray[np.float32]
+    start: NDArray[np.int64]
+    box: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, patches: Sequence[Patch]) -> Patches:
+        """Many patches put together."""
+        box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
+        start = np.zeros(len(patches) + 1, np.int64)
+        np.cumsum([p.values.size for p in patches], out=start[1:])
+        values = np.concatenate([np.zeros(0, np.float32), *(p.values.ravel() for p in patches)])
+        return cls(read_only(values), read_only(start), read_only(box))
+
+    def patch(self, i: int) -> Patch:
+        """One of them."""
+        row, column, height, width = self.box[i].tolist()
+        return Patch(self.values[self.start[i] : self.start[i + 1]].reshape(height, width), row, column)
+
+    def moved(self, rows: int, columns: int) -> Patches:
+        """The same, so many rows down and columns to the right."""
+        return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
+
+    def sums(self, weight: Floats, corner: tuple[int, int], *, squared: bool = False) -> Floats:
+        """Σ v·w, or Σ v²·w, of each of them ``(n,)``; w is a picture whose upper left pixel lies at ``corner``."""
+        from pytest_calsim.compiled.footprints import weighted_sums
+
+        out, lanes = np.empty(len(self.box)), np.empty(self.box[:, 3].max(initial=0))
+        weight = np.ascontiguousarray(weight)
+        weighted_sums(*self, (*corner, *weight.shape), weight, squared, lanes, out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class SparseFootprints:
+    """Footprints ``(unit_id, height, width)`` in compressed rows: one row a unit, one column a pixel (C order).
+
+    Attributes
+    ----------
+    data
+        Non-zero values, float32.
+    indices
+        Flat pixel index ``row * width + column`` of each value, int32, ascending within a unit.
+    indptr
+        Where each unit begins in ``data``; int64, one more than there are units.
+    shape
+        Units, height, width.
+    """
+
+    data: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    shape: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        for name in ("data", "indices", "indptr"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, unit: int) -> NDArray[np.float32]:
+        """One unit's dense picture ``(height, width)``, fresh and writable."""
+        if not -len(self) <= unit < len(self):
+            raise IndexError(f"unit {unit} of {len(self)}")
+        pixels, values = self.unit(unit % len(self))
+        image = np.zeros(self.shape[1] * self.shape[2], dtype=np.float32)
+        image[pixels] = values
+        return image.reshape(self.shape[1:])
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        dense = np.stack(list(self)) if len(self) else np.zeros(self.shape, np.float32)
+        return dense if dtype is None else dense.astype(dtype)
+
+    def unit(self, unit: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Flat pixel indices and values of one unit."""
+        span = slice(self.indptr[unit], self.indptr[unit + 1])
+        return self.indices[span], self.data[span]
+
+    def select(self, units: NDArray[Any]) -> SparseFootprints:
+        """The footprints of some units (indices or a boolean mask), in that order."""
+        chosen = np.arange(len(self))[units]
+        parts = [self.unit(int(i)) for i in chosen]
+        return SparseFootprints.from_units(parts, self.shape[1:])
+
+    @property
+    def csr(self) -> csr_array:
+        """The same as a scipy ``csr_array`` (units, pixels), sharing memory."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.data, self.indices, self.indptr), shape=(len(self), self.shape[1] * self.shape[2]))
+
+    def dense(self) -> xr.DataArray:
+        """All of them as a dense float32 DataArray ``(unit_id, height, width)``: units · height · width · 4 bytes."""
+        import xarray as xr
+
+        return xr.DataArray(
+            np.asarray(self),
+            dims=("unit_id", "height", "width"),
+            coords={d: np.arange(n) for d, n in zip(("unit_id", "height", "width"), self.shape, strict=True)},
+            name="A",
+        )
+
+    @classmethod
+    def from_units(cls, units: list[tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, ...]) -> SparseFootprints:
+        """From each unit's flat pixel indices and values on a picture of ``shape`` (height, width)."""
+        indptr = np.zeros(len(units) + 1, dtype=np.int64)
+        indptr[1:] = np.cumsum([len(pixels) for pixels, _ in units])
+        empty: list[NDArray[Any]] = [np.zeros(0)]
+        data = np.concatenate([v for _, v in units] or empty).astype(np.float32)
+        indices = np.concatenate([p for p, _ in units] or empty).astype(np.int32)
+        return cls(data, indices, indptr, (len(units), int(shape[0]), int(shape[1])))
+
+    @classmethod
+    def from_patches(cls, patches: Patches, window: tuple[int, int, int, int]) -> SparseFootprints:
+        """What is not 0 of patches, where a window (first row, first column, height, width) shows it."""
+        from pytest_calsim.compiled.footprints import count_lit, gather_lit
+
+        indptr = np.zeros(len(patches.box) + 1, np.int64)
+        count_lit(*patches, window, indptr[1:])
+        np.cumsum(indptr, out=indptr)
+        data, indices = np.empty(indptr[-1] + 1, np.float32), np.empty(indptr[-1] + 1, np.int32)
+        gather_lit(*patches, window, indices, data)
+        return cls(data[:-1], indices[:-1], indptr, (len(patches.box), *window[2:]))

@@ -1,0 +1,263 @@
+"""What the microscope is and how it records: clock, optics, image sensor, tissue.
+
+Sources of the defaults are given in ``docs/physics.md``; geometry is that of the Miniscope V4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
+
+__all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
+
+Floats = NDArray[np.float64]
+
+MAX_FRAMES = 10_000_000
+"""Most frames of a recording: more than four days at 25 per second."""
+
+
+class Optics(Frozen):
+    """The objective (often a GRIN relay) between tissue and sensor.
+
+    Attributes
+    ----------
+    na
+        Numerical aperture in tissue; 0.2-0.5 for miniscopes. The ray model holds to 2 % up to 0.5.
+    magnification
+        Sensor size over tissue size.
+    emission_nm
+        Wavelength of the collected light.
+    refractive_index
+        Of the tissue; 1.36 for brain.
+    depth_of_field_um
+        Total depth of field for the ``in_focus`` label; ``"auto"``: n·λ/NA² + n·e/(M·NA).
+    field_curvature_radius_um
+        Radius of the curved focal surface; off-axis cells focus shallower. ``None``: flat.
+    """
+
+    na: Annotated[float, Field(ge=0.02, le=1.2)] = 0.3
+    magnification: Annotated[float, Field(ge=0.05, le=100)] = 2.9
+    emission_nm: Nm = 525.0
+    refractive_index: Annotated[float, Field(ge=1.0, le=2.0)] = 1.36
+    depth_of_field_um: PositiveUm | Literal["auto"] = "auto"
+    field_curvature_radius_um: PositiveUm | None = None
+
+    @model_validator(mode="after")
+    def _na_below_index(self) -> Self:
+        if self.na >= 0.95 * self.refractive_index:
+            raise ValueError(
+                f"na = {self.na} must stay below 0.95 x refractive_index = {0.95 * self.refractive_index:.3g}"
+            )
+        return self
+
+    @property
+    def cone_slope(self) -> float:
+        """Tangent of the half angle of the light cone: NA / √(n² − NA²)."""
+        return self.na / math.sqrt(self.refractive_index**2 - self.na**2)
+
+    @property
+    def diffraction_sigma_um(self) -> float:
+        """Gaussian fit of the Airy core, 0.21 λ/NA, µm."""
+        return 0.21 * self.emission_nm / 1000 / self.na
+
+    @property
+    def collection(self) -> float:
+        """Collected share of the emitted light relative to NA 0.3 (∝ NA², whatever the focus)."""
+        return (self.na / 0.3) ** 2
+
+
+class ImageSensor(Frozen):
+    """The CMOS sensor. Defaults: PYTHON480 of the Miniscope V4 in its 8-bit mode.
+
+    Attributes
+    ----------
+    height_px, width_px
+        Sensor window.
+    pixel_pitch_um
+        Pixel side on the chip.
+    quantum_efficiency
+        Electrons per photon.
+    read_noise_e
+        Standard deviation of the read noise.
+    gain_adu_per_e
+        ADC codes per electron, at ``adc_bit_depth``.
+    black_level_adu
+        ADC code of darkness, at ``adc_bit_depth``.
+    full_well_e
+        Electrons at which a pixel saturates.
+    dark_current_e_per_s
+        Thermal electrons per second and pixel.
+    prnu_fraction
+        Spatial standard deviation of the pixels' responsivity (photo-response non-uniformity).
+    dsnu_adu
+        Spatial standard deviation of the pixels' black level (fixed pattern), at ``adc_bit_depth``.
+    row_noise_adu
+        Standard deviation of a row's common offset, drawn anew each frame, at ``adc_bit_depth``.
+    hot_pixel_fraction, hot_pixel_e_per_s
+        Share of pixels with extra dark current, and how much.
+    bit_depth
+        Bits of the recorded code: ``adc_bit_depth`` shifted right to this many.
+    adc_bit_depth
+        Bits of the chip's converter.
+    """
+
+    height_px: Px = 608
+    width_px: Px = 608
+    pixel_pitch_um: Annotated[float, Field(gt=0.1, le=100)] = 4.8
+    quantum_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.55
+    read_noise_e: Annotated[float, Field(ge=0, le=1000)] = 10.0
+    gain_adu_per_e: Annotated[float, Field(gt=1e-4, le=100)] = 0.1
+    black_level_adu: Annotated[float, Field(ge=0, le=60000)] = 32.0
+    full_well_e: Annotated[float, Field(ge=10, le=1e5)] = 9000.0
+    dark_current_e_per_s: Electrons = 0.0
+    prnu_fraction: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    dsnu_adu: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    row_noise_adu: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    hot_pixel_fraction: Fraction = 0.0
+    hot_pixel_e_per_s: Electrons = 2000.0
+    bit_depth: Annotated[int, Field(ge=4, le=16)] = 8
+    adc_bit_depth: Annotated[int, Field(ge=4, le=16)] = 10
+
+    @model_validator(mode="after")
+    def _codes_fit(self) -> Self:
+        if self.bit_depth > self.adc_bit_depth:
+            raise ValueError(f"bit_depth = {self.bit_depth} must not exceed adc_bit_depth = {self.adc_bit_depth}")
+        top = 2**self.adc_bit_depth - 1
+        if self.black_level_adu >= top:
+            raise ValueError(f"black_level_adu = {self.black_level_adu} must stay below the ADC's top code {top}")
+        return self
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Storage type of the recorded codes."""
+        return np.dtype(np.uint8) if self.bit_depth <= 8 else np.dtype(np.uint16)
+
+
+class Tissue(Frozen):
+    """How tissue attenuates and blurs light on its way up.
+
+    Attributes
+    ----------
+    excitation_attenuation_um, emission_attenuation_um
+        Effective attenuation lengths M_ex and M_em: exp(−z/M), 1/M = 1/M_ex + 1/M_em, is the share of a cell's
+        light left in the core of its image. Infinite tissue clarity: large values.
+    scatter_blur_fraction
+        Gaussian blur of the core, as a fraction of depth (σ = 0.02 z).
+    halo_sigma_um
+        Gaussian width of the halo that receives the light scattered out of the core.
+    """
+
+    excitation_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 1000.0
+    emission_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 100.0
+    scatter_blur_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    halo_sigma_um: Annotated[float, Field(ge=50, le=2000)] = 200.0
+
+    @property
+    def attenuation_um(self) -> float:
+        """Joint attenuation length M, µm."""
+        return 1 / (1 / self.excitation_attenuation_um + 1 / self.emission_attenuation_um)
+
+    def core_fraction(self, depth_um: Floats) -> Floats:
+        """Share of the light from depth z that stays in the core of the image: exp(−z/M)."""
+        return np.exp(-np.maximum(depth_um, 0.0) / self.attenuation_um)
+
+    def scatter_sigma_um(self, depth_um: Floats) -> Floats:
+        """Gaussian blur of the core from depth z, µm."""
+        return self.scatter_blur_fraction * np.maximum(depth_um, 0.0)
+
+
+class Acquisition(Frozen):
+    """One recording session: clock, focus and the instrument.
+
+    Attributes
+    ----------
+    fps
+        Frames per second; the exposure is the whole frame, 1/fps.
+    duration_s
+        Length of the recording; there are floor(fps·duration_s) frames (at least one).
+    focal_depth_um
+        Depth in focus on the axis; ``"auto"``: the median of z + curvature shift over cells in the field of view.
+    front_working_distance_um
+        For the record only.
+    optics, image_sensor, tissue
+        The instrument and the medium.
+    """
+
+    fps: Annotated[float, Field(ge=0.1, le=10000)] = 20.0
+    duration_s: Annotated[float, Field(gt=0, le=1e5)] = 30.0
+    focal_depth_um: Um | Literal["auto"] = "auto"
+    front_working_distance_um: NonNegative = 700.0
+    optics: Optics = Optics()
+    image_sensor: ImageSensor = ImageSensor()
+    tissue: Tissue = Tissue()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.fps * self.duration_s < 1 - 1e-9:
+            raise ValueError(
+                f"duration_s = {self.duration_s} at fps = {self.fps} holds no whole frame; "
+                f"give at least {1 / self.fps:.4g} s"
+            )
+        if self.n_frames > MAX_FRAMES:
+            raise ValueError(
+                f"duration_s = {self.duration_s} at fps = {self.fps} holds {self.n_frames} frames, and at most "
+                f"{MAX_FRAMES} are simulated; give at most {MAX_FRAMES / self.fps:.4g} s"
+            )
+        radius = self.optics.field_curvature_radius_um
+        if radius is not None and radius <= self.field_radius_um:
+            raise ValueError(
+                f"optics.field_curvature_radius_um = {radius} must exceed the corner of the field of view, "
+                f"{self.field_radius_um:.4g} um off axis"
+            )
+        return self
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return max(1, math.floor(self.fps * self.duration_s + 1e-6))
+
+    @property
+    def exposure_s(self) -> float:
+        """Exposure of one frame, s."""
+        return 1 / self.fps
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Side of a pixel in tissue, µm."""
+        return self.image_sensor.pixel_pitch_um / self.optics.magnification
+
+    @property
+    def field_size_um(self) -> tuple[float, float]:
+        """Height and width of the field of view, µm."""
+        sensor = self.image_sensor
+        return sensor.height_px * self.pixel_size_um, sensor.width_px * self.pixel_size_um
+
+    @property
+    def field_radius_um(self) -> float:
+        """Distance from the axis to the corner of the field of view, µm."""
+        height, width = self.field_size_um
+        return math.hypot(height, width) / 2
+
+    @property
+    def depth_of_field_um(self) -> float:
+        """Total depth of field, µm: as declared, or n·λ/NA² + n·e/(M·NA)."""
+        optics = self.optics
+        if optics.depth_of_field_um != "auto":
+            return optics.depth_of_field_um
+        n, na = optics.refractive_index, optics.na
+        wavelength_um = optics.emission_nm / 1000
+        return n * wavelength_um / na**2 + n * self.image_sensor.pixel_pitch_um / (optics.magnification * na)
+
+    def curvature_shift_um(self, radius_um: Floats) -> Floats:
+        """How much shallower the focus is at a distance from the axis: R_c − √(R_c² − r²), µm."""
+        r_c = self.optics.field_curvature_radius_um
+        if r_c is None:
+            return np.zeros_like(np.asarray(radius_um, dtype=np.float64))
+        r = np.minimum(np.asarray(radius_um, dtype=np.float64), r_c)
+        return r_c - np.sqrt(r_c**2 - r**2)

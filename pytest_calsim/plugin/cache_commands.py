@@ -1,0 +1,57 @@
+"""What the plugin does between runs: look after the cache, list the presets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_calsim.spec.presets import preset_names, preset_summary
+from pytest_calsim.store.cache import RecordingCache
+
+__all__ = ["list_presets", "look_after_cache"]
+
+
+def list_presets(preset_dir: Path | None) -> int:
+    """Print every preset on offer with its summary; the exit status."""
+    names = preset_names(preset_dir)
+    width = max(map(len, names), default=0)
+    for name in names:
+        print(f"{name:<{width}}  {preset_summary(name, extra_dir=preset_dir)}")
+    return 0
+
+
+def look_after_cache(root: Path | None, jobs: Sequence[str]) -> int | None:
+    """Clear, show and verify the cache, as asked; the exit status, or ``None`` to go on with the tests."""
+    if root is None:
+        if jobs:
+            print("sim cache: off")
+        return None if jobs in ([], ["clear"]) else 0
+    cache = RecordingCache(root)
+    if "clear" in jobs:
+        removed, kept = cache.clear()
+        print(f"sim cache: {removed} removed, {kept} in use and kept ({root})")
+    if "show" in jobs:
+        _show(cache)
+    if "verify" in jobs:
+        checked = len(cache.entries())
+        problems = cache.verify()
+        for problem in problems:
+            print(problem)
+        print(f"sim cache: {checked} checked, {len(problems)} set aside ({root})")
+        return 1 if problems else 0
+    return 0 if "show" in jobs else None
+
+
+def _show(cache: RecordingCache) -> None:
+    entries = cache.entries()
+    now = time.time()
+    rows = [("preset", "key", "size", "age", "cost saved by a hit")]
+    for entry in entries:
+        size, age = f"{entry.size_bytes / 1e6:.1f} MB", f"{(now - entry.created) / 3600:.1f} h"
+        rows.append((entry.label or "-", entry.key[:12], size, age, f"{entry.cost_s:.1f} s"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    total = sum(entry.size_bytes for entry in entries) / 1e6
+    print(f"sim cache: {len(entries)} recordings, {total:.1f} MB ({cache.root})")

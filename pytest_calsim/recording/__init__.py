@@ -1,0 +1,1 @@
+"""A movie with its ground truth."""

@@ -1,0 +1,72 @@
+"""From a spec to a recording."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.errors import PlacementWarning, SpecError
+from pytest_calsim.recording.frames import SceneFrames
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.truth import GroundTruth
+from pytest_calsim.simulation.detectability import assess
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.simulation.scene import Scene
+from pytest_calsim.spec.spec import Spec
+
+__all__ = ["simulate"]
+
+
+class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
+    """A scene's truth, gathered and assessed when it is first asked for: beside the painting of a recording's frames,
+    or not at all.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[Mapping[str, Any]]]:
+        return dict, (self._arrays,)
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        return {**self._scene.truth(), **assess(self._scene)}
+
+    def __getitem__(self, name: str) -> TruthArray | SparseFootprints:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+
+def simulate(spec: Spec, until: str | None = None) -> Recording:
+    """Plan a spec; frames are painted when they are read or saved, and its truth is assessed when it is.
+
+    Parameters
+    ----------
+    spec
+        What to simulate.
+    until
+        Stop after this stage (one of ``spec.stages``); ``observed`` is then the movie as it is there.
+
+    Returns
+    -------
+    Recording
+        Its ``observed`` paints any block on demand; :meth:`Recording.save` paints block by block to disk, so that
+        a recording may be larger than memory.
+    """
+    if not isinstance(spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")
+    scene = plan(spec)
+    source = SceneFrames(scene, until)
+    notes = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())
+    for note in notes:
+        warnings.warn(note, PlacementWarning, stacklevel=2)
+    return Recording(spec, source, GroundTruth(_Planned(scene)), notes=notes, until=until, scene=scene)

@@ -1,0 +1,167 @@
+"""Ground truth: every quantity of a recording that the simulation knows exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.errors import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["GroundTruth"]
+
+
+class GroundTruth:
+    """What was simulated, by name. Arrays are read-only; what a recording does not have is ``None``.
+
+    ``truth["name"]`` gives any quantity as a DataArray, ``truth.names`` lists them; the usual ones are attributes.
+    Units (planted cells) are numbered in the order in which they were placed; cells whose centre lies outside the
+    field of view are among them.
+    """
+
+    def __init__(self, arrays: Mapping[str, TruthArray | SparseFootprints]) -> None:
+        self._arrays = arrays
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all quantities, sorted."""
+        return tuple(sorted(self._arrays))
+
+    @property
+    def arrays(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """The raw arrays by name."""
+        return self._arrays
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        import xarray as xr
+
+        if name not in self._arrays:
+            raise KeyError(f"no truth {name!r}; {nearest(name, self._arrays)}")
+        value = self._arrays[name]
+        if isinstance(value, SparseFootprints):
+            return value.dense().rename(name)
+        sizes = zip(value.dims, value.values.shape, strict=True)
+        coords: dict[str, NDArray[Any]] = {dim: np.arange(size) for dim, size in sizes if dim != "shift_dim"}
+        if "shift_dim" in value.dims:
+            coords["shift_dim"] = np.array(["height", "width"])
+        return xr.DataArray(value.values, dims=value.dims, coords=coords, name=name, attrs={"units": value.units})
+
+    def _get(self, name: str) -> xr.DataArray | None:
+        return self[name] if name in self._arrays else None
+
+    def _columns(self) -> Iterator[tuple[str, TruthArray]]:
+        """The per-cell quantities by name, sorted."""
+        for name, value in sorted(self._arrays.items(), key=lambda item: item[0]):
+            if isinstance(value, TruthArray) and value.dims == ("unit_id",):
+                yield name, value
+
+    def _footprints(self, name: str) -> SparseFootprints | None:
+        value = self._arrays.get(name)
+        return value if isinstance(value, SparseFootprints) else None
+
+    @cached_property
+    def n_units(self) -> int:
+        """Number of planted cells, those outside the field of view included."""
+        return next((len(column.values) for _, column in self._columns()), 0)
+
+    @property
+    def A_planted(self) -> SparseFootprints | None:
+        """Footprints in focus and unblurred, on the sensor; the continuous shape peaks at 1."""
+        return self._footprints("A_planted")
+
+    @property
+    def A_observed(self) -> SparseFootprints | None:
+        """Footprints behind optics and vessels, on the sensor at zero shift and mean focal depth."""
+        return self._footprints("A_observed")
+
+    @property
+    def C(self) -> xr.DataArray | None:
+        """Fluorescence with its baseline, bleaching apart ``(unit_id, frame)``, float32."""
+        return self._get("C")
+
+    @property
+    def S(self) -> xr.DataArray | None:
+        """Spikes per frame ``(unit_id, frame)``, uint16."""
+        return self._get("S")
+
+    @property
+    def shifts(self) -> xr.DataArray | None:
+        """Applied displacement of the tissue ``(frame, shift_dim)``, px, + toward higher rows and columns."""
+        return self._get("shifts")
+
+    @property
+    def illumination(self) -> xr.DataArray | None:
+        """Relative excitation ``(height, width)``."""
+        return self._get("illumination")
+
+    @property
+    def vignette(self) -> xr.DataArray | None:
+        """Relative collection ``(height, width)``."""
+        return self._get("vignette")
+
+    @property
+    def leakage(self) -> xr.DataArray | None:
+        """Stray light ``(height, width)``, in units of a resting cell's brightness."""
+        return self._get("leakage")
+
+    @property
+    def vessel_transmission(self) -> xr.DataArray | None:
+        """Transmission of the vessels above each depth bin ``(depth, height, width)``."""
+        return self._get("vessel_transmission")
+
+    @property
+    def neuropil_spatial(self) -> xr.DataArray | None:
+        """Spatial parts of the neuropil ``(component, height, width)``."""
+        return self._get("neuropil_spatial")
+
+    @property
+    def neuropil_temporal(self) -> xr.DataArray | None:
+        """Temporal parts of the neuropil ``(component, frame)``."""
+        return self._get("neuropil_temporal")
+
+    @property
+    def bleaching(self) -> xr.DataArray | None:
+        """Share of fluorophore left ``(unit_id, frame)``."""
+        return self._get("bleaching")
+
+    @property
+    def focal_depth_um(self) -> float | None:
+        """Depth in focus on the axis, µm."""
+        value = self._arrays.get("focal_depth_um")
+        return float(value.values) if isinstance(value, TruthArray) else None
+
+    @property
+    def spike_times(self) -> list[NDArray[np.float64]] | None:
+        """Each unit's spike times, s."""
+        times, start = self._arrays.get("spike_time_s"), self._arrays.get("spike_start")
+        if not isinstance(times, TruthArray) or not isinstance(start, TruthArray):
+            return None
+        return [times.values[a:b] for a, b in zip(start.values[:-1], start.values[1:], strict=True)]
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row a planted cell, one column a per-cell quantity; a fresh copy."""
+        import pandas as pd
+
+        frame = pd.DataFrame({name: np.array(column.values) for name, column in self._columns()})
+        frame.index.name = "unit_id"
+        return frame
+
+    def detectable_subset(self) -> NDArray[np.intp]:
+        """Ids of the units a pipeline can be asked to find: in the field of view and ``detectable``."""
+        detectable, in_fov = self._arrays.get("detectable"), self._arrays.get("in_fov")
+        if not isinstance(detectable, TruthArray) or not isinstance(in_fov, TruthArray):
+            return np.zeros(0, np.intp)
+        return np.flatnonzero(detectable.values & in_fov.values)

@@ -1,0 +1,1 @@
+"""From a spec to its planned truth, and from there to pixels."""

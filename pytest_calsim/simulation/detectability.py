@@ -1,0 +1,108 @@
+"""What can be seen of each cell, judged last, from the finished scene.
+
+``snr`` is the peak signal-to-noise ratio of a matched filter on one frame: √Σ_px(Δe²/var), where Δe are the electrons
+of the cell's typical transient through its own blurred footprint, vessels and fields, and var is the shot noise of
+everything that lies there at rest (baseline, neighbours, background, leakage, dark current) plus the read noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.steps.background.neuropil import NeuropilLight
+from pytest_calsim.steps.cells.cell_activity import Activity
+from pytest_calsim.steps.cells.cell_optics import CellImages
+from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.sensor.sensor import SensorCodes
+
+if TYPE_CHECKING:
+    from pytest_calsim.simulation.scene import Scene
+
+__all__ = ["DETECTABLE_SNR", "assess", "snr"]
+
+DETECTABLE_SNR = 3.0
+"""Least ``snr`` of a detectable cell; version 1, before calibration against real pipelines."""
+
+Floats = NDArray[np.float64]
+
+
+def assess(scene: Scene) -> dict[str, TruthArray]:
+    """Per-cell verdicts of a finished scene, as columns of the cells' table.
+
+    Returns
+    -------
+    dict
+        Each ``(unit_id,)``: ``snr`` (inf without a sensor), ``snr_event`` (with the frames of the transient),
+        ``n_spikes``, ``detectable`` (in the field of view, snr ≥ 3 and at least one spike), ``overlap`` (largest
+        cosine with another cell's observed footprint) and ``background_fluctuation`` (standard deviation of the
+        neuropil under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    cells: Cells | None = scene.find(Cells)
+    images: CellImages | None = scene.find(CellImages)
+    activity: Activity | None = scene.find(Activity)
+    if activity is not None:
+        columns["n_spikes"] = np.diff(activity.spike_start)
+    if images is not None:
+        columns["overlap"] = _overlap(images)
+        if activity is not None and cells is not None:
+            columns["snr"] = snr(scene)
+            columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
+            columns["detectable"] = cells.in_fov & (columns["snr"] >= DETECTABLE_SNR) & (columns["n_spikes"] > 0)
+            columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
+    return {name: TruthArray(("unit_id",), values) for name, values in columns.items()}
+
+
+def snr(scene: Scene) -> Floats:
+    """Matched-filter peak SNR of each cell's typical transient on one frame ``(unit_id,)``; inf without a sensor."""
+    images: CellImages = scene.find(CellImages)
+    activity: Activity = scene.find(Activity)
+    sensor: SensorCodes | None = scene.find(SensorCodes)
+    transient = np.asarray(activity.typical_transient, np.float64)
+    if sensor is None:
+        return np.where(transient > 0, np.inf, 0.0)
+    shape = scene.canvas.sensor_shape
+    dark = sensor.electrons(np.zeros(shape, np.float32)).astype(np.float64)
+    per_unit = sensor.electrons(_through_fields(scene)).astype(np.float64) - dark
+    variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
+    # A pixel that no light reaches and that has no noise tells nothing.
+    weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
+    return transient * np.sqrt(images.sums(weight, squared=True))
+
+
+def _through_fields(scene: Scene) -> NDArray[np.float32]:
+    """What the fields between tissue and sensor leave of a unit of light at each sensor pixel ``(height, width)``."""
+    lit = np.ones(scene.canvas.sensor_shape, np.float32)
+    unlit = np.zeros_like(lit)
+    for painter in scene.painters.values():
+        if 30 < painter.light_order < 70:
+            lit, unlit = painter.paint_at_rest(lit), painter.paint_at_rest(unlit)
+    return lit - unlit
+
+
+def _overlap(images: CellImages) -> Floats:
+    """Largest cosine of each unit's observed footprint with another unit's ``(unit_id,)``."""
+    from pytest_calsim.compiled.footprints import largest_cosines
+
+    lanes = np.empty(images.width.max(initial=0), np.float32)
+    norm, largest = np.zeros(len(images)), np.zeros(len(images))
+    largest_cosines(*images.patches, images.window, np.argsort(images.row), lanes, norm, largest)
+    return largest
+
+
+def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity) -> Floats:
+    neuropil: NeuropilLight | None = scene.find(NeuropilLight)
+    if neuropil is None:
+        return np.zeros(len(images))
+    truth = cast("dict[str, TruthArray]", neuropil.truth())
+    fields = truth["neuropil_spatial"].values.astype(np.float64)
+    spread = truth["neuropil_temporal"].values.std(axis=1)
+    variance = np.zeros(len(images))
+    for field, sd in zip(fields, spread, strict=True):
+        variance += (sd * images.sums(field)) ** 2
+    signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
+    return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)

@@ -1,0 +1,1 @@
+"""What to simulate: the Spec, its paths, presets and versions."""

@@ -1,0 +1,1 @@
+"""Light that belongs to no cell in focus."""

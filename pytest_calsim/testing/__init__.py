@@ -1,0 +1,1 @@
+"""What a test says of a pipeline: assertions, scores, strategies, sweeps."""

@@ -1,0 +1,49 @@
+"""What an assertion's message shows of a failure: the worst cells, estimates and frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.testing.planted_cells import CountedCells
+from pytest_calsim.testing.scorecard import Table
+from pytest_calsim.testing.scoring.footprints import FootprintScores
+from pytest_calsim.testing.scoring.shifts import ShiftErrors
+
+__all__ = ["missed_table", "spurious_table", "worst_fits_table", "worst_frames_table"]
+
+_WORST = 8
+
+
+def missed_table(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
+    """The cells missed, with the reason for each."""
+    snr = cells.columns.get("snr", np.zeros(len(cells)))
+    missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
+    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:_WORST]]
+    return cells.table("cells missed, brightest first", missed, {"why": why})
+
+
+def spurious_table(scores: FootprintScores, labels: NDArray[Any]) -> Table:
+    """The estimates of no planted cell, with the reason for each."""
+    shown = scores.spurious[:_WORST]
+    rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
+    return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
+
+
+def worst_fits_table(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
+    """The cells found whose footprints fit worst."""
+    iou = scores.overlaps.iou[scores.estimate_of[scores.found], scores.found]
+    worst = np.argsort(iou, kind="stable")
+    found = scores.found[worst]
+    columns = {"estimate": labels[scores.estimate_of[found]], "IoU": [f"{v:.2f}" for v in iou[worst]]}
+    return cells.table("cells found, worst fit first", found, columns)
+
+
+def worst_frames_table(errors: ShiftErrors) -> Table:
+    """The frames whose shifts are furthest from the truth."""
+    size = np.hypot(*errors.error_px.T)
+    worst = np.argsort(-size, kind="stable")[:3]
+    rows = tuple((str(f), *(f"{e:+.2f}" for e in errors.error_px[f])) for f in worst)
+    return Table("worst frames, error after alignment", ("frame", "height px", "width px"), rows, len(rows))

@@ -1,0 +1,95 @@
+"""Which planted cells an assertion counts, and how it speaks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.errors import EstimateError, hide_refusals
+from pytest_calsim.testing.scorecard import Table
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.truth import GroundTruth
+
+__all__ = ["CountedCells", "Units"]
+
+__tracebackhide__ = hide_refusals
+
+Units = Literal["detectable", "in_focus", "all"]
+"""Which of the cells in the field of view count."""
+
+_WORST = 8
+
+
+class CountedCells:
+    """The planted cells of a recording, and those among them that count.
+
+    Attributes
+    ----------
+    columns
+        Per-cell truth by name.
+    counted
+        Cells in the field of view and in ``units`` (boolean).
+    """
+
+    def __init__(self, truth: GroundTruth, units: Units) -> None:
+        if units not in get_args(Units):
+            raise EstimateError(f"units must be one of {', '.join(map(repr, get_args(Units)))}, not {units!r}")
+        table: Any = truth.cells
+        self.units = units
+        self.columns: Mapping[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.columns}
+        for name in ("in_fov", *(() if units == "all" else (units,))):
+            if name not in self.columns:
+                others = "; units='all' needs none" if name == units else ""
+                raise EstimateError(
+                    f"the recording's truth has no {name!r}: its spec lacks a step that makes it{others}"
+                )
+        self._in_fov = self.columns["in_fov"].astype(np.bool_)
+        self.counted = self._in_fov if units == "all" else self._in_fov & self.columns[units].astype(np.bool_)
+        self._truth = truth
+
+    def __len__(self) -> int:
+        return len(self.counted)
+
+    @property
+    def n_counted(self) -> int:
+        """Number of cells that count."""
+        return int(self.counted.sum())
+
+    @property
+    def A(self) -> SparseFootprints:
+        """Footprints as the optics leave them."""
+        if self._truth.A_observed is None:
+            raise EstimateError("the recording's truth has no 'A_observed': its spec lacks 'cell_optics'")
+        return self._truth.A_observed
+
+    def words(self, n_found: int) -> str:
+        """The denominator in words."""
+        kind = {"all": "", "in_focus": "in-focus "}.get(self.units, f"{self.units} ")
+        return (
+            f"{n_found} of {self.n_counted} {kind}cells found; "
+            f"{int(self._in_fov.sum())} planted in view, {len(self)} in all"
+        )
+
+    def table(self, title: str, cells: Iterable[int] | NDArray[np.intp], columns: Mapping[str, Iterable[Any]]) -> Table:
+        """The first rows of a table of cells: unit, where it is, its snr, and more columns, one entry a cell."""
+        ids = [int(cell) for cell in cells]
+        shown = ids[:_WORST]
+        named: dict[str, list[Any]] = {"unit": shown, "row, col": [self._where(cell) for cell in shown]}
+        if "snr" in self.columns:
+            named["snr"] = [f"{self.columns['snr'][cell]:.1f}" for cell in shown]
+        named |= {name: list(values)[:_WORST] for name, values in columns.items()}
+        rows = tuple(tuple(map(str, row)) for row in zip(*named.values(), strict=True))
+        return Table(title, tuple(named), rows, len(ids))
+
+    def _where(self, cell: int) -> str:
+        """Brightest pixel of a cell on the sensor."""
+        A = self._truth.A_observed
+        if A is None:
+            return "?"
+        pixels, values = A.unit(cell)
+        return "{}, {}".format(*divmod(int(pixels[values.argmax()]), A.shape[2])) if values.size else "out of view"

@@ -1,0 +1,104 @@
+"""Grids of specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from pytest_calsim.arrays.plain import plain
+from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.spec.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pytest_calsim.recording.recording import Recording
+
+__all__ = ["Sweep", "SweepPoint", "sweep"]
+
+
+class SweepPoint(NamedTuple):
+    """One spec of a sweep, and where in the grid it stands: ``for spec, axes in sweep(...)``.
+
+    Attributes
+    ----------
+    spec
+        The spec; nothing in it says that it came from a sweep, so its key is that of the same spec made by hand.
+    axes
+        The value on each axis, by dotted path.
+    """
+
+    spec: Spec
+    axes: Mapping[str, Any]
+
+
+class Sweep(tuple[SweepPoint, ...]):
+    """The specs of a grid, the last axis varying fastest. Made by :func:`sweep`."""
+
+    __slots__ = ()
+
+    def table(
+        self,
+        score: Callable[[Recording], Mapping[str, Any] | Any],
+        *,
+        record: Callable[[Spec], Recording] = simulate,
+    ) -> pd.DataFrame:
+        """Scores of every recording of the grid, as a tidy table: one row a spec.
+
+        Parameters
+        ----------
+        score
+            Gives a recording's scores by name, or one score (the column is then ``score``).
+        record
+            Makes the recordings; in a test, ``sim_recording_factory`` keeps them in the cache.
+
+        Returns
+        -------
+        DataFrame
+            A column for each axis, named by its dotted path, then one for each score.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for spec, axes in self:
+            given = score(record(spec))
+            scores = dict(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else {"score": given}
+            twice = sorted(scores.keys() & axes.keys())
+            if twice:
+                raise SpecError(f"the score {twice[0]!r} has the name of an axis; call it something else")
+            rows.append({**axes, **scores})
+        return pd.DataFrame(rows)
+
+
+def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
+    """Every combination of the values on some axes, each a validated spec.
+
+    Parameters
+    ----------
+    spec
+        Where the sweep starts from.
+    axes
+        Values by dotted path, as in the ``overrides`` of :meth:`Spec.edit <pytest_calsim.Spec.edit>`:
+        ``{"brain_motion.max_shift_um": [2, 8], "acquisition.optics.na": [0.2, 0.3], "seed": range(3)}``.
+        A value may itself be a tuple or a table, where the field takes one.
+
+    Returns
+    -------
+    Sweep
+        A tuple of :class:`SweepPoint`; its ``table`` scores the whole grid.
+
+    Raises
+    ------
+    SpecError
+        For a wrong path (naming the nearest right one), an axis without values, or a value that cannot be simulated.
+    """
+    named: dict[str, Any] = {path: plain(values) for path, values in axes.items()}
+    for path, values in named.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise SpecError(f"axis {path!r} = {values!r} must be a sequence of values")
+        if not values:
+            raise SpecError(f"axis {path!r} has no values")
+    grid = (dict(zip(named, values, strict=True)) for values in product(*named.values()))
+    return Sweep(SweepPoint(spec.edit(point), point) for point in grid)

@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
+
+
+def test_miniscope_v4_geometry():
+    acq = Acquisition()
+    assert acq.pixel_size_um == pytest.approx(1.655, abs=0.001)
+    assert acq.field_size_um[0] == pytest.approx(1006, abs=1)
+    assert acq.optics.diffraction_sigma_um == pytest.approx(0.3675)
+    # The total depth of field of the physics page: +-7.7 um.
+    assert acq.depth_of_field_um / 2 == pytest.approx(7.7, abs=0.1)
+
+
+def test_cone_slope_is_that_of_the_marginal_ray():
+    optics = Optics(na=0.45, refractive_index=1.36)
+    assert optics.cone_slope == pytest.approx(math.tan(math.asin(0.45 / 1.36)))
+
+
+def test_curvature_is_the_sagitta_of_a_circle():
+    acq = Acquisition(optics=Optics(field_curvature_radius_um=2500))
+    x = 711.0
+    # Independently: the circle of radius R through the apex passes through (x, s).
+    s = acq.curvature_shift_um(np.array([x]))[0]
+    assert x**2 + (2500 - s) ** 2 == pytest.approx(2500**2)
+    assert s == pytest.approx(103, abs=1)
+    assert np.all(Acquisition().curvature_shift_um(np.array([0.0, 500.0])) == 0)
+
+
+def test_attenuation_lengths_join():
+    tissue = Tissue(excitation_attenuation_um=1000, emission_attenuation_um=100)
+    depths = np.array([0.0, 50.0, 200.0])
+    assert tissue.core_fraction(depths) == pytest.approx(np.exp(-depths / 1000) * np.exp(-depths / 100))
+
+
+@pytest.mark.parametrize(("fps", "duration_s", "frames"), [(20, 30, 600), (30, 0.1, 3), (15, 2.34, 35), (0.5, 2, 1)])
+def test_frames_are_whole(fps, duration_s, frames):
+    assert Acquisition(fps=fps, duration_s=duration_s).n_frames == frames
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Optics(na=1.2, refractive_index=1.0), "must stay below"),
+        (lambda: ImageSensor(bit_depth=12, adc_bit_depth=10), "must not exceed adc_bit_depth"),
+        (lambda: ImageSensor(black_level_adu=1023), "below the ADC's top code 1023"),
+        (lambda: Acquisition(duration_s=0.01), "holds no whole frame"),
+        (lambda: Acquisition(optics=Optics(field_curvature_radius_um=700)), "must exceed the corner"),
+    ],
+)
+def test_what_cannot_work_is_refused(make, message):
+    with pytest.raises(ValidationError, match=message):
+        make()

@@ -1,0 +1,137 @@
+"""Bits of small recordings, one per group of steps, as they were when ``SIM_VERSION`` was last raised.
+
+In the environment that wrote them the bits must be the same; elsewhere, another library or processor may move one pixel
+in 10⁵ (at least one) by one code. When bits change on purpose: raise ``SIM_VERSION`` in
+``pytest_calsim/spec/versions.py`` (or the ``version`` of the step that changed), and write them anew with
+
+    python tests/simulation/test_digests.py
+"""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.versions import SIM_VERSION
+
+DIGESTS = Path(__file__).parent / "data" / "digests.json"
+MOVIES = Path(__file__).parent / "data" / "digest_movies.npz"
+ON_PURPOSE = "if that is on purpose, raise SIM_VERSION and run: python tests/simulation/test_digests.py"
+
+LAYER = {"density_per_mm3": 1.5e5, "depth_um": 60, "thickness_um": 20}
+CELLS = {
+    "place_neurons": {"populations": [LAYER]},
+    "cell_activity": {"mean_quiescent_s": 0.5},
+    "cell_optics": {},
+    "render": {},
+    "sensor": {},
+}
+NOISY_CHIP = {
+    "dark_current_e_per_s": 500,
+    "prnu_fraction": 0.03,
+    "dsnu_adu": 3,
+    "row_noise_adu": 2,
+    "hot_pixel_fraction": 0.01,
+    "bit_depth": 10,
+}
+
+RECORDINGS = {
+    "light": {"illumination": {}, "vignette": {"exponent": 3}, "leakage": {"level": 1, "center_x_um": 5}, "sensor": {}},
+    "sensor": {"chip": NOISY_CHIP, "leakage": {"level": 0.2}, "sensor": {"photons_per_unit": 2000}},
+    "cells": {
+        **CELLS,
+        "place_neurons": {"populations": [LAYER, {**LAYER, "morphology": "cytosolic", "depth_um": 200}]},
+        "cell_activity": {"mean_quiescent_s": 0.5, "saturation": {}, "refractory_s": 0.005, "indicator": "gcamp8m"},
+        "illumination": {},
+        "bleaching": {"lifetime_s": 2, "fast_fraction": 0.2, "fast_lifetime_s": 1, "turnover_s": 60, "spread": 0.3},
+    },
+    "tissue": {**CELLS, "neuropil": {}, "vasculature": {"min_radius_um": 2}},
+    "motion": {
+        **CELLS,
+        "place_neurons": {"populations": [{**LAYER, "morphology": "bead", "brightness": 20}]},
+        "brain_motion": {"max_shift_um": 3, "oscillator": {}, "jumps": {"rate_hz": 20}},
+    },
+    "target_snr": {**CELLS, "place_neurons": {"populations": [{**LAYER, "snr": 8}]}, "neuropil": {"level": 2}},
+}
+
+
+def recording(name):
+    steps = dict(RECORDINGS[name])
+    chip = {"height_px": 40, "width_px": 48, **steps.pop("chip", {})}
+    return simulate(
+        Spec.make(
+            {
+                "acquisition": {"duration_s": 0.4, "image_sensor": chip},
+                "steps": [{"kind": kind, **fields} for kind, fields in steps.items()],
+                "seed": 12,
+            }
+        )
+    )
+
+
+def environment():
+    """What decides about the last bits: libraries, and the processor's vectors (numpy's exp differs between them)."""
+    from numpy._core._multiarray_umath import __cpu_features__
+
+    versions = {name: version(name) for name in ("numpy", "numba", "scipy")}
+    return {**versions, "machine": platform.machine(), "avx512": bool(__cpu_features__.get("AVX512_SKX"))}
+
+
+def digest(array):
+    """SHA-256 of an array: whole numbers as they are, others to five digits behind the first."""
+    array = np.asarray(array)
+    text = array if array.dtype.kind in "iub" else np.char.mod("%.5e", array + 0.0)
+    return hashlib.sha256(f"{array.shape}".encode() + np.ascontiguousarray(text).tobytes()).hexdigest()
+
+
+def digests(found):
+    arrays = {"observed": found.observed.values}
+    for name, value in found.truth.arrays.items():
+        parts = ("data", "indices", "indptr") if hasattr(value, "indptr") else ("values",)
+        arrays.update({f"{name}.{part}": getattr(value, part) for part in parts})
+    return {name: digest(array) for name, array in sorted(arrays.items())}
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return json.loads(DIGESTS.read_text("utf-8"))
+
+
+def test_the_bits_are_those_of_this_version(stored):
+    assert stored["SIM_VERSION"] == SIM_VERSION, "SIM_VERSION was raised: run python tests/simulation/test_digests.py"
+    assert sorted(stored["recordings"]) == sorted(RECORDINGS), "run python tests/simulation/test_digests.py"
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_bits(name, stored):
+    found = recording(name)
+    if stored["environment"] == environment():
+        now, then = digests(found), stored["recordings"][name]
+        changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
+        assert not changed, f"the bits of {', '.join(changed)} have changed; {ON_PURPOSE}"
+    movie = found.observed.values
+    with np.load(MOVIES) as movies:
+        off = np.abs(movie.astype(int) - movies[name])
+    assert off.max() <= 1, f"codes have changed by up to {off.max()}; {ON_PURPOSE}"
+    assert np.count_nonzero(off) <= max(1, 1e-5 * off.size), f"{np.count_nonzero(off)} codes have changed; {ON_PURPOSE}"
+
+
+def write():
+    made = {name: recording(name) for name in RECORDINGS}
+    contents = {
+        "SIM_VERSION": SIM_VERSION,
+        "environment": environment(),
+        "recordings": {name: digests(found) for name, found in made.items()},
+    }
+    DIGESTS.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n", "utf-8")
+    np.savez_compressed(MOVIES, **{name: found.observed.values for name, found in made.items()})
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,168 @@
+"""Presets: data built from data, found wherever the package is installed."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_calsim.errors import SpecError
+from pytest_calsim.spec.presets import load_preset, preset_names, preset_summary
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A folder of presets; ``shelf(name, text)`` puts one there."""
+
+    def write(name, text):
+        path = tmp_path / f"{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return tmp_path
+
+    return write
+
+
+SCOPE = """
+summary = "a scope"
+[acquisition]
+fps = 10
+[acquisition.image_sensor]
+height_px = 16
+width_px = 24
+[steps.vignette]
+corner_fraction = 0.5
+exponent = 4
+"""
+
+WHOLE = """
+summary = "the whole"
+sources = ["a measurement"]
+extends = ["scopes/small", "conditions/leaky"]
+seed = 3
+[acquisition]
+duration_s = 2
+[acquisition.image_sensor]
+width_px = 32
+[steps.vignette]
+corner_fraction = 0.9
+"""
+
+
+def test_files_are_applied_in_order_and_merged_key_by_key(shelf):
+    shelf("scopes/small", SCOPE)
+    shelf("conditions/leaky", "[acquisition]\nfps = 20\n[steps.leakage]\nlevel = 2\n")
+    folder = shelf("whole", WHOLE)
+
+    spec = load_preset("whole", extra_dir=folder)
+
+    acquisition = spec.acquisition
+    assert (acquisition.fps, acquisition.duration_s) == (20, 2)  # the later file wins
+    assert (acquisition.image_sensor.height_px, acquisition.image_sensor.width_px) == (16, 32)
+    assert spec.kinds == ("leakage", "vignette")
+    vignette = spec.step("vignette")
+    assert (vignette.corner_fraction, vignette.exponent) == (0.9, 4)
+    assert spec.seed == 3
+    assert preset_summary("whole", extra_dir=folder) == "the whole"
+
+
+def test_parts_are_not_on_offer(shelf):
+    shelf("scopes/small", SCOPE)
+    folder = shelf("whole", WHOLE)
+    assert "whole" in preset_names(folder)
+    assert not any("/" in name or name == "small" for name in preset_names(folder))
+    with pytest.raises(SpecError, match="unknown preset 'scopes/small'"):
+        load_preset("scopes/small", extra_dir=folder)
+
+
+def test_drop_takes_a_step_out_of_what_came_before(shelf):
+    shelf("scopes/small", SCOPE)
+    shelf("conditions/flat", 'drop = ["vignette"]\n[steps.leakage]\n')
+    folder = shelf("whole", 'extends = ["scopes/small", "conditions/flat"]')
+    assert load_preset("whole", extra_dir=folder).kinds == ("leakage",)
+
+
+def test_changes_are_those_of_spec_edit(shelf):
+    folder = shelf("whole", SCOPE)
+    spec = load_preset(
+        "whole",
+        overrides={"acquisition.fps": 5},
+        seed=9,
+        add=[{"kind": "leakage", "level": 1}],
+        drop=["vignette"],
+        extra_dir=folder,
+    )
+    assert (spec.acquisition.fps, spec.seed, spec.kinds) == (5, 9, ("leakage",))
+
+
+def test_a_users_preset_extends_and_hides_the_packages(shelf):
+    folder = shelf("mine", 'extends = ["tiny"]\nseed = 7\n')
+    assert load_preset("mine", extra_dir=folder) == load_preset("tiny", seed=7)
+    shelf("tiny", "summary = 'another'\nseed = 1\n")
+    assert load_preset("tiny", extra_dir=folder).kinds == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("whole", "extends = ['wole']", r"whole\.toml: extends unknown preset 'wole'; did you mean 'whole'\?$"),
+        ("whole", "extends = ['whole']", r"whole\.toml: presets extend each other in a circle: whole -> whole$"),
+        ("whole", "seed = = 1", r"preset file .*whole\.toml: Invalid value.*$"),
+        ("whole", "stepz = 1", r"whole\.toml: unknown key 'stepz'; did you mean 'steps'\?$"),
+        ("whole", "extends = 'tiny'", r"whole\.toml: extends = 'tiny' must be a list$"),
+        ("whole", "extends = [3]", r"whole\.toml: extends = \[3\] must be a list of texts$"),
+        ("whole", "[steps]\nleakage = 3", r"whole\.toml: steps\.leakage = 3 must be a table of the step's fields$"),
+        ("whole", "drop = ['leakage']", r"whole\.toml: drops 'leakage', which is not there; none are known$"),
+        ("whole", "[steps.leakige]", r"whole\.toml\): .*unknown step kind 'leakige'; did you mean 'leakage'\?$"),
+        ("whole", "[steps.leakage]\nlevle = 1", r"whole\.toml\): .*leakage\.levle: no such field.*$"),
+        ("whole", "[acquisition]\nfps = -1", r"whole\.toml\): acquisition\.fps = -1: .*greater than or equal.*$"),
+    ],
+)
+def test_a_bad_file_is_one_line_with_its_name(shelf, name, text, line):
+    folder = shelf(name, text)
+    with pytest.raises(SpecError, match=line) as caught:
+        load_preset(name, extra_dir=folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_names_are_one_line():
+    with pytest.raises(SpecError, match=r"^unknown preset 'tinny'; did you mean 'tiny'\?$"):
+        load_preset("tinny")
+    with pytest.raises(SpecError, match=r"^preset folder '/nowhere' does not exist$"):
+        preset_names("/nowhere")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_says_what_it_is_and_is_a_spec(name):
+    assert len(preset_summary(name)) > 20
+    assert load_preset(name).stages[-1] == "sensor"
+
+
+def test_the_presets_for_ci_are_8_bit():
+    for name in ("tiny", "static", "moving", "miniscope_v4_ca1"):
+        assert load_preset(name).acquisition.image_sensor.bit_depth == 8
+
+
+def test_no_two_files_say_the_same():
+    texts = [path.read_text("utf-8") for path in (ROOT / "presets").rglob("*.toml")]
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_the_presets(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, timeout=300)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(installed)
+    code = "import pytest_calsim.spec.presets as p; print(p.__file__, *p.preset_names()); p.load_preset('tiny')"
+    env = {"PYTHONPATH": str(installed), "PATH": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    where, *names = run.stdout.split()
+    assert where.startswith(str(installed))
+    assert tuple(names) == preset_names()

@@ -1,0 +1,143 @@
+"""What could not be simulated is refused when the spec is made, in one line that says what to do."""
+
+import pytest
+
+from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.simulation.planning import plan
+from pytest_calsim.spec.presets import load_preset
+from pytest_calsim.spec.spec import Spec
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # activity
+        ({"cell_activity.rise_s": 0.5, "cell_activity.decay_s": 0.5}, "rise_s = 0.5 must be below decay_s = 0.5"),
+        ({"cell_activity.rise_s": 0.5}, "rise_s = 0.5 must be below decay_s = 0.178"),
+        ({"cell_activity.active_rate_hz": 100, "cell_activity.refractory_s": 0.01}, "lower it to 0.009 or less"),
+        ({"cell_activity.active_rate_hz": 5e-324}, "active_rate_hz = 5e-324"),
+        ({"cell_activity.saturation": {"kd_nm": 1e4, "hill_coefficient": 8, "spike_nm": 1}}, "bring kd_nm nearer"),
+        # probabilities and shares
+        ({"place_neurons.populations.0.labelled_fraction": 1.1}, "labelled_fraction = 1.1: input should be less than"),
+        ({"place_neurons.populations.0.labelled_fraction": -0.1}, "labelled_fraction = -0.1"),
+        ({"acquisition.image_sensor.hot_pixel_fraction": 2}, "hot_pixel_fraction = 2"),
+        ({"acquisition.image_sensor.quantum_efficiency": 1.01}, "quantum_efficiency = 1.01"),
+        ({"vignette.corner_fraction": 1.5}, "vignette.corner_fraction = 1.5"),
+        ({"neuropil.components.0.activity_fraction": -1}, "activity_fraction = -1"),
+        # motion
+        ({"brain_motion": {"trajectory_um": [(0, 0)] * 599}}, "599 pairs for 600 frames; give one a frame, or"),
+        (
+            {"brain_motion": {"trajectory_um": [(0, 0), (1, 1)], "trajectory_time_s": [0, 29.9]}},
+            "trajectory_time_s spans 0 to 29.9 s; cover the recording, 0 to 30 s",
+        ),
+        (
+            {"brain_motion": {"trajectory_um": [(0, 0), (0, -5.5)] * 300}},
+            "trajectory_um reaches 5.5 um, beyond max_shift_um = 5; raise max_shift_um",
+        ),
+        (
+            {"brain_motion": {"trajectory_um": [(0, 0), (1, 0), (2, 0)], "trajectory_time_s": [0, 1e-300, 40]}},
+            "trajectory_time_s[0:2] = 0, 1e-300 must ascend, by 1e-06 s or more",
+        ),
+        ({"brain_motion.trajectory_um": [(0, 0)] * 600}, "trajectory_um is the whole motion; set random_walk and"),
+        ({"brain_motion.max_shift_um": 300}, "max_shift_um = 300 exceeds the field of view (211.9 um); keep it below"),
+        # positions
+        ({"place_neurons.populations.0.depth_um": 5}, "reaches 5 um above the tissue's surface; lower thickness_um"),
+        ({"place_neurons.populations": [{}], "place_neurons.positions_um": [(-1, 0, 0)]}, "has depth z = -1.0 um"),
+        (
+            {"place_neurons.populations": [{}], "place_neurons.positions_um": [(9, 0, 0), (9, 0, 200)]},
+            "positions_um[1] lies off the canvas: (y, x) = (0.0, 200.0) um from the optical axis",
+        ),
+        ({"place_neurons.positions_um": [(9, 0, 0)]}, "of one population, and 2 are given; keep one"),
+        # instrument
+        ({"acquisition.optics.field_curvature_radius_um": 149.8}, "must exceed the corner of the field of view, 149.8"),
+        ({"acquisition.image_sensor.black_level_adu": 1023}, "must stay below the ADC's top code 1023"),
+        ({"acquisition.image_sensor.bit_depth": 12}, "bit_depth = 12 must not exceed adc_bit_depth = 10"),
+        ({"acquisition.optics.na": 1.2, "acquisition.optics.refractive_index": 1.2}, "must stay below 0.95 x"),
+        ({"acquisition.duration_s": 0.01}, "holds no whole frame; give at least 0.05 s"),
+        ({"acquisition.focal_depth_um": "Auto"}, "focal_depth_um"),
+        ({"seed": -1}, "seed = -1"),
+        ({"sensor.photons_per_unit": float("nan")}, "photons_per_unit = nan"),
+        ({"leakage.level": float("inf")}, "leakage.level = inf"),
+    ],
+)
+def test_refused_in_one_line(change, message):
+    with pytest.raises(SpecError) as caught:
+        load_preset("moving", overrides=change)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"place_neurons.populations.0.density_per_mm3": 1e6},
+            "ask for 33476 cells in and around the field of view, and at most 20000",
+        ),
+        ({"acquisition.fps": 1000, "acquisition.duration_s": 1e5}, "holds 100000000 frames, and at most 10000000"),
+        ({"acquisition.duration_s": 4e5}, "acquisition.duration_s = 400000.0"),
+        ({"acquisition.fps": 90, "acquisition.duration_s": 9e4}, "'cell_activity' alone"),
+        (
+            {
+                "acquisition.image_sensor.height_px": 8192,
+                "acquisition.image_sensor.width_px": 8192,
+                "acquisition.optics.field_curvature_radius_um": None,
+                "acquisition.optics.magnification": 20,
+                "brain_motion.max_shift_um": 1900,
+                "place_neurons.populations.0.density_per_mm3": 1000,
+            },
+            "'vasculature' alone",
+        ),
+    ],
+)
+def test_more_than_memory_holds_is_refused(change, message):
+    with pytest.raises(SpecError) as caught:
+        load_preset("miniscope_v4_ca1", overrides=change)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_hour_of_a_thousand_cells_is_not_too_much():
+    spec = load_preset("miniscope_v4_ca1", overrides={"acquisition.fps": 30, "acquisition.duration_s": 3600})
+    assert spec.acquisition.n_frames == 108_000
+
+
+def test_the_sizes_foreseen_are_those_planned():
+    spec = load_preset("static", overrides={"acquisition.duration_s": 200}, add=[{"kind": "bleaching"}])
+    spec = spec.edit(add=[{"kind": "vasculature"}])
+    planned = plan(spec).artifacts
+    n_cells = spec.step("place_neurons").n_cells(spec.canvas)
+    assert n_cells == len(planned["place_neurons"])
+
+    def foreseen(kind):
+        return spec.step(kind).planned_bytes(spec.acquisition, spec.canvas, n_cells)
+
+    activity, neuropil = planned["cell_activity"], planned["neuropil"]
+    traces = activity.C.nbytes + activity.S.nbytes + activity.spike_time_s.nbytes
+    assert foreseen("cell_activity") == pytest.approx(traces, rel=0.1)
+    assert foreseen("bleaching") == planned["bleaching"].truth()["bleaching"].values.nbytes
+    assert 1 <= foreseen("neuropil") / (neuropil.spatial.nbytes + neuropil.temporal.nbytes) < 5
+    assert 1 <= foreseen("vasculature") / planned["vasculature"].clear.nbytes < 5
+
+
+def test_a_first_try_with_nothing_but_cells_is_told_what_to_add():
+    with pytest.raises(SpecError, match=r"needs Activity.*add 'cell_activity'"):
+        Spec.make({"steps": [{"kind": k} for k in ("place_neurons", "cell_optics", "render")]})
+
+
+def test_the_very_limits_simulate():
+    """Just inside what is refused above."""
+    spec = load_preset(
+        "tiny",
+        overrides={
+            "acquisition.duration_s": 0.5,
+            "acquisition.optics.field_curvature_radius_um": 75.0,
+            "acquisition.image_sensor.bit_depth": 4,
+            "cell_activity.rise_s": 0.178,
+            "cell_activity.active_rate_hz": 90,
+            "cell_activity.refractory_s": 0.01,
+            "place_neurons.populations.1.thickness_um": 460,
+        },
+    )
+    assert simulate(spec).observed.values.max() <= 15

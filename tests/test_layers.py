@@ -1,0 +1,104 @@
+"""The layers of the package: imports point down, and never in a circle."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pytest_calsim"
+
+LAYERS = [
+    "plugin",
+    "testing",
+    "store",
+    "recording",
+    "simulation",
+    "spec",
+    "steps",
+    "microscope",
+    "arrays",
+    "kernels",
+    "errors",
+]
+"""From the top down; a module may import from its own layer and from those below."""
+
+STEP_LAYERS = [
+    "background",
+    "cells",
+    "tissue light motion sensor",
+    "instrument",
+    "smooth_grid step",
+    "registry",
+    "artifact",
+]
+
+# Methods of a recording hand it to the store, which stands above it.
+KNOWN = {("recording.recording", "store.disk")}
+
+
+def imports():
+    """Every import within the package as (importer, imported, whether it is inside a function)."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        if name == "__init__":
+            continue  # the public names are above all layers
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {id(node) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pytest_calsim."):
+                module = node.module.removeprefix("pytest_calsim.")
+                for alias in node.names:
+                    whole = f"{module}.{alias.name}"
+                    yield name, whole if _is_module(whole) else module, id(node) in inside
+
+
+def _is_module(name):
+    path = PACKAGE.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def layer(module):
+    return LAYERS.index(module.split(".")[0])
+
+
+def step_layer(module):
+    part = module.split(".")[1]
+    return next(i for i, names in enumerate(STEP_LAYERS) if part in names.split())
+
+
+def test_every_room_is_a_layer():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__"} == set(LAYERS)
+
+
+def test_imports_point_down():
+    upward = {(a, b) for a, b, _ in imports() if layer(b) < layer(a)}
+    assert upward == KNOWN
+
+
+def test_imports_between_steps_point_down():
+    steps = {(a, b) for a, b, _ in imports() if a.startswith("steps.") and b.startswith("steps.")}
+    assert not {(a, b) for a, b in steps if step_layer(b) < step_layer(a)}
+
+
+def test_no_circle():
+    graph = {}
+    for importer, imported, _ in imports():
+        if importer != imported and (importer, imported) not in KNOWN:
+            graph.setdefault(importer, set()).add(imported)
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("module", ["plugin", "plugin.marks", "plugin.options", "plugin.reports"])
+def test_the_plugin_imports_nothing_heavy(module):
+    heavy = {b for a, b, inside in imports() if a == module and not inside and layer(b) < layer("errors")}
+    typing_only = _under_type_checking(PACKAGE.joinpath(*module.split(".")))
+    assert not {b for b in heavy if not b.startswith(("plugin.", "arrays.plain"))} - typing_only - {"testing.scorecard"}
+
+
+def _under_type_checking(path):
+    file = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    guards = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.If)]
+    names = {n.module for g in guards for n in ast.walk(g) if isinstance(n, ast.ImportFrom) and n.module}
+    return {name.removeprefix("pytest_calsim.") for name in names}

@@ -1,0 +1,182 @@
+"""Strategies: valid by construction, within their limits, shrinking to the simplest scene."""
+
+import warnings
+from typing import Annotated, Self
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+from pydantic import Field, model_validator
+
+from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, plan
+from pytest_calsim.errors import CalsimWarning, SpecError
+from pytest_calsim.steps import registry
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
+from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.testing import strategies as sims
+
+CELLS = ("cell_activity", "cell_optics", "place_neurons", "render")
+FEW = settings(max_examples=25, derandomize=True, database=None)
+# Without the phase that explains a failure: it traces every line.
+SEARCH = settings(max_examples=200, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
+
+
+@FEW
+@given(sims.specs(max_pixels=300, max_frames=4, max_cells=3))
+def test_specs_keep_their_limits_and_survive_a_round_trip(spec):
+    sensor = spec.acquisition.image_sensor
+    assert sensor.height_px * sensor.width_px <= 300
+    assert 1 <= spec.acquisition.n_frames <= 4
+    assert set(CELLS) <= set(spec.kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalsimWarning)
+        assert Spec.make(spec.model_dump(mode="json")) == spec
+        cells = spec.step("place_neurons").sample(spec.acquisition, spec.seed, spec.canvas)
+    assert cells.requested <= 3
+
+
+@pytest.mark.parametrize("kind", sorted(step_classes()))
+@settings(FEW, max_examples=10)
+@given(st.data())
+def test_every_step_has_a_strategy(kind, data):
+    step = data.draw(sims.steps(kind))
+    assert step.kind == kind
+    assert type(step).model_validate({name: getattr(step, name) for name in type(step).model_fields}) == step
+
+
+@pytest.mark.parametrize(
+    ("strategy", "model"),
+    [
+        (sims.optics(), Optics),
+        (sims.tissues(), Tissue),
+        (sims.image_sensors(), ImageSensor),
+        (sims.acquisitions(), Acquisition),
+        (sims.models(Acquisition), Acquisition),
+    ],
+)
+@settings(FEW, max_examples=10)
+@given(st.data())
+def test_every_model_has_a_strategy(strategy, model, data):
+    drawn = data.draw(strategy)
+    assert isinstance(drawn, model)
+    assert model.model_validate(drawn.model_dump()) == drawn
+
+
+@FEW
+@given(st.from_type(Spec), st.from_type(Acquisition))
+def test_types_are_known_to_hypothesis(spec, acquisition):
+    assert isinstance(spec, Spec)
+    assert set(CELLS) <= set(spec.kinds)
+    assert isinstance(acquisition, Acquisition)
+
+
+@settings(FEW, max_examples=5)
+@given(sims.specs(kinds=["vignette"]), sims.specs(kinds=["bleaching"]))
+def test_kinds_and_what_they_need(alone, with_needs):
+    assert alone.kinds == ("vignette",)
+    assert with_needs.kinds == ("bleaching", "place_neurons")
+
+
+def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
+    spec = find(sims.specs(), lambda spec: True, settings=SEARCH)
+    assert spec.kinds == CELLS
+    assert spec.acquisition.n_frames == 1
+    assert spec.acquisition.optics == Optics()
+    assert spec.step("place_neurons").positions_um == ()
+    assert spec.step("cell_activity") == type(spec.step("cell_activity"))()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda spec: spec.acquisition.optics.na > 0.5,
+        lambda spec: spec.acquisition.optics.field_curvature_radius_um is not None,
+        lambda spec: spec.acquisition.image_sensor.bit_depth > 10,
+        lambda spec: "brain_motion" in spec.kinds and spec.step("brain_motion").oscillator is not None,
+        lambda spec: "brain_motion" in spec.kinds and spec.step("brain_motion").trajectory_um is not None,
+        lambda spec: "neuropil" in spec.kinds and len(spec.step("neuropil").components) == 1,
+        lambda spec: spec.step("cell_activity").saturation is not None,
+        lambda spec: spec.step("place_neurons").positions_um is None,
+        lambda spec: len(spec.step("place_neurons").populations) == 2,
+        lambda spec: len(spec.kinds) == len(step_classes()),
+    ],
+)
+def test_all_kinds_of_specs_are_drawn(wanted):
+    find(sims.specs(), wanted, settings=settings(SEARCH, max_examples=1000, phases=[Phase.generate]))
+
+
+def test_a_planted_bug_is_found_and_shrinks_to_a_minimal_scene():
+    """A pipeline that fails when a cell touches the border."""
+
+    def fails(spec):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalsimWarning)
+            footprints = plan(spec).truth()["A_planted"]
+        return any(image[0].any() or image[-1].any() or image[:, [0, -1]].any() for image in footprints)
+
+    spec = find(sims.specs(), fails, settings=SEARCH)
+    assert spec.kinds == CELLS
+    cells = spec.step("place_neurons").positions_um
+    assert cells is not None
+    assert len(cells) == 1
+    assert spec.acquisition.n_frames == 1
+    assert spec.acquisition.optics == Optics()
+    assert spec.acquisition.tissue == Tissue()
+    assert spec.step("place_neurons").populations == PlaceNeurons().populations
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    step_classes()
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+    class Flicker(Step):
+        low_hz: Annotated[float, Field(ge=0, le=100)] = 1.0
+        high_hz: Annotated[float, Field(gt=0, le=100)] = 2.0
+        name: str = "coax"
+
+        @model_validator(mode="after")
+        def _ascends(self) -> Self:
+            if self.low_hz >= self.high_hz:
+                raise ValueError("low_hz must be below high_hz")
+            return self
+
+        def check(self, acquisition):
+            if self.high_hz > acquisition.fps:
+                raise ValueError("too fast to be seen")
+
+        def plan(self, ctx: Context) -> Artifact:
+            return Artifact()
+
+    return Flicker
+
+
+def test_a_step_of_another_package_has_a_strategy_too(third_party):
+    seen = set()
+
+    @settings(FEW, max_examples=50)
+    @given(sims.models(third_party), sims.specs(kinds=["flicker"]))
+    def check(step, spec):
+        assert step.low_hz < step.high_hz
+        seen.update({step.low_hz != 1.0 and step.high_hz != 2.0, spec.kinds})
+
+    check()
+    assert {True, ("flicker",)} <= seen
+
+
+@pytest.mark.parametrize(
+    ("ask", "line"),
+    [
+        (lambda: sims.specs(max_pixels=10), "max_pixels = 10 must be at least 64"),
+        (lambda: sims.specs(max_frames=0), "max_frames = 0 must be at least 1"),
+        (lambda: sims.specs(max_cells=-1), "max_cells = -1 must be at least 0"),
+        (lambda: sims.specs(kinds=["vinyette"]), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
+        (lambda: sims.steps("vinyette"), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
+    ],
+)
+def test_wrong_arguments_are_one_line(ask, line):
+    with pytest.raises(SpecError) as caught:
+        ask()
+    assert str(caught.value) == line
