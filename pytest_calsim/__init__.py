@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Optics as Optics
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
+    from pytest_calsim.recording.cache import simulate_cached as simulate_cached
     from pytest_calsim.recording.recording import Recording as Recording
     from pytest_calsim.recording.simulate import simulate as simulate
     from pytest_calsim.recording.truth import GroundTruth as GroundTruth
@@ -75,6 +76,7 @@ _WHERE = {
     "preset_summary": "spec.presets",
     "shift_rmse": "testing.scoring.shifts",
     "simulate": "recording.simulate",
+    "simulate_cached": "recording.cache",
     "spike_precision_recall": "testing.scoring.spikes",
     "sweep": "testing.sweeps",
     "trace_pearson": "testing.scoring.traces",
@@ -110,6 +112,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "preset_summary",
     "shift_rmse",
     "simulate",
+    "simulate_cached",
     "spike_precision_recall",
     "sweep",
     "trace_pearson",

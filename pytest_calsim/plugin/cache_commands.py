@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.spec.presets import preset_names, preset_summary
-from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["list_presets", "look_after_cache"]
 

@@ -134,7 +134,7 @@ def cache_root(config: pytest.Config) -> Path | None:
     """The folder of the cache; ``None`` when it is off."""
     given = option(config, "sim_cache")
     if given is None:
-        from pytest_calsim.store.cache import default_root
+        from pytest_calsim.recording.cache import default_root
 
         return default_root()
     return None if given == "off" else given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from pytest_calsim.plugin.options import cache_root, option
 from pytest_calsim.testing.scorecard import Scorecard, subscribe
 
 if TYPE_CHECKING:
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
 __all__ = ["REFUSED", "SimReporter"]
 
@@ -93,14 +92,11 @@ class SimReporter:
         root = cache_root(self._config) if self._totals else None
         if root is None or hasattr(self._config, "workerinput"):
             return
-        from pytest_calsim.store.cache import RecordingCache
+        from pytest_calsim.recording.cache import RecordingCache
 
         cache = RecordingCache(root, max_bytes=option(self._config, "sim_cache_max_size"))
         cache.sweep()
-        if cache.max_bytes is not None:
-            self._cache = None
-            gc.collect()  # recordings of this process are in use as long as they exist
-            cache.evict()
+        cache.evict()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the scores and the cache line; with ``--collect-only``, the marks that cannot be simulated."""

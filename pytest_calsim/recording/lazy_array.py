@@ -12,7 +12,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 if TYPE_CHECKING:
-    from pytest_calsim.recording.frames import FrameSource
+    from pytest_calsim.arrays.frame_source import FrameSource
 
 __all__ = ["lazy_movie"]
 

@@ -184,7 +184,7 @@ def tiny(cache: str) -> dict[str, Any]:
     from pathlib import Path
 
     from pytest_calsim.plugin.factory import RecordingFactory
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
     factory = RecordingFactory(RecordingCache(Path(cache)))
     shape = factory("tiny").observed.values.shape

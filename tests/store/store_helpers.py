@@ -23,7 +23,7 @@ from pytest_calsim.recording import simulate as simulation
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store import presence, turns
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 
 _POSIX = os.name == "posix"
 # Sockets to the server must have short paths: their folder is chosen before any test moves the temporary folder.

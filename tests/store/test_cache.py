@@ -16,7 +16,7 @@ from store_helpers import expected, fingerprint, light_spec
 
 from pytest_calsim.recording import simulate as simulation
 from pytest_calsim.store import turns
-from pytest_calsim.store.cache import CacheCounters, RecordingCache, default_root
+from pytest_calsim.recording.cache import CacheCounters, RecordingCache, default_root
 from pytest_calsim.store.shelf import Shelf
 
 

@@ -13,7 +13,7 @@ import pytest
 from store_helpers import expected, fingerprint, light_spec
 
 from pytest_calsim.errors import CacheWarning
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.store.files import digest
 from pytest_calsim.store.zarr2 import to_json
 

@@ -16,7 +16,7 @@ from store_helpers import PROCESSES, expected, fingerprint, light_spec, request_
 
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.store import files
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.store.turns import try_lock
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")

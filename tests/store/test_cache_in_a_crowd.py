@@ -21,7 +21,7 @@ from store_helpers import (
     write_until_killed,
 )
 
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.store.folder import Folder
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 from store_helpers import expected, fingerprint, light_spec
 
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ _HIT = """
 import sys
 from pathlib import Path
 from store_helpers import light_spec
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 cache = RecordingCache(Path(sys.argv[1]))
 recording = cache.get(light_spec(1))
 assert cache.counters.hits == 1, cache.counters
@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 import xarray as xr, zarr
 from store_helpers import expected, fingerprint, light_spec
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 cache = RecordingCache(Path(sys.argv[1]))
 recording = cache.get(light_spec(1))
 assert fingerprint(recording) == sys.argv[2]
