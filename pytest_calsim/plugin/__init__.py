@@ -124,8 +124,10 @@ def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
     from pytest_calsim.recording.cache import RecordingCache
 
     max_bytes = option(pytestconfig, "sim_cache_max_size")
-    cache = RecordingCache(cache_root(pytestconfig), max_bytes=max_bytes, say=_speaker(pytestconfig))
-    pytestconfig.stash[_REPORTER].watch(cache)
+    reporter = pytestconfig.stash[_REPORTER]
+    say = _speaker(pytestconfig)
+    cache = RecordingCache(cache_root(pytestconfig), max_bytes=max_bytes, say=say, note=reporter.note)
+    reporter.watch(cache)
     return cache
 
 

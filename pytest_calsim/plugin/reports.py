@@ -31,9 +31,15 @@ class SimReporter:
         self._cache: RecordingCache | None = None
         self._sent: dict[str, float] = {}
         self._totals: dict[str, float] = {}
+        self._new_notes: list[str] = []
+        self._notes: dict[str, None] = {}  # each once, in order
         self._new_scores: list[str] = []
         self._scores: dict[str, list[str]] = {}
         self._collected: list[pytest.Item] = []
+
+    def note(self, message: str) -> None:
+        """Take what the cache has to say, for the summary: it fails no test."""
+        self._new_notes.append(message)
 
     def watch(self, cache: RecordingCache) -> None:
         """Count what this cache does."""
@@ -62,6 +68,7 @@ class SimReporter:
         report = yield
         # Attributes of a report that are plain values cross from an xdist worker.
         vars(report)["sim_cache"] = self._news()
+        vars(report)["sim_notes"], self._new_notes = self._new_notes, []
         vars(report)["sim_scores"], self._new_scores = self._new_scores, []
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
@@ -82,6 +89,7 @@ class SimReporter:
         news: dict[str, float] = getattr(report, "sim_cache", {})
         for name, value in news.items():
             self._totals[name] = self._totals.get(name, 0) + value
+        self._notes.update(dict.fromkeys(getattr(report, "sim_notes", [])))
         scores: list[str] = getattr(report, "sim_scores", [])
         if scores:
             self._scores.setdefault(report.nodeid, []).extend(scores)
@@ -111,6 +119,8 @@ class SimReporter:
             for nodeid, lines in sorted(self._scores.items()):
                 for line in lines:
                     say(f"{nodeid}  {line}")
+        for note in self._notes:
+            say(f"sim cache: {note}")
         if self._totals:
             counts = ", ".join(f"{self._totals.get(n, 0):.0f} {n}" for n in ("simulated", "hits", "waited", "rebuilt"))
             saved, place = self._totals.get("seconds_saved", 0), cache_root(self._config) or "off"

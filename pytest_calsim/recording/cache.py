@@ -235,7 +235,7 @@ class RecordingCache:
         return [] if self._directory is None else self._directory.entries()
 
     def clear(self) -> tuple[int, int]:
-        """Remove every recording on disk; how many were removed, and how many the system kept (open ones on Windows)."""
+        """Remove every recording on disk; how many went, and how many could not be removed (open ones, on Windows)."""
         return (0, 0) if self._directory is None else self._directory.clear()
 
     def evict(self, max_bytes: int | None = None) -> int:

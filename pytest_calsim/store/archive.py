@@ -108,8 +108,10 @@ class Archive:
         try:
             with open(self._fd, "rb", closefd=False) as file, ZipFile(file) as archive:
                 for info in archive.infolist():
-                    if info.compress_type != ZIP_STORED or not 0 <= info.file_size <= size - info.header_offset:
-                        raise BadZipFile(f"{info.filename} is compressed, or longer than the file")
+                    if info.compress_type != ZIP_STORED:
+                        raise BadZipFile(f"{info.filename} is compressed")
+                    if info.header_offset < 0 or info.header_offset + info.file_size > size:
+                        raise BadZipFile(f"{info.filename} lies outside the file")
                     members[info.filename] = _Member(info.header_offset, info.file_size, info.CRC)
         except (BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise StoreError(f"{self.path}: damaged, or not a recording ({error})") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class StoredTruth(Mapping[str, "TruthArray | SparseFootprints"]):
         if name not in self._known:
             quantity = self._quantities[name]
             if quantity.footprints is None:
-                self._known[name] = _StoredArray(quantity, lambda: self._read_array(name))
+                self._known[name] = _StoredArray(quantity, partial(self._read_array, name))
             else:
                 parts = [self._read_array(f"{name}/{part}") for part in FOOTPRINT_PARTS]
                 self._known[name] = SparseFootprints(parts[0], parts[1], parts[2], quantity.footprints)

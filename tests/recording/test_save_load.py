@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from store_helpers import fingerprint, light_spec
+from cache_helpers import fingerprint, light_spec
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray

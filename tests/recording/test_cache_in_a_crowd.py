@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from store_helpers import (
+from cache_helpers import (
     PROCESSES,
     expected,
     fingerprint,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_helpers import PROCESSES, expected, fingerprint, light_spec, request_on_mount, request_with_limited_files
+from cache_helpers import PROCESSES, expected, fingerprint, light_spec, request_on_mount, request_with_limited_files
 
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.store import files

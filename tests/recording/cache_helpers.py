@@ -1,8 +1,9 @@
-"""What the store's tests share; the functions that other processes run live here, where they can be imported."""
+"""What tests of stored recordings share; functions that other processes run live here, where they can be imported."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import multiprocessing
 import multiprocessing.util
@@ -20,10 +21,9 @@ import numpy as np
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import CacheWarning
 from pytest_calsim.recording import simulate as simulation
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.store import presence, turns
-from pytest_calsim.recording.cache import RecordingCache
 
 _POSIX = os.name == "posix"
 # Sockets to the server must have short paths: their folder is chosen before any test moves the temporary folder.
@@ -31,7 +31,7 @@ multiprocessing.util.get_temp_dir()
 PROCESSES: Any = multiprocessing.get_context("forkserver" if _POSIX else "spawn")
 if _POSIX:
     # What takes long to import is imported once, in the server from which the others are forked.
-    PROCESSES.set_forkserver_preload(["pytest", "numcodecs", "pytest_calsim.store.cache", "dask.array", "scipy"])
+    PROCESSES.set_forkserver_preload(["pytest", "pytest_calsim.recording.cache", "dask.array", "scipy", "xarray"])
 
 _simulate = simulation.simulate
 
@@ -79,10 +79,12 @@ def log_simulations(path: Path) -> None:
 def without_locks() -> None:
     """From now on, no lock can be had in this process."""
 
-    def no_lock(path: Path) -> None:
-        raise OSError(f"{path}: no locks here")
+    import fcntl
 
-    turns.try_lock = presence.try_lock = no_lock  # type: ignore[assignment]
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    fcntl.flock = flock
 
 
 def one_request(root: Path, seed: int, log: Path, locks: bool, gate: Any, out: Any) -> None:
@@ -141,7 +143,7 @@ def write_until_killed(root: Path, first_seed: int, started: Any) -> None:
         cache.get(light_spec(seed % 1000))
 
 
-def stop_while_simulating(root: Path, seed: int, name: str, how: int, out: Any) -> None:
+def stop_while_simulating(root: Path, seed: int, how: int, out: Any) -> None:
     """Take the turn, then be stopped or killed in the middle of the simulation."""
 
     def simulate(spec: Spec, until: str | None = None) -> Recording:
@@ -150,7 +152,6 @@ def stop_while_simulating(root: Path, seed: int, name: str, how: int, out: Any) 
         os.kill(os.getpid(), how)
         return _simulate(spec, until)
 
-    os.environ["PYTEST_XDIST_WORKER"] = name
     simulation.simulate = simulate  # type: ignore[assignment]
     out.put(fingerprint(RecordingCache(root).get(light_spec(seed))))
 
@@ -183,5 +184,16 @@ def request_on_mount(mounts: list[list[str]], root: Path, seeds: list[int], out:
         warnings.simplefilter("always")
         digests = [fingerprint(cache.get(light_spec(seed, frames=400))) for seed in seeds]
     housekeeping = cache.clear()[0], cache.evict(0), cache.sweep()
-    left = [path.name for folder in ("v1", "tmp") for path in (root / folder).glob("*")]
+    left = sorted(path.name for path in root.glob("v*/*") if path.suffix != ".lock")
     out.put((digests, [str(w.message) for w in told], cache.counters.as_dict(), housekeeping, left))
+
+
+def stored(root: Path) -> list[Path]:
+    """The files of the recordings in a cache."""
+    return sorted(root.glob("v2/*.zarr.zip"))
+
+
+def leftovers(root: Path) -> list[str]:
+    """Names of what else there is, but locks and the tag."""
+    files = [path for path in root.rglob("*") if path.is_file() and path not in stored(root)]
+    return sorted(path.name for path in files if path.suffix != ".lock" and path.name != "CACHEDIR.TAG")

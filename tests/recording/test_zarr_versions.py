@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 import zarr
-from store_helpers import expected, fingerprint, light_spec
+from cache_helpers import expected, fingerprint, light_spec
 
 from pytest_calsim.recording.cache import RecordingCache
 
@@ -19,7 +19,7 @@ _REPOSITORY = Path(__file__).parents[2]
 _HIT = """
 import sys
 from pathlib import Path
-from store_helpers import light_spec
+from cache_helpers import light_spec
 from pytest_calsim.recording.cache import RecordingCache
 cache = RecordingCache(Path(sys.argv[1]))
 recording = cache.get(light_spec(1))
@@ -32,7 +32,7 @@ _OTHER = """
 import sys
 from pathlib import Path
 import xarray as xr, zarr
-from store_helpers import expected, fingerprint, light_spec
+from cache_helpers import expected, fingerprint, light_spec
 from pytest_calsim.recording.cache import RecordingCache
 cache = RecordingCache(Path(sys.argv[1]))
 recording = cache.get(light_spec(1))
