@@ -167,8 +167,6 @@ class RecordingCache:
             try:
                 provenance = painted.provenance(label, time.perf_counter() - began)
                 directory.add(spec, painted.frames, painted.truth.arrays, provenance)
-            except FileNotFoundError:
-                pass  # somebody removed the folder meanwhile
             except StoreError as error:
                 self._pending_notes.append(f"{name} is not kept in {self.root}, and painted when it is read: {error}")
             except OSError as error:

@@ -172,7 +172,8 @@ class CacheDirectory:
         free_bytes = shutil.disk_usage(self.folder).free
         if movie_bytes > free_bytes:
             raise StoreError(f"a movie of {movie_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free")
-        publish_recording(self.path(spec.key()), spec, frames, truth, provenance, overwrite=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody removes the folder meanwhile: then it is not kept
+            publish_recording(self.path(spec.key()), spec, frames, truth, provenance, overwrite=True)
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

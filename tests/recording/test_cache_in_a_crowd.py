@@ -13,16 +13,18 @@ from cache_helpers import (
     PROCESSES,
     expected,
     fingerprint,
+    leftovers,
     light_spec,
     many_requests,
     one_request,
     read_on,
     stop_while_simulating,
+    stored,
     write_until_killed,
 )
 
 from pytest_calsim.recording.cache import RecordingCache
-from pytest_calsim.store.folder import Folder
+from pytest_calsim.store.recording_file import RecordingFile
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -47,7 +49,7 @@ def test_processes_that_ask_at_once_simulate_once(tmp_path: Path, crowd: int, lo
     assert sum(counters.values()) == crowd
     if locks:
         assert counters["simulated"] == 1
-    assert not list((tmp_path / "cache" / "tmp").iterdir())
+    assert leftovers(tmp_path / "cache") == []
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "no-locks"])
@@ -73,9 +75,12 @@ def test_killed_writers_leave_whole_entries_or_none(tmp_path: Path, kills: int) 
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
         process.join()
-        for entry in (tmp_path / "v1").glob("*"):
-            Folder.open(entry)
+        for file in stored(tmp_path):
+            RecordingFile(file)
     cache = RecordingCache(tmp_path)
+    cache.sweep()
+    assert leftovers(tmp_path) == [], "the kernel has dropped the locks of the dead"
+    assert list(tmp_path.rglob("*.lock")) == []
     assert cache.verify() == []
     for seed in rng.sample(range(7 * kills), 10):
         assert fingerprint(cache.get(light_spec(seed))) == expected(light_spec(seed))
@@ -84,21 +89,29 @@ def test_killed_writers_leave_whole_entries_or_none(tmp_path: Path, kills: int) 
 @posix_only
 def test_a_stopped_holder_delays_nobody_past_the_deadline(tmp_path: Path) -> None:
     out, said = PROCESSES.Queue(), []
-    holder = _start(stop_while_simulating, tmp_path, 3, "gw2", signal.SIGSTOP, out)
+    holder = _start(stop_while_simulating, tmp_path, 3, signal.SIGSTOP, out)
     assert out.get() == "simulating"
     cache = RecordingCache(tmp_path, deadline_s=0.4, say=said.append)
+    half_written = tmp_path / "v2" / f"{light_spec(3).key()}.zarr.zip.0.partial"
+    half_written.touch()
+    assert cache.sweep() == 0, "its writer lives"
     spec = light_spec(3)
     try:
         assert fingerprint(cache.get(spec, label="light")) == expected(spec)
         assert cache.counters.simulated == 1
-        assert said[0].startswith("light: waiting for gw2, ")
+        assert said == [
+            "light: waiting for another process that simulates it",
+            "light: waited 0 s, simulating it here",
+        ]
+        assert len(stored(tmp_path)) == 1, "the next to ask need not wait"
     finally:
         while holder.exitcode is None:  # it may not have stopped yet when it is first told to go on
             holder_continue(holder.pid)
             holder.join(0.1)
-    assert out.get() == expected(spec), "the holder's late copy is thrown away, and it is served all the same"
+    assert out.get() == expected(spec)
     assert RecordingCache(tmp_path).verify() == []
-    assert not list((tmp_path / "tmp").iterdir())
+    assert cache.sweep() == 1
+    assert leftovers(tmp_path) == []
 
 
 def holder_continue(pid: int) -> None:
@@ -110,7 +123,7 @@ def holder_continue(pid: int) -> None:
 @posix_only
 def test_a_dead_holder_delays_nobody(tmp_path: Path) -> None:
     out = PROCESSES.Queue()
-    holder = _start(stop_while_simulating, tmp_path, 4, "gw0", signal.SIGKILL, out)
+    holder = _start(stop_while_simulating, tmp_path, 4, signal.SIGKILL, out)
     assert out.get() == "simulating"
     # The deadline is far beyond the patience of any runner: only the kernel's release lets this through.
     cache = RecordingCache(tmp_path, deadline_s=1e6)
@@ -127,8 +140,8 @@ def test_clearing_under_readers_loses_nobodys_recording(tmp_path: Path, rounds: 
     for i in range(rounds):
         cache.clear() if i % 2 else cache.evict(0)
         if i % 5 == 4:  # and somebody who knows nothing of entries in use
-            for entry in cache.entries():
-                entry.path.rename(tmp_path / f"taken-{i}-{entry.key}")
+            for file in stored(tmp_path):
+                file.write_bytes(b"") if i % 10 == 4 else file.rename(tmp_path / f"taken-{i}-{file.name}")
         time.sleep(0.02)
     stop.set()
     answers = [out.get() for _ in readers]
