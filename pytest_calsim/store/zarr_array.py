@@ -77,7 +77,7 @@ class ArrayLayout:
         layout = cls(
             tuple(metadata["shape"]), str(metadata["dtype"]), metadata["chunks"][0] if metadata["shape"] else 1
         )
-        if metadata != layout.metadata():
+        if {"dimension_separator": ".", **metadata} != layout.metadata():  # zarr 2 leaves the default out
             raise ValueError(f"an array of layout {metadata} is compressed, or chunked along more than its first axis")
         return layout
 
@@ -92,6 +92,7 @@ class ArrayLayout:
             "fill_value": None,  # every chunk is stored, and xarray would mask the value
             "order": "C",
             "filters": None,
+            "dimension_separator": ".",
         }
 
     @property
