@@ -108,7 +108,7 @@ def _copy_group(there, here, path: str) -> None:
 def test_a_hit_imports_neither_zarr_nor_what_only_a_simulation_needs(tmp_path: Path) -> None:
     RecordingCache(tmp_path).get(light_spec(1))
     loaded = set(_run(sys.executable, _HIT, str(tmp_path)).split())
-    assert not loaded & {"zarr", "numcodecs", "numba", "scipy", "hypothesis", "dask"}
+    assert not loaded & {"zarr", "numcodecs", "scipy", "hypothesis", "dask"}
 
 
 @pytest.mark.filterwarnings("ignore:Object at spec.json is not recognized")  # of zarr 3, when it lists the file itself
@@ -140,7 +140,7 @@ def test_each_zarr_reads_what_the_other_wrote(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    needs = [*other, "numpy", "scipy", "dask", "pydantic", "filelock", "platformdirs", "numba", "pytest"]
+    needs = [*other, "numpy", "scipy", "dask", "pydantic", "filelock", "platformdirs", "pytest"]
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", *needs], check=True)
 
     root = tmp_path / "cache"
