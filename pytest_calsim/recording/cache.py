@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from os import PathLike
@@ -88,6 +89,8 @@ class RecordingCache:
         How long to wait for another process that simulates the same spec before doing it here too, s.
     say
         Where to say that it waits; nowhere by default.
+    announce
+        Entered around each simulation, with a description of it.
     note
         Where to tell of damage and of disks that cannot be used; by default a
         :class:`~pytest_calsim.errors.CacheWarning`.
@@ -100,6 +103,7 @@ class RecordingCache:
         max_bytes: int | None = None,
         deadline_s: float = 600.0,
         say: Callable[[str], None] | None = None,
+        announce: Callable[[str], AbstractContextManager[None]] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
@@ -107,6 +111,7 @@ class RecordingCache:
         self.deadline_s = deadline_s
         self.counters = CacheCounters()
         self._say = say or _say_nothing
+        self._announce = announce or nullcontext
         self._note = note or _warn
         self._directory = None if root is None else CacheDirectory(root)
         self._writable = self._directory is not None
@@ -162,18 +167,29 @@ class RecordingCache:
             if found is not None:
                 self._count_hit("waited" if waited_s > 0 else "hits", found.provenance.cost_s - waited_s)
                 return self._serve(spec, found)
-            began = time.perf_counter()
-            painted = self._simulate(spec)
-            try:
-                provenance = painted.provenance(label, time.perf_counter() - began)
-                directory.add(spec, painted.frames, painted.truth.arrays, provenance)
-            except StoreError as error:
-                self._pending_notes.append(f"{name} is not kept in {self.root}, and painted when it is read: {error}")
-            except OSError as error:
-                self._do_without(f"the recording cache {self.root} cannot be written ({error.strerror or error})")
-            else:
-                found = self._open(directory, spec)
-        return (painted, 0.0) if found is None else self._serve(spec, found)
+            sensor = spec.acquisition.image_sensor
+            size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
+            with self._announce(f"{name} ({size})"):
+                return self._make(directory, spec, label)
+
+    def _make(self, directory: CacheDirectory, spec: Spec, label: str) -> tuple[Recording, float]:
+        """Simulate, and keep the recording where that can be done."""
+        began = time.perf_counter()
+        painted = self._simulate(spec)
+        try:
+            provenance = painted.provenance(label, time.perf_counter() - began)
+            directory.add(spec, painted.frames, painted.truth.arrays, provenance)
+        except StoreError as error:
+            self._pending_notes.append(
+                f"{label or spec.key()[:12]} is not kept in {self.root}, and painted when it is read: {error}"
+            )
+        except OSError as error:
+            self._do_without(f"the recording cache {self.root} cannot be written ({error.strerror or error})")
+        else:
+            found = self._open(directory, spec)
+            if found is not None:
+                return self._serve(spec, found)
+        return painted, 0.0
 
     def _open(self, directory: CacheDirectory, spec: Spec) -> RecordingFile | None:
         try:
