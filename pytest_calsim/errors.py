@@ -12,7 +12,7 @@
     └── CalsimWarning
         ├── SpecWarning                 legal but odd
         ├── PlacementWarning            fewer cells placed, or dimmer ones, than asked for
-        └── CacheWarning                the cache degraded or repaired something
+        └── CacheWarning                the cache cannot be used, or held something damaged
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class EstimateError(CalsimError, ValueError):
 
 
 class StoreError(CalsimError, OSError):
-    """A recording on disk that is missing, damaged, foreign or of another version."""
+    """A recording on disk that is missing, damaged, foreign or of another version, or cannot be written."""
 
 
 class RecoveryError(AssertionError):
@@ -79,7 +79,7 @@ class PlacementWarning(CalsimWarning):
 
 
 class CacheWarning(CalsimWarning):
-    """The cache degraded, or set a damaged entry aside and rebuilt it."""
+    """The cache cannot be read or written, or held a damaged recording; the recording is right all the same."""
 
 
 hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
