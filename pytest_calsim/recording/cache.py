@@ -177,8 +177,7 @@ class RecordingCache:
         began = time.perf_counter()
         painted = self._simulate(spec)
         try:
-            provenance = painted.provenance(label, time.perf_counter() - began)
-            directory.add(spec, painted.frames, painted.truth.arrays, provenance)
+            directory.add(painted.data(label, time.perf_counter() - began))
         except StoreError as error:
             self._pending_notes.append(
                 f"{label or spec.key()[:12]} is not kept in {self.root}, and painted when it is read: {error}"

@@ -19,7 +19,7 @@ from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.recording_file import Provenance, RecordingFile
 from pytest_calsim.store.stored_truth import StoredTruth
-from pytest_calsim.store.writing import publish_recording
+from pytest_calsim.store.writing import RecordingData, publish_recording
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -138,14 +138,14 @@ class Recording:
             raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            publish_recording(path, self.spec, self.frames, self.truth.arrays, self.provenance(), overwrite=overwrite)
+            publish_recording(path, self.data(), overwrite=overwrite)
         except StoreError:
             raise
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
-    def provenance(self, label: str = "", cost_s: float = 0.0) -> Provenance:
-        """Give what a file says of this recording's origin.
+    def data(self, label: str = "", cost_s: float = 0.0) -> RecordingData:
+        """Give what a file of this recording holds.
 
         Parameters
         ----------
@@ -154,7 +154,8 @@ class Recording:
         cost_s
             Time spent so far, s.
         """
-        return Provenance(self.spec.key(), label, self.until, self.notes, cost_s, time.time())
+        origin = Provenance(self.spec.key(), label, self.until, self.notes, cost_s, time.time())
+        return RecordingData(self.spec, self.frames, self.truth.arrays, origin)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Recording:

@@ -14,26 +14,23 @@ keep their files open, so removing one harms nobody. The lock only saves work: w
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.frame_source import FrameSource
-from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.spec.versions import STORE_FORMAT
-from pytest_calsim.store.recording_file import Provenance, RecordingFile
-from pytest_calsim.store.writing import PARTIAL, publish_recording
-from pytest_calsim.store.zarr_array import ArrayLayout
+from pytest_calsim.store.recording_file import RecordingFile
+from pytest_calsim.store.writing import PARTIAL, RecordingData, publish_recording
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -151,13 +148,7 @@ class CacheDirectory:
         finally:
             lock.release()
 
-    def add(
-        self,
-        spec: Spec,
-        frames: FrameSource,
-        truth: Mapping[str, TruthArray | SparseFootprints],
-        provenance: Provenance,
-    ) -> None:
+    def add(self, data: RecordingData) -> None:
         """Write a recording.
 
         Raises
@@ -168,12 +159,12 @@ class CacheDirectory:
             When it cannot be written. Nothing is left behind.
         """
         self._prepare()
-        movie_bytes = ArrayLayout.of(frames.shape, frames.dtype).n_bytes
+        movie_bytes = math.prod(data.frames.shape) * data.frames.dtype.itemsize
         free_bytes = shutil.disk_usage(self.folder).free
         if movie_bytes > free_bytes:
             raise StoreError(f"a movie of {movie_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free")
         with contextlib.suppress(FileNotFoundError):  # somebody removes the folder meanwhile: then it is not kept
-            publish_recording(self.path(spec.key()), spec, frames, truth, provenance, overwrite=True)
+            publish_recording(self.path(data.provenance.key), data, overwrite=True)
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

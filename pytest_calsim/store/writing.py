@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TypeVar
 from zipfile import ZipFile, ZipInfo
@@ -28,37 +26,48 @@ from pytest_calsim.store.recording_file import METADATA, PROVENANCE, SPEC, Prove
 from pytest_calsim.store.stored_truth import FOOTPRINT_PARTS
 from pytest_calsim.store.zarr_array import ArrayLayout, Json, array_attributes, to_json
 
-__all__ = ["PARTIAL", "publish_recording", "write_archive"]
+__all__ = ["PARTIAL", "RecordingData", "publish_recording", "write_archive"]
 
 PARTIAL = ".partial"
 """How the name of a file ends that is being written."""
 
 _GROUP: Json = {"zarr_format": 2}
 _READABLE_BY_ALL = 0o644 << 16
-_BAR_AFTER_S = 2.0
 
 T = TypeVar("T")
 
 
-def publish_recording(
-    path: Path,
-    spec: Spec,
-    frames: FrameSource,
-    truth: Mapping[str, TruthArray | SparseFootprints],
-    provenance: Provenance,
-    *,
-    overwrite: bool,
-) -> None:
+@dataclass(frozen=True)
+class RecordingData:
+    """What a recording's file holds.
+
+    Attributes
+    ----------
+    spec
+        What was simulated.
+    frames
+        The movie; it is asked for in blocks of at most 4 MB.
+    truth
+        The ground truth by name.
+    provenance
+        Its origin; ``cost_s`` is counted on while it is written.
+    """
+
+    spec: Spec
+    frames: FrameSource
+    truth: Mapping[str, TruthArray | SparseFootprints]
+    provenance: Provenance
+
+
+def publish_recording(path: Path, data: RecordingData, *, overwrite: bool) -> None:
     """Write a recording's file under another name, sync it once, and rename it into place: it appears whole or never.
 
     Parameters
     ----------
     path
         Where to put it; its folder must exist.
-    spec, frames, truth
-        What to write; the movie is asked for in blocks of at most 4 MB.
-    provenance
-        What to note about its origin; its ``cost_s`` is counted on while it is written.
+    data
+        What to write.
     overwrite
         Whether to replace a file that is there.
 
@@ -72,7 +81,7 @@ def publish_recording(
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
         with open(partial, "xb") as file:
-            write_archive(file, spec, frames, truth, provenance)
+            write_archive(file, data)
             file.flush()
             os.fsync(file.fileno())
         if not overwrite and os.path.lexists(path):
@@ -83,19 +92,14 @@ def publish_recording(
             partial.unlink(missing_ok=True)
 
 
-def write_archive(
-    file: IO[bytes],
-    spec: Spec,
-    frames: FrameSource,
-    truth: Mapping[str, TruthArray | SparseFootprints],
-    provenance: Provenance,
-) -> None:
+def write_archive(file: IO[bytes], data: RecordingData) -> None:
     """Write the zip of a recording's members into an open file.
 
     Each core paints one block at a time, and this thread appends them in order. Two blocks a core are painted ahead
     at most, so memory is a few blocks a core, whatever the recording's length.
     """
     began = time.perf_counter()
+    frames = data.frames
     movie = ArrayLayout.of(frames.shape, frames.dtype)
     units = "1" if frames.dtype.kind == "f" else "ADU"
     metadata: dict[str, Json] = {
@@ -109,20 +113,15 @@ def write_archive(
         rows = movie.rows(chunk)
         return movie.encode(frames.read(rows.start, rows.stop))
 
-    with (
-        ZipFile(file, "w") as archive,
-        ThreadPoolExecutor(usable_cores()) as pool,
-        _progress(movie.n_chunks) as advance,
-    ):
-        _append(archive, SPEC, spec.canonical_json().encode())
-        gathered = pool.submit(dict, truth)  # some of it is computed only now: beside the painting
-        for chunk, data in enumerate(_in_order(pool, paint, movie.n_chunks, ahead=2 * usable_cores())):
-            _append(archive, f"observed/{movie.chunk_name(chunk)}", data)
-            advance()
+    with ZipFile(file, "w") as archive, ThreadPoolExecutor(usable_cores()) as pool:
+        _append(archive, SPEC, data.spec.canonical_json().encode())
+        gathered = pool.submit(dict, data.truth)  # some of it is computed only now: beside the painting
+        for chunk, block in enumerate(_in_order(pool, paint, movie.n_chunks, ahead=2 * usable_cores())):
+            _append(archive, f"observed/{movie.chunk_name(chunk)}", block)
         for name, value in sorted(gathered.result().items()):
             _append_truth(archive, metadata, name, value)
-        cost_s = provenance.cost_s + time.perf_counter() - began
-        metadata[".zattrs"] = {PROVENANCE: {**asdict(provenance), "cost_s": cost_s}}
+        cost_s = data.provenance.cost_s + time.perf_counter() - began
+        metadata[".zattrs"] = {PROVENANCE: asdict(replace(data.provenance, cost_s=cost_s))}
         for name, value in sorted(metadata.items()):
             _append(archive, name, to_json(value))
         _append(archive, METADATA, to_json({"zarr_consolidated_format": 1, "metadata": metadata}))
@@ -163,26 +162,3 @@ def _in_order(pool: ThreadPoolExecutor, work: Callable[[int], T], n_items: int, 
         pending.append(pool.submit(work, item))
     while pending:
         yield pending.popleft().result()
-
-
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[], None]]:
-    """Draw a bar on stderr when a person watches and it takes longer than two seconds."""
-    began = time.perf_counter()
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    done = 0
-    shown = False
-
-    def advance() -> None:
-        nonlocal done, shown
-        done += 1
-        if watched and time.perf_counter() - began > _BAR_AFTER_S:
-            shown = True
-            bar = "#" * (30 * done // total)
-            print(f"\rsimulating [{bar:<30}] {100 * done // total:3d} %", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield advance
-    finally:
-        if shown:
-            print(file=sys.stderr)

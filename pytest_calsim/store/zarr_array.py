@@ -107,11 +107,6 @@ class ArrayLayout:
             return 0
         return -(-self.shape[0] // self.chunk_rows) if self.shape else 1
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of all elements."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
-
     def chunk_name(self, chunk: int) -> str:
         """Name of a chunk's member in the array's folder."""
         return ".".join([str(chunk), *("0" for _ in self.shape[1:])])

@@ -173,7 +173,6 @@ def test_xarray_and_zarr_open_the_file(tmp_path: Path, consolidated: bool) -> No
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = _recording()
-    monkeypatch.setattr(recording, "provenance", lambda: Recording.provenance(recording, cost_s=0))
     monkeypatch.setattr(writing.time, "perf_counter", lambda: 0.0)
     monkeypatch.setattr("time.time", lambda: 0.0)
     for threads in (1, 2, 3):
@@ -305,14 +304,3 @@ def test_damage_is_an_error_when_it_is_read_and_not_before(tmp_path: Path, place
     np.testing.assert_array_equal(loaded.observed[:10].values, recording.observed[:10].values)
     with pytest.raises(StoreError, match=r"observed/1\.0\.0 is damaged" if place == "movie" else "noise/0 is damaged"):
         loaded.observed.values if place == "movie" else loaded.truth["noise"]
-
-
-def test_a_progress_bar_only_for_a_person_and_a_long_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(writing, "_BAR_AFTER_S", 0.0)
-    _recording().save(tmp_path / "a")
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    _recording().save(tmp_path / "b")
-    assert "100 %\n" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.archive import Archive
 from pytest_calsim.store.recording_file import Provenance, RecordingFile
-from pytest_calsim.store.writing import write_archive
+from pytest_calsim.store.writing import RecordingData, write_archive
 
 NAMES = st.text("abc/.0_é", min_size=1, max_size=12)
 
@@ -120,7 +120,9 @@ def _write(path: Path, n_frames: int, begin: int = 0) -> None:
     spec = Spec.make({"steps": ["leakage"]})
     with open(path, "wb") as file:
         file.seek(begin)
-        write_archive(_SparseFile(file), spec, _Zeros(n_frames), {}, Provenance(spec.key(), "", None, (), 0, 0))
+        write_archive(
+            _SparseFile(file), RecordingData(spec, _Zeros(n_frames), {}, Provenance(spec.key(), "", None, (), 0, 0))
+        )
 
 
 def _check(path: Path, n_frames: int) -> None:

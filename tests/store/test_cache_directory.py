@@ -14,6 +14,7 @@ import pytest
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.cache_directory import CacheDirectory
 from pytest_calsim.store.recording_file import Provenance
+from pytest_calsim.store.writing import RecordingData
 
 
 class _Frames:
@@ -31,7 +32,8 @@ def _spec(seed: int) -> Spec:
 def _add(directory: CacheDirectory, *seeds: int) -> list[Path]:
     for seed in seeds:
         spec = _spec(seed)
-        directory.add(spec, _Frames(), {}, Provenance(spec.key(), f"seed {seed}", None, (), 1.5, 12.0))
+        origin = Provenance(spec.key(), f"seed {seed}", None, (), 1.5, 12.0)
+        directory.add(RecordingData(spec, _Frames(), {}, origin))
     return [directory.path(_spec(seed).key()) for seed in seeds]
 
 
