@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pytest_calsim.errors import CacheWarning, StoreError
 from pytest_calsim.recording.cached_source import CachedSource
-from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.recording import Recording, data_of
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.cache_directory import CacheDirectory, CacheEntry
@@ -177,7 +177,7 @@ class RecordingCache:
         began = time.perf_counter()
         painted = self._simulate(spec)
         try:
-            directory.add(painted.data(label, time.perf_counter() - began))
+            directory.add(data_of(painted, label, time.perf_counter() - began))
         except StoreError as error:
             self._pending_notes.append(
                 f"{label or spec.key()[:12]} is not kept in {self.root}, and painted when it is read: {error}"
@@ -195,7 +195,7 @@ class RecordingCache:
             return directory.open(spec)
         except StoreError as error:
             self._bad_keys.add(spec.key())
-            self._pending_notes.append(f"{error}; removed, and simulated again")
+            self._pending_notes.append(f"{error}; simulated again instead")
         except OSError:
             pass  # not there, or out of reach: then writing will tell
         return None
@@ -212,7 +212,7 @@ class RecordingCache:
             self._in_hand.pop(spec.key(), None)  # so that the next request writes it again
             if self._directory is not None:
                 self._directory.discard(file)
-            self._pending_notes.append(f"{error}; removed, and painted when it is read")
+            self._pending_notes.append(f"{error}; painted from its spec instead")
         self._give_notes()
 
     def _simulate(self, spec: Spec) -> Recording:

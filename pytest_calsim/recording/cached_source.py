@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.errors import PlacementWarning
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.recording_file import RecordingFile
@@ -45,10 +46,12 @@ class CachedSource:
         self._spec = spec
         self._file = file
         self._on_failure = on_failure
-        self._painted: Recording | None = _paint(spec) if file is None else None
+        self._painted: Recording | None = None
         self._guard = threading.Lock()
-        frames = file if self._painted is None else self._painted.frames
-        assert frames is not None
+        frames: FrameSource | None = file
+        if frames is None:
+            self._painted = _paint(spec)
+            frames = self._painted.frames
         self.shape = frames.shape
         self.dtype = frames.dtype
 

@@ -24,7 +24,7 @@ from pytest_calsim.store.writing import RecordingData, publish_recording
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "data_of"]
 
 
 class Recording:
@@ -138,24 +138,11 @@ class Recording:
             raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            publish_recording(path, self.data(), overwrite=overwrite)
+            publish_recording(path, data_of(self), overwrite=overwrite)
         except StoreError:
             raise
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-    def data(self, label: str = "", cost_s: float = 0.0) -> RecordingData:
-        """Give what a file of this recording holds.
-
-        Parameters
-        ----------
-        label
-            The name it was asked for under.
-        cost_s
-            Time spent so far, s.
-        """
-        origin = Provenance(self.spec.key(), label, self.until, self.notes, cost_s, time.time())
-        return RecordingData(self.spec, self.frames, self.truth.arrays, origin)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Recording:
@@ -180,3 +167,19 @@ class Recording:
             )
         truth = GroundTruth(StoredTruth(file.quantities, file.read_array))
         return cls(spec, file, truth, notes=file.provenance.notes, until=file.provenance.until)
+
+
+def data_of(recording: Recording, label: str = "", cost_s: float = 0.0) -> RecordingData:
+    """Give what a file of a recording holds.
+
+    Parameters
+    ----------
+    recording
+        What to store.
+    label
+        The name it was asked for under.
+    cost_s
+        Time spent on it so far, s.
+    """
+    provenance = Provenance(recording.spec.key(), label, recording.until, recording.notes, cost_s, time.time())
+    return RecordingData(recording.spec, recording.frames, recording.truth.arrays, provenance)

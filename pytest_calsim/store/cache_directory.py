@@ -163,8 +163,15 @@ class CacheDirectory:
         free_bytes = shutil.disk_usage(self.folder).free
         if movie_bytes > free_bytes:
             raise StoreError(f"a movie of {movie_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free")
-        with contextlib.suppress(FileNotFoundError):  # somebody removes the folder meanwhile: then it is not kept
-            publish_recording(self.path(data.provenance.key), data, overwrite=True)
+        path = self.path(data.provenance.key)
+        try:
+            publish_recording(path, data, overwrite=True)
+        except FileNotFoundError:
+            pass  # somebody has removed the folder meanwhile: then it is not kept
+        except PermissionError:
+            if os.name != "nt" or not path.exists():
+                raise
+            # On Windows: another process has written it first, and reads it.
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -233,7 +240,7 @@ class CacheDirectory:
             if not re.fullmatch(r"v\d+", folder.name):
                 continue
             for path in _children(folder):
-                if folder != self.folder or (path.name.endswith(_SUFFIX) and _KEY.match(path.name)):
+                if folder != self.folder or (path.suffix == ".zip" and _KEY.fullmatch(path.name.removesuffix(_SUFFIX))):
                     with contextlib.suppress(OSError):
                         found.append((path, _size_of(path), path.lstat().st_mtime))
         return sorted(found, key=lambda item: item[2])

@@ -139,7 +139,7 @@ def _deflated(path: Path) -> bytes:
 def _told(seen: list[warnings.WarningMessage]) -> str:
     (message,) = [str(w.message) for w in seen]
     assert issubclass(seen[0].category, CacheWarning)
-    assert "removed" in message
+    assert "instead" in message
     assert SPEC.key() in message
     return message
 

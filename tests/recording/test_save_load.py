@@ -219,6 +219,15 @@ def test_the_movie_is_asked_for_in_blocks_that_are_never_far_ahead(
     assert max(ahead) <= 2 * usable_cores() + 1
 
 
+def test_a_file_is_synced_once_and_then_renamed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("fsync", "replace"):
+        call = getattr(os, name)
+        monkeypatch.setattr(writing.os, name, lambda *a, name=name, call=call: (calls.append(name), call(*a)))
+    _recording().save(tmp_path / "a")
+    assert calls == ["fsync", "replace"]
+
+
 def test_nothing_is_overwritten_unasked_and_nothing_is_left_behind(tmp_path: Path) -> None:
     recording = _recording()
     (tmp_path / "there").mkdir()
