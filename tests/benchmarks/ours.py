@@ -70,7 +70,7 @@ def movie(path: str, cores: int = 0, **size: Any) -> dict[str, Any]:
     from pytest_calsim import simulate
 
     recording, planning = timed(lambda: simulate(scene(**size)))
-    _, painting = timed(lambda: recording.save(path))
+    _, painting = timed(lambda: recording.save(path, overwrite=True))
     return {**painting, "plan_cpu_s": planning["cpu_s"], "units": recording.truth.n_units}
 
 
