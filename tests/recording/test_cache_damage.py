@@ -79,11 +79,14 @@ def _edit_metadata(path: Path, edit: Callable[[dict], object]) -> None:
 
 
 def _swap_in_directory(path: Path) -> None:
-    """Let the directory lead from one chunk's name to another's data, both of them sound."""
+    """Let the directory lead from either of two chunks' names to the other's data, both of them sound."""
     data = path.read_bytes()
     start = data.rindex(b"PK\5\6")
     directory = int.from_bytes(data[start + 16 : start + 20], "little")
-    path.write_bytes(data[:directory] + data[directory:].replace(b"observed/2.0.0", b"observed/1.0.0"))
+    names = data[directory:]
+    for old, new in ((b"/2.0.0", b"/x.0.0"), (b"/1.0.0", b"/2.0.0"), (b"/x.0.0", b"/1.0.0")):
+        names = names.replace(b"observed" + old, b"observed" + new)
+    path.write_bytes(data[:directory] + names)
 
 
 FOUND_WHEN_OPENED: dict[str, Callable[[Path], object]] = {
@@ -124,7 +127,7 @@ FOUND_WHEN_READ: dict[str, Callable[[Path], object]] = {
     "a chunk missing": lambda path: _rewrite(path, **{"observed/2.0.0": b""}),
     "truth missing": lambda path: _rewrite(path, **{"truth/leakage/0.0": b""}),
     "a short chunk": lambda path: _rewrite(path, **{"observed/2.0.0": b"short"}),
-    "chunks exchanged": _swap_in_directory,
+    "two chunks exchanged": _swap_in_directory,
 }
 
 
