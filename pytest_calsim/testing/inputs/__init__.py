@@ -1,0 +1,1 @@
+"""What people hand over (NumPy, xarray, pandas, dask, sparse), made plain arrays, with its labels followed or refused."""
