@@ -70,7 +70,9 @@ def plain_array(value: Any, name: str) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):
         n_hidden = int(np.ma.getmaskarray(value).sum())
         if n_hidden:
-            raise EstimateError(f"{name} hides {n_hidden} values under its mask: fill them, {name}.filled(0), or drop them")
+            raise EstimateError(
+                f"{name} hides {n_hidden} values under its mask: fill them, {name}.filled(0), or drop them"
+            )
         value = value.data
     try:
         array = np.asarray(value)

@@ -142,7 +142,9 @@ def _stacked(parts: list[Any], name: str) -> Any:
         try:
             return xarray.concat(parts, dim="unit_id", join="exact")
         except ValueError:
-            raise EstimateError(f"{name} is a list of pictures whose labels or shapes differ: align them first") from None
+            raise EstimateError(
+                f"{name} is a list of pictures whose labels or shapes differ: align them first"
+            ) from None
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         return [np.ma.filled(part, 0) for part in parts]
     return parts

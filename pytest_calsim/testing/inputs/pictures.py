@@ -53,7 +53,9 @@ def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], N
             "holds whole numbers, A.astype(int)"
         )
     if image.size and image.min() < 0:
-        raise EstimateError(f"{name} is a label image with the label {image.min()}; expected 0 for none, 1, 2, ... for cells")
+        raise EstimateError(
+            f"{name} is a label image with the label {image.min()}; expected 0 for none, 1, 2, ... for cells"
+        )
     flat = image.ravel()
     lit = np.flatnonzero(flat)
     by_label = lit[np.argsort(flat[lit], kind="stable")]

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import xarray as xr
+from pytest_calsim.testing.scoring.inputs import as_footprints, as_matrix, as_shifts
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.scoring.inputs import as_footprints, as_matrix, as_shifts
 
 A = np.random.default_rng(0).random((3, 4, 5)) * (np.random.default_rng(1).random((3, 4, 5)) < 0.5)
 DIMS = ("unit_id", "height", "width")

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pytest_calsim.testing.scoring.inputs import footprint_units
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.scoring.inputs import footprint_units
 from pytest_calsim.testing.scoring.masks import Overlaps, energy_mask, energy_masks
 
 values = hnp.arrays(np.float64, st.integers(1, 12), elements=st.integers(1, 9).map(float))
