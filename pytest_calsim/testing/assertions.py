@@ -7,9 +7,9 @@ Each returns its :class:`~pytest_calsim.testing.scorecard.Scorecard`, or raises
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
@@ -31,6 +31,9 @@ from pytest_calsim.testing.scoring.bounds import check_bound, check_finite, chec
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, check_convention, check_origin
 from pytest_calsim.testing.short_traceback import short_traceback
 from pytest_calsim.testing.verdict import judge
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = [
     "assert_footprints_recovered",
@@ -215,8 +218,8 @@ def assert_traces_recovered(
     min_pearson
         Lowest median Pearson correlation over the cells that were found and count, in [-1, 1].
     max_gain_error
-        Highest median of \\|g / ``gain`` − 1\\|, where g is a cell's slope of estimated on true trace. Correlation sees no
-        scale.
+        Highest median deviation of a cell's gain from ``gain``, as a share of it; the gain is the slope of estimated on
+        true trace. Correlation sees no scale.
     gain
         What a change of the truth by 1 should be in the estimate's unit; above 0.
     min_iou

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
-from pytest_calsim.steps.motion.brain_motion import Motion
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.inputs.background import Background
@@ -21,6 +19,9 @@ from pytest_calsim.testing.scoring.fields import field_pearson
 from pytest_calsim.testing.scoring.traces import trace_pearson
 from pytest_calsim.testing.short_traceback import short_traceback
 from pytest_calsim.testing.verdict import judge
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = ["assert_background_recovered", "measure_background", "true_background"]
 
@@ -50,8 +51,8 @@ def assert_background_recovered(
     min_course_pearson
         Lowest Pearson correlation over frames of both mean courses, in [-1, 1]; needs f.
     footprint_shift
-        Where the picture lies, as in :func:`assert_footprints_recovered`; ``"auto"`` goes by the estimate's shifts, else
-        by its footprints, else the picture is at zero shift.
+        Where the picture lies, as in :func:`assert_footprints_recovered`; ``"auto"`` goes by the estimate's
+        shifts, else by its footprints, else the picture is at zero shift.
 
     Raises
     ------
@@ -137,10 +138,10 @@ def _in_one_place(
 
 
 def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]:
-    """Compute the light that is no planted cell's own image, at zero shift: neuropil, halo, cells out of focus, leakage.
+    """Compute the light that is no planted cell's own image, at zero shift.
 
-    Painted from the recording's spec in at most 64 frames: the tissue less every cell's image times its trace, under
-    illumination and vignette, plus leakage.
+    Neuropil, halo, cells too blurred to have an image, leakage. Painted from the recording's spec in at most 64 frames:
+    the tissue less every cell's image times its trace, under illumination and vignette, plus leakage.
 
     Returns
     -------
@@ -154,6 +155,9 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     EstimateError
         When the recording has no stage of tissue.
     """
+    # Here, as the steps take long to import, and recordings without a background's estimate do without.
+    from pytest_calsim.steps.motion.brain_motion import Motion
+
     truth = recording.truth
     tissue = [kind for kind in recording.stages if recording.scene.painters[kind].light_order < Motion.light_order]
     if not tissue:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.input_mistakes import shift_mistakes
 from pytest_calsim.testing.inputs.matrices import as_shifts
 from pytest_calsim.testing.scoring.alignment import fit_offset
 from pytest_calsim.testing.scoring.shifts import compare_shifts
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = ["FootprintShift", "FrameOfReference", "find_frame", "true_displacements"]
 
@@ -55,8 +57,8 @@ def find_frame(
     Parameters
     ----------
     footprint_shift
-        ``"auto"``: by the estimate's own shifts, if it has them; else the offset, within the convex hull of the tissue's
-        displacements, that fits best. A pair: given. ``None``: at zero shift.
+        ``"auto"``: by the estimate's own shifts, if it has them; else the offset that fits best, within the convex hull
+        of the tissue's displacements. A pair: given. ``None``: at zero shift.
     found
         The estimate.
     A

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.planted_cells import PlantedCells
 from pytest_calsim.testing.scoring.alignment import align, centroids
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
 from pytest_calsim.testing.scoring.masks import energy_masks
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = ["MatchedCells", "match_cells", "matched_rows"]
 
@@ -27,6 +30,8 @@ class MatchedCells:
 
     Attributes
     ----------
+    given
+        The estimate's footprints where they were.
     A_est, A_true
         Both in one place.
     scores
@@ -37,6 +42,7 @@ class MatchedCells:
         Where the estimate lies.
     """
 
+    given: SparseFootprints
     A_est: SparseFootprints
     A_true: SparseFootprints
     scores: FootprintScores
@@ -62,9 +68,8 @@ class MatchedCells:
         n_counted = int(self.scores.counted.sum())
         there = f"recall {len(self.scores.found)}/{n_counted} there"
         zero = f"{len(self.at_zero.found)}/{n_counted} at zero shift"
-        return [
-            f"frame of reference: footprints lie ({dy:+.2f}, {dx:+.2f}) px from zero shift, {self.frame.source}: {there}, {zero}"
-        ]
+        lie = f"footprints lie ({dy:+.2f}, {dx:+.2f}) px from zero shift, {self.frame.source}"
+        return [f"frame of reference: {lie}: {there}, {zero}"]
 
     def facts(self) -> dict[str, float]:
         """Give the offset used, and the recall at zero shift."""
@@ -91,12 +96,12 @@ def match_cells(
     frame = find_frame(footprint_shift, found, A, recording)
     at_zero = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
     if frame.is_zero:
-        return MatchedCells(A, cells.A, at_zero, at_zero, frame)
+        return MatchedCells(A, A, cells.A, at_zero, at_zero, frame)
     A_est, A_true = align(A, cells.A, frame.offset_px)
     scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou)
     if frame.source.startswith("fitted") and scores.total_iou <= at_zero.total_iou:
-        return MatchedCells(A, cells.A, at_zero, at_zero, FrameOfReference((0.0, 0.0), frame.source))
-    return MatchedCells(A_est, A_true, scores, at_zero, frame)
+        return MatchedCells(A, A, cells.A, at_zero, at_zero, FrameOfReference((0.0, 0.0), frame.source))
+    return MatchedCells(A, A_est, A_true, scores, at_zero, frame)
 
 
 def matched_rows(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
-from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.failure_tables import missed_table, spurious_table, worst_fits_table, worst_frames_table
 from pytest_calsim.testing.frame_of_reference import true_displacements
@@ -22,6 +21,10 @@ from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, compare_shifts
 from pytest_calsim.testing.scoring.spikes import spike_precision_recall
 from pytest_calsim.testing.scoring.traces import trace_gain, trace_pearson
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = [
     "FootprintBounds",
@@ -133,7 +136,8 @@ def measure_footprints(
         tables.append(worst_fits_table(scores, cells, labels))
     card = Scorecard("footprints", checks, facts, [table for table in tables if table.total], notes)
     if not card.passed:
-        notes += footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=min_iou)
+        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=min_iou)
+        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=min_iou)
     return card
 
 

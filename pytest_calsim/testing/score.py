@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.recording import Recording
 from pytest_calsim.testing.background import measure_background
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift
@@ -30,6 +29,8 @@ from pytest_calsim.testing.short_traceback import short_traceback
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pytest_calsim.recording.recording import Recording
 
 __all__ = ["Scores", "score"]
 

@@ -1,1 +1,1 @@
-"""What people hand over (NumPy, xarray, pandas, dask, sparse), made plain arrays, with its labels followed or refused."""
+"""What people hand over (NumPy, xarray, pandas, dask, sparse) as plain arrays, its labels followed or refused."""

@@ -33,7 +33,7 @@ class Background(NamedTuple):
 
 
 def read_background(b: ArrayLike | xr.DataArray | None, f: ArrayLike | xr.DataArray | None) -> Background:
-    """Read pictures ``(height, width)`` or ``(component, height, width)`` and courses ``(frame,)`` or ``(component, frame)``.
+    """Read pictures ``([component,] height, width)`` and courses ``([component,] frame)``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Labels of axes (xarray's coordinates, pandas' index and columns): followed where they say an order, refused elsewhere."""
+"""Labels of axes (xarray's coordinates, pandas' index and columns): followed where they say an order, or refused."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def pixel_span(labels: NDArray[Any], dim: str, name: str) -> tuple[NDArray[np.in
     first = int(sorted_labels[0]) if len(sorted_labels) else 0
     if first < 0 or not np.array_equal(sorted_labels, first + np.arange(len(labels))):
         raise EstimateError(
-            f"{name} has {dim} labels {labels[0]} to {labels[-1]}; expected whole pixel numbers without gaps, 0 or more: "
+            f"{name} has {dim} labels {labels[0]} to {labels[-1]}; expected pixel numbers without gaps, 0 or more: "
             f"reindex it to the recording's {_WHAT_THEY_ARE[dim]}, or drop the labels, .drop_vars({dim!r})"
         )
     return order, first

@@ -44,13 +44,12 @@ class SparseArray(Protocol):
 
 
 MatrixLike: TypeAlias = "ArrayLike | xr.DataArray | pd.DataFrame | SparseMatrix | SparseArray"
-"""Real numbers with two axes: NumPy (masked too, if it hides nothing), nested lists, xarray and pandas (whose labels are
+"""Real numbers with two axes: NumPy (masked too, if it hides nothing), nested lists, xarray and pandas (labels are
 followed or refused), dask, scipy.sparse, ``sparse``."""
 
 FootprintsLike: TypeAlias = "SparseFootprints | MatrixLike | Sequence[ArrayLike] | Sequence[xr.DataArray]"
 """Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of pictures, a label image
-``(height, width)`` of whole numbers, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` with pixels
-in C order."""
+``(height, width)`` of whole numbers, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` in C order."""
 
 Pairing: TypeAlias = "Sequence[tuple[int, int]] | NDArray[np.integer]"
 """Pairs of a row of the estimate and a row of the truth."""
