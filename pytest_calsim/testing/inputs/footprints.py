@@ -92,6 +92,7 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     """
     given: Any = A
     if isinstance(given, SparseFootprints):
+        check_unique(given.unit_id, name)
         return Footprints(_from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id), None)
     refuse_whole_result(given, name)
     if is_scipy_sparse(given):
