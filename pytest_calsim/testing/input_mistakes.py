@@ -17,7 +17,9 @@ __all__ = ["footprint_mistakes", "shift_mistakes", "trace_mistakes"]
 _FAR = 2.0
 # ... and, for footprints, finds at least this share of the cells.
 _MOST = 0.5
+# Traces are evidently late or early, by no more frames than this, when this share of cells says so.
 _MOST_FRAMES = 3
+_MOST_CELLS = 2 / 3
 
 
 def shift_mistakes(shifts: NDArray[np.float64], true: NDArray[np.float64], convention: Convention) -> list[str]:
@@ -38,25 +40,20 @@ def shift_mistakes(shifts: NDArray[np.float64], true: NDArray[np.float64], conve
 
 
 def trace_mistakes(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> list[str]:
-    """Say whether traces some frames earlier or later would correlate far better (rows are paired)."""
-    given = _median_pearson(C_est, C_true)
-    scores: dict[int, float] = {}
-    for lag in range(1, min(_MOST_FRAMES, C_true.shape[1] - 2) + 1):
-        scores[lag] = _median_pearson(C_est[:, lag:], C_true[:, :-lag])
-        scores[-lag] = _median_pearson(C_est[:, :-lag], C_true[:, lag:])
-    if not scores:
-        return []
-    lag, pearson = max(scores.items(), key=lambda item: item[1])
-    if not (1 - pearson) * _FAR < 1 - given:
+    """Say whether most traces correlate best when they are moved by the same few frames (rows are paired)."""
+    n_frames = C_true.shape[1]
+    lags = [lag for lag in range(-_MOST_FRAMES, _MOST_FRAMES + 1) if abs(lag) < n_frames - 1]
+    late = [C_est[:, max(lag, 0) : n_frames + min(lag, 0)] for lag in lags]
+    true = [C_true[:, max(-lag, 0) : n_frames + min(-lag, 0)] for lag in lags]
+    pearson = np.array([np.nan_to_num(trace_pearson(e, t)) for e, t in zip(late, true, strict=True)])
+    best = np.array(lags)[pearson.argmax(axis=0)]
+    found, counts = np.unique(best, return_counts=True)
+    lag = int(found[counts.argmax()])
+    if lag == 0 or counts.max() < _MOST_CELLS * len(best):
         return []
     frames = f"{abs(lag)} frame{'s' if abs(lag) > 1 else ''} {'late' if lag > 0 else 'early'}"
-    return [f"the traces are evidently {frames}: moved, their median correlation would be {pearson:.2f}"]
-
-
-def _median_pearson(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> float:
-    pearson = trace_pearson(C_est, C_true)
-    known = pearson[~np.isnan(pearson)]
-    return float(np.median(known)) if len(known) else -1.0
+    moved = float(np.median(pearson[lags.index(lag)]))
+    return [f"the traces are evidently {frames}: moved, their median correlation would be {moved:.2f}"]
 
 
 def footprint_mistakes(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.background import measure_background
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike
-from pytest_calsim.testing.matched_cells import match_cells
+from pytest_calsim.testing.matched_cells import MatchedCells, match_cells
 from pytest_calsim.testing.measures import (
     FootprintBounds,
     SpikeBounds,
@@ -25,6 +26,7 @@ from pytest_calsim.testing.measures import (
 from pytest_calsim.testing.planted_cells import PlantedCells, Units
 from pytest_calsim.testing.scorecard import Scorecard
 from pytest_calsim.testing.scoring.bounds import check_bound
+from pytest_calsim.testing.scoring.shifts import check_convention
 from pytest_calsim.testing.short_traceback import short_traceback
 
 if TYPE_CHECKING:
@@ -115,50 +117,52 @@ def score(
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
     if found.n_units == 0 and found.A is None and found.shifts is None and found.background is None:
         raise EstimateError("nothing to score: this Estimate is of nothing")
+    picture = recording.frames.shape[1:]
+    if found.A is not None:
+        found.footprints_on(picture)  # refuses what does not fit at all
+    cells = PlantedCells(recording.truth, units) if found.n_units or found.A is not None else None
     cards: list[Scorecard] = []
     skipped: dict[str, str] = {}
-
-    def measure(name: str, of: Callable[[], Scorecard]) -> None:
+    for name, of in _measures(found, recording, cells, min_iou, tol_frames, spike_thresh, footprint_shift).items():
         try:
             cards.append(of())
         except EstimateError as error:
             skipped[name] = str(error)
-
-    if found.shifts is not None and found.convention is not None:
-        convention = found.convention
-        measure("shifts", lambda: measure_shifts(found.shifts, recording, convention=convention))
-    elif found.shifts is not None:
-        skipped["shifts"] = "it is not known what their sign means: Estimate(..., convention=...)"
-    if found.A is not None or found.C is not None or found.S is not None:
-        _measure_cells(found, recording, measure, min_iou, tol_frames, spike_thresh, units, footprint_shift)
-    if found.background is not None:
-        measure("background", lambda: measure_background(found, recording, footprint_shift=footprint_shift))
     return Scores(tuple(cards), skipped)
 
 
-def _measure_cells(
+def _measures(
     found: Estimate,
     recording: Recording,
-    measure: Callable[[str, Callable[[], Scorecard]], None],
+    cells: PlantedCells | None,
     min_iou: float,
     tol_frames: int,
     spike_thresh: float,
-    units: Units,
     footprint_shift: FootprintShift,
-) -> None:
-    """Footprints, traces and spikes, matched once."""
-    cells = PlantedCells(recording.truth, units)
-    matched = None
-    if found.A is not None:
-        matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
-        card = measure_footprints(matched, cells, found.labels, min_iou=min_iou, bounds=FootprintBounds())
-        measure("footprints", lambda: card)
-    if found.C is not None:
-        measure("traces", lambda: measure_traces(found, recording, cells, matched, TraceBounds()))
-    if found.S is not None:
-        measure(
-            "spikes",
-            lambda: measure_spikes(
-                found, recording, cells, matched, SpikeBounds(), tol_frames=tol_frames, spike_thresh=spike_thresh
-            ),
-        )
+) -> dict[str, Callable[[], Scorecard]]:
+    """What there is to measure of an estimate, by name."""
+    measures: dict[str, Callable[[], Scorecard]] = {}
+    if found.shifts is not None:
+        shifts = found.shifts
+        measures["shifts"] = lambda: measure_shifts(shifts, recording, convention=check_convention(found.convention))
+    if cells is not None:
+
+        @cache
+        def matched() -> MatchedCells | None:  # once for all three
+            if found.A is None:
+                return None
+            return match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
+
+        if found.A is not None:
+            measures["footprints"] = lambda: measure_footprints(
+                cast("MatchedCells", matched()), cells, found.labels, min_iou=min_iou, bounds=FootprintBounds()
+            )
+        if found.C is not None:
+            measures["traces"] = lambda: measure_traces(found, recording, cells, matched(), TraceBounds())
+        if found.S is not None:
+            measures["spikes"] = lambda: measure_spikes(
+                found, recording, cells, matched(), SpikeBounds(), tol_frames=tol_frames, spike_thresh=spike_thresh
+            )
+    if found.background is not None:
+        measures["background"] = lambda: measure_background(found, recording, footprint_shift=footprint_shift)
+    return measures

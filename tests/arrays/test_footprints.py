@@ -90,7 +90,9 @@ def test_one_unit_is_a_picture(key):
     picture[0, 0] = 9  # fresh
 
 
-@pytest.mark.parametrize("key", [4, -5, [0, 4], [True, False], [0.5], [[0, 1]], (0, 1), (), np.zeros((4, 3, 4), bool), "0"])
+@pytest.mark.parametrize(
+    "key", [4, -5, [0, 4], [True, False], [0.5], [[0, 1]], (0, 1), (), np.zeros((4, 3), bool), "0"]
+)
 def test_what_selects_no_units(key):
     with pytest.raises(IndexError):
         _labelled()[key]

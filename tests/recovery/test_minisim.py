@@ -43,7 +43,10 @@ def arrays(seed):
     ("how", "prepare"),
     [
         ({"metric": "cosine"}, lambda A: A),
-        ({"metric": "iou", "energy_frac": 1.0}, lambda A: (A > 0.3 * A.max(axis=(1, 2), keepdims=True)).astype(np.float32)),
+        (
+            {"metric": "iou", "energy_frac": 1.0},
+            lambda A: 1.0 * (0.3 * A.max(axis=(1, 2), keepdims=True) < A),
+        ),
         ({"metric": "iou", "energy_frac": 1.0}, lambda A: A),
     ],
     ids=["cosine", "IoU of masks", "IoU of supports"],

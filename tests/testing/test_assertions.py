@@ -517,3 +517,70 @@ def test_importing_an_assertion_imports_neither_scipy_nor_xarray_nor_pytest():
     code = f"import sys; from pytest_calsim import assert_footprints_recovered; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+# Where shifts are zero
+
+
+@pytest.mark.parametrize(
+    ("origin", "anchored"),
+    [("truth", SHIFTS), ("mean", SHIFTS - SHIFTS.mean(axis=0)), ("first", SHIFTS - SHIFTS[0])],
+)
+def test_an_offset_is_measured_against_the_zero_that_is_said(origin, anchored):
+    assert moves(-anchored, 1e-9, max_offset_px=1e-9, origin=origin).passed
+    with pytest.raises(RecoveryError, match=r"offset_px 5\.00 > 1\.00: mean difference \(height, width\)"):
+        moves(-anchored + (3, -4), max_offset_px=1, origin=origin)
+    for other in {"truth", "mean", "first"} - {origin}:
+        with pytest.raises(RecoveryError, match="offset_px"):
+            moves(-anchored, max_offset_px=1e-9, origin=other)
+
+
+@pytest.mark.parametrize("origin", ["zero", None, 0, "Mean"])
+def test_an_unknown_origin_is_refused(origin):
+    with pytest.raises(EstimateError, match="origin must be one of 'truth', 'mean', 'first', not"):
+        moves(-SHIFTS, origin=origin)
+
+
+def test_an_estimate_that_knows_its_convention_need_not_be_told():
+    for convention, sign in (("correction", -1), ("displacement", 1)):
+        found = Estimate(shifts=sign * SHIFTS, convention=convention)
+        assert assert_shifts_recovered(found, RECORDING, max_rmse_px=0).passed
+        assert assert_shifts_recovered(found, RECORDING, max_rmse_px=0, convention=convention).passed
+    with pytest.raises(EstimateError, match="convention is missing"):
+        assert_shifts_recovered(Estimate(shifts=SHIFTS), RECORDING, max_rmse_px=0)
+
+
+# Scale
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.7, 1.5, 10, -1])
+def test_a_scale_is_seen_where_it_is_asked_for(scale):
+    found = Estimate(A, scale * C)
+    with pytest.raises(RecoveryError, match=r"gain_error .* > 0\.10: median over 7 cells of \|gain / 1 - 1\|"):
+        assert_traces_recovered(found, RECORDING, min_pearson=-1, max_gain_error=0.1)
+    if scale > 0:
+        assert assert_traces_recovered(found, RECORDING, min_pearson=0.99).passed
+        card = assert_traces_recovered(found, RECORDING, min_pearson=0.99, max_gain_error=1e-6, gain=scale)
+        assert card.as_dict()["traces.gain"] == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("gain", [0, -1, np.nan, np.inf, "1"])
+def test_a_gain_is_above_zero(gain):
+    with pytest.raises(EstimateError, match="gain must"):
+        assert_traces_recovered(C, RECORDING, min_pearson=0, gain=gain)
+
+
+def test_small_values_of_spikes_can_be_left_out():
+    noisy = S + 0.1 * rng.random(S.shape)
+    bounds = {"min_recall": 1, "min_precision": 1, "tol_frames": 0}
+    assert assert_spikes_recovered(noisy, RECORDING, spike_thresh=0.5, **bounds).passed
+    with pytest.raises(RecoveryError, match="precision"):
+        assert_spikes_recovered(noisy, RECORDING, **bounds)
+
+
+def test_empty_units_are_no_estimates_and_said_so():
+    images = np.array([*A[SEEN], *np.zeros((2, HEIGHT, WIDTH))])
+    card = cells(Estimate(images, np.vstack([C[SEEN], C[:2]])), 1, 1)
+    assert "2 estimates have no pixel in the picture and are ignored" in str(card)
+    assert card.as_dict()["footprints.n_estimates"] == 9
+    assert "recall 0/7" in failure(np.zeros((4, HEIGHT, WIDTH)))

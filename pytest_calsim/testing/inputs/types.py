@@ -48,8 +48,8 @@ MatrixLike: TypeAlias = "ArrayLike | xr.DataArray | pd.DataFrame | SparseMatrix 
 followed or refused), dask, scipy.sparse, ``sparse``."""
 
 FootprintsLike: TypeAlias = "SparseFootprints | MatrixLike | Sequence[ArrayLike] | Sequence[xr.DataArray]"
-"""Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of pictures, a label image
-``(height, width)`` of whole numbers, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` in C order."""
+"""Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of pictures, a label image of whole
+numbers ``(height, width)``, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` in C order."""
 
 Pairing: TypeAlias = "Sequence[tuple[int, int]] | NDArray[np.integer]"
 """Pairs of a row of the estimate and a row of the truth."""
