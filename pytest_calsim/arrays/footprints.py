@@ -127,7 +127,7 @@ class SparseFootprints:
         """
         if isinstance(unit, tuple):
             raise IndexError("footprints are selected by unit alone: for pixels, select from A.dense()")
-        if not isinstance(unit, int | np.integer) or isinstance(unit, bool | np.bool_):
+        if not isinstance(unit, int | np.integer):
             return self.select(unit)
         if not -len(self) <= unit < len(self):
             raise IndexError(f"unit {unit} of {len(self)}")

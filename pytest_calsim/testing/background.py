@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.inputs.background import Background
-from pytest_calsim.testing.inputs.types import MatrixLike
 from pytest_calsim.testing.measures import truth_of
 from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.scoring.bounds import check_bound
@@ -21,6 +20,8 @@ from pytest_calsim.testing.short_traceback import short_traceback
 from pytest_calsim.testing.verdict import judge
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pytest_calsim.recording.recording import Recording
 
 __all__ = ["assert_background_recovered", "measure_background", "true_background"]
@@ -31,7 +32,7 @@ _FRAMES = 64
 
 @short_traceback
 def assert_background_recovered(
-    estimate: Estimate | MatrixLike,
+    estimate: Estimate | ArrayLike | xr.DataArray,
     recording: Recording,
     *,
     min_pearson: float,
@@ -168,7 +169,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     brightness = np.zeros((0, n_frames)) if truth.C is None else truth.C.values
     if truth.bleaching is not None:
         brightness = brightness * truth.bleaching.values
-    cells = None if truth.A_observed is None else truth.A_observed.csr.T
+    cells: Any = None if truth.A_observed is None else cast("Any", truth.A_observed.csr).T
     seen = np.ones((height, width))
     for field in (truth.illumination, truth.vignette):
         seen = seen if field is None else seen * field.values
@@ -176,7 +177,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     total = np.zeros((height, width))
     course = np.zeros(len(frames))
     for i, frame in enumerate(frames.tolist()):
-        picture = light.isel(frame=frame).values.astype(np.float64)
+        picture: NDArray[np.float64] = light.isel(frame=frame).values.astype(np.float64)
         if cells is not None and len(brightness):
             picture -= (cells @ brightness[:, frame]).reshape(height, width)
         picture = picture * seen + leaked

@@ -14,7 +14,7 @@ from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
 from pytest_calsim.testing.inputs.background import Background, read_background
 from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
 from pytest_calsim.testing.inputs.labels import in_order_of
-from pytest_calsim.testing.inputs.matrices import as_shifts, read_rows
+from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
 from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention
@@ -85,19 +85,13 @@ class Estimate:
         self._read: Footprints | None = None if A is None else _read_footprints(A, picture)
         traces = None if C is None else read_rows(C, shape=(None, None), name="C")
         spikes = None if S is None else read_rows(S, shape=(None, None), name="S")
-        given = [None if self.A is None else self.A.unit_id, *(r.unit_id for r in (traces, spikes) if r is not None)]
-        labels = next((found for found in given if found is not None), None)
-        self.C: NDArray[np.float64] | None = None
-        if traces is not None:
-            shape = (None if self.A is None else len(self.A), None)
-            order = in_order_of(traces.unit_id, labels, "C")
-            self.C = read_rows(traces.values if order is None else traces.values[order], shape=shape, name="C").values
-        self.S: NDArray[np.float64] | None = None
-        if spikes is not None:
-            n_units = len(self.A) if self.A is not None else None if self.C is None else len(self.C)
-            shape = (n_units, None if self.C is None else self.C.shape[1])
-            order = in_order_of(spikes.unit_id, labels, "S")
-            self.S = read_rows(spikes.values if order is None else spikes.values[order], shape=shape, name="S").values
+        ids = [None if self.A is None else self.A.unit_id, *(r.unit_id for r in (traces, spikes) if r is not None)]
+        labels = next((found for found in ids if found is not None), None)
+        n_units = None if self.A is None else len(self.A)
+        self.C: NDArray[np.float64] | None = _in_order(traces, labels, (n_units, None), "C")
+        n_frames = None if self.C is None else self.C.shape[1]
+        n_units = n_units if self.C is None else len(self.C)
+        self.S: NDArray[np.float64] | None = _in_order(spikes, labels, (n_units, n_frames), "S")
         self.shifts: NDArray[np.float64] | None = None if shifts is None else as_shifts(shifts)
         self.background: Background | None = None if b is None and f is None else read_background(b, f)
         self.convention: Convention | None = None if convention is None else check_convention(convention)
@@ -230,6 +224,16 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
         raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
     read = read_footprints(A, picture)
     return read if picture is None else Footprints(read.on(picture), None)
+
+
+def _in_order(
+    rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
+) -> NDArray[np.float64] | None:
+    """Traces or spikes in the order of the labels."""
+    if rows is None:
+        return None
+    order = in_order_of(rows.unit_id, labels, name)
+    return as_matrix(rows.values if order is None else rows.values[order], shape=shape, name=name)
 
 
 def _named_cells(cells: ArrayLike, n_units: int) -> NDArray[np.intp]:

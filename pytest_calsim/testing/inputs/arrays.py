@@ -59,28 +59,23 @@ def plain_array(value: Any, name: str) -> NDArray[Any]:
     EstimateError
         When it is ragged, holds no real numbers, or hides some of them under a mask.
     """
-    if is_dask(value):
-        value = value.compute()
-    if is_scipy_sparse(value):
-        value = value.toarray()
-    elif is_sparse(value):
-        value = value.todense()
-    elif isinstance(value, Sequence) and any(isinstance(part, np.ma.MaskedArray) for part in value):
-        value = np.ma.stack(list(value))  # np.asarray would forget the masks
-    if isinstance(value, np.ma.MaskedArray):
-        n_hidden = int(np.ma.getmaskarray(value).sum())
+    given: Any = value.compute() if is_dask(value) else value
+    if is_scipy_sparse(given):
+        given = given.toarray()
+    elif is_sparse(given):
+        given = given.todense()
+    elif type(given) in (list, tuple) and any(isinstance(part, np.ma.MaskedArray) for part in given):
+        given = np.ma.stack(given)  # np.asarray would forget the masks
+    if np.ma.isMaskedArray(given):
+        n_hidden = int(np.ma.getmaskarray(given).sum())
         if n_hidden:
-            raise EstimateError(
-                f"{name} hides {n_hidden} values under its mask: fill them, {name}.filled(0), or drop them"
-            )
-        value = value.data
+            raise EstimateError(f"{name} hides {n_hidden} values under its mask: fill them, .filled(0), or drop them")
     try:
-        array = np.asarray(value)
+        return np.asarray(given)
     except ValueError:
-        shapes = sorted({part.shape for part in value if hasattr(part, "shape")})
+        shapes = sorted({part.shape for part in given if hasattr(part, "shape")})
         seen = f", {', '.join(map(str, shapes))}" if shapes else ""
         raise EstimateError(f"{name} is ragged: its parts are of different shapes{seen}") from None
-    return array
 
 
 def check_numbers(dtype: np.dtype[Any], name: str) -> None:

@@ -48,7 +48,7 @@ def read_background(b: ArrayLike | xr.DataArray | None, f: ArrayLike | xr.DataAr
     if len(pictures) != len(courses):
         raise EstimateError(f"b has {len(pictures)} pictures and f {len(courses)} courses: give one for each")
     levels = pictures.mean(axis=(1, 2))
-    return Background(np.tensordot(courses.mean(axis=1), pictures, 1), levels @ courses)
+    return Background((courses.mean(axis=1)[:, np.newaxis, np.newaxis] * pictures).sum(axis=0), levels @ courses)
 
 
 def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float64]:

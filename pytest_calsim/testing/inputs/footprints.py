@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
@@ -103,7 +104,8 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
         return _read_label_image(given, picture, name)
     read = read_labels(given, _DIMS, name)
     check_unique(read.labels.get("unit_id"), name)
-    values = read.values if is_dask(read.values) or is_sparse(read.values) else _picture_array(read.values, name)
+    lazy = is_dask(read.values) or is_sparse(read.values)
+    values: Any = read.values if lazy else _picture_array(read.values, name)
     if is_dask(values) and any(np.isnan(n) for n in values.shape):
         values = values.copy().compute_chunk_sizes()  # of the copy: the user's array stays as it is
     if getattr(values, "ndim", 0) == 2 and values.dtype.kind in "iu" and picture in (None, values.shape):
@@ -125,15 +127,12 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
 def _from_units(
     units: Iterable[Unit], picture: tuple[int, ...], unit_id: NDArray[np.generic] | None
 ) -> SparseFootprints:
-    found = SparseFootprints.from_units(list(units), picture)
-    return SparseFootprints(found.data, found.indices, found.indptr, found.shape, unit_id)
+    return replace(SparseFootprints.from_units(list(units), picture), unit_id=unit_id)
 
 
 def _picture_array(value: Any, name: str) -> NDArray[Any]:
     """A NumPy array; what a mask hides lies outside every footprint."""
-    if isinstance(value, np.ma.MaskedArray):
-        return value.filled(0)
-    return plain_array(value, name)
+    return plain_array(np.ma.filled(value, 0) if np.ma.isMaskedArray(value) else value, name)
 
 
 def _stacked(parts: list[Any], name: str) -> Any:

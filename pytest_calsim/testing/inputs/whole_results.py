@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def _advice(value: Any) -> str:
         return f"a path or text ({value!r}): open it and give the arrays"
     if isinstance(value, Iterator):
         return "a generator: give a list, list(...)"
-    parts: Any = value if isinstance(value, Sequence) or getattr(value, "dtype", None) == np.dtype(object) else ()
+    is_list = isinstance(value, Sequence) or getattr(value, "dtype", None) == np.dtype(object)
+    parts: list[Any] = list(cast("Sequence[Any]", value)) if is_list else []
     if len(parts) and isinstance(parts[0], Mapping):
         return "a list of dicts: suite2p's stat is given as Estimate.from_suite2p(stat, shape)"
     if len(parts) and all(is_scipy_sparse(part) or is_sparse(part) for part in parts):

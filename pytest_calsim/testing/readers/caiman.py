@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -44,14 +45,13 @@ def read(
     if getattr(found, "A", None) is None:
         raise EstimateError(f"this {type(found).__name__} has no A: give cnm.estimates after fit()")
     height, width = _dims(dims, estimates, found)
-    A = _footprints(found.A, height, width)
-    kept = _accepted(getattr(found, "idx_components", None), len(A))
-    A = SparseFootprints(A.data, A.indices, A.indptr, A.shape, np.arange(len(A)))[kept]
+    every = _footprints(found.A, height, width)
+    kept = _accepted(getattr(found, "idx_components", None), len(every))
     b = getattr(found, "b", None)
     f = getattr(found, "f", None)
     pictures = None if b is None or f is None else np.asarray(_footprints_of_any_sign(b, height, width, "b"))
     return {
-        "A": A,
+        "A": replace(every, unit_id=np.arange(len(every)))[kept],
         "C": _rows(found, "C", kept),
         "S": _rows(found, "S", kept),
         "shifts": shifts_rig,

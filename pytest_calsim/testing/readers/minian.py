@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 
@@ -43,27 +43,28 @@ def read(results: Mapping[str, xr.DataArray] | xr.Dataset) -> MinianArrays:
     """
     if not hasattr(results, "get"):
         raise EstimateError(f"from_minian takes a Dataset or a dict of arrays, not a {type(results).__name__}")
-    A, C, S, motion, b, f = (results.get(name) for name in ("A", "C", "S", "motion", "b", "f"))
-    if all(value is None for value in (A, C, S, motion, b, f)):
-        raise EstimateError(f"from_minian found none of A, C, S, motion, b, f: there is {', '.join(map(str, results))}")
-    A = _units_of(C, A)
-    curated = next((_unit_labels(array) for array in (A, C, S) if _unit_labels(array) is not None), None)
+    found: dict[str, Any] = {name: results.get(name) for name in ("A", "C", "S", "motion", "b", "f")}
+    if all(value is None for value in found.values()):
+        raise EstimateError(f"from_minian found none of {', '.join(found)}: there is {', '.join(map(str, results))}")
+    found["A"] = _units_of(found["C"], found["A"])
+    curated = [labels for name in ("A", "C", "S") if (labels := _unit_labels(found[name])) is not None]
+    labels = curated[0] if curated else None
     return {
-        "A": _merged(A, curated, "sum"),
-        "C": _merged(C, curated, "mean"),
-        "S": _merged(S, curated, "mean"),
-        "shifts": motion,
-        "b": b,
-        "f": f,
-        "convention": None if motion is None else "correction",
+        "A": _merged(found["A"], labels, "sum"),
+        "C": _merged(found["C"], labels, "mean"),
+        "S": _merged(found["S"], labels, "mean"),
+        "shifts": found["motion"],
+        "b": found["b"],
+        "f": found["f"],
+        "convention": None if found["motion"] is None else "correction",
     }
 
 
-def _has_ids(array: xr.DataArray | None) -> bool:
+def _has_ids(array: Any) -> bool:
     return array is not None and is_data_array(array) and "unit_id" in array.coords
 
 
-def _units_of(C: xr.DataArray | None, A: xr.DataArray | None) -> xr.DataArray | None:
+def _units_of(C: Any, A: Any) -> Any:
     """The footprints of the units that still have a trace."""
     if A is None or C is None or not (_has_ids(A) and _has_ids(C)):
         return A
@@ -77,7 +78,7 @@ def _units_of(C: xr.DataArray | None, A: xr.DataArray | None) -> xr.DataArray | 
     return A.sel(unit_id=C.unit_id.values)
 
 
-def _unit_labels(array: xr.DataArray | None) -> dict[Any, int] | None:
+def _unit_labels(array: Any) -> dict[Any, int] | None:
     """The viewer's label of each unit; ``None`` where it was not used."""
     if array is None or not _has_ids(array) or "unit_labels" not in array.coords:
         return None
@@ -86,13 +87,13 @@ def _unit_labels(array: xr.DataArray | None) -> dict[Any, int] | None:
     )
 
 
-def _merged(array: xr.DataArray | None, labels: dict[Any, int] | None, how: str) -> xr.DataArray | None:
+def _merged(array: Any, labels: dict[Any, int] | None, how: str) -> Any:
     """One unit for each of the viewer's labels but -1, under the ``unit_id`` of its first; all as they are without."""
     if array is None or labels is None or not _has_ids(array):
         return array
     members: dict[int, list[Any]] = {}
     for unit in array.unit_id.values.tolist():
-        label = labels.get(unit, unit)
+        label = int(cast("int", labels.get(unit, unit)))
         if label != _DISCARDED:
             members.setdefault(label, []).append(unit)
     array = array.drop_vars("unit_labels", errors="ignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -55,7 +56,7 @@ def read(
         traces = traces - neucoeff * around
     shifts = _offsets(yoff, xoff)
     return {
-        "A": SparseFootprints(footprints.data, footprints.indices, footprints.indptr, footprints.shape, kept),
+        "A": replace(footprints, unit_id=kept),
         "C": None if traces is None else traces[kept],
         "S": None if spikes is None else spikes[kept],
         "shifts": shifts,

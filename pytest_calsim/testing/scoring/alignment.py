@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.testing.scoring.masks import energy_masks
+from pytest_calsim.testing.scoring.masks import energy_masks, shared_pixels
 
 __all__ = ["align", "centroids", "fit_offset", "nearest_in_hull"]
 
@@ -59,9 +59,10 @@ def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> Spars
     for tap in range(-1, 3):
         weight = _keys(first + tap + fraction)
         by = -(first + tap)
-        total = total + A.moved(by * (axis == 0), by * (axis == 1)).csr * np.float32(weight)
+        part: Any = A.moved(by * (axis == 0), by * (axis == 1)).csr
+        total += part * np.float32(weight)
     total.sum_duplicates()
-    kept = total.data > 0
+    kept: NDArray[np.bool_] = total.data > 0
     return replace(
         A,
         data=total.data[kept].astype(np.float32),
@@ -162,7 +163,7 @@ def _picture(masks: SparseFootprints) -> NDArray[np.float64]:
 
 def _iou(est: SparseFootprints, true: SparseFootprints) -> Any:
     """IoU of every pair that overlaps, as a scipy ``coo_array`` (estimates, cells)."""
-    shared: Any = (est.csr @ true.csr.T).tocoo()
+    shared = shared_pixels(est, true).tocoo()
     areas = np.diff(est.indptr)[shared.row] + np.diff(true.indptr)[shared.col]
     shared.data = shared.data / (areas - shared.data)
     return shared

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 
-__all__ = ["Overlaps", "energy_mask", "energy_masks"]
+__all__ = ["Overlaps", "energy_mask", "energy_masks", "shared_pixels"]
 
 # Energy that rounding alone may lack: it must not pull another level of pixels in.
 _ROUNDING = 1e-12
@@ -53,6 +54,12 @@ def energy_masks(A: SparseFootprints, energy_frac: float = 0.9) -> SparseFootpri
     )
 
 
+def shared_pixels(est: SparseFootprints, true: SparseFootprints) -> Any:
+    """Count the pixels that every two masks share, as a scipy ``csr_array`` (estimates, cells)."""
+    # A product of ones: whole numbers, exact in float32.
+    return cast("Any", est.csr) @ cast("Any", true.csr).T
+
+
 @dataclass(frozen=True, eq=False)
 class Overlaps:
     """How far every estimated overlaps every true mask.
@@ -72,8 +79,7 @@ class Overlaps:
     @classmethod
     def of(cls, est: SparseFootprints, true: SparseFootprints) -> Overlaps:
         """Compute the overlaps of two sets of masks on the same picture, by a sparse product."""
-        shared = (est.csr @ true.csr.T).toarray()  # of ones: whole numbers, exact in float32
-        return cls(np.diff(est.indptr), np.diff(true.indptr), shared.astype(np.int32))
+        return cls(np.diff(est.indptr), np.diff(true.indptr), shared_pixels(est, true).toarray().astype(np.int32))
 
     @cached_property
     def iou(self) -> NDArray[np.float64]:

@@ -173,6 +173,7 @@ def _directions(A: SparseFootprints) -> Any:
     values = A.data.astype(np.float64)
     starts = A.indptr[:-1]
     lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)
-    scaled: Any = A.csr.astype(np.float64)
+    rows: Any = A.csr
+    scaled: Any = rows.astype(np.float64)
     scaled.data = values / np.repeat(lengths, np.diff(A.indptr))
     return scaled
