@@ -3,7 +3,6 @@
 import contextlib
 
 import hypothesis
-import numba  # noqa: F401
 import numpy  # noqa: F401
 import scipy  # noqa: F401
 import xarray  # noqa: F401
@@ -12,7 +11,7 @@ import zarr  # noqa: F401
 with contextlib.suppress(ImportError):
     import dask.array  # noqa: F401
 
-# A first example may compile or import; how long anything takes is measured in tests/benchmarks.
+# A first example may import; how long anything takes is measured in tests/benchmarks.
 hypothesis.settings.register_profile("calsim", deadline=None)
 hypothesis.settings.load_profile("calsim")
 

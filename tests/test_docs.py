@@ -21,6 +21,7 @@ from hypothesis import settings
 
 from pytest_calsim import load_preset, preset_names, preset_summary, simulate
 from pytest_calsim.steps import registry
+from pytest_calsim.steps.step import Step
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,7 +44,7 @@ def imported():
 @pytest.fixture
 def undone(imported, monkeypatch):
     """What a page's code does to the whole process is undone: steps that it defines, Hypothesis' profile."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    monkeypatch.setattr(Step, "known", dict(Step.known))
     yield
     settings.load_profile("calsim")
 

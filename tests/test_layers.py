@@ -24,12 +24,12 @@ LAYERS = [
 """From the top down; a module may import from its own layer and from those below."""
 
 STEP_LAYERS = [
+    "registry",
     "background",
     "cells",
     "tissue light motion sensor",
-    "instrument",
     "smooth_grid step",
-    "registry",
+    "pixels",
     "artifact",
 ]
 

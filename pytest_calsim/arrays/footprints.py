@@ -4,74 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.rect import Rect
 
 if TYPE_CHECKING:
     import xarray as xr
     from scipy.sparse import csr_array
 
-__all__ = ["Patch", "Patches", "SparseFootprints"]
+__all__ = ["SparseFootprints"]
 
 Floats = NDArray[np.float64]
 UnitSelection = Sequence[int] | Sequence[bool] | NDArray[np.integer] | NDArray[np.bool_] | slice
-
-
-class Patch(NamedTuple):
-    """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
-
-    values: NDArray[np.float32]
-    row: int
-    column: int
-
-
-class Patches(NamedTuple):
-    """Many small pictures on a large one; read-only.
-
-    Attributes
-    ----------
-    values
-        Patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order; float32.
-    start
-        int64, one more than there are patches.
-    box
-        Row and column of the upper left pixel, which may lie outside, height and width of each; int32 ``(n, 4)``, px.
-    """
-
-    values: NDArray[np.float32]
-    start: NDArray[np.int64]
-    box: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, patches: Sequence[Patch]) -> Patches:
-        """Many patches put together."""
-        box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
-        start = np.zeros(len(patches) + 1, np.int64)
-        np.cumsum([p.values.size for p in patches], out=start[1:])
-        values = np.concatenate([np.zeros(0, np.float32), *(p.values.ravel() for p in patches)])
-        return cls(read_only(values), read_only(start), read_only(box))
-
-    def patch(self, i: int) -> Patch:
-        """One of them."""
-        row, column, height, width = self.box[i].tolist()
-        return Patch(self.values[self.start[i] : self.start[i + 1]].reshape(height, width), row, column)
-
-    def moved(self, rows: int, columns: int) -> Patches:
-        """The same, so many rows down and columns to the right."""
-        return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
-
-    def sums(self, weight: Floats, corner: tuple[int, int], *, squared: bool = False) -> Floats:
-        """Σ v·w, or Σ v²·w, of each of them ``(n,)``; w is a picture whose upper left pixel lies at ``corner``."""
-        from pytest_calsim.compiled.footprints import weighted_sums
-
-        out, lanes = np.empty(len(self.box)), np.empty(self.box[:, 3].max(initial=0))
-        weight = np.ascontiguousarray(weight)
-        weighted_sums(*self, (*corner, *weight.shape), weight, squared, lanes, out)
-        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +97,13 @@ class SparseFootprints:
         span = slice(self.indptr[unit], self.indptr[unit + 1])
         return self.indices[span], self.data[span]
 
+    def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
+        """Σ v·w, or Σ v²·w, of each unit ``(unit,)``; w is a picture ``(height, width)``."""
+        values = self.data.astype(np.float64)
+        terms = (values * values if squared else values) * weight.ravel()[self.indices]
+        unit = np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        return np.asarray(np.bincount(unit, terms, len(self)), np.float64)
+
     def select(self, units: UnitSelection) -> SparseFootprints:
         """Select units by positions, a slice or a boolean mask, in that order; their labels go with them.
 
@@ -218,13 +174,13 @@ class SparseFootprints:
         return cls(data, indices, indptr, (len(units), int(shape[0]), int(shape[1])))
 
     @classmethod
-    def from_patches(cls, patches: Patches, window: tuple[int, int, int, int]) -> SparseFootprints:
-        """What is not 0 of patches, where a window (first row, first column, height, width) shows it."""
-        from pytest_calsim.compiled.footprints import count_lit, gather_lit
-
+    def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
+        """Gather what is not 0 of patches where a window shows it."""
+        unit, row, column, values = patches.nonzero()
+        row = row - window.row
+        column = column - window.column
+        seen = (row >= 0) & (row < window.height) & (column >= 0) & (column < window.width)
         indptr = np.zeros(len(patches.box) + 1, np.int64)
-        count_lit(*patches, window, indptr[1:])
-        np.cumsum(indptr, out=indptr)
-        data, indices = np.empty(indptr[-1] + 1, np.float32), np.empty(indptr[-1] + 1, np.int32)
-        gather_lit(*patches, window, indices, data)
-        return cls(data[:-1], indices[:-1], indptr, (len(patches.box), *window[2:]))
+        np.cumsum(np.bincount(unit[seen], minlength=len(patches.box)), out=indptr[1:])
+        indices = (row[seen] * window.width + column[seen]).astype(np.int32)
+        return cls(values[seen], indices, indptr, (len(patches.box), *window.shape))

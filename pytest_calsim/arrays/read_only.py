@@ -13,7 +13,7 @@ _T = TypeVar("_T", bound=np.generic)
 
 
 def read_only(array: NDArray[_T]) -> NDArray[_T]:
-    """A view that cannot be written; of one type for compiled code, whatever the array allows."""
+    """Return a view that cannot be written, whatever the array allows."""
     view = array.view()
     view.flags.writeable = False
     return view

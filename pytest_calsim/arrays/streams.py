@@ -47,5 +47,5 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
 
 
 def stream_key(seed: int, *name: str | int) -> int:
-    """The same name as a 64-bit key, for compiled code that hashes counters itself."""
+    """The same name as a 64-bit key, for kernels that hash counters itself."""
     return int.from_bytes(_digest(seed, name)[:8], "little")

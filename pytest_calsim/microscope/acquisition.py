@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
 
 __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
@@ -165,7 +166,7 @@ class Tissue(Frozen):
 
     def core_fraction(self, depth_um: Floats) -> Floats:
         """Share of the light from depth z that stays in the core of the image: exp(−z/M)."""
-        return np.exp(-np.maximum(depth_um, 0.0) / self.attenuation_um)
+        return elementary.exp(-np.maximum(depth_um, 0.0) / self.attenuation_um)
 
     def scatter_sigma_um(self, depth_um: Floats) -> Floats:
         """Gaussian blur of the core from depth z, µm."""

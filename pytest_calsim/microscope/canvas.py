@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.rect import Rect
+
 __all__ = ["Canvas"]
 
 Floats = NDArray[np.float64]
+_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,9 @@ class Canvas:
         return self.sensor_height_px, self.sensor_width_px
 
     @property
-    def window(self) -> tuple[slice, slice]:
-        """Where the sensor lies on the canvas."""
-        m = self.margin_px
-        return slice(m, m + self.sensor_height_px), slice(m, m + self.sensor_width_px)
+    def window(self) -> Rect:
+        """Where the sensor lies on the canvas at zero shift."""
+        return Rect(self.margin_px, self.margin_px, self.sensor_height_px, self.sensor_width_px)
 
     @property
     def y_um(self) -> Floats:
@@ -64,6 +67,15 @@ class Canvas:
     def columns(self, x_um: Floats) -> Floats:
         """Canvas column coordinate (pixel centres are whole) of a position, px."""
         return x_um / self.pixel_size_um + (self.sensor_width_px - 1) / 2 + self.margin_px
+
+    def crop(self, images: NDArray[_T]) -> NDArray[_T]:
+        """Return the sensor's window of pictures ``(..., height, width)`` of the canvas, contiguous.
+
+        Pictures of the sensor's size are returned as they are.
+        """
+        if images.shape[-2:] == self.sensor_shape:
+            return images
+        return np.ascontiguousarray(images[..., *self.window.slices])
 
     def in_view(self, y_um: Floats, x_um: Floats) -> NDArray[np.bool_]:
         """Whether positions lie inside the sensor's window at zero shift."""

@@ -34,9 +34,11 @@ class SceneFrames:
     """Frames painted from the truth on demand, after any stage."""
 
     def __init__(self, scene: Scene, until: str | None = None, *, canvas: bool = False) -> None:
-        self._scene, self._until, self._canvas = scene, until, canvas
+        self._scene = scene
+        self._until = until
+        self._canvas = canvas
         self.dtype = scene.dtype(until)
-        self.shape = (scene.n_frames, *(scene.canvas.shape if canvas else scene.canvas.sensor_shape))
+        self.shape = (scene.n_frames, *scene.shape(until, canvas=canvas))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Paint the frames."""

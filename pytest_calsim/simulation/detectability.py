@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.overlap import largest_cosines
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -42,9 +43,9 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
         neuropil under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
     """
     columns: dict[str, NDArray[Any]] = {}
-    cells: Cells | None = scene.find(Cells)
-    images: CellImages | None = scene.find(CellImages)
-    activity: Activity | None = scene.find(Activity)
+    cells = scene.find(Cells)
+    images = scene.find(CellImages)
+    activity = scene.find(Activity)
     if activity is not None:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
@@ -59,43 +60,28 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
 
 def snr(scene: Scene) -> Floats:
     """Matched-filter peak SNR of each cell's typical transient on one frame ``(unit_id,)``; inf without a sensor."""
-    images: CellImages = scene.find(CellImages)
-    activity: Activity = scene.find(Activity)
-    sensor: SensorCodes | None = scene.find(SensorCodes)
+    images = scene.require(CellImages)
+    activity = scene.require(Activity)
+    sensor = scene.find(SensorCodes)
     transient = np.asarray(activity.typical_transient, np.float64)
     if sensor is None:
         return np.where(transient > 0, np.inf, 0.0)
     shape = scene.canvas.sensor_shape
     dark = sensor.electrons(np.zeros(shape, np.float32)).astype(np.float64)
-    per_unit = sensor.electrons(_through_fields(scene)).astype(np.float64) - dark
-    variance = sensor.electrons(scene.paint_at_rest()).astype(np.float64) + sensor.read_noise_e**2
+    per_unit = sensor.electrons(scene.gain_of_fields()).astype(np.float64) - dark
+    variance = sensor.electrons(scene.expected_light()).astype(np.float64) + sensor.read_noise_e**2
     # A pixel that no light reaches and that has no noise tells nothing.
     weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
     return transient * np.sqrt(images.sums(weight, squared=True))
 
 
-def _through_fields(scene: Scene) -> NDArray[np.float32]:
-    """What the fields between tissue and sensor leave of a unit of light at each sensor pixel ``(height, width)``."""
-    lit = np.ones(scene.canvas.sensor_shape, np.float32)
-    unlit = np.zeros_like(lit)
-    for painter in scene.painters.values():
-        if 30 < painter.light_order < 70:
-            lit, unlit = painter.paint_at_rest(lit), painter.paint_at_rest(unlit)
-    return lit - unlit
-
-
 def _overlap(images: CellImages) -> Floats:
     """Largest cosine of each unit's observed footprint with another unit's ``(unit_id,)``."""
-    from pytest_calsim.compiled.footprints import largest_cosines
-
-    lanes = np.empty(images.width.max(initial=0), np.float32)
-    norm, largest = np.zeros(len(images)), np.zeros(len(images))
-    largest_cosines(*images.patches, images.window, np.argsort(images.row), lanes, norm, largest)
-    return largest
+    return largest_cosines(*images.patches, images.canvas.window)
 
 
 def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity) -> Floats:
-    neuropil: NeuropilLight | None = scene.find(NeuropilLight)
+    neuropil = scene.find(NeuropilLight)
     if neuropil is None:
         return np.zeros(len(images))
     truth = cast("dict[str, TruthArray]", neuropil.truth())

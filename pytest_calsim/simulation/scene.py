@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,20 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError, nearest
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.simulation.fusion import Pass, expected_light, fuse, gain_of_fields
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.steps.artifact import Artifact, Painter
-from pytest_calsim.steps.step import Context, wiring
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.pixels import Detector, Displacement, PixelArtifact, Space
+from pytest_calsim.steps.registry import either
+from pytest_calsim.steps.step import Context, dependencies
 
 __all__ = ["Scene"]
 
-# Light orders from which on pictures have the sensor's size: what moves the tissue crops it.
-_SENSOR_FIXED = 30.0
-# Frames painted together: more share little more, and what they take is beside a chunk's bytes in every thread.
-_BLOCK_FRAMES, _BLOCK_BYTES = 12, 24 << 20
+_A = TypeVar("_A", bound=Artifact)
+
+# Frames painted together. Larger blocks save little, and each thread needs this memory as well.
+_BLOCK_FRAMES = 12
+_BLOCK_BYTES = 24 << 20
 
 
 class Scene:
@@ -43,7 +47,7 @@ class Scene:
     def __init__(self, spec: Spec, artifacts: Mapping[str, Artifact]) -> None:
         self.spec = spec
         self.artifacts = artifacts
-        self._fused: dict[str | None, list[tuple[Painter, bool]]] = {}
+        self._fused: dict[str | None, tuple[Pass, ...]] = {}
 
     @classmethod
     def of(cls, spec: Spec, known: Mapping[str, Artifact] | None = None) -> Scene:
@@ -67,9 +71,9 @@ class Scene:
         for step in spec.plan_order:
             if step.kind in artifacts:
                 continue
-            wired = wiring(type(step))
+            needed = dependencies(type(step))
             context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
-            needs = {name: provided(kind) for name, kind in {**wired.requires, **wired.uses}.items()}
+            needs = {name: provided(kind) for name, kind in {**needed.requires, **needed.uses}.items()}
             artifacts[step.kind] = step.plan(context, **needs)
         return cls(spec, MappingProxyType(artifacts))
 
@@ -84,43 +88,79 @@ class Scene:
         return self.spec.acquisition.n_frames
 
     @cached_property
-    def painters(self) -> Mapping[str, Painter]:
-        """The artifacts that change pixels, by kind, in the order of light."""
-        return {kind: cast("Painter", self.artifacts[kind]) for kind in self.stages}
+    def pixel_artifacts(self) -> Mapping[str, PixelArtifact]:
+        """The artifacts that change pixels, by the kind of their step, in the order of light."""
+        found = {kind: a for kind, a in self.artifacts.items() if isinstance(a, PixelArtifact)}
+        return {kind: found[kind] for kind in self.stages}
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Kinds of the steps that change pixels, in the order of light."""
         return self.spec.stages
 
-    def find(self, artifact: type[Artifact]) -> Any:
-        """The artifact of a class, or ``None`` when no step of the spec provides it."""
+    def find(self, artifact: type[_A]) -> _A | None:
+        """Return the artifact of a class, or ``None`` when no step of the spec provides it."""
         return next((a for a in self.artifacts.values() if isinstance(a, artifact)), None)
 
-    def until(self, stage: str | None) -> list[Painter]:
-        """The painters up to and including a stage; all of them for ``None``."""
+    def require(self, artifact: type[_A]) -> _A:
+        """Return the artifact of a class.
+
+        Raises
+        ------
+        SpecError
+            When no step of the spec provides it.
+        """
+        found = self.find(artifact)
+        if found is None:
+            raise SpecError(f"no step of this spec provides {artifact.__name__}; add {either(artifact)}")
+        return found
+
+    def until(self, stage: str | None) -> list[PixelArtifact]:
+        """Return what changes pixels up to and including a step; all of it for ``None``.
+
+        Before a step that changes no pixels, there is nothing: light begins behind all of those.
+        """
         if stage is None:
-            return list(self.painters.values())
-        if stage not in self.painters:
+            return list(self.pixel_artifacts.values())
+        if stage in self.spec.kinds and stage not in self.stages:
+            return []
+        if stage not in self.stages:
             raise SpecError(f"no stage {stage!r}: {nearest(stage, self.stages)} (stages: {', '.join(self.stages)})")
-        return [self.painters[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
+        return [self.pixel_artifacts[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
 
     def dtype(self, stage: str | None = None) -> np.dtype[Any]:
-        """Type of the pixels after a stage: the sensor's codes at the end, float32 before."""
-        painters = self.until(stage)
-        return getattr(painters[-1], "dtype", np.dtype(np.float32)) if painters else np.dtype(np.float32)
+        """Return the type of the pixels after a stage: the sensor's codes at the end, float32 before."""
+        detectors = [a for a in self.until(stage) if isinstance(a, Detector)]
+        return detectors[-1].dtype if detectors else np.dtype(np.float32)
 
-    def paint_frame(self, frame: int, until: str | None = None, *, canvas: bool = False) -> NDArray[Any]:
-        """One frame ``(height, width)`` after a stage, cropped to the sensor or with its margin."""
-        return self.paint(frame, frame + 1, until, canvas=canvas)[0]
+    def shape(self, stage: str | None = None, *, canvas: bool = False) -> tuple[int, int]:
+        """Return height and width of the pictures after a stage: the sensor's, or the canvas' with its margin.
 
-    def paint_at_rest(self, *, before_sensor: bool = True) -> NDArray[np.float32]:
-        """The expected picture ``(height, width)`` with every cell at rest and no motion, before the sensor."""
-        image: NDArray[Any] = np.zeros(self.canvas.shape, np.float32)
-        for painter in self.painters.values():
-            if not (before_sensor and painter.light_order >= 70):
-                image = painter.paint_at_rest(image)
-        return self._crop(image, False, None)
+        Raises
+        ------
+        SpecError
+            When the canvas is asked for behind the stage that crops it to the sensor.
+        """
+        if not canvas:
+            return self.canvas.sensor_shape
+        for artifact in self.until(stage):
+            if isinstance(artifact, Displacement) or artifact.space is Space.SENSOR:
+                raise SpecError(f"stage {stage!r} lies behind the crop to the sensor: it has no margin to show")
+        return self.canvas.shape
+
+    def expected_light(self) -> NDArray[np.float32]:
+        """Return the expected light ``(height, width)`` with every cell at rest and no motion, before the sensor."""
+        return expected_light(self.until(None), self.canvas)
+
+    def expected_codes(self) -> NDArray[Any]:
+        """Return the codes ``(height, width)`` of the expected light, without noise; the light where no sensor is."""
+        detector = self.find(Detector)
+        light = self.expected_light()
+        return light if detector is None else detector.expected_codes(light)
+
+    def gain_of_fields(self) -> NDArray[np.float32]:
+        """Return what all between the tissue and the sensor leaves of a unit of light, ``(height, width)``."""
+        return gain_of_fields(self.until(None), self.canvas)
 
     def paint(
         self,
@@ -131,7 +171,7 @@ class Scene:
         canvas: bool = False,
         threads: int = 1,
     ) -> NDArray[Any]:
-        """Frames ``start`` to ``stop`` after a stage, as one fresh array ``(frame, height, width)``.
+        """Return frames ``start`` to ``stop`` after a stage, as one fresh array ``(frame, height, width)``.
 
         Every frame depends on nothing but the spec and its own index, so any cut into blocks and any number of
         threads give the same bits.
@@ -139,17 +179,16 @@ class Scene:
         stop = self.n_frames if stop is None else stop
         if not 0 <= start <= stop <= self.n_frames:
             raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
-        painters = self._fused_until(until)
-        shape = self.canvas.shape if canvas else self.canvas.sensor_shape
-        out = np.empty((stop - start, *shape), self.dtype(until))
+        passes = self._passes(until)
+        out = np.empty((stop - start, *self.shape(until, canvas=canvas)), self.dtype(until))
         most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))
         blocks = max(threads, math.ceil(len(out) / most))
         cuts = [len(out) * i // blocks for i in range(blocks + 1)]
 
         def fill(first: int, last: int) -> None:
             if last > first:
-                images = self._paint(painters, start + first, last - first)
-                out[first:last] = self._crop(images, canvas, until)
+                images = self._paint(passes, start + first, last - first)
+                out[first:last] = images if canvas else self.canvas.crop(images)
 
         if threads > 1:
             with ThreadPoolExecutor(threads) as pool:
@@ -159,37 +198,25 @@ class Scene:
                 fill(first, last)
         return out
 
-    def _fused_until(self, stage: str | None) -> list[tuple[Painter, bool]]:
-        """The painters up to a stage, neighbours joined where they can do their work in one pass; and whether each
-        asks for images of the sensor's size. Made once, as joining lays out what they share.
-        """
+    def _passes(self, stage: str | None) -> tuple[Pass, ...]:
         if stage not in self._fused:
-            fused: list[tuple[Painter, bool]] = []
-            for painter in self.until(stage):
-                both = fused[-1][0].then(painter) if fused else None
-                if both is not None:
-                    fused[-1] = both, fused[-1][1]
-                else:
-                    fused.append((painter, painter.light_order > _SENSOR_FIXED))
-            self._fused[stage] = fused
+            self._fused[stage] = fuse(self.until(stage), self.canvas)
         return self._fused[stage]
 
-    def _paint(self, painters: list[tuple[Painter, bool]], start: int, n: int) -> NDArray[Any]:
+    def _paint(self, passes: tuple[Pass, ...], start: int, n: int) -> NDArray[Any]:
         images: NDArray[Any] = np.empty((n, *self.canvas.shape), np.float32)
-        if not painters:
+        if not passes:
             images[:] = 0
-        for i, (painter, on_sensor) in enumerate(painters):
-            if on_sensor:
-                images = np.ascontiguousarray(self._crop(images, False, None))
-            images = painter.paint_block(images, start) if i else painter.paint_dark(images, start)
+        for i, one in enumerate(passes):
+            images = one.run(images, start, dark=i == 0)
         return images
 
-    def _crop(self, images: NDArray[Any], canvas: bool, until: str | None) -> NDArray[Any]:
-        """The sensor's window of pictures ``(..., height, width)``, or all of them if the canvas is asked for."""
-        shape = images.shape[-2:]
-        if canvas and shape != self.canvas.shape:
-            raise SpecError(f"stage {until!r} lies behind the crop to the sensor: it has no margin to show")
-        return images if canvas or shape == self.canvas.sensor_shape else images[..., *self.canvas.window]
+    def resolved_spec(self) -> Spec:
+        """Return the spec with its automatic choices written out as numbers (focus, depth of field)."""
+        chosen = {"acquisition.optics.depth_of_field_um": self.spec.acquisition.depth_of_field_um}
+        for artifact in self.artifacts.values():
+            chosen.update(artifact.choices())
+        return self.spec.edit(chosen)
 
     def truth(self) -> dict[str, TruthArray | SparseFootprints]:
         """Every quantity of the ground truth that the steps planned, by name."""

@@ -18,7 +18,7 @@ from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons
-from pytest_calsim.steps.step import wiring
+from pytest_calsim.steps.step import dependencies
 
 __all__ = ["MAX_BRIGHTNESS", "calibrated"]
 
@@ -42,7 +42,7 @@ def calibrated(scene: Scene) -> Scene:
     step = next((step for step in scene.spec.steps if isinstance(step, PlaceNeurons)), None)
     if step is None or all(population.snr is None for population in step.populations):
         return scene
-    drawn: Cells = scene.find(Cells)
+    drawn = scene.require(Cells)
     wanted = np.array([population.snr or np.nan for population in step.populations])[drawn.population]
     solved = aimed = np.isfinite(wanted) & drawn.in_fov
     needed = np.full(len(drawn), _FIRST_BRIGHTNESS)
@@ -92,12 +92,12 @@ def _with_cells(scene: Scene, cells: Cells) -> Scene:
     known: dict[str, Artifact] = {}
     changed: list[type[Artifact]] = [Cells]
     for step in scene.spec.plan_order:
-        wired = wiring(type(step))
-        needs = (*wired.requires.values(), *wired.uses.values())
-        if issubclass(wired.provides, Cells):
+        needed = dependencies(type(step))
+        needs = (*needed.requires.values(), *needed.uses.values())
+        if issubclass(needed.provides, Cells):
             known[step.kind] = cells
-        elif issubclass(wired.provides, CellImages) or not any(issubclass(c, n) for c in changed for n in needs):
+        elif issubclass(needed.provides, CellImages) or not any(issubclass(c, n) for c in changed for n in needs):
             known[step.kind] = scene.artifacts[step.kind]
         else:
-            changed.append(wired.provides)
+            changed.append(needed.provides)
     return Scene.of(scene.spec, known)

@@ -17,9 +17,10 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.spec.versions import SIM_VERSION, STORE_FORMAT
-from pytest_calsim.steps.artifact import Painter
-from pytest_calsim.steps.registry import code_version, step_class, step_classes
-from pytest_calsim.steps.step import Step, wiring
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.pixels import PixelArtifact
+from pytest_calsim.steps.registry import code_version, either, step_class, step_classes
+from pytest_calsim.steps.step import MissingArtifactError, SpecContext, Step, dependencies
 
 __all__ = ["Spec"]
 
@@ -74,31 +75,55 @@ class Spec(Frozen):
 
     @model_validator(mode="after")
     def _simulates(self) -> Self:
-        for step in self.steps:
-            for need in wiring(type(step)).requires.values():
-                if not any(issubclass(wiring(type(s)).provides, need) for s in self.steps):
-                    makers = sorted(k for k, s in step_classes().items() if issubclass(wiring(s).provides, need))
-                    raise ValueError(
-                        f"step {step.kind!r} needs {need.__name__}, which no step provides; add {' or '.join(makers)!r}"
-                    )
+        self._check_providers()
         _ = self.plan_order
+        context = SpecContext(self.acquisition, self.canvas, frozenset(self._provided.values()))
+        remarks: list[str] = []
         for step in self.steps:
             try:
-                step.check_kinds(self.kinds)
-                step.check(self.acquisition)
-                step.check_canvas(self.canvas)
+                remarks += [f"{step.kind}: {remark}" for remark in step.check(context)]
+            except MissingArtifactError as error:
+                raise ValueError(f"{step.kind}: {error}; add {either(error.artifact)}") from None
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
-        self._check_size()
-        for step in self.steps:
-            for odd in step.oddities(self.acquisition):
-                warnings.warn(f"{step.kind}: {odd}", SpecWarning, stacklevel=2)
+        self._check_size(context)
+        for remark in remarks:
+            warnings.warn(remark, SpecWarning, stacklevel=2)
         return self
 
-    def _check_size(self) -> None:
-        """Refuse what no memory holds: frames are painted one by one, but the truth is planned as a whole."""
-        n_cells = sum(step.n_cells(self.canvas) for step in self.steps)
-        size_gb = {s.kind: s.planned_bytes(self.acquisition, self.canvas, n_cells) / 1e9 for s in self.steps}
+    @cached_property
+    def _provided(self) -> Mapping[str, type[Artifact]]:
+        """What each step provides, by its kind."""
+        return {step.kind: dependencies(type(step)).provides for step in self.steps}
+
+    def _check_providers(self) -> None:
+        """Refuse an artifact that is needed and that no step provides, or two."""
+        for step in self.steps:
+            needs = dependencies(type(step))
+            for need in needs.requires.values():
+                if not any(issubclass(made, need) for made in self._provided.values()):
+                    raise ValueError(
+                        f"step {step.kind!r} needs {need.__name__}, which no step provides; add {either(need)}"
+                    )
+            for need in (*needs.requires.values(), *needs.uses.values()):
+                makers = [kind for kind, made in self._provided.items() if issubclass(made, need)]
+                if len(makers) > 1:
+                    raise ValueError(
+                        f"steps {' and '.join(map(repr, makers))} both provide {need.__name__}, "
+                        f"which step {step.kind!r} takes from one; drop all but one of them"
+                    )
+        for kind, made in self._provided.items():
+            twins = [other for other, theirs in self._provided.items() if theirs is made]
+            if len(twins) > 1 and kind == twins[0]:
+                raise ValueError(
+                    f"steps {' and '.join(map(repr, twins))} both provide {made.__name__}; drop one of them"
+                )
+
+    def _check_size(self, context: SpecContext) -> None:
+        """Refuse what no memory holds: frames are painted block by block, but the truth is planned as a whole."""
+        costs = {step.kind: step.cost(context) for step in self.steps}
+        n_cells = sum(cost.n_cells for cost in costs.values())
+        size_gb = {kind: (c.fixed_bytes + n_cells * c.bytes_per_cell) / 1e9 for kind, c in costs.items()}
         total_gb = sum(size_gb.values())
         if total_gb > MAX_PLANNED_GB:
             largest = max(size_gb, key=size_gb.__getitem__)
@@ -112,16 +137,15 @@ class Spec(Frozen):
     @cached_property
     def plan_order(self) -> tuple[Step, ...]:
         """The steps in the order in which they are planned: each after what it requires and uses."""
-        provider = {step.kind: wiring(type(step)).provides for step in self.steps}
         graph: dict[str, set[str]] = {}
         for step in self.steps:
-            wired = wiring(type(step))
-            needs = (*wired.requires.values(), *wired.uses.values())
-            graph[step.kind] = {k for k, made in provider.items() if any(issubclass(made, n) for n in needs)}
+            needs = dependencies(type(step))
+            artifacts = (*needs.requires.values(), *needs.uses.values())
+            graph[step.kind] = {k for k, made in self._provided.items() if any(issubclass(made, n) for n in artifacts)}
         try:
             order = tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            raise ValueError(f"steps need each other in a circle: {' -> '.join(error.args[1])}") from None
+            raise ValueError(f"circular dependency between steps: {' -> '.join(error.args[1])}") from None
         return tuple(self.step(kind) for kind in order)
 
     @property
@@ -132,9 +156,8 @@ class Spec(Frozen):
     @cached_property
     def stages(self) -> tuple[str, ...]:
         """Kinds of the steps that change pixels, in the order of light."""
-        made = {step.kind: wiring(type(step)).provides for step in self.steps}
-        painters = [(a.light_order, kind) for kind, a in made.items() if issubclass(a, Painter)]
-        return tuple(kind for _, kind in sorted(painters))
+        painting = [(a.light_order, kind) for kind, a in self._provided.items() if issubclass(a, PixelArtifact)]
+        return tuple(kind for _, kind in sorted(painting))
 
     def step(self, kind: str) -> Step:
         """The step of one kind."""
@@ -165,22 +188,6 @@ class Spec(Frozen):
         }
         text = self.canonical_json() + json.dumps(versions, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def resolved(self) -> Spec:
-        """The same simulation with its automatic choices written out as numbers (focus, depth of field).
-
-        Without cells in it nothing is focused on, and the focus stays ``"auto"``.
-        """
-        from pytest_calsim.steps.cells.cell_optics import focal_depth_um
-        from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
-
-        acquisition = self.acquisition
-        numbers = {"acquisition.optics.depth_of_field_um": acquisition.depth_of_field_um}
-        for step in self.steps:
-            if isinstance(step, PlaceNeurons):
-                cells = step.sample(acquisition, self.seed, self.canvas)
-                numbers["acquisition.focal_depth_um"] = focal_depth_um(acquisition, cells)
-        return self.edit(numbers)
 
     @classmethod
     def make(cls, data: Mapping[str, Any]) -> Spec:

@@ -2,7 +2,7 @@
 
 __all__ = ["SIM_VERSION", "STORE_FORMAT"]
 
-SIM_VERSION = 3
+SIM_VERSION = 4
 """Rises whenever the bits of any recording change."""
 
 STORE_FORMAT = 1

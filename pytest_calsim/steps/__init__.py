@@ -1,1 +1,92 @@
-"""The physics, in the order of light: cells, tissue, motion, light, sensor. One step, one file."""
+"""The steps of a simulation, and what a step of your own is made of.
+
+Every name here can be imported from this package, and is loaded when it is first used::
+
+    from pytest_calsim.steps import BrainMotion, Context, Painter, Step
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_calsim.arrays.truth_array import TruthArray as TruthArray
+    from pytest_calsim.steps.artifact import Artifact as Artifact
+    from pytest_calsim.steps.background.neuropil import Neuropil as Neuropil
+    from pytest_calsim.steps.background.neuropil import NeuropilComponent as NeuropilComponent
+    from pytest_calsim.steps.cells.bleaching import Bleaching as Bleaching
+    from pytest_calsim.steps.cells.cell_activity import CellActivity as CellActivity
+    from pytest_calsim.steps.cells.cell_activity import HillSaturation as HillSaturation
+    from pytest_calsim.steps.cells.cell_optics import CellOptics as CellOptics
+    from pytest_calsim.steps.cells.place_neurons import PlaceNeurons as PlaceNeurons
+    from pytest_calsim.steps.cells.population import Population as Population
+    from pytest_calsim.steps.cells.render import Render as Render
+    from pytest_calsim.steps.light.illumination import Illumination as Illumination
+    from pytest_calsim.steps.light.leakage import Leakage as Leakage
+    from pytest_calsim.steps.light.vignette import Vignette as Vignette
+    from pytest_calsim.steps.motion.brain_motion import BrainMotion as BrainMotion
+    from pytest_calsim.steps.motion.brain_motion import Jumps as Jumps
+    from pytest_calsim.steps.motion.brain_motion import Oscillator as Oscillator
+    from pytest_calsim.steps.motion.brain_motion import RandomWalk as RandomWalk
+    from pytest_calsim.steps.pixels import CellSources as CellSources
+    from pytest_calsim.steps.pixels import Detector as Detector
+    from pytest_calsim.steps.pixels import Displacement as Displacement
+    from pytest_calsim.steps.pixels import FixedField as FixedField
+    from pytest_calsim.steps.pixels import Layers as Layers
+    from pytest_calsim.steps.pixels import LightOrder as LightOrder
+    from pytest_calsim.steps.pixels import Painter as Painter
+    from pytest_calsim.steps.pixels import Space as Space
+    from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
+    from pytest_calsim.steps.step import Context as Context
+    from pytest_calsim.steps.step import Cost as Cost
+    from pytest_calsim.steps.step import SpecContext as SpecContext
+    from pytest_calsim.steps.step import Step as Step
+    from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
+
+_WHERE = {
+    "Artifact": "steps.artifact",
+    "Bleaching": "steps.cells.bleaching",
+    "BrainMotion": "steps.motion.brain_motion",
+    "CellActivity": "steps.cells.cell_activity",
+    "CellOptics": "steps.cells.cell_optics",
+    "CellSources": "steps.pixels",
+    "Context": "steps.step",
+    "Cost": "steps.step",
+    "Detector": "steps.pixels",
+    "Displacement": "steps.pixels",
+    "FixedField": "steps.pixels",
+    "HillSaturation": "steps.cells.cell_activity",
+    "Illumination": "steps.light.illumination",
+    "Jumps": "steps.motion.brain_motion",
+    "Layers": "steps.pixels",
+    "Leakage": "steps.light.leakage",
+    "LightOrder": "steps.pixels",
+    "Neuropil": "steps.background.neuropil",
+    "NeuropilComponent": "steps.background.neuropil",
+    "Oscillator": "steps.motion.brain_motion",
+    "Painter": "steps.pixels",
+    "PlaceNeurons": "steps.cells.place_neurons",
+    "Population": "steps.cells.population",
+    "RandomWalk": "steps.motion.brain_motion",
+    "Render": "steps.cells.render",
+    "Sensor": "steps.sensor.sensor",
+    "Space": "steps.pixels",
+    "SpecContext": "steps.step",
+    "Step": "steps.step",
+    "TruthArray": "arrays.truth_array",
+    "Vasculature": "steps.tissue.vasculature",
+    "Vignette": "steps.light.vignette",
+}
+
+__all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pytest_calsim.steps' has no attribute {name!r}")
+    return getattr(import_module(f"pytest_calsim.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

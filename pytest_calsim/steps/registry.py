@@ -10,40 +10,24 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_calsim.steps.step import Step
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.step import Step, dependencies
 
-__all__ = ["add", "code_version", "step_class", "step_classes"]
+__all__ = ["code_version", "either", "step_class", "step_classes"]
 
 _STEPS = Path(__file__).parent
-_REGISTRY: dict[str, type[Step]] = {}
-
-
-def add(step: type[Step]) -> None:
-    """Make a step class known by its kind, as soon as the class exists.
-
-    Raises
-    ------
-    TypeError
-        If another class has that kind.
-    """
-    known = _REGISTRY.get(step.kind)
-    if known is not None and (known.__module__, known.__qualname__) != (step.__module__, step.__qualname__):
-        raise TypeError(f"step kind {step.kind!r} is taken by {known.__module__}.{known.__qualname__}")
-    _REGISTRY[step.kind] = step
 
 
 def step_class(kind: str) -> type[Step] | None:
     """The step class of a kind, or ``None``. Imports no more than it must: reading a spec stays cheap."""
-    if kind not in _REGISTRY:
+    if kind not in Step.known:
         module = _own_modules().get(kind)
         if module is not None:
             import_module(module)
         else:
             _load_foreign()
-    return _REGISTRY.get(kind)
+    return Step.known.get(kind)
 
 
 def step_classes() -> Mapping[str, type[Step]]:
@@ -55,7 +39,7 @@ def step_classes() -> Mapping[str, type[Step]]:
     for module in _own_modules().values():
         import_module(module)
     _load_foreign()
-    return types.MappingProxyType(_REGISTRY)
+    return types.MappingProxyType(Step.known)
 
 
 def code_version(step: type[Step]) -> int | str:
@@ -87,3 +71,9 @@ def _own_modules() -> Mapping[str, str]:
 def _load_foreign() -> None:
     for entry in entry_points(group="pytest_calsim.steps"):
         entry.load()
+
+
+def either(artifact: type[Artifact]) -> str:
+    """Return the kinds of step that provide an artifact as words: ``'render'``, or ``'a' or 'b'``."""
+    makers = [kind for kind, step in step_classes().items() if issubclass(dependencies(step).provides, artifact)]
+    return " or ".join(map(repr, sorted(makers)))

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.halo import upsample_columns
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.artifact import Image
+from pytest_calsim.steps.pixels import Image
 
 __all__ = ["CoarseGrid", "cubic_taps"]
 
@@ -100,19 +101,9 @@ class CoarseGrid:
         """Pixels in the area of one node."""
         return (self.step_um / self.canvas.pixel_size_um) ** 2
 
-    def widen(self, values: Image, wide: Image) -> None:
-        """Interpolate a coarse field along its rows.
-
-        Parameters
-        ----------
-        values
-            The field at the nodes, float32, C-contiguous, of ``shape``.
-        wide
-            Where it goes: the nodes' rows by the canvas' columns, float32, C-contiguous.
-        """
-        from pytest_calsim.compiled.fields import widen
-
-        widen(values, *self._column_taps, wide)
+    def widen(self, values: Image) -> Image:
+        """Interpolate fields at the nodes ``(..., *shape)``, float32, to the canvas' columns."""
+        return upsample_columns(values, *self._column_taps)
 
     @cached_property
     def row_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -157,10 +157,14 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
         When the recording has no stage of tissue.
     """
     # Here, as the steps take long to import, and recordings without a background's estimate do without.
-    from pytest_calsim.steps.motion.brain_motion import Motion
+    from pytest_calsim.steps.pixels import Displacement, Space
 
     truth = recording.truth
-    tissue = [kind for kind in recording.stages if recording.scene.painters[kind].light_order < Motion.light_order]
+    tissue: list[str] = []
+    for kind, artifact in recording.scene.pixel_artifacts.items():
+        if artifact.space is Space.SENSOR or isinstance(artifact, Displacement) or kind not in recording.stages:
+            break
+        tissue.append(kind)
     if not tissue:
         raise EstimateError("the recording has no background: its spec paints no tissue")
     n_frames, height, width = recording.frames.shape

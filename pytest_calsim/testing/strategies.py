@@ -27,7 +27,7 @@ from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.registry import step_classes
-from pytest_calsim.steps.step import Step, wiring
+from pytest_calsim.steps.step import Step, dependencies
 
 __all__ = ["acquisitions", "image_sensors", "models", "optics", "specs", "steps", "tissues"]
 
@@ -236,7 +236,7 @@ def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, ki
     movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
     scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells)
     made: list[Step] = [draw(_step(known[kind], scene)) for kind in movers]
-    free = [step for step in made if not wiring(type(step)).requires]
+    free = [step for step in made if not dependencies(type(step)).requires]
     scene = replace(scene, canvas=_spec(acquisition, free, seed).canvas)
     made += [draw(_step(known[kind], scene)) for kind in wanted if kind not in movers]
     return _spec(acquisition, sorted(made, key=lambda step: wanted.index(step.kind)), seed)
@@ -247,8 +247,8 @@ def _with_needs(kinds: Iterable[str], known: Mapping[str, type[Step]]) -> list[s
     ordered: list[str] = []
 
     def add(kind: str) -> None:
-        for need in wiring(known[kind]).requires.values():
-            makers = sorted(k for k, step in known.items() if issubclass(wiring(step).provides, need))
+        for need in dependencies(known[kind]).requires.values():
+            makers = sorted(k for k, step in known.items() if issubclass(dependencies(step).provides, need))
             if makers and not set(makers) & set(ordered):
                 add(makers[0])
         if kind not in ordered:

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_calsim.arrays.footprints import Patch, Patches, SparseFootprints
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.patches import Patch, Patches
+from pytest_calsim.kernels.rect import Rect
 
 HEIGHT, WIDTH = 9, 12
 CORNERS = [(0, 0), (-2, 3), (7, 10), (4, -3), (-20, 2), (3, 40), (2, 2)]
@@ -28,7 +30,7 @@ def _dense(patch, first, shape):
 @pytest.mark.parametrize("first", [0, 2])
 def test_a_window_onto_patches(first):
     patches = _patches()
-    footprints = SparseFootprints.from_patches(Patches.of(patches), (first, first, HEIGHT, WIDTH))
+    footprints = SparseFootprints.from_patches(Patches.of(patches), Rect(first, first, HEIGHT, WIDTH))
     assert footprints.shape == (len(patches), HEIGHT, WIDTH)
     assert (footprints.data != 0).all()
     for unit, patch in enumerate(patches):
@@ -37,19 +39,19 @@ def test_a_window_onto_patches(first):
 
 
 def test_no_patches():
-    footprints = SparseFootprints.from_patches(Patches.of([]), (0, 0, HEIGHT, WIDTH))
+    footprints = SparseFootprints.from_patches(Patches.of([]), Rect(0, 0, HEIGHT, WIDTH))
     assert footprints.shape == (0, HEIGHT, WIDTH)
-    assert Patches.of([]).sums(np.ones((HEIGHT, WIDTH)), (0, 0)).shape == (0,)
+    assert footprints.sums(np.ones((HEIGHT, WIDTH))).shape == (0,)
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_sums_over_each_patch(first):
+def test_sums_over_each_unit(first):
     patches = _patches()
     weight = np.random.default_rng(1).random((HEIGHT, WIDTH))
     dense = np.stack([_dense(patch, first, (HEIGHT, WIDTH)).astype(float) for patch in patches])
-    seen = Patches.of(patches)
-    np.testing.assert_allclose(seen.sums(weight, (first, first)), (dense * weight).sum((1, 2)), rtol=1e-12)
-    squared = seen.sums(weight, (first, first), squared=True)
+    seen = SparseFootprints.from_patches(Patches.of(patches), Rect(first, first, HEIGHT, WIDTH))
+    np.testing.assert_allclose(seen.sums(weight), (dense * weight).sum((1, 2)), rtol=1e-12)
+    squared = seen.sums(weight, squared=True)
     np.testing.assert_allclose(squared, (dense**2 * weight).sum((1, 2)), rtol=1e-12)
 
 

@@ -6,6 +6,7 @@ import pytest
 import pytest_calsim.plugin.factory
 import pytest_calsim.recording.simulate
 from pytest_calsim.steps import registry
+from pytest_calsim.steps.step import Step
 
 PRESETS = {
     "glow": """
@@ -53,7 +54,7 @@ def project(pytester, monkeypatch):
 def own_steps(monkeypatch):
     """Forgets the steps that an in-process run defines."""
     registry.step_classes()
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    monkeypatch.setattr(Step, "known", dict(Step.known))
 
 
 @pytest.fixture

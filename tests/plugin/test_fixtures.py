@@ -224,8 +224,8 @@ def test_what_is_odd_about_a_spec_is_said_to_the_test_that_asks(project, own_ste
         from pytest_calsim.steps.step import Context, Step
 
         class OddOne(Step):
-            def oddities(self, acquisition):
-                return [f"odd at {acquisition.fps} fps"]
+            def check(self, context):
+                return [f"odd at {context.acquisition.fps} fps"]
 
             def plan(self, ctx: Context) -> Artifact:
                 return Artifact()

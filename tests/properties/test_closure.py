@@ -33,12 +33,12 @@ def closes(spec):
     truth = {name: np.asarray(v.values, float) for name, v in scene.truth().items() if hasattr(v, "values")}
     footprints = scene.truth().get("A_observed")
     noise_free = [stage for stage in scene.stages if stage != "sensor"]
-    rows, columns = scene.canvas.window
+    rows, columns = scene.canvas.window.slices
     margin, shape = scene.canvas.margin_px, scene.canvas.sensor_shape
     for frame in range(scene.n_frames):
 
         def stage(name, canvas=False, frame=frame):
-            return scene.paint_frame(frame, name, canvas=canvas).astype(float)
+            return scene.paint(frame, frame + 1, name, canvas=canvas)[0].astype(float)
 
         def close(found, expected, *parts):
             largest = max([np.abs(expected).max(), *(np.abs(part).max() for part in parts)])

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pytest_calsim import Spec
 from pytest_calsim.errors import SpecError
 from pytest_calsim.steps.registry import step_classes
-from pytest_calsim.steps.step import wiring
+from pytest_calsim.steps.step import dependencies
 
 # Every step, every optional part of one, on a small sensor and with few cells.
 EVERYTHING = {
@@ -114,7 +114,7 @@ def test_extreme(path, value):
     changes = {**ROOM.get((path, value), {}), path: value}
     if kind != "acquisition":
         kept = {other.partition(".")[0] for other in changes} | {"leakage", "sensor"}
-        kept |= CHAIN if kept & CHAIN or wiring(step_classes()[kind]).requires else set()
+        kept |= CHAIN if kept & CHAIN or dependencies(step_classes()[kind]).requires else set()
         base = base.edit(drop=[other for other in base.kinds if other not in kept])
     if (path, value) in REFUSED:
         with pytest.raises(SpecError) as caught:
@@ -124,6 +124,6 @@ def test_extreme(path, value):
     scene = scene_of(base.edit(changes))
     for stage in scene.stages:
         for frame in {0, scene.n_frames - 1}:
-            assert np.isfinite(scene.paint_frame(frame, stage)).all()
+            assert np.isfinite(scene.paint(frame, frame + 1, stage)).all()
     for name, truth in scene.truth().items():
         assert np.isfinite(truth.values if hasattr(truth, "values") else truth.data).all(), name

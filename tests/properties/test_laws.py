@@ -9,7 +9,7 @@ from laws import FEW, KINDS, MANY, SMALL, edited, scene_of
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.registry import step_classes
-from pytest_calsim.steps.step import Step, wiring
+from pytest_calsim.steps.step import Step, dependencies
 from pytest_calsim.testing import strategies as sims
 
 ALONE = [pytest.param([kind], id=kind) for kind in KINDS]
@@ -49,7 +49,7 @@ def finite(spec, data):
     for name, value in scene.truth().items():
         values = np.asarray(value.values if hasattr(value, "values") else value.data)
         assert np.isfinite(values).all(), name
-    assert np.isfinite(scene.paint_at_rest(before_sensor=False)).all()
+    assert np.isfinite(scene.expected_codes()).all()
 
 
 def sliced(spec, data):
@@ -58,7 +58,7 @@ def sliced(spec, data):
     n = scene.n_frames
     whole = scene.paint(0, n, threads=2)
     for frame in data.draw(st.permutations(range(n))):
-        np.testing.assert_array_equal(scene.paint_frame(frame), whole[frame])
+        np.testing.assert_array_equal(scene.paint(frame, frame + 1)[0], whole[frame])
     cut = data.draw(st.integers(0, n))
     again = scene_of(spec)  # another process plans anew
     np.testing.assert_array_equal(np.concatenate([again.paint(cut, n), again.paint(0, cut)]), np.roll(whole, -cut, 0))
@@ -142,11 +142,11 @@ def dependents(spec, kind):
     """A kind and every step that cannot be without it."""
     gone = {kind}
     while True:
-        provided = [wiring(type(spec.step(k))).provides for k in gone]
+        provided = [dependencies(type(spec.step(k))).provides for k in gone]
         needing = {
             s.kind
             for s in spec.steps
-            if any(issubclass(made, need) for made in provided for need in wiring(type(s)).requires.values())
+            if any(issubclass(made, need) for made in provided for need in dependencies(type(s)).requires.values())
         }
         if needing <= gone:
             return gone
@@ -155,9 +155,9 @@ def dependents(spec, kind):
 
 def uses(spec, kind):
     """Every step that a step's truth rests on, itself apart."""
-    wired = wiring(type(spec.step(kind)))
+    wired = dependencies(type(spec.step(kind)))
     needs = (*wired.requires.values(), *wired.uses.values())
-    near = {s.kind for s in spec.steps if any(issubclass(wiring(type(s)).provides, need) for need in needs)}
+    near = {s.kind for s in spec.steps if any(issubclass(dependencies(type(s)).provides, need) for need in needs)}
     return near.union(*(uses(spec, k) for k in near))
 
 

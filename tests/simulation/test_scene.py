@@ -1,15 +1,14 @@
-import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from painting import paint_block
 
+from pytest_calsim.simulation.fusion import fuse
 from pytest_calsim.simulation.planning import plan
-from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.steps import registry
-from pytest_calsim.steps.artifact import Painter
+from pytest_calsim.steps.pixels import Painter, PixelArtifact, Space
 from pytest_calsim.steps.step import Context, Step
 
 ACQUISITION = {"duration_s": 2.0, "image_sensor": {"height_px": 24, "width_px": 40}}
@@ -35,7 +34,7 @@ def mirror_in_the_scope():
             return Flipped()
 
     yield
-    del registry._REGISTRY[MirrorInTheScope.kind]
+    del Step.known[MirrorInTheScope.kind]
 
 
 def scene(*steps):
@@ -51,29 +50,54 @@ def test_a_painter_of_single_frames_joins_those_of_blocks():
 
 
 @pytest.mark.parametrize("extra", [(), ("mirror_in_the_scope",)])
-def test_one_pass_for_several_painters_is_what_they_do_one_by_one(extra):
+def test_one_pass_for_several_artifacts_is_what_they_do_one_by_one(extra):
     whole = scene(*FIELDS, *extra)
-    image = scene().paint()
+    images = scene().paint()
     for kind in whole.stages[2:]:
-        one_by_one = [whole.artifacts[kind].paint(picture.copy(), frame) for frame, picture in enumerate(image)]
-        image = np.stack(one_by_one)
-        assert np.array_equal(whole.paint(until=kind), image), kind
+        images = paint_block([whole.artifacts[kind]], images, 0, whole.canvas)
+        assert np.array_equal(whole.paint(until=kind), images), kind
 
 
-@pytest.mark.parametrize("kind", ["render", "neuropil", "brain_motion", "leakage", "sensor"])
-def test_a_painter_with_a_way_of_its_own_joins_no_other(kind):
-    whole = scene("place_neurons", "cell_activity", "cell_optics", "render", *FIELDS, "sensor")
-    original, asked = whole.artifacts[kind], []
+def test_tissue_before_a_foreign_painter_and_behind_it():
+    """A painter on the canvas splits the tissue's pass in two."""
 
-    class Own(type(original)):
-        def paint_block(self, images, start):
-            asked.append(start)
-            return super().paint_block(images, start)
+    @dataclass(frozen=True, eq=False)
+    class Doubled(Painter):
+        light_order: ClassVar[float] = 15
+        space: ClassVar[Space] = Space.CANVAS
 
-    fields = {field.name: getattr(original, field.name) for field in dataclasses.fields(original) if field.init}
-    changed = Scene(whole.spec, {**whole.artifacts, kind: Own(**fields)})
-    assert np.array_equal(changed.paint(0, 3), whole.paint(0, 3))
-    assert asked == [0]
+        def paint(self, image, frame):
+            return 2 * image
+
+    cells = scene("place_neurons", "cell_activity", "cell_optics", "render")
+    artifacts = cells.until("neuropil")
+    split = paint_block([artifacts[0], Doubled(), artifacts[1]], np.zeros((2, *cells.canvas.shape)), 0, cells.canvas)
+    render = cells.paint(0, 2, "render", canvas=True)
+    both = cells.paint(0, 2, "neuropil", canvas=True)
+    np.testing.assert_allclose(split - both, render, atol=1e-5 * both.max())
+    assert render.max() > 0
+
+
+def test_an_artifact_that_no_pass_knows_is_refused():
+    class Unknown(PixelArtifact):
+        light_order: ClassVar[float] = 5
+        space: ClassVar[Space] = Space.CANVAS
+
+    with pytest.raises(TypeError, match="Unknown changes pixels in no known way: derive it from Painter"):
+        fuse([Unknown()], scene().canvas)
+
+
+def test_the_canvas_cannot_follow_the_sensor():
+    class Late(Painter):
+        light_order: ClassVar[float] = 99
+        space: ClassVar[Space] = Space.CANVAS
+
+        def paint(self, image, frame):
+            return image
+
+    whole = scene("leakage")
+    with pytest.raises(TypeError, match="Late acts on the canvas behind LeakageField, which acts on the sensor"):
+        fuse([whole.artifacts["leakage"], Late()], whole.canvas)
 
 
 def test_frames_are_the_same_bits_in_any_blocks():

@@ -7,6 +7,7 @@ from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.step import SpecContext
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,13 @@ def test_the_sizes_foreseen_are_those_planned():
     spec = load_preset("static", overrides={"acquisition.duration_s": 200}, add=[{"kind": "bleaching"}])
     spec = spec.edit(add=[{"kind": "vasculature"}])
     planned = plan(spec).artifacts
-    n_cells = spec.step("place_neurons").n_cells(spec.canvas)
+    context = SpecContext(spec.acquisition, spec.canvas, frozenset())
+    n_cells = spec.step("place_neurons").cost(context).n_cells
     assert n_cells == len(planned["place_neurons"])
 
     def foreseen(kind):
-        return spec.step(kind).planned_bytes(spec.acquisition, spec.canvas, n_cells)
+        cost = spec.step(kind).cost(context)
+        return cost.fixed_bytes + n_cells * cost.bytes_per_cell
 
     activity, neuropil = planned["cell_activity"], planned["neuropil"]
     traces = activity.C.nbytes + activity.S.nbytes + activity.spike_time_s.nbytes

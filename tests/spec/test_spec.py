@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from pytest_calsim.errors import SpecError
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps import registry
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.light.vignette import Vignette
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.sensor.sensor import Sensor
-from pytest_calsim.steps.step import Context, Step, wiring
+from pytest_calsim.steps.step import Context, Step, dependencies
 
 SMALL = {"duration_s": 1, "image_sensor": {"height_px": 24, "width_px": 32}}
 
@@ -123,7 +124,7 @@ def test_two_steps_of_one_kind_from_two_projects_have_two_keys(tmp_path, monkeyp
             importlib.import_module("room_lamp")
             keys.append(light().edit(add=[{"kind": "room_lamp"}], drop=["leakage"]).key())
         finally:
-            registry._REGISTRY.pop("room_lamp", None)
+            Step.known.pop("room_lamp", None)
             sys.modules.pop("room_lamp", None)
     assert keys[0] != keys[1]
 
@@ -145,14 +146,14 @@ def test_a_step_is_known_as_soon_as_it_exists():
         assert step_classes()["dust_on_lens"] is DustOnLens
         hints = {"Context": Context, "Dust": Dust}
         DustOnLens.plan.__annotations__ = {"ctx": Context, "other": hints["Dust"] | None, "return": Dust}
-        wired = wiring(DustOnLens)
+        wired = dependencies(DustOnLens)
         assert wired.provides is Dust
         assert wired.uses == {"other": Dust}
         assert not wired.requires
         with pytest.raises(TypeError, match="is taken by"):
             type("DustOnLens", (Step,), {"__module__": "elsewhere", "__qualname__": "DustOnLens"})
     finally:
-        del registry._REGISTRY["dust_on_lens"]
+        del Step.known["dust_on_lens"]
 
 
 @given(st.floats(0, 100), st.integers(0, 2**63 - 1))
@@ -168,13 +169,13 @@ def test_equal_specs_have_equal_keys(level, seed):
 def test_resolved_writes_out_the_automatic_choices():
     steps = [{"kind": kind} for kind in ("place_neurons", "cell_activity", "cell_optics", "render")]
     spec = Spec.make({"acquisition": {**SMALL, "optics": {"field_curvature_radius_um": 2000}}, "steps": steps})
-    resolved = spec.resolved()
+    resolved = plan(spec).resolved_spec()
     one, other = simulate(spec), simulate(resolved)
     assert resolved.acquisition.focal_depth_um == one.truth.focal_depth_um
     assert resolved.acquisition.optics.depth_of_field_um == pytest.approx(15.4, abs=0.1)
     assert one.observed.equals(other.observed)
-    assert resolved.resolved() == resolved
-    assert light().resolved().acquisition.focal_depth_um == "auto"
+    assert plan(resolved).resolved_spec() == resolved
+    assert plan(light()).resolved_spec().acquisition.focal_depth_um == "auto"
 
 
 def test_a_repr_shows_what_differs_from_the_defaults_and_evaluates():

@@ -75,7 +75,7 @@ def test_each_zarr_reads_what_the_other_wrote(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    needs = [*other, "numpy", "scipy", "dask", "pydantic", "filelock", "platformdirs", "numba"]
+    needs = [*other, "numpy", "scipy", "dask", "pydantic", "filelock", "platformdirs"]
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", *needs], check=True)
 
     root = tmp_path / "cache"

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, plan
 from pytest_calsim.errors import CalsimWarning, SpecError
-from pytest_calsim.steps import registry
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.registry import step_classes
@@ -130,7 +129,7 @@ def test_a_planted_bug_is_found_and_shrinks_to_a_minimal_scene():
 @pytest.fixture
 def third_party(monkeypatch):
     step_classes()
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    monkeypatch.setattr(Step, "known", dict(Step.known))
 
     class Flicker(Step):
         low_hz: Annotated[float, Field(ge=0, le=100)] = 1.0
@@ -143,9 +142,10 @@ def third_party(monkeypatch):
                 raise ValueError("low_hz must be below high_hz")
             return self
 
-        def check(self, acquisition):
-            if self.high_hz > acquisition.fps:
+        def check(self, context):
+            if self.high_hz > context.acquisition.fps:
                 raise ValueError("too fast to be seen")
+            return []
 
         def plan(self, ctx: Context) -> Artifact:
             return Artifact()

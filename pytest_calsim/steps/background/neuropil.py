@@ -13,16 +13,15 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.parallel import in_parallel
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.microscope.acquisition import Acquisition
-from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
-from pytest_calsim.steps.artifact import BlockPainter, Image
 from pytest_calsim.steps.background.random_field import lognormal_field
 from pytest_calsim.steps.background.slow_course import Floats, lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.pixels import Layers, LightOrder
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["Neuropil", "NeuropilComponent", "NeuropilLight"]
@@ -69,7 +68,7 @@ _LOCAL = NeuropilComponent(
 
 
 @dataclass(frozen=True, eq=False)
-class NeuropilLight(BlockPainter):
+class NeuropilLight(Layers):
     """The background's layers.
 
     Attributes
@@ -83,29 +82,13 @@ class NeuropilLight(BlockPainter):
         The sensor's part of the canvas.
     """
 
-    spatial: Image
-    temporal: Image
-    window: tuple[slice, slice]
-    light_order: ClassVar[float] = 20
-
-    def paint_block(self, images: Image, start: int) -> Image:
-        """Add the layers in place."""
-        return self._add(self.temporal[start : start + len(images)], images)
-
-    def paint_at_rest(self, image: Image) -> Image:
-        """Add the layers at their expected level, in place."""
-        return self._add(read_only(np.ones((1, len(self.spatial)), np.float32)), image[np.newaxis])[0]
-
-    def _add(self, weights: Image, images: Image) -> Image:
-        from pytest_calsim.compiled.tissue import add_layers
-
-        add_layers(self.spatial, weights, images)
-        return images
+    window: Rect
+    light_order: ClassVar[float] = LightOrder.BACKGROUND
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``neuropil_spatial`` on the sensor at zero shift, vessels included, and ``neuropil_temporal``."""
         return {
-            "neuropil_spatial": TruthArray(("component", "height", "width"), self.spatial[:, *self.window]),
+            "neuropil_spatial": TruthArray(("component", "height", "width"), self.spatial[:, *self.window.slices]),
             "neuropil_temporal": TruthArray(("component", "frame"), self.temporal.T),
         }
 
@@ -125,10 +108,11 @@ class Neuropil(Step):
     level: Annotated[float, Field(ge=0, le=1000)] = 1.5
     components: Annotated[tuple[NeuropilComponent, ...], Field(min_length=1, max_length=16)] = (_BROAD, _LOCAL)
 
-    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
-        """A field on the canvas and a time course for each component, and one field in the making."""
-        pixels = canvas.shape[0] * canvas.shape[1]
-        return len(self.components) * (4 * pixels + 8 * acquisition.n_frames) + 24 * pixels
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of fields and courses, and of one field while it is drawn."""
+        pixels = context.canvas.shape[0] * context.canvas.shape[1]
+        kept = len(self.components) * (4.0 * pixels + 8 * context.acquisition.n_frames)
+        return Cost(fixed_bytes=kept + 24 * pixels)
 
     def plan(
         self,

@@ -7,6 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.random_field import sum_cosines
+
 __all__ = ["lognormal_field"]
 
 Floats = NDArray[np.float64]
@@ -37,15 +40,15 @@ def lognormal_field(rng: np.random.Generator, y_um: Floats, x_um: Floats, correl
     ndarray
         Positive, float64 ``(len(y_um), len(x_um))``.
     """
-    from pytest_calsim.compiled.layers import cosine_sum
-
     wave_y, wave_x = rng.standard_normal((2, _MODES, 1)) / correlation_um
     phase = rng.uniform(0, 2 * math.pi, (_MODES, 1))
     along_y = wave_y * y_um + phase
     along_x = wave_x * x_um
-    field = cosine_sum(np.cos(along_y), np.sin(along_y), np.cos(along_x), np.sin(along_x))
+    field = sum_cosines(
+        elementary.cos(along_y), elementary.sin(along_y), elementary.cos(along_x), elementary.sin(along_x)
+    )
     amplitude = math.sqrt(math.log1p(sd**2) * 2 / _MODES)
     # Over its random phase a cosine has E exp(a·cos) = I0(a), so the expectation of the whole is I0(a)^modes.
     field *= amplitude
     field -= _MODES * math.log(float(np.i0(amplitude)))
-    return np.exp(field, out=field)
+    return elementary.exp(field)

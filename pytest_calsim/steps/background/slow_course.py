@@ -8,6 +8,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels import elementary
+
 __all__ = ["lognormal_walk", "lowpassed_rate"]
 
 Floats = NDArray[np.float64]
@@ -46,7 +48,7 @@ def lognormal_walk(
     kicks[1:] *= math.sqrt(1 - rho**2)
     x = np.fromiter(accumulate(kicks, lambda before, kick: rho * before + kick), np.float64, len(kicks))
     variance = math.log1p(sd**2)
-    return np.arange(len(x), dtype=np.float64) * tick_s, np.exp(math.sqrt(variance) * x - variance / 2)
+    return np.arange(len(x), dtype=np.float64) * tick_s, elementary.exp(math.sqrt(variance) * x - variance / 2)
 
 
 def lowpassed_rate(
@@ -74,7 +76,7 @@ def lowpassed_rate(
     seen = (frame >= 0) & (spike_time_s < ends_s[-1])
     frame, times = frame[seen], spike_time_s[seen]
     counts = np.bincount(frame, minlength=n)
-    left = np.exp(np.minimum(times - ends_s[frame], 0.0) / lowpass_s) / lowpass_s
+    left = elementary.exp(np.minimum(times - ends_s[frame], 0.0) / lowpass_s) / lowpass_s
     kicks = np.bincount(frame, weights=left, minlength=n)
     decay = math.exp(-exposure_s / lowpass_s)
     y = np.fromiter(accumulate(kicks, lambda before, kick: decay * before + kick, initial=start_hz), np.float64, n + 1)

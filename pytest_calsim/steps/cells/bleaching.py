@@ -13,13 +13,12 @@ from pydantic import Field
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.microscope.acquisition import Acquisition
-from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve"]
 
@@ -56,8 +55,8 @@ class BleachingCurve(Artifact):
         """Share left in each cell, averaged over the frame's exposure; float32 ``(n,)``, 1 at the recording's start."""
         step = self.rate_hz / self.fps
         # (1 − e^−x)/x, the mean of e^−x over an exposure, by its series where the quotient would lose digits.
-        mean = np.where(step < 1e-5, 1 - step / 2, -np.expm1(-step) / np.maximum(step, 1e-300))
-        left = self.floor + (self.weight * np.exp(-step * frame) * mean).sum(axis=0)
+        mean = np.where(step < 1e-5, 1 - step / 2, (1 - elementary.exp(-step)) / np.maximum(step, 1e-300))
+        left = self.floor + (self.weight * elementary.exp(-step * frame) * mean).sum(axis=0)
         return left.astype(np.float32)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
@@ -96,9 +95,9 @@ class Bleaching(Step):
     light_driven: bool = True
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
 
-    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
-        """The curve of every cell."""
-        return 4 * n_cells * acquisition.n_frames
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of the table of what is left, when the truth is gathered."""
+        return Cost(bytes_per_cell=4.0 * context.acquisition.n_frames)
 
     def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
         """Give every cell its rates."""
@@ -106,7 +105,7 @@ class Bleaching(Step):
         if self.light_driven and illumination is not None:
             light = _at_cells(ctx, cells, illumination)
         z = np.array([ctx.stream("rate", *cells.entity(i)).standard_normal() for i in range(len(cells))])
-        factor = light * np.exp(self.spread * z - self.spread**2 / 2)
+        factor = light * elementary.exp(self.spread * z - self.spread**2 / 2)
         share = np.array([1 - self.fast_fraction, self.fast_fraction])
         loss = factor / np.array([[self.lifetime_s], [self.fast_lifetime_s]])
         gain = 0.0 if self.turnover_s is None else 1 / self.turnover_s

@@ -14,13 +14,21 @@ from pydantic import Field, model_validator
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.microscope.acquisition import Acquisition
-from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.calcium import (
+    PROPORTIONAL,
+    HillCurve,
+    Response,
+    bout_transients,
+    calcium_at_start,
+    integrate_calcium,
+)
+from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Activity", "CellActivity", "HillSaturation"]
 
@@ -34,9 +42,6 @@ _BUSY_REFRACTORY = 0.9
 
 _SPREAD = 4.0
 """Rates are spread over so many standard deviations of the logarithm, no further."""
-
-NO_SATURATION = (0.0, 0.0, 0.0, 0.0, 0.0)
-"""Stands for fluorescence in proportion to calcium, in place of a Hill curve."""
 
 _KNOT_STEP = 0.5
 _BOUTS = 1000
@@ -82,7 +87,7 @@ class HillSaturation(Frozen):
 
     @property
     def curve(self) -> tuple[float, float, float, float, float]:
-        """(K_d/spike, n, rest/spike, H(rest), 1/(H(rest + spike) − H(rest))), for compiled code."""
+        """(K_d/spike, n, rest/spike, H(rest), 1/(H(rest + spike) − H(rest))), for kernels."""
         low, one = self._bound(self.rest_nm), self._bound(self.rest_nm + self.spike_nm)
         spike = self.spike_nm
         return self.kd_nm / spike, self.hill_coefficient, self.rest_nm / spike, low, 1 / (one - low)
@@ -189,8 +194,8 @@ class CellActivity(Step):
             raise ValueError(f"rise_s = {rise:.4g} must be below decay_s = {decay:.4g}")
         return self
 
-    def oddities(self, acquisition: Acquisition) -> list[str]:
-        """A quiescent state that spikes faster than the active one."""
+    def check(self, context: SpecContext) -> list[str]:
+        """Remark on cells that are more active at rest."""
         if self.quiescent_rate_hz <= self.active_rate_hz:
             return []
         return [
@@ -198,10 +203,12 @@ class CellActivity(Step):
             "the typical transient is that of the active state"
         ]
 
-    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
-        """C, S and the spike times."""
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of traces, spike counts and spike times."""
+        acquisition = context.acquisition
         rate_hz = float(self._mean_rate_hz(np.array([self.quiescent_rate_hz, self.active_rate_hz])))
-        return n_cells * (6 * acquisition.n_frames + 8 * rate_hz * acquisition.n_frames * acquisition.exposure_s)
+        duration_s = acquisition.n_frames * acquisition.exposure_s
+        return Cost(bytes_per_cell=6.0 * acquisition.n_frames + 8 * rate_hz * duration_s)
 
     @property
     def time_constants_s(self) -> tuple[float, float]:
@@ -211,54 +218,35 @@ class CellActivity(Step):
 
     def plan(self, ctx: Context, cells: Cells) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
-        from pytest_calsim.compiled.calcium import expose_cells
-        from pytest_calsim.compiled.spikes import count_spikes, standard_normals
 
         def keys(name: str) -> NDArray[np.uint64]:
             return np.array([ctx.stream_key(name, *cells.entity(i)) for i in range(len(cells))], np.uint64)
 
         z = np.clip(standard_normals(keys("rate")), -_SPREAD, _SPREAD)
         rates = self._rates_hz(z)
-        future, past = keys("spikes"), keys("past")
-        leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
-        frame_s = ctx.acquisition.exposure_s
-        refractory_s, end_s = self.refractory_s, ctx.n_frames * frame_s
-        counts = count_spikes(future, past, rates, leave, refractory_s, memory_s=refractory_s, end_s=end_s)[1]
-        start = np.concatenate([[0], np.cumsum(counts)])
-        times = np.empty(start[-1])
-        C = np.empty((len(cells), ctx.n_frames), np.float32)
-        S = np.empty((len(cells), ctx.n_frames), np.uint16)
         rise, decay = self.time_constants_s
+        trains = draw_spikes(
+            keys("spikes"),
+            keys("past"),
+            rates,
+            self._leave_hz,
+            self.refractory_s,
+            memory_s=max(20 * decay, self.refractory_s),
+            end_s=ctx.n_frames * ctx.acquisition.exposure_s,
+        )
         baseline = np.ascontiguousarray(cells.brightness, np.float64)
         gain = baseline * self.dff_per_spike
-        memory = max(20 * decay, self.refractory_s)
-        expose_cells(
-            future,
-            past,
-            rates,
-            leave,
-            self.refractory_s,
-            frame_s,
-            rise,
-            decay,
-            memory,
-            self._hill,
-            self._substeps(frame_s),
-            baseline,
-            gain,
-            start,
-            times,
-            C,
-            S,
-        )
+        start = calcium_at_start(trains, rise, decay)
+        response = self._response(ctx.acquisition.exposure_s)
+        C, S, _ = integrate_calcium(trains, response, start, range(ctx.n_frames), offset=baseline, gain=gain)
         rate = self._mean_rate_hz(rates)
         peak, energy = self._typical(ctx, z)
         expected = baseline + gain * rate * self._area_per_spike(ctx, z)
-        return Activity(C, S, times, start, baseline, rate, expected, gain * peak, energy)
+        return Activity(C, S, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy)
 
     def _rates_hz(self, z: Floats) -> Floats:
         """Rate in the (quiescent, active) state ``(cell, 2)`` of cells at z standard deviations of ln(rate)."""
-        factor = np.exp(self.rate_spread * z - self.rate_spread**2 / 2)
+        factor = elementary.exp(self.rate_spread * z - self.rate_spread**2 / 2)
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, _BUSY_REFRACTORY / self.refractory_s)
         return np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
 
@@ -267,13 +255,15 @@ class CellActivity(Step):
         return rates @ np.array([1 - active, active])
 
     @property
-    def _hill(self) -> tuple[float, float, float, float, float]:
-        hill = self.saturation
-        return NO_SATURATION if hill is None else hill.curve
+    def _leave_hz(self) -> tuple[float, float]:
+        return 1 / self.mean_quiescent_s, 1 / self.mean_active_s
 
-    def _substeps(self, frame_s: float) -> int:
-        """Substeps of a frame in which calcium changes little: a quarter of the time to peak."""
-        return math.ceil(4 * frame_s / time_to_peak(*self.time_constants_s))
+    def _response(self, frame_s: float) -> Response:
+        """The calcium's, in substeps in which it changes little: a quarter of the time to peak."""
+        rise, decay = self.time_constants_s
+        substeps = math.ceil(4 * frame_s / time_to_peak(rise, decay))
+        hill = PROPORTIONAL if self.saturation is None else HillCurve(*self.saturation.curve)
+        return Response(frame_s, rise, decay, substeps, hill)
 
     def _typical(self, ctx: Context, z: Floats) -> tuple[Floats, Floats]:
         """Median peak (in units of a lone spike's) and energy of lone bouts, of cells at z.
@@ -282,47 +272,42 @@ class CellActivity(Step):
         own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
         the bouts' frames are no shorter.
         """
-        from pytest_calsim.compiled.calcium import bout_transients
-
         rise, decay = self.time_constants_s
         exposure = ctx.acquisition.exposure_s
         frame_s = max(exposure, time_to_peak(rise, decay) / 8)
         key = np.uint64(ctx.stream_key("bouts"))
-        leave, substeps = 1 / self.mean_active_s, self._substeps(frame_s)
+        response, leave_hz = self._response(frame_s), self._leave_hz[1]
 
         def median(quiescent_hz: float, active_hz: float) -> Floats:
-            peaks, energies = bout_transients(
-                key, active_hz, leave, self.refractory_s, frame_s, rise, decay, self._hill, substeps, _BOUTS
-            )
+            peaks, energies = bout_transients(key, active_hz, leave_hz, self.refractory_s, response, _BOUTS)
             return np.array([math.log(np.median(peaks)), np.median(energies)])
 
         log_peak, energy = self._between_rates(z, median, 2)
-        return np.exp(log_peak), energy * (frame_s / exposure)
+        return elementary.exp(log_peak), energy * (frame_s / exposure)
 
     def _area_per_spike(self, ctx: Context, z: Floats) -> Floats:
         """Long-run mean response over mean rate, s: exact without saturation, estimated on a side stream with it."""
-        from pytest_calsim.compiled.calcium import expose
-        from pytest_calsim.compiled.spikes import train
-
         rise, decay = self.time_constants_s
         peak_s = time_to_peak(rise, decay)
         area = (decay - rise) / (math.exp(-peak_s / decay) - math.exp(-peak_s / rise))
         if self.saturation is None:
             return np.full(len(z), area)
-        leave = (1 / self.mean_quiescent_s, 1 / self.mean_active_s)
-        key, past_key = np.uint64(ctx.stream_key("mean")), np.uint64(ctx.stream_key("mean", "past"))
-        frames, spikes = np.empty(_MEAN_FRAMES, np.float32), np.empty(_MEAN_FRAMES, np.uint16)
-        substeps = self._substeps(1.0)
+        key, past_key = (np.array([ctx.stream_key(*name)], np.uint64) for name in (("mean",), ("mean", "past")))
+        response, dead_s = self._response(1.0), self.refractory_s
 
         def share_kept(quiescent_hz: float, active_hz: float) -> Floats:
-            # One spike more, at 0, so that there is always something to compare.
-            times, age = np.zeros(round(_MEAN_FRAMES * _FASTEST_HZ * 1.2)), np.full(1, np.inf)
-            rates, dead_s = (quiescent_hz, active_hz), self.refractory_s
-            _, n = train(key, past_key, rates, leave, dead_s, dead_s, float(_MEAN_FRAMES), age, times[1:])
-            means: list[float] = []
-            for hill in (NO_SATURATION, self._hill):
-                expose(times[: n + 1], age[:0], 1.0, rise, decay, hill, substeps, 0.0, 1.0, frames, spikes)
-                means.append(float(frames.mean(dtype=np.float64)))
+            rates, end_s = np.array([[quiescent_hz, active_hz]]), float(_MEAN_FRAMES)
+            drawn = draw_spikes(key, past_key, rates, self._leave_hz, dead_s, memory_s=dead_s, end_s=end_s)
+            # One spike more, at 0, so that there is always something to compare; and none before it.
+            times = np.concatenate([[0.0], drawn.times_s])
+            trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
+            start, frames = calcium_at_start(trains, rise, decay), range(_MEAN_FRAMES)
+            means = [
+                integrate_calcium(trains, kind, start, frames, offset=np.zeros(1), gain=np.ones(1)).fluorescence.mean(
+                    dtype=np.float64
+                )
+                for kind in (response._replace(hill=PROPORTIONAL), response)
+            ]
             return np.array([means[1] / means[0]])
 
         return area * self._between_rates(z, share_kept, 1)[0]

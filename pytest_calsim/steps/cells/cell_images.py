@@ -1,18 +1,19 @@
-"""The cells' pictures: planted in focus on the sensor, and imaged on the canvas."""
+"""Images of cells: planted in focus on the sensor, and as the microscope shows them on the canvas."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays.footprints import Patch, Patches
 from pytest_calsim.arrays.parallel import in_parallel
+from pytest_calsim.arrays.patches import Patch, Patches
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.cell_images import ImagedCells, SamplingGrids, WaveTables, image_cells
+from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.artifact import Image
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.psf import (
     BESSEL_STEP,
@@ -24,24 +25,21 @@ from pytest_calsim.steps.cells.psf import (
     turns,
     waves,
 )
+from pytest_calsim.steps.pixels import Image
 
-if TYPE_CHECKING:
-    from pytest_calsim.compiled.pictures import Frames, Outlines
-
-__all__ = ["Pictures", "picture_cells"]
+__all__ = ["CellPatches", "plant_and_image"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bounds = tuple[int, int, int, int]
 
-_BLOCK = 32
-"""Cells that a thread pictures at a time."""
+_BLOCK = 64
+"""Cells that a thread images at a time."""
 _NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
-_EVERYWHERE: Bounds = (-(2**40), 2**40, -(2**40), 2**40)
+_EVERYWHERE = Rect(-(2**40), -(2**40), 2**41, 2**41)
 
 
-class Pictures(NamedTuple):
-    """Pictures of ``n`` cells of brightness 1 without losses.
+class CellPatches(NamedTuple):
+    """Images of ``n`` cells of brightness 1 without losses.
 
     Attributes
     ----------
@@ -61,9 +59,9 @@ class Pictures(NamedTuple):
     fov_fraction: Floats
 
 
-def picture_cells(
+def plant_and_image(
     cells: Cells, canvas: Canvas, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
-) -> Pictures:
+) -> CellPatches:
     """Plant all cells and image them.
 
     Parameters
@@ -77,24 +75,23 @@ def picture_cells(
     imaged
         Which cells have an image at all.
     """
-    frames, bins = _frames(cells, canvas.pixel_size_um, at, disk_um, blur_um, imaged)
-    margin, (height, width) = canvas.margin_px, canvas.sensor_shape
-    whole = -margin, height + margin, -margin, width + margin
+    grids, bins = _sampling_grids(cells, canvas.pixel_size_um, at, disk_um, blur_um, imaged)
+    margin = canvas.margin_px
+    sensor = Rect(0, 0, *canvas.sensor_shape)
+    whole = Rect(-margin, -margin, *canvas.shape)
     units = np.flatnonzero(bins == 1)
-    found = _pictured(cells, units, frames, whole, (0, height, 0, width))
+    found = _imaged(cells, units, grids, whole, sensor)
     if len(units) < len(cells):
         units = np.flatnonzero(bins > 1)
-        found = _merged(found, _enlarged(cells, units, bins, at, canvas, frames), units)
+        found = _merged(found, _enlarged(cells, units, bins, at, canvas, grids), units)
     return found._replace(images=found.images.moved(margin, margin))
 
 
-def _frames(
+def _sampling_grids(
     cells: Cells, pixel: float, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
-) -> tuple[Frames, Ints]:
+) -> tuple[SamplingGrids, Ints]:
     """Choose each cell's grid; also by how much its pixels are larger than the sensor's."""
-    from pytest_calsim.compiled.pictures import Frames
-
-    extent, radius_um = np.array([cells.extent_um(unit) for unit in range(len(cells))]), cells.radius_um
+    extent, radius_um = cells.shapes.extent_um, cells.radius_um
     side = 2 * (extent / pixel + reach_px(disk_um / pixel, blur_um / pixel)) + 2
     samples = _samples(pixel, radius_um)
     fewer = np.maximum(3, (LONGEST_SIDE / side - 1).astype(np.int64) // 2 * 2 + 1)
@@ -111,93 +108,47 @@ def _frames(
     radius, sigma = disk_um / large, blur_um / large
     pad = reach_px(radius, sigma)
     longer = np.maximum(height, width) + 2 * pad
-    middle = pad - 0.5 + 0.5 / samples
     flux = np.zeros(len(cells))
     for unit in np.flatnonzero(is_point).tolist():
         flux[unit] = (1.0 if extent[unit] == 0 else _area_px(cells, unit, pixel)) / bins[unit] ** 2
-    frames = Frames(
-        top=top,
-        left=left,
-        height=height,
-        width=width,
+    grids = SamplingGrids(
+        box=np.stack([top, left, height, width], axis=1),
         samples=samples,
         part_um=large / samples,
-        y=y,
-        x=x,
+        centre=np.stack([y, x], axis=1),
         is_point=is_point,
-        imaged=imaged,
+        point_flux=flux,
         pad=pad,
-        first_y=np.where(is_point, y - top + pad, middle),
-        first_x=np.where(is_point, x - left + pad, middle),
         radius=radius,
         sigma=sigma,
-        waves=waves(longer, samples, sigma, is_point),
-        flux=flux,
+        waves=np.where(imaged, waves(longer, samples, sigma, is_point), 0),
     )
-    return frames, bins
+    return grids, bins
 
 
-def _pictured(cells: Cells, units: Ints, frames: Frames, canvas: Bounds, sensor: Bounds) -> Pictures:
-    """Pictures of some cells in their own pixels, cut to a window (first row, one past the last, first column, ...)."""
-    from pytest_calsim.compiled import pictures as compiled
-    from pytest_calsim.compiled.imaging import Workspace
+def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, sensor: Rect) -> CellPatches:
+    """Image some cells in their own pixels, cut to the canvas."""
+    grids, shapes = grids.of(units), cells.shapes.of(units)
+    circles, circle_start = turns(np.where(grids.waves > 0, grids.turns, 1))
+    tables = WaveTables(circle_start, circles, bessel(), BESSEL_STEP, FAINT)
 
-    frames = frames.of(units)
-    outlines, n = _outlines(cells, units), len(units)
-    sides = np.stack([frames.height, frames.width]) + 2 * frames.pad
-    longer = sides.max(axis=0)
-    circles, circle = turns(np.where(frames.imaged, longer * frames.samples, 1))
-    parts = np.maximum(frames.height, frames.width) * frames.samples
-    planted_size, image_size = frames.height * frames.width, np.where(frames.imaged, sides[0] * sides[1], 0)
-    planted = np.empty(planted_size.sum(), np.float32)
-    planted_start = _starts(planted_size)
-    tables = circles, circle, bessel(), BESSEL_STEP, FAINT
-    box, flux, within = np.zeros((n, 4), np.int32), np.empty(n), np.empty(n)
+    def block(first: int) -> ImagedCells:
+        own = slice(first, first + _BLOCK)
+        return image_cells(grids.of(own), shapes.of(own), tables.of(own), canvas, sensor)
 
-    def block(first: int) -> Image:
-        own = slice(first, min(first + _BLOCK, n))
-        most, pixels = int(parts[own].max()), int(longer[own].max(where=frames.imaged[own], initial=1))
-        most_waves = int(frames.waves[own].max(where=frames.imaged[own], initial=1))
-        scratch = compiled.Scratch(
-            at_y=np.empty(most),
-            at_x=np.empty(most),
-            fine=np.empty(most**2, np.float32),
-            image=np.empty(pixels**2, np.float32),
-            work=Workspace.of(most, pixels, most_waves),
-        )
-        images = np.empty(image_size[own].sum(), np.float32)
-        into = planted[planted_start[first] :]
-        written = compiled.picture_cells(
-            own.start, own.stop, frames, outlines, *tables, canvas, sensor, scratch, into, images, box, flux, within
-        )
-        return images[:written].copy()
-
-    images = in_parallel(block, range(0, n, _BLOCK))
-    corners = np.stack([frames.top, frames.left, frames.height, frames.width], axis=1).astype(np.int32)
-    lit = np.concatenate([np.zeros(0, np.float32), *images])
-    return Pictures(
-        Patches(read_only(planted), read_only(planted_start), read_only(corners)),
-        Patches(read_only(lit), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
+    # At least one, so that nothing comes of no cells.
+    blocks = in_parallel(block, range(0, max(len(units), 1), _BLOCK))
+    planted, images, box, flux, within = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    planted_box = grids.box.astype(np.int32)
+    return CellPatches(
+        Patches(read_only(planted), read_only(_starts(grids.box[:, 2:].prod(axis=1))), read_only(planted_box)),
+        Patches(read_only(images), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
         flux,
         np.minimum(within / flux, 1),
     )
 
 
-def _outlines(cells: Cells, units: Ints) -> Outlines:
-    """The shapes of some cells."""
-    from pytest_calsim.compiled.pictures import Outlines
-
-    shapes = [cells.shape(unit) for unit in units.tolist()]
-    return Outlines(
-        np.array([shape.mean_um for shape in shapes]),
-        np.array([shape.half_thickness_um for shape in shapes]),
-        np.array([shape.harmonics_um for shape in shapes]).reshape(-1, 4, 2),
-        np.concatenate([np.zeros((0, 6)), *(shape.segments_um for shape in shapes)]),
-        _starts([len(shape.segments_um) for shape in shapes]),
-    )
-
-
-def _starts(sizes: Ints | list[int]) -> Ints:
+def _starts(sizes: Ints) -> Ints:
     """Where each of some parts begins in all of them, and where the last one ends."""
     starts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
@@ -208,13 +159,11 @@ def _starts(sizes: Ints | list[int]) -> Ints:
 
 
 def _enlarged(
-    cells: Cells, units: Ints, bins: Ints, at: tuple[Floats, Floats], canvas: Canvas, frames: Frames
-) -> Pictures:
-    """Pictures of cells whose images are made of larger pixels, interpolated to the canvas."""
-    from pytest_calsim.compiled.imaging import lit_box
-
-    large, margin = _pictured(cells, units, frames, _EVERYWHERE, _EVERYWHERE), canvas.margin_px
-    height, width = canvas.sensor_shape
+    cells: Cells, units: Ints, bins: Ints, at: tuple[Floats, Floats], canvas: Canvas, grids: SamplingGrids
+) -> CellPatches:
+    """Image cells whose images are made of larger pixels, interpolated to the canvas."""
+    large = _imaged(cells, units, grids, _EVERYWHERE, _EVERYWHERE)
+    margin = canvas.margin_px
     flux = large.flux * bins[units] ** 2
     planted: list[Patch] = []
     images: list[Patch] = []
@@ -225,16 +174,24 @@ def _enlarged(
             images.append(_NOTHING)
             continue
         image = _spread(large.images.patch(i), int(bins[unit]), canvas)
-        within[i] = image[margin : margin + height, margin : margin + width].sum(dtype=np.float64)
-        first, stop, begin, end = lit_box(image)
-        # A copy: a view would keep all of the canvas.
-        images.append(Patch(image[first:stop, begin:end].copy(), first - margin, begin - margin))
-    return Pictures(Patches.of(planted), Patches.of(images), flux, np.minimum(within / flux, 1))
+        within[i] = image[canvas.window.slices].sum(dtype=np.float64)
+        images.append(_cropped(image, margin))
+    return CellPatches(Patches.of(planted), Patches.of(images), flux, np.minimum(within / flux, 1))
+
+
+def _cropped(image: Image, margin: int) -> Patch:
+    """The part of a canvas that holds all that is not 0."""
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    if len(rows) == 0:
+        return _NOTHING
+    part = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # A copy: a view would keep all of the canvas.
+    return Patch(part.copy(), int(rows[0]) - margin, int(columns[0]) - margin)
 
 
 def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -> Patch:
     """The cell in focus, sampled anew where its image is made of larger pixels."""
-    pixel, extent = canvas.pixel_size_um, cells.extent_um(unit)
+    pixel, extent = canvas.pixel_size_um, cells.shapes.extent_um[unit]
     if extent == 0:
         return Patch(np.ones((1, 1), np.float32), math.floor(at[0] + 0.5), math.floor(at[1] + 0.5))
     ends = [(math.floor(v + 0.5 - extent / pixel), math.floor(v + 0.5 + extent / pixel) + 1) for v in at]
@@ -243,7 +200,8 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -
         return _NOTHING
     samples = int(_samples(pixel, cells.radius_um[unit]))
     rows, columns = _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
-    return Patch(cells.shape(unit).pixels(rows, columns, samples), top, left)
+    parts = cells.coverage(unit, rows, columns).reshape(bottom - top, samples, right - left, samples)
+    return Patch(parts.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), top, left)
 
 
 def _samples(pixel_um: float, radius_um: Floats) -> Ints:
@@ -253,16 +211,13 @@ def _samples(pixel_um: float, radius_um: Floats) -> Ints:
 
 def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
     """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
-    from pytest_calsim.compiled.pictures import place_parts
-
-    at_um = np.empty((stop - first) * samples)
-    place_parts(first, centre, samples, pixel_um / samples, at_um)
-    return at_um
+    parts = np.arange((stop - first) * samples, dtype=np.float64)
+    return (parts + ((first - 0.5 - centre) * samples + 0.5)) * (pixel_um / samples)
 
 
 def _area_px(cells: Cells, unit: int, pixel_um: float) -> float:
     """A shape's area in pixels, from 128 × 128 samples over its extent."""
-    extent = cells.extent_um(unit)
+    extent = cells.shapes.extent_um[unit]
     at = ((np.arange(128) + 0.5) / 64 - 1) * extent
     return float(cells.coverage(unit, at, at).mean(dtype=np.float64)) * (2 * extent / pixel_um) ** 2
 
@@ -282,8 +237,8 @@ def _spread(image: Patch, bins: int, canvas: Canvas) -> Image:
     return np.ascontiguousarray(along_rows(along_rows(image.values, height, image.row).T, width, image.column).T)
 
 
-def _merged(some: Pictures, others: Pictures, where: Ints) -> Pictures:
-    """Pictures in the order of their units; ``where`` are the units of the others."""
+def _merged(some: CellPatches, others: CellPatches, where: Ints) -> CellPatches:
+    """Return images in the order of their units; ``where`` are the units of the others."""
     n = len(some.flux) + len(where)
     units = np.concatenate([np.setdiff1d(np.arange(n), where), where])
     order: list[int] = np.argsort(units).tolist()
@@ -295,7 +250,7 @@ def _merged(some: Pictures, others: Pictures, where: Ints) -> Pictures:
     def column(some: Floats, others: Floats) -> Floats:
         return np.concatenate([some, others])[order]
 
-    return Pictures(
+    return CellPatches(
         patches(some.planted, others.planted),
         patches(some.images, others.images),
         column(some.flux, others.flux),

@@ -10,13 +10,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays.footprints import Patches, SparseFootprints
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.cell_images import picture_cells
+from pytest_calsim.steps.cells.cell_images import plant_and_image
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
@@ -30,21 +32,14 @@ Floats = NDArray[np.float64]
 class CellImages(Artifact):
     """Every cell as the sensor sees it at brightness 1, as patches on the canvas.
 
-    ``n`` cells; patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order, ``height[i]`` by ``width[i]`` pixels, its
-    upper left pixel at (``row[i]``, ``column[i]``) of the canvas. Patches are cut at the canvas' border.
-
     Attributes
     ----------
     canvas
         The grid of the patches.
     planted
         Shapes in focus and unblurred, averaged over each pixel, on the sensor; a bead is its one pixel.
-    row, column, height, width
-        int32 ``(n,)``, px.
-    start
-        int64 ``(n + 1,)``.
-    values
-        Images behind optics, tissue and vessels; float32.
+    patches
+        Images behind optics, tissue and vessels, cut at the canvas' border.
     flux
         Planted light on an infinite plane, the shape's area in pixels; float64 ``(n,)``.
     core_fraction
@@ -65,12 +60,7 @@ class CellImages(Artifact):
 
     canvas: Canvas
     planted: SparseFootprints
-    row: NDArray[np.int32]
-    column: NDArray[np.int32]
-    height: NDArray[np.int32]
-    width: NDArray[np.int32]
-    start: NDArray[np.int64]
-    values: NDArray[np.float32]
+    patches: Patches
     flux: Floats
     core_fraction: Floats
     halo_flux: Floats
@@ -91,22 +81,15 @@ class CellImages(Artifact):
     @cached_property
     def observed(self) -> SparseFootprints:
         """The patches on the sensor at zero shift."""
-        return SparseFootprints.from_patches(self.patches, self.window)
-
-    @property
-    def patches(self) -> Patches:
-        """All patches on the canvas."""
-        box = np.stack([self.row, self.column, self.height, self.width], axis=1)
-        return Patches(self.values, self.start, read_only(box))
-
-    @property
-    def window(self) -> tuple[int, int, int, int]:
-        """First row, first column, height and width of the sensor on the canvas at zero shift."""
-        return (self.canvas.margin_px, self.canvas.margin_px, *self.canvas.sensor_shape)
+        return SparseFootprints.from_patches(self.patches, self.canvas.window)
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
         """Σ v·w, or Σ v²·w, of each patch ``(n,)`` over the sensor at zero shift; w is a picture of its size."""
-        return self.patches.sums(weight, self.window[:2], squared=squared)
+        return self.observed.sums(weight, squared=squared)
+
+    def choices(self) -> Mapping[str, float]:
+        """Return the depth in focus."""
+        return {"acquisition.focal_depth_um": self.focal_depth_um}
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``A_planted``, ``A_observed``, ``focal_depth_um`` and per-cell columns."""
@@ -152,18 +135,12 @@ class CellOptics(Step):
         # Sensor coordinates: the same numbers, to the bit, whatever the canvas' margin.
         sensor = replace(ctx.canvas, margin_px=0)
         at = sensor.rows(y), sensor.columns(x)
-        pictures = picture_cells(cells, ctx.canvas, at, disk_um, blur_um, own_image)
+        pictures = plant_and_image(cells, ctx.canvas, at, disk_um, blur_um, own_image)
         clear = pictures.images
-        row, column, height, width = np.ascontiguousarray(clear.box.T)
         return CellImages(
             canvas=ctx.canvas,
-            planted=SparseFootprints.from_patches(pictures.planted, (0, 0, *ctx.canvas.sensor_shape)),
-            row=row,
-            column=column,
-            height=height,
-            width=width,
-            start=clear.start,
-            values=_lossy(clear, core * acq.optics.collection, z, vessels, ctx.canvas),
+            planted=SparseFootprints.from_patches(pictures.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
+            patches=_attenuated(clear, core * acq.optics.collection, z, vessels),
             flux=pictures.flux,
             core_fraction=core,
             halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * pictures.flux,
@@ -175,17 +152,15 @@ class CellOptics(Step):
         )
 
 
-def _lossy(
-    clear: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None, canvas: Canvas
-) -> NDArray[np.float32]:
-    """Values of images of which a share is collected, and that vessels shade."""
-    from pytest_calsim.compiled.footprints import dim
-
-    values = np.empty_like(clear.values)
-    nothing_above = (np.arange(len(gain)), np.ones(canvas.shape, np.float32))
-    for units, passed in [nothing_above] if vessels is None else vessels.by_plane(depth_um):
-        dim(*clear, units, gain.astype(np.float32), passed, values)
-    return values
+def _attenuated(clear: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:
+    """Return images of which a share is collected, and that vessels shade."""
+    values = clear.values * np.repeat(gain.astype(np.float32), np.diff(clear.start))
+    for units, transmission in () if vessels is None else vessels.by_plane(depth_um):
+        for unit in units.tolist():
+            rect = Rect(*clear.box[unit].tolist())
+            own = values[clear.start[unit] : clear.start[unit + 1]].reshape(rect.shape)
+            own *= transmission[rect.slices]
+    return clear._replace(values=read_only(values))
 
 
 def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.packing import PlacedSpheres, place_spheres
 from pytest_calsim.microscope.canvas import Canvas
 
 __all__ = ["RING_UM", "TRIES", "Packing", "Zone"]
@@ -82,30 +83,11 @@ class Packing:
 
     def __init__(self, capacity: int, outer_um: tuple[float, float], reach_um: float, min_distance_um: float | None):
         # At least the reach, so that only neighbouring bins matter; else about one bin a cell, however large the plane.
-        self._bin_um = max(reach_um, math.sqrt(4 * outer_um[0] * outer_um[1] / (capacity + 1)))
-        self._origin_um = (-outer_um[0], -outer_um[1])
-        self._min_distance_um = -1.0 if min_distance_um is None else min_distance_um
-        self._center_um = np.empty((capacity, 3))
-        self._radius_um = np.empty(capacity)
-        self._older = np.empty(capacity, np.int64)
-        self._newest = np.full([math.ceil(2 * half / self._bin_um) for half in outer_um], -1, np.int64)
-        self._n = 0
+        bin_um = max(reach_um, math.sqrt(4 * outer_um[0] * outer_um[1] / (capacity + 1)))
+        rows, columns = (math.ceil(2 * half / bin_um) for half in outer_um)
+        self._placed = PlacedSpheres.none_yet(capacity, (rows, columns), (-outer_um[0], -outer_um[1]), bin_um)
+        self._min_distance_um = min_distance_um
 
     def place(self, tries_um: Floats, radius_um: Floats) -> NDArray[np.int64]:
         """Which try ``(cells, tries, 3)`` each cell took, −1 where all were refused."""
-        from pytest_calsim.compiled.packing import place
-
-        taken = place(
-            tries_um,
-            radius_um,
-            self._min_distance_um,
-            self._center_um,
-            self._radius_um,
-            self._n,
-            self._newest,
-            self._older,
-            self._origin_um,
-            self._bin_um,
-        )
-        self._n += int(np.count_nonzero(taken >= 0))
-        return taken
+        return place_spheres(tries_um, radius_um, self._min_distance_um, self._placed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Self
 
 import numpy as np
@@ -15,14 +16,16 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.streams import stream
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.morphology import Morphology, Shape, draw_shape
+from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
 from pytest_calsim.steps.cells.packing import RING_UM, TRIES, Packing, Zone
 from pytest_calsim.steps.cells.population import Population
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.pixels import CellSources, Detector
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
 
@@ -32,7 +35,6 @@ MAX_CELLS = 20_000
 """Most cells that a spec may ask for, those outside the field of view included."""
 
 # The steps that decide how well a cell can be seen.
-_SNR_NEEDS = ("sensor", "cell_optics", "cell_activity", "render")
 
 # Cells whose tries are drawn at once: bounds memory (TRIES · 24 bytes a cell) and changes no draw.
 _BLOCK = 1024
@@ -78,7 +80,6 @@ class Cells(Artifact):
     seed: int
     kind: str
     remarks: tuple[str, ...] = ()
-    _shapes: dict[int, Shape] = field(default_factory=dict[int, Shape], init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
@@ -102,17 +103,14 @@ class Cells(Artifact):
         population, ring, slot = self.identity[unit].tolist()
         return population, ring, slot
 
-    def shape(self, unit: int) -> Shape:
-        """One cell's shape, drawn from its own stream when first asked for."""
-        if unit not in self._shapes:
-            population, ring, slot = self.entity(unit)
-            rng = stream(self.seed, self.kind, "shape", population, ring, slot)
-            self._shapes[unit] = draw_shape(self.morphologies[population], float(self.radius_um[unit]), rng)
-        return self._shapes[unit]
-
-    def extent_um(self, unit: int) -> float:
-        """Radius of a circle about the centre that holds all of a cell; 0 for a bead."""
-        return self.shape(unit).extent_um
+    @cached_property
+    def shapes(self) -> CellShapes:
+        """All cells' shapes, each drawn from its own stream, when first asked for."""
+        names: list[tuple[int, int, int]] = self.identity.tolist()
+        morphologies: list[Morphology] = [self.morphologies[population] for population, _, _ in names]
+        return draw_shapes(
+            morphologies, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit])
+        )
 
     def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
         """A cell's projected shape, peak 1, at points.
@@ -128,7 +126,7 @@ class Cells(Artifact):
         -------
         float32 ``(len(y_um), len(x_um))``, between 0 and 1.
         """
-        return self.shape(unit).coverage(np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
+        return sample_shape(self.shapes, unit, np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
@@ -190,18 +188,17 @@ class PlaceNeurons(Step):
                 raise ValueError(f"positions_um[{i}] has depth z = {z} um, outside 0 to 2000; positions are (z, y, x)")
         return self
 
-    def check_kinds(self, kinds: Collection[str]) -> None:
-        """Refuse a target snr where nothing measures one."""
-        missing = [kind for kind in _SNR_NEEDS if kind not in kinds]
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse an snr that nothing shows, cells off the canvas and too many; remark on a focus beyond all of them."""
         for i, population in enumerate(self.populations):
-            if population.snr is not None and missing:
-                raise ValueError(
-                    f"populations.{i}.snr = {population.snr:g} needs a {missing[0]} step; add {missing[0]!r}, "
-                    "or give brightness in place of snr"
-                )
+            if population.snr is not None:
+                for need in (CellSources, Detector):
+                    context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
+        self._check_canvas(context.canvas)
+        return self._remarks(context.acquisition)
 
-    def check_canvas(self, canvas: Canvas) -> None:
-        """Refuse given positions far off the canvas, and more cells than :data:`MAX_CELLS`."""
+    def _check_canvas(self, canvas: Canvas) -> None:
+        """Refuse positions off the canvas, and more cells than are simulated."""
         if self.positions_um is not None:
             reach_y, reach_x = Zone.of(canvas, max(1, Zone.rings(canvas))).outer_um
             for i, (_, y, x) in enumerate(self.positions_um):
@@ -219,14 +216,8 @@ class PlaceNeurons(Step):
                 "simulated; lower density_per_mm3, labelled_fraction or thickness_um, or the sensor or the margin"
             )
 
-    def n_cells(self, canvas: Canvas) -> int:
-        """Cells asked for in the field of view and the rings around it that may come into view."""
-        if self.positions_um is not None:
-            return len(self.positions_um)
-        return sum(sum(counts[: Zone.rings(canvas) + 1]) for counts in self._counts(canvas))
-
-    def oddities(self, acquisition: Acquisition) -> list[str]:
-        """Say when the focus lies outside every population's depths."""
+    def _remarks(self, acquisition: Acquisition) -> list[str]:
+        """Remark on a focus that lies outside the depths of all cells."""
         focus = acquisition.focal_depth_um
         if focus == "auto" or self.positions_um == ():
             return []
@@ -242,6 +233,15 @@ class PlaceNeurons(Step):
         where = f"{focus:.4g} um" if rim == focus else f"{focus:.4g} um ({rim:.4g} at the corner)"
         return [f"the focus at {where} lies outside the cells' depths ({layers} um): none will be sharp"]
 
+    def cost(self, context: SpecContext) -> Cost:
+        """Return how many cells are placed."""
+        return Cost(n_cells=self._n_cells(context.canvas))
+
+    def _n_cells(self, canvas: Canvas) -> int:
+        if self.positions_um is not None:
+            return len(self.positions_um)
+        return sum(sum(counts[: Zone.rings(canvas) + 1]) for counts in self._counts(canvas))
+
     def plan(self, ctx: Context) -> Cells:
         """Place every cell; shapes are drawn when they are asked for."""
         if self.positions_um is not None:
@@ -251,7 +251,7 @@ class PlaceNeurons(Step):
             brightness = population.draw_brightness(ctx.stream("brightness", 0, 0), requested)
             parts = [(center, radius, brightness, _identity(0, 0, np.arange(requested)))]
         else:
-            requested = self.n_cells(ctx.canvas)
+            requested = self._n_cells(ctx.canvas)
             by_zone = sorted(self._place(ctx), key=lambda part: part[0])
             parts = [part for ring, part in by_zone if ring <= Zone.rings(ctx.canvas)]
         center, radius, brightness, identity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -288,7 +288,7 @@ class PlaceNeurons(Step):
         if canvas is None:
             sensor = acquisition.image_sensor
             canvas = Canvas(sensor.height_px, sensor.width_px, 0, acquisition.pixel_size_um)
-        self.check_canvas(canvas)
+        self._check_canvas(canvas)
         return self.plan(Context(acquisition, canvas, seed, self.kind))
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import Morphology
 from pytest_calsim.steps.cells.packing import TRIES, Zone
@@ -96,4 +97,4 @@ class Population(Frozen):
         """Brightness at rest: lognormal of the declared mean and deviation; of mean 1 where an ``snr`` decides."""
         variance = math.log1p(self.brightness_cv**2)
         mean = self.brightness if self.snr is None else 1.0
-        return mean * np.exp(math.sqrt(variance) * rng.standard_normal(count) - variance / 2)
+        return mean * elementary.exp(math.sqrt(variance) * rng.standard_normal(count) - variance / 2)

@@ -11,6 +11,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels import elementary
+
 __all__ = ["BESSEL_STEP", "FAINT", "LONGEST_SIDE", "bessel", "odd_at_least", "reach_px", "turns", "waves"]
 
 Floats = NDArray[np.float64]
@@ -52,7 +54,8 @@ def turns(parts: Ints) -> tuple[NDArray[np.complex64], Ints]:
     found: tuple[Ints, Ints] = np.unique(parts, return_inverse=True)
     different, which = found
     sizes: list[int] = different.tolist()
-    circles = [np.exp(2j * np.pi * np.arange(n) / n).astype(np.complex64) for n in sizes]
+    angles = [2 * np.pi * np.arange(n) / n for n in sizes]
+    circles = [(elementary.cos(angle) + 1j * elementary.sin(angle)).astype(np.complex64) for angle in angles]
     start = np.cumsum(different) - different
     return np.concatenate([np.zeros(0, np.complex64), *circles]), start[which]
 
@@ -64,12 +67,12 @@ def bessel() -> NDArray[np.float32]:
     near, far = np.split(q, [np.searchsorted(q, _BESSEL_FAR)])
     # Bessel's integral: the rule of equal steps is exact for a periodic integrand, but for J of order 63.
     turn = (np.arange(32) + 0.5) * np.pi / 32
-    j1 = np.cos(turn - near[:, None] * np.sin(turn)).mean(axis=1)
+    j1 = elementary.cos(turn - near[:, None] * elementary.sin(turn)).mean(axis=1)
     # Hankel's expansion (Abramowitz & Stegun 9.2.5, 9.2.9 and 9.2.10).
     z, chi = 1 / (8 * far) ** 2, far - 3 * np.pi / 4
     p = 1 + z * (7.5 - z * 590.625)
     q_ = (3 - z * (52.5 - z * 9095.625)) / (8 * far)
-    j1 = np.concatenate([j1, np.sqrt(2 / (np.pi * far)) * (p * np.cos(chi) - q_ * np.sin(chi))])
+    j1 = np.concatenate([j1, np.sqrt(2 / (np.pi * far)) * (p * elementary.cos(chi) - q_ * elementary.sin(chi))])
     table = np.ones(len(q), np.float32)
     table[1:] = 2 * j1[1:] / q[1:]
     return table

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen, Um
 
@@ -36,11 +37,11 @@ class FalloffField(Frozen):
 
 def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
     """1 − (1 − f)·(r/r_max)^p on the sensor, r_max the sensor's farthest corner from the field's own centre."""
-    rows, columns = canvas.window
+    rows, columns = canvas.window.slices
     y = canvas.y_um[rows] - field.center_y_um
     x = canvas.x_um[columns] - field.center_x_um
     half = canvas.pixel_size_um / 2
     reach_y = max(abs(y[0]), abs(y[-1])) + half
     reach_x = max(abs(x[0]), abs(x[-1])) + half
     ratio = np.sqrt(np.square(y)[:, None] + np.square(x)) / np.hypot(reach_y, reach_x)
-    return read_only((1 - (1 - field.corner_fraction) * ratio**field.exponent).astype(np.float32))
+    return read_only((1 - (1 - field.corner_fraction) * elementary.power(ratio, field.exponent)).astype(np.float32))

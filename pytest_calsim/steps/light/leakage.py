@@ -13,7 +13,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
-from pytest_calsim.steps.light.fixed import FixedField
+from pytest_calsim.steps.pixels import FixedField, LightOrder
 from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Leakage", "LeakageField"]
@@ -23,7 +23,7 @@ __all__ = ["Leakage", "LeakageField"]
 class LeakageField(FixedField):
     """Leaked light at each sensor pixel, in units of a resting cell's in-focus brightness; ``(height, width)``."""
 
-    light_order: ClassVar[float] = 60
+    light_order: ClassVar[float] = LightOrder.LEAKAGE
     adds: ClassVar[bool] = True
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:

@@ -10,7 +10,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
-from pytest_calsim.steps.light.fixed import FixedField
+from pytest_calsim.steps.pixels import FixedField, LightOrder
 from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Vignette", "VignetteField"]
@@ -20,7 +20,7 @@ __all__ = ["Vignette", "VignetteField"]
 class VignetteField(FixedField):
     """Relative collection at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``."""
 
-    light_order: ClassVar[float] = 50
+    light_order: ClassVar[float] = LightOrder.VIGNETTE
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``vignette``."""

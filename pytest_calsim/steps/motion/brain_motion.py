@@ -15,13 +15,12 @@ from pydantic import Field, model_validator
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.motion import damped_oscillator
 from pytest_calsim.microscope.acquisition import Acquisition
-from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Frozen, Um
-from pytest_calsim.steps.artifact import BlockPainter, Image, Painter, paints_as
-from pytest_calsim.steps.instrument import Instrument
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.pixels import Displacement, LightOrder
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
 
@@ -89,59 +88,13 @@ class Jumps(Frozen):
 
 
 @dataclass(frozen=True, eq=False)
-class Motion(BlockPainter):
-    """The tissue's displacement in every frame.
+class Motion(Displacement):
+    """The tissue's displacement in every frame."""
 
-    Attributes
-    ----------
-    shifts_px
-        Mean displacement over each frame's exposure, float64 ``(frame, shift_dim)``, px, + toward higher rows and
-        columns.
-    canvas
-        The grid from which the sensor's window is cut.
-    """
-
-    shifts_px: Floats
-    canvas: Canvas
-    light_order: ClassVar[float] = 30
-
-    def windows(self, start: int, n: int) -> tuple[Ints, Ints, NDArray[np.bool_], Image]:
-        """Where the sensor's window lies on the canvas in ``n`` frames: image(y − dy).
-
-        Returns
-        -------
-        row, column
-            Canvas pixel of the window's first one ``(n,)``.
-        whole
-            Whether that is all ``(n,)``.
-        weights
-            Else those of four rows, and of four columns, cubic between pixels (Keys, a = −0.5) ``(n, 2, 4)``.
-        """
-        from pytest_calsim.compiled.resample import keys_weights
-
-        at = self.canvas.margin_px - self.shifts_px[start : start + n]
-        first = np.floor(at)
-        weights = np.empty((n, 2, 4), np.float32)
-        for frame, fractions in enumerate((at - first).tolist()):
-            for axis, fraction in enumerate(fractions):
-                keys_weights(fraction, weights[frame, axis])
-        row, column = first.T.astype(np.int64, order="C")
-        return row, column, (at == first).all(axis=1), weights
-
-    def paint_block(self, images: Image, start: int) -> Image:
-        """The sensor's window onto the displaced tissue."""
-        return Instrument(motion=self).paint_block(images, start)
-
-    def then(self, following: Painter) -> Painter | None:
-        """Painters of the instrument follow in the same pass."""
-        return Instrument(motion=self).then(following) if paints_as(self, Motion) else None
-
-    def paint_at_rest(self, image: Image) -> Image:
-        """The sensor's window onto the tissue in its reference position."""
-        return image[self.canvas.window]
+    light_order: ClassVar[float] = LightOrder.MOTION
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``shifts``."""
+        """Return ``shifts``."""
         return {"shifts": TruthArray(("frame", "shift_dim"), self.shifts_px, "px")}
 
 
@@ -214,14 +167,24 @@ class BrainMotion(Step):
         """The declared bound."""
         return self.max_shift_um
 
-    def check(self, acquisition: Acquisition) -> None:
-        """The trajectory must cover the recording, and the bound stay within the field of view."""
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse a bound beyond the field of view, and a path too short for the recording; remark on wide motion."""
+        acquisition = context.acquisition
         field = min(acquisition.field_size_um)
         if self.max_shift_um > field:
             raise ValueError(
                 f"max_shift_um = {self.max_shift_um:g} exceeds the field of view ({field:.4g} um); keep it below"
             )
-        path, times = self.trajectory_um, self.trajectory_time_s
+        self._check_trajectory(acquisition)
+        if self.max_shift_um <= 0.05 * field:
+            return []
+        share = 100 * self.max_shift_um / field
+        return [f"max_shift_um = {self.max_shift_um:g} is {share:.0f} % of the field of view ({field:.4g} um)"]
+
+    def _check_trajectory(self, acquisition: Acquisition) -> None:
+        """Refuse a given path that does not cover the recording."""
+        path = self.trajectory_um
+        times = self.trajectory_time_s
         if path is None:
             return
         if times is None and len(path) < acquisition.n_frames:
@@ -235,21 +198,14 @@ class BrainMotion(Step):
                 f"trajectory_time_s spans {times[0]:g} to {times[-1]:g} s; cover the recording, 0 to {end:g} s"
             )
 
-    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
-        """The shifts, and the path on its fixed clock with what it is made of."""
-        duration_s = acquisition.n_frames * acquisition.exposure_s
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of the shifts, and of the path on its fixed clock with what it is made of."""
+        n_frames = context.acquisition.n_frames
+        duration_s = n_frames * context.acquisition.exposure_s
         ticks = 0.0 if self.trajectory_um is not None else duration_s / _TICK_S
         kick_hz = self.oscillator.kick_rate_hz if self.oscillator else 0.0
         jump_hz = self.jumps.rate_hz if self.jumps else 0.0
-        return 64 * acquisition.n_frames + 128 * ticks + 64 * (kick_hz + jump_hz) * duration_s
-
-    def oddities(self, acquisition: Acquisition) -> list[str]:
-        """Motion over 5 % of the field of view."""
-        field = min(acquisition.field_size_um)
-        if self.max_shift_um <= 0.05 * field:
-            return []
-        share = 100 * self.max_shift_um / field
-        return [f"max_shift_um = {self.max_shift_um:g} is {share:.0f} % of the field of view ({field:.4g} um)"]
+        return Cost(fixed_bytes=64 * n_frames + 128 * ticks + 64 * (kick_hz + jump_hz) * duration_s)
 
     def plan(self, ctx: Context) -> Motion:
         """Draw the path on the fixed clock, fold it, and average it over each exposure."""
@@ -309,19 +265,15 @@ def _events(rng: np.random.Generator, rate_hz: float, until_s: float) -> tuple[F
 
 
 def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
-    from pytest_calsim.compiled.motion import ring
-
-    omega, zeta = 2 * math.pi * spring.frequency_hz, spring.damping_ratio
-    pole = complex(-zeta * omega, omega * math.sqrt(1 - zeta**2))
+    omega = 2 * math.pi * spring.frequency_hz
+    zeta = spring.damping_ratio
     size = spring.rms_um * math.sqrt(4 * zeta * omega**3 / spring.kick_rate_hz)
     memory_s = 20 / (zeta * omega)  # the spring forgets a kick to 2e-9 in this time
     ages, past = _events(ctx.stream("oscillator", "past"), spring.kick_rate_hz, memory_s)
     times, kicks = _events(ctx.stream("oscillator", "kicks"), spring.kick_rate_hz, n_ticks * _TICK_S)
-    path = np.zeros((2, n_ticks))
-    for axis in (0, 1):
-        state = complex((past[:, axis] * size * np.exp(pole * ages)).sum())
-        ring(pole, state, times, np.ascontiguousarray(kicks[:, axis]) * size, _TICK_S, path[axis])
-    return path
+    when = np.concatenate([-ages[::-1], times])
+    sizes = np.concatenate([past[::-1], kicks]).T * size
+    return damped_oscillator(zeta * omega, omega * math.sqrt(1 - zeta**2), when, sizes, _ticks_s(n_ticks))
 
 
 def _jumps(jumps: Jumps, ctx: Context, n_ticks: int) -> Floats:

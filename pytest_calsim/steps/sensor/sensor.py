@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,18 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
+from pytest_calsim.kernels.random_maps import normal_map, uniform_map
+from pytest_calsim.kernels.sensor import Chip
+from pytest_calsim.microscope.acquisition import ImageSensor
 from pytest_calsim.microscope.units import Positive
-from pytest_calsim.steps.artifact import BlockPainter, Image
-from pytest_calsim.steps.instrument import Instrument
-from pytest_calsim.steps.step import Context, Step
-
-if TYPE_CHECKING:
-    from pytest_calsim.compiled.noise import Chip
+from pytest_calsim.steps.pixels import Detector, Image, LightOrder
+from pytest_calsim.steps.step import Context, SpecContext, Step
 
 __all__ = ["Sensor", "SensorCodes"]
 
 
 @dataclass(frozen=True, eq=False)
-class SensorCodes(BlockPainter):
+class SensorCodes(Detector):
     """Turns light into codes.
 
     Electrons e ~ Poisson(photons·QE·PRNU + dark), at most ``full_well_e``, + Normal(0, ``read_noise_e``);
@@ -57,7 +55,7 @@ class SensorCodes(BlockPainter):
     prnu: Image | None
     dsnu_adu: Image | None
     hot_pixels: NDArray[np.bool_] | None
-    light_order: ClassVar[float] = 70
+    light_order: ClassVar[float] = LightOrder.SENSOR
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
@@ -113,35 +111,26 @@ class SensorCodes(BlockPainter):
         """
         return np.maximum(image, np.float32(0)) * self.response + self.dark_e
 
-    @cached_property
     def chip(self) -> Chip:
-        """The chip and its maps, as compiled code takes them."""
-        from pytest_calsim.compiled.noise import Chip
-        from pytest_calsim.compiled.poisson import poisson_tables
-
+        """Return the chip and its maps, as kernels take them."""
         sensor = self.image_sensor
         return Chip(
             response=self.response,
-            dark=self.dark_e,
-            offset=self.offset_adu,
-            key=np.uint64(self.noise_key),
+            dark_e=self.dark_e,
+            offset_adu=self.offset_adu,
+            key=self.noise_key,
             full_well_e=sensor.full_well_e,
             read_noise_e=sensor.read_noise_e,
             gain_adu_per_e=sensor.gain_adu_per_e,
             row_noise_adu=sensor.row_noise_adu,
-            top_code=float(self._top_code),
+            top_code=self._top_code,
             drop_bits=self._drop_bits,
-            tables=poisson_tables(),
         )
 
-    def paint_block(self, images: Image, start: int) -> NDArray[Any]:
-        """Draw these frames' codes."""
-        return Instrument(sensor=self).paint_block(images, start)
-
-    def paint_at_rest(self, image: Image) -> NDArray[Any]:
-        """The codes of the mean electrons, without temporal noise."""
+    def expected_codes(self, light: Image) -> NDArray[Any]:
+        """Return the codes of the mean electrons of some light ``(height, width)``, without temporal noise."""
         sensor = self.image_sensor
-        electrons = np.minimum(self.electrons(image), sensor.full_well_e)
+        electrons = np.minimum(self.electrons(light), sensor.full_well_e)
         codes = np.clip(np.rint(electrons * sensor.gain_adu_per_e + self.offset_adu), 0, self._top_code)
         return (codes.astype(np.uint16) >> self._drop_bits).astype(self.dtype)
 
@@ -167,9 +156,9 @@ class Sensor(Step):
 
     photons_per_unit: Positive = 5000.0
 
-    def oddities(self, acquisition: Acquisition) -> list[str]:
-        """A chip that a resting cell alone saturates."""
-        sensor = acquisition.image_sensor
+    def check(self, context: SpecContext) -> list[str]:
+        """Remark on a chip that a resting cell alone saturates."""
+        sensor = context.acquisition.image_sensor
         electrons = self.photons_per_unit * sensor.quantum_efficiency
         room = min(sensor.full_well_e, (2**sensor.adc_bit_depth - 1 - sensor.black_level_adu) / sensor.gain_adu_per_e)
         if electrons < room:
@@ -192,14 +181,10 @@ class Sensor(Step):
         if sensor.dsnu_adu > 0:
             dsnu = read_only(np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape))
         if sensor.hot_pixel_fraction > 0 and sensor.hot_pixel_e_per_s > 0:
-            from pytest_calsim.compiled.noise import uniform_map
-
-            hot = read_only(uniform_map(np.uint64(ctx.stream_key("hot_pixels")), *shape) < sensor.hot_pixel_fraction)
+            hot = read_only(uniform_map(ctx.stream_key("hot_pixels"), *shape) < sensor.hot_pixel_fraction)
         key = ctx.stream_key("noise")
         return SensorCodes(sensor, self.photons_per_unit, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
 
 
 def _normals(ctx: Context, name: str, shape: tuple[int, int]) -> Image:
-    from pytest_calsim.compiled.noise import normal_map
-
-    return normal_map(np.uint64(ctx.stream_key(name)), *shape)
+    return normal_map(ctx.stream_key(name), *shape)

@@ -14,10 +14,13 @@ from pydantic import Field, model_validator
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.vessels import blur, lengthen_chords
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.artifact import Artifact, Image
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.pixels import Image
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
 
 __all__ = ["Vasculature", "Vessels"]
@@ -99,7 +102,7 @@ class Vessels(Artifact):
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``vessel_transmission`` on the sensor for light from right below each slab, at ``vessel_depth_um``."""
         below = np.nextafter(self.slab_um, np.inf)
-        maps = np.stack([self.transmission(float(depth))[self.canvas.window] for depth in below])
+        maps = np.stack([self.transmission(float(depth))[self.canvas.window.slices] for depth in below])
         return {
             "vessel_transmission": TruthArray(("depth", "height", "width"), maps),
             "vessel_depth_um": TruthArray(("depth",), self.slab_um, "um"),
@@ -158,14 +161,14 @@ class Vasculature(Step):
         canvas, slope = ctx.canvas, ctx.acquisition.optics.cone_slope
         rim = _rim_px(canvas, slope)
         chords = _slab_chords(trees, edges, canvas, rim)
-        clear = np.exp(-self.absorption_per_um * chords, dtype=np.float32)
+        clear = elementary.exp(np.asarray(-self.absorption_per_um * chords, np.float64)).astype(np.float32)
         return Vessels(trees, (edges[1:] + edges[:-1]) / 2, read_only(clear), rim, canvas, slope)
 
-    def planned_bytes(self, acquisition: Acquisition, canvas: Canvas, n_cells: int) -> float:
-        """The slabs' maps with their rim, and as many again in the making."""
-        rim = _rim_px(canvas, acquisition.optics.cone_slope)
-        height, width = canvas.shape
-        return 8 * (self._slabs + 2) * (height + 2 * rim) * (width + 2 * rim)
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of the slabs' maps, with the rim that blur reaches."""
+        rim = _rim_px(context.canvas, context.acquisition.optics.cone_slope)
+        height, width = context.canvas.shape
+        return Cost(fixed_bytes=8.0 * (self._slabs + 2) * (height + 2 * rim) * (width + 2 * rim))
 
     @property
     def _slabs(self) -> int:
@@ -221,8 +224,6 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
     A tree is one connected lumen: where stretches of one tree overlap, the longest chord counts, so that a vessel
     which passes from one slab to the next is not counted twice there. Different trees add up.
     """
-    from pytest_calsim.compiled.vessels import lengthen_chords
-
     y_um, x_um = (_with_rim(n, rim_px, canvas) for n in canvas.shape)
     slabs = len(edges_um) - 1
     added = np.zeros((slabs, len(y_um), len(x_um)), np.float32)
@@ -246,12 +247,10 @@ def _with_rim(pixels: int, rim_px: int, canvas: Canvas) -> Floats:
 
 def _blurred(image: Image, sigma_px: float, rim_px: int) -> Image:
     """A Gaussian blur of all but the rim; below a quarter of a pixel there is nothing to blur."""
-    from pytest_calsim.compiled.vessels import blur
-
     if sigma_px < 0.25:
         height, width = image.shape
         return image[rim_px : height - rim_px, rim_px : width - rim_px]
     reach = min(math.ceil(_REACH_SIGMAS * sigma_px), _MAX_REACH_PX)
-    kernel = np.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
+    kernel = elementary.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
     kernel /= kernel[0] + 2 * kernel[1:].sum()
     return blur(image, kernel.astype(np.float32), rim_px)

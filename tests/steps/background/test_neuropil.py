@@ -2,9 +2,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from painting import paint
 
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.simulation.fusion import expected_light
 from pytest_calsim.steps.background.neuropil import Neuropil, NeuropilComponent
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
@@ -39,7 +41,7 @@ def one(**fields):
 def test_expected_level_whatever_the_field():
     step = Neuropil(level=2.5)
     contexts = [context(seed=seed, size_px=(8, 8), duration_s=0.05) for seed in range(1000)]
-    pictures = [step.plan(ctx).paint_at_rest(np.zeros((8, 8), np.float32)) for ctx in contexts]
+    pictures = [expected_light([step.plan(ctx)], ctx.canvas) for ctx in contexts]
     assert np.mean(pictures) == pytest.approx(2.5, rel=0.02)
 
 
@@ -56,7 +58,7 @@ def test_movie_is_the_sum_of_the_layers():
     assert spatial.shape == (2, 48, 64)
     assert temporal.shape == (2, 100)
     for frame in (0, 57, 99):
-        painted = light.paint(np.full(ctx.canvas.shape, 0.5, np.float32), frame)[ctx.canvas.window]
+        painted = paint(light, np.full(ctx.canvas.shape, 0.5, np.float32), frame, ctx.canvas)[ctx.canvas.window.slices]
         expected = 0.5 + np.einsum("khw,k->hw", spatial.astype(float), temporal[:, frame].astype(float))
         assert painted == pytest.approx(expected, rel=1e-6)
 
@@ -114,7 +116,7 @@ def test_the_margin_changes_nothing(margin_px):
     vessels = [Vasculature().plan(context(m, kind="vasculature")) for m in (0, margin_px)]
     seen = Neuropil().plan(narrow, vessels=vessels[0])
     more = Neuropil().plan(wide, vessels=vessels[1])
-    assert np.array_equal(more.spatial[:, *wide.canvas.window], seen.spatial)
+    assert np.array_equal(more.spatial[:, *wide.canvas.window.slices], seen.spatial)
     assert np.array_equal(more.temporal, seen.temporal)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pytest_calsim.compiled.imaging import Workspace, image_of
+from pytest_calsim.kernels.cell_images import WaveTables, image_shape
 from pytest_calsim.steps.cells.psf import BESSEL_STEP, FAINT, bessel, reach_px, turns, waves
 
 
@@ -25,7 +25,5 @@ def _image(fine, samples, first, shape, radius, sigma, flux, is_point):
     side = np.array([max(shape)])
     count = int(waves(side, np.array([samples]), np.array([sigma]), np.array([is_point]))[0])
     circle, _ = turns(side * samples)
-    work = Workspace.of(max(fine.shape), max(shape), count)
-    image = np.empty(shape, np.float32)
-    image_of(fine, *first, sigma, radius, count, bessel(), BESSEL_STEP, circle, FAINT, flux, work, image)
-    return image
+    tables = WaveTables(np.zeros(1, np.int64), circle, bessel(), BESSEL_STEP, FAINT)
+    return image_shape(fine, shape, first, radius, sigma, count, tables, flux)

@@ -5,7 +5,7 @@ import pytest
 
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.cells.cell_images import picture_cells
+from pytest_calsim.steps.cells.cell_images import plant_and_image
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.step import Context
 
@@ -17,7 +17,7 @@ DISK_UM = np.linspace(0, 110, N)
 
 def pictured(cells, disk_um, imaged):
     at = CANVAS.rows(cells.center_um[:, 1]) - 10, CANVAS.columns(cells.center_um[:, 2]) - 10
-    return picture_cells(cells, CANVAS, at, disk_um, np.full(len(cells), 1.5), imaged)
+    return plant_and_image(cells, CANVAS, at, disk_um, np.full(len(cells), 1.5), imaged)
 
 
 def only(cells, unit):

@@ -37,7 +37,7 @@ def _images(acq, positions, morphology="bead", margin=0, vessels=None, **fields)
 
 def _on_canvas(images, unit):
     image = np.zeros(images.canvas.shape)
-    r, c = images.row[unit], images.column[unit]
+    r, c = images.patches.box[unit, :2]
     patch = images.patches.patch(unit).values
     image[r : r + patch.shape[0], c : c + patch.shape[1]] = patch
     return image
@@ -86,7 +86,7 @@ def test_flux_is_the_same_whatever_the_focus():
     for morphology in ("soma", "bead", "cytosolic"):
         for depth in depths:
             images = _images(acq, [(depth, 3.0, -2.0)], morphology)
-            assert images.values.sum(dtype=float) == pytest.approx(images.flux[0], rel=2e-3)
+            assert images.patches.values.sum(dtype=float) == pytest.approx(images.flux[0], rel=2e-3)
             assert images.fov_fraction[0] == pytest.approx(1, rel=1e-6)
 
 
@@ -121,7 +121,7 @@ def test_core_and_halo_share_the_light():
 def test_an_image_wider_than_the_halo_joins_it():
     acq = _acquisition(focal_depth_um=0.0)
     images = _images(acq, [(1900.0, 0.0, 0.0)], "soma")
-    assert images.values.size == 0
+    assert images.patches.values.size == 0
     assert images.halo_flux[0] == pytest.approx(images.flux[0])
     assert images.observed[0].sum() == 0
     assert images.fov_fraction[0] == 0
@@ -167,7 +167,7 @@ def test_auto_focus_is_geometry_and_field_curvature_moves_it():
 def test_field_curvature_moves_best_focus_up_off_axis():
     acq = _acquisition(optics=Optics(field_curvature_radius_um=300.0), tissue=CLEAR, focal_depth_um=100.0)
     depths = np.arange(60.0, 121.0, 5)
-    peak = [_images(acq, [(z, 0.0, 62.0)], "soma").values.max() for z in depths]
+    peak = [_images(acq, [(z, 0.0, 62.0)], "soma").patches.values.max() for z in depths]
     sag = 300 - np.sqrt(300**2 - 62**2)
     assert abs(depths[np.argmax(peak)] - (100 - sag)) <= 2.5
 
@@ -191,8 +191,8 @@ def test_lower_na_blurs_less_and_collects_less():
         _images(_acquisition(optics=Optics(na=na), tissue=CLEAR, focal_depth_um=60.0), [(100.0, 0.0, 0.0)], "soma")
         for na in (0.15, 0.45)
     )
-    assert sharp.height[0] < bright.height[0]
-    assert bright.values.sum() / sharp.values.sum() == pytest.approx(9, rel=1e-3)
+    assert sharp.patches.box[0, 2] < bright.patches.box[0, 2]
+    assert bright.patches.values.sum() / sharp.patches.values.sum() == pytest.approx(9, rel=1e-3)
 
 
 def test_cells_half_outside_the_canvas_are_cut_there():
@@ -201,11 +201,11 @@ def test_cells_half_outside_the_canvas_are_cut_there():
     positions = [(100.0, edge, 0.0), (100.0, -edge, edge), (100.0, 0.0, edge + 40.0), (120.0, 0.0, 0.0)]
     narrow = _images(acq, positions, "soma")
     assert narrow.fov_fraction == pytest.approx([0.5, 0.25, 0.0, 1.0], abs=0.1)
-    assert narrow.values[narrow.start[2] : narrow.start[3]].size == 0
+    assert narrow.patches.patch(2).values.size == 0
     wide = _images(acq, positions, "soma", margin=40)
     assert narrow.fov_fraction.tolist() == wide.fov_fraction.tolist()
     for unit in range(4):
-        np.testing.assert_array_equal(_on_canvas(narrow, unit), _on_canvas(wide, unit)[wide.canvas.window])
+        np.testing.assert_array_equal(_on_canvas(narrow, unit), _on_canvas(wide, unit)[wide.canvas.window.slices])
         np.testing.assert_array_equal(narrow.observed[unit], _on_canvas(narrow, unit).astype(np.float32))
         np.testing.assert_array_equal(narrow.planted[unit], wide.planted[unit])
     assert wide.patches.patch(2).values.sum() > 0
@@ -238,14 +238,14 @@ def test_no_cells():
     images = _images(_acquisition(), [])
     assert len(images) == 0
     assert len(images.planted) == 0
-    assert images.values.shape == (0,)
-    assert images.start.tolist() == [0]
+    assert images.patches.values.shape == (0,)
+    assert images.patches.start.tolist() == [0]
     assert {"A_planted", "A_observed", "defocus_um"} <= set(images.truth())
 
 
 def test_truth_is_read_only_and_per_cell():
     images = _images(_acquisition(), [(100.0, 0.0, 0.0)], "soma")
-    assert not images.values.flags.writeable
+    assert not images.patches.values.flags.writeable
     truth = images.truth()
     assert truth["focal_depth_um"].values.shape == ()
     for name in ("defocus_um", "in_focus", "soma_in_focus", "fov_fraction", "core_fraction"):

@@ -4,15 +4,32 @@ import numpy as np
 import pytest
 
 from pytest_calsim.arrays.streams import stream
+from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
-from pytest_calsim.steps.cells.morphology import Shape, draw_shape
+from pytest_calsim.steps.cells.morphology import draw_shapes
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons, Population
 
 SMALL = Acquisition(image_sensor=ImageSensor(height_px=64, width_px=64))
 
 
+class Shape:
+    """One of some shapes."""
+
+    def __init__(self, of: CellShapes, unit: int):
+        self.of = of
+        self.unit = unit
+        self.mean_um = of.mean_um[unit]
+        self.extent_um = of.extent_um[unit]
+        self.harmonics_um = of.harmonics_um[unit]
+        self.segments_um = of.segments_um[slice(*of.segments[unit])]
+
+    def coverage(self, y_um: np.ndarray, x_um: np.ndarray) -> np.ndarray:
+        return sample_shape(self.of, self.unit, y_um, x_um)
+
+
 def shapes(morphology: str, n: int = 12, radius_um: float = 5.5) -> list[Shape]:
-    return [draw_shape(morphology, radius_um, stream(0, "test", i)) for i in range(n)]
+    drawn = draw_shapes([morphology] * n, np.full(n, radius_um), lambda i: stream(0, "test", i))
+    return [Shape(drawn, i) for i in range(n)]
 
 
 def cells(morphology: str) -> Cells:
@@ -139,7 +156,7 @@ def test_dendrites_show_at_their_own_thickness():
 
 
 def shape_without_dendrites(shape: Shape) -> Shape:
-    return Shape(shape.mean_um, shape.harmonics_um, shape.half_thickness_um, np.zeros((0, 6)), shape.extent_um)
+    return Shape(shape.of._replace(segments=np.zeros_like(shape.of.segments)), shape.unit)
 
 
 def test_dendrites_add_light_and_keep_the_soma():
@@ -160,7 +177,7 @@ def test_each_cell_has_a_shape_of_its_own_whatever_the_order():
     again = [backward.coverage(i, grid, grid) for i in reversed(range(n))][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(seen, again, strict=True))
     assert len({image.tobytes() for image in seen}) == n
-    assert forward.extent_um(0) == backward.shape(0).extent_um
+    assert np.array_equal(forward.shapes.extent_um, backward.shapes.extent_um)
 
 
 def test_a_point_does_not_depend_on_the_grid_it_is_on():
@@ -174,4 +191,4 @@ def test_a_point_does_not_depend_on_the_grid_it_is_on():
 def test_a_bead_is_a_point():
     beads = cells("bead")
     assert beads.is_bead.all()
-    assert beads.extent_um(0) == 0
+    assert not beads.shapes.extent_um.any()

@@ -16,6 +16,7 @@ from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells import place_neurons
 from pytest_calsim.steps.cells.packing import RING_UM, Zone
 from pytest_calsim.steps.cells.place_neurons import MAX_CELLS, Cells, PlaceNeurons, Population
+from pytest_calsim.steps.step import SpecContext
 
 V4 = Acquisition()
 SMALL = Acquisition(image_sensor=ImageSensor(height_px=48, width_px=64), duration_s=0.1)
@@ -336,16 +337,16 @@ def test_the_number_of_cells_is_bounded_and_said():
 def test_a_small_field_with_a_wide_margin_is_bounded_too():
     population = Population(density_per_mm3=1e6, thickness_um=60)
     step = PlaceNeurons(populations=(population,))
-    assert step.check_canvas(canvas(SMALL, 50)) is None
+    assert step.check(SpecContext(SMALL, canvas(SMALL, 50), frozenset())) == []
     with pytest.raises(ValueError, match="lower density_per_mm3"):
-        step.check_canvas(canvas(SMALL, 500))
+        step.check(SpecContext(SMALL, canvas(SMALL, 500), frozenset()))
 
 
 def test_positions_may_use_the_margin():
     step = PlaceNeurons(positions_um=((10, 0, 120),))
-    assert step.check_canvas(canvas(SMALL, 60)) is None
+    assert step.check(SpecContext(SMALL, canvas(SMALL, 60), frozenset())) == []
     with pytest.raises(ValueError, match="off the canvas"):
-        step.check_canvas(canvas(SMALL, 0))
+        step.check(SpecContext(SMALL, canvas(SMALL, 0), frozenset()))
 
 
 def test_a_focus_far_from_every_cell_is_odd():
@@ -394,7 +395,7 @@ def test_sampling_is_the_plan_and_draws_no_shape(monkeypatch):
     def fail(*_):
         raise AssertionError("a shape was drawn")
 
-    monkeypatch.setattr(place_neurons, "draw_shape", fail)
+    monkeypatch.setattr(place_neurons, "draw_shapes", fail)
     spec = Spec(acquisition=V4, steps=(PlaceNeurons(),), seed=11)
     planned = plan(spec).artifacts["place_neurons"]
     assert rows(spec.step("place_neurons").sample(V4, 11, spec.canvas)) == rows(planned)

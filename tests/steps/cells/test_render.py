@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from painting import paint, paint_block
 
+from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Tissue
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.planning import plan
@@ -12,7 +14,7 @@ from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
 from pytest_calsim.steps.cells.cell_optics import CellOptics
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
-from pytest_calsim.steps.cells.render import CellLight, LitSpans, Render
+from pytest_calsim.steps.cells.render import CellLight, Render
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
@@ -41,7 +43,7 @@ def _by_hand(scene, frame, bleached=None):
     core, halo = np.zeros(canvas.shape), np.zeros(canvas.shape)
     for i in range(len(images)):
         patch = images.patches.patch(i).values
-        r, c = images.row[i], images.column[i]
+        r, c = images.patches.box[i, :2]
         core[r : r + patch.shape[0], c : c + patch.shape[1]] += light[i] * patch
         gy, gx = (
             np.exp(-((v - at) ** 2) / (2 * sigma**2)) * canvas.pixel_size_um / (sigma * np.sqrt(2 * np.pi))
@@ -56,7 +58,7 @@ def test_a_frame_is_patches_times_traces_plus_a_gaussian_halo_of_each_cell(halo_
     scene = plan(_spec(halo_sigma_um=halo_sigma_um, steps=(BrainMotion(),)))
     for frame in (0, 11):
         core, halo = _by_hand(scene, frame)
-        painted = scene.paint_frame(frame, "render", canvas=True)
+        painted = scene.paint(frame, frame + 1, "render", canvas=True)[0]
         np.testing.assert_allclose(painted, core + halo, atol=2e-3 * halo.max())
         assert halo.max() > 0.01 * core.max()
 
@@ -67,16 +69,51 @@ def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step()
     expected = np.zeros(scene.canvas.shape, np.float32)
     for i, light in enumerate(scene.artifacts["cell_activity"].C[:, 2]):
         patch = images.patches.patch(i).values
-        r, c = images.row[i], images.column[i]
+        r, c = images.patches.box[i, :2]
         expected[r : r + patch.shape[0], c : c + patch.shape[1]] += light * patch
-    bare = _without_patches(render).paint(expected, 2)
-    np.testing.assert_array_equal(scene.paint_frame(2, "render"), bare)
+    bare = paint(_without_patches(render), expected, 2, scene.canvas)
+    np.testing.assert_array_equal(scene.paint(2, 3, "render")[0], bare)
 
 
 def _without_patches(light: CellLight) -> CellLight:
     nothing = np.zeros(0, np.int32)
-    rows = np.zeros_like(light.spans.row_start)
-    return replace(light, spans=LitSpans(rows, nothing, nothing, np.zeros(1, np.int64), np.zeros(0, np.float32)))
+    rows = np.zeros_like(light.runs.row_start)
+    return replace(light, runs=RowRuns(rows, nothing, nothing, np.zeros(1, np.int64), np.zeros(0, np.float32)))
+
+
+def test_runs_hold_all_pixels_of_the_images_row_by_row():
+    scene = plan(_spec(side=83, steps=(BrainMotion(),)))
+    runs, images = scene.artifacts["render"].runs, scene.artifacts["cell_optics"]
+    height, width = images.canvas.shape
+    stack = np.zeros((len(images), height, width), np.float32)
+    for i in range(len(images)):
+        patch = images.patches.patch(i)
+        rows, columns = patch.values.shape
+        stack[i, patch.row : patch.row + rows, patch.column : patch.column + columns] = patch.values
+    rows = np.repeat(np.arange(height), np.diff(runs.row_start))
+    assert len(rows) == len(runs.unit) == len(runs.left) == len(runs.begin) - 1
+    for k, row in enumerate(rows):
+        pixels = runs.values[runs.begin[k] : runs.begin[k + 1]]
+        line = stack[runs.unit[k], row]
+        lit = np.flatnonzero(line)
+        assert len(pixels) == min(8 * -(-(lit[-1] + 1 - lit[0]) // 8), width)
+        assert runs.left[k] == min(lit[0], width - len(pixels))
+        stop = runs.left[k] + len(pixels)
+        assert np.array_equal(pixels[: lit[-1] + 1 - runs.left[k]], line[runs.left[k] : lit[-1] + 1])
+        assert stop <= width
+        line[lit] = 0
+        assert k == 0 or row > rows[k - 1] or runs.unit[k] > runs.unit[k - 1]
+    assert not stack.any()
+    assert runs.begin[-1] == len(runs.values)
+
+
+def test_cells_without_an_image_have_no_runs():
+    scene = plan(_spec(positions=()))
+    runs = scene.artifacts["render"].runs
+    assert not runs.row_start.any()
+    assert len(runs.row_start) == scene.canvas.shape[0] + 1
+    assert len(runs.unit) == len(runs.left) == len(runs.values) == 0
+    assert runs.begin.tolist() == [0]
 
 
 def test_bleaching_scales_each_cell():
@@ -84,7 +121,7 @@ def test_bleaching_scales_each_cell():
     frame = 15
     remaining = scene.artifacts["bleaching"].remaining(frame)
     core, halo = _by_hand(scene, frame, remaining)
-    np.testing.assert_allclose(scene.paint_frame(frame, "render"), core + halo, atol=2e-3 * halo.max())
+    np.testing.assert_allclose(scene.paint(frame, frame + 1, "render")[0], core + halo, atol=2e-3 * halo.max())
 
 
 def test_what_scatter_takes_from_the_core_is_in_the_halo():
@@ -96,9 +133,10 @@ def test_what_scatter_takes_from_the_core_is_in_the_halo():
     )
     images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
     light = _light(acq, canvas, cells, images, [3.0, 2.0])
-    total = light.paint(np.zeros(canvas.shape, np.float32), 0).sum(dtype=float)
+    total = paint(light, np.zeros(canvas.shape, np.float32), 0, canvas).sum(dtype=float)
     assert total == pytest.approx(3 * images.flux[0] + 2 * images.flux[1], rel=1e-3)
-    halo = _without_patches(_light(acq, canvas, cells, images, [1.0, 0.0])).paint(np.zeros(canvas.shape, np.float32), 0)
+    bare = _without_patches(_light(acq, canvas, cells, images, [1.0, 0.0]))
+    halo = paint(bare, np.zeros(canvas.shape, np.float32), 0, canvas)
     taken = images.flux[0] - images.patches.patch(0).values.sum(dtype=float)
     assert halo.sum(dtype=float) == pytest.approx(taken, rel=1e-3)
 
@@ -121,7 +159,7 @@ def test_halo_is_its_gaussian_whatever_the_pixels():
         cells = PlaceNeurons(positions_um=((100.0, 3.0, -4.0),)).plan(context)
         images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
         bare = _without_patches(_light(acq, canvas, cells, images, [1.0]))
-        halo = bare.paint(np.zeros(canvas.shape, np.float32), 0)
+        halo = paint(bare, np.zeros(canvas.shape, np.float32), 0, canvas)
         r2 = (canvas.y_um[:, None] - 3) ** 2 + (canvas.x_um + 4) ** 2
         expected = images.halo_flux[0] * canvas.pixel_size_um**2 * np.exp(-r2 / 8e4) / (8e4 * np.pi)
         np.testing.assert_allclose(halo, expected, atol=1e-3 * expected.max())
@@ -134,18 +172,17 @@ def test_halo_stays_positive_and_whole_where_pixels_are_wider_than_it():
     cells = PlaceNeurons(positions_um=((100.0, 30.0, -40.0),)).plan(Context(acq, canvas, 0, "place_neurons"))
     images = CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells)
     bare = _without_patches(_light(acq, canvas, cells, images, [1.0]))
-    halo = bare.paint(np.zeros(canvas.shape, np.float32), 0)
+    halo = paint(bare, np.zeros(canvas.shape, np.float32), 0, canvas)
     assert halo.min() > -1e-7 * halo.max()
     assert halo.sum(dtype=float) == pytest.approx(images.halo_flux[0], rel=1e-3)
 
 
 def test_at_rest_it_paints_the_baseline_unbleached():
     scene = plan(_spec(steps=(Bleaching(),)))
-    render = scene.artifacts["render"]
-    rest = render.paint_at_rest(np.zeros(scene.canvas.shape, np.float32))
+    rest = scene.expected_light()
     baseline = scene.artifacts["cell_activity"].baseline
     again = _light(scene.spec.acquisition, scene.canvas, *_placed(scene), baseline)
-    np.testing.assert_array_equal(rest, again.paint(np.zeros(scene.canvas.shape, np.float32), 0))
+    np.testing.assert_array_equal(rest, paint(again, np.zeros(scene.canvas.shape, np.float32), 0, scene.canvas))
 
 
 def _placed(scene):
@@ -155,8 +192,8 @@ def _placed(scene):
 def test_it_adds_to_what_is_there():
     scene = plan(_spec())
     below = np.full(scene.canvas.shape, 7, np.float32)
-    painted = scene.artifacts["render"].paint(below.copy(), 3)
-    np.testing.assert_allclose(painted - 7, scene.paint_frame(3, canvas=True), atol=1e-5)
+    painted = paint(scene.artifacts["render"], below, 3, scene.canvas)
+    np.testing.assert_allclose(painted - 7, scene.paint(3, 4, canvas=True)[0], atol=1e-5)
 
 
 def test_frames_are_the_same_bits_in_any_blocks_and_threads():
@@ -184,24 +221,24 @@ def test_vessels_shade_patches_and_halo():
     clear = plan(_spec(positions=positions))
     shaded = plan(_spec(positions=positions, steps=(Vasculature(),)))
     through = shaded.artifacts["vasculature"].transmission(100.0)
-    np.testing.assert_allclose(shaded.paint_frame(0), clear.paint_frame(0) * through, rtol=1e-5)
+    np.testing.assert_allclose(shaded.paint(0, 1)[0], clear.paint(0, 1)[0] * through, rtol=1e-5)
 
 
 def test_no_cells_paint_nothing():
     scene = plan(_spec(positions=()))
-    assert not scene.paint_frame(0).any()
-    assert not scene.paint_at_rest().any()
+    assert not scene.paint(0, 1)[0].any()
+    assert not scene.expected_light().any()
 
 
 def test_vessels_shade_the_halo_and_the_background_joins_in_one_pass():
     scene = plan(_spec(steps=(Vasculature(), Neuropil(), BrainMotion())))
     render, neuropil = scene.artifacts["render"], scene.artifacts["neuropil"]
-    shaded = _without_patches(render).paint(np.zeros(scene.canvas.shape, np.float32), 3)
+    shaded = paint(_without_patches(render), np.zeros(scene.canvas.shape, np.float32), 3, scene.canvas)
     clear = replace(render, halo=replace(render.halo, transmission=None))
-    unshaded = _without_patches(clear).paint(np.zeros(scene.canvas.shape, np.float32), 3)
+    unshaded = paint(_without_patches(clear), np.zeros(scene.canvas.shape, np.float32), 3, scene.canvas)
     assert render.halo.transmission.min() < 0.9
     np.testing.assert_allclose(shaded, unshaded * render.halo.transmission, rtol=1e-5)
-    cells = np.stack([scene.paint_frame(frame, "render", canvas=True) for frame in range(5)])
-    both = render.then(neuropil).paint_block(np.zeros_like(cells), 0)
-    np.testing.assert_array_equal(both, neuropil.paint_block(cells, 0))
+    cells = np.stack([scene.paint(frame, frame + 1, "render", canvas=True)[0] for frame in range(5)])
+    both = paint_block([render, neuropil], np.zeros_like(cells), 0, scene.canvas)
+    np.testing.assert_array_equal(both, paint_block([neuropil], cells, 0, scene.canvas))
     np.testing.assert_array_equal(both, scene.paint(0, 5, "neuropil", canvas=True))

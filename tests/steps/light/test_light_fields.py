@@ -49,4 +49,4 @@ def test_at_rest_is_the_mean_picture():
     whole = scene(NEUROPIL, ILLUMINATION, VIGNETTE, LEAKAGE)
     truth = {name: array.values.astype(float) for name, array in whole.truth().items()}
     expected = truth["vignette"] * truth["illumination"] * truth["neuropil_spatial"].sum(0) + truth["leakage"]
-    assert whole.paint_at_rest() == pytest.approx(expected, rel=1e-6)
+    assert whole.expected_light() == pytest.approx(expected, rel=1e-6)

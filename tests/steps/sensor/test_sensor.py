@@ -197,7 +197,7 @@ def test_electrons_are_photons_times_efficiency_plus_dark():
 def test_at_rest_the_codes_are_those_of_the_mean_electrons():
     spec = flat(1000.0, frames=200, side=32, prnu_fraction=0.05, dsnu_adu=5.0, black_level_adu=50.0, read_noise_e=5.0)
     scene = plan(spec)
-    rest = scene.paint_at_rest(before_sensor=False)
+    rest = scene.expected_codes()
     assert rest.dtype == np.uint16
     difference = scene.paint().mean(axis=0) - rest
     assert np.abs(difference).max() < 5 * (1050 / 200) ** 0.5 + 0.5
@@ -300,7 +300,7 @@ def test_the_ends_of_every_range_give_codes_in_range(chip, photons):
     scene = plan(spec)
     assert np.isfinite(scene.artifacts["sensor"].electrons(np.full((8, 9), 1e6, np.float32))).all()
     assert scene.paint().shape == (2, 8, 9)
-    scene.paint_at_rest(before_sensor=False)
+    scene.expected_codes()
 
 
 def test_a_chip_that_a_resting_cell_saturates_is_called_odd():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pytest_calsim.compiled.vessels import lengthen_chords
+from pytest_calsim.kernels.vessels import lengthen_chords
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.step import Context
@@ -123,7 +123,7 @@ def test_the_margin_changes_nothing():
         narrow, wide = context(size_px=size_px), context(margin_px=11, size_px=size_px)
         few, more = Vasculature().plan(narrow), Vasculature().plan(wide)
         for depth in (35.0, 60.0, 150.0):
-            assert np.array_equal(more.transmission(depth)[wide.canvas.window], few.transmission(depth))
+            assert np.array_equal(more.transmission(depth)[wide.canvas.window.slices], few.transmission(depth))
 
 
 def test_more_trees_only_append():

@@ -1,1 +1,0 @@
-"""Inner loops, compiled by numba and cached on disk. One code path defines the bits."""

@@ -1,0 +1,253 @@
+"""Integrate the calcium of spike trains over exposures, and turn it into fluorescence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.spikes import SpikeTrains
+
+__all__ = [
+    "PROPORTIONAL",
+    "CalciumBlock",
+    "CalciumState",
+    "HillCurve",
+    "Response",
+    "bout_transients",
+    "calcium_at_start",
+    "integrate_calcium",
+]
+
+Floats = NDArray[np.float64]
+
+_RESPONSE = (float, float, float, int, float, float, float, float, float)
+
+_calcium_at_start = kernel(
+    "calcium_at_start",
+    int,
+    array(np.int64, 1),
+    array(np.float64, 1),
+    float,
+    float,
+    output(np.float64, 1),
+    output(np.float64, 1),
+)
+_integrate_calcium = kernel(
+    "integrate_calcium",
+    int,
+    int,
+    int,
+    *_RESPONSE,
+    array(np.int64, 1),
+    array(np.float64, 1),
+    array(np.float64, 1),
+    array(np.float64, 1),
+    output(np.float64, 1),
+    output(np.float64, 1),
+    output(np.int64, 1),
+    output(np.float32, 2),
+    output(np.uint16, 2),
+)
+_bout_transients = kernel(
+    "bout_transients",
+    int,
+    np.uint64,
+    float,
+    float,
+    float,
+    *_RESPONSE,
+    output(np.float64, 1),
+    output(np.float64, 1),
+)
+
+
+class HillCurve(NamedTuple):
+    """Fluorescence of calcium c in units of a lone spike's peak: H(c) = 1/(1 + (kd/c)ⁿ) above its value at rest.
+
+    Attributes
+    ----------
+    kd
+        Calcium at which half of the indicator is bound; 0 stands for fluorescence in proportion to calcium.
+    exponent
+        n.
+    rest
+        Calcium at rest.
+    bound
+        H(rest).
+    scale
+        1/(H(rest + 1) − H(rest)).
+    """
+
+    kd: float
+    exponent: float
+    rest: float
+    bound: float
+    scale: float
+
+
+PROPORTIONAL = HillCurve(0.0, 0.0, 0.0, 0.0, 0.0)
+"""Fluorescence in proportion to calcium."""
+
+
+class Response(NamedTuple):
+    """How spikes become fluorescence.
+
+    Attributes
+    ----------
+    frame_s
+        Duration of a frame, all of it exposed.
+    rise_s, decay_s
+        τr < τd of the transient, whose peak is 1.
+    substeps
+        How finely a frame is divided where there is saturation.
+    hill
+        The saturation.
+    """
+
+    frame_s: float
+    rise_s: float
+    decay_s: float
+    substeps: int
+    hill: HillCurve = PROPORTIONAL
+
+
+class CalciumState(NamedTuple):
+    """What a block of frames needs to know of what came before it.
+
+    Attributes
+    ----------
+    slow, fast
+        What earlier spikes left of each exponential, float64 ``(cell,)``.
+    next_spike
+        Each cell's first spike that is still to come, counted among its own, int64 ``(cell,)``.
+    """
+
+    slow: Floats
+    fast: Floats
+    next_spike: NDArray[np.int64]
+
+
+class CalciumBlock(NamedTuple):
+    """Traces of a block of frames.
+
+    Attributes
+    ----------
+    fluorescence
+        Mean over each frame, float32 ``(cell, frame)``.
+    spikes
+        Number in each frame, uint16 ``(cell, frame)``.
+    state
+        At the block's end: what the next block starts from.
+    """
+
+    fluorescence: NDArray[np.float32]
+    spikes: NDArray[np.uint16]
+    state: CalciumState
+
+
+def calcium_at_start(trains: SpikeTrains, rise_s: float, decay_s: float) -> CalciumState:
+    """Sum what spikes before 0 left at 0.
+
+    Parameters
+    ----------
+    trains
+        Spikes of all cells.
+    rise_s, decay_s
+        As in :class:`Response`.
+    """
+    n = trains.age_start.size - 1
+    check_shape("ages_s", trains.ages_s, int(trains.age_start[-1]))
+    state = CalciumState(np.empty(n), np.empty(n), np.zeros(n, np.int64))
+    _calcium_at_start(n, trains.age_start, trains.ages_s, rise_s, decay_s, state.slow, state.fast)
+    return state
+
+
+def integrate_calcium(
+    trains: SpikeTrains,
+    response: Response,
+    state: CalciumState,
+    frames: range,
+    *,
+    offset: Floats,
+    gain: Floats,
+) -> CalciumBlock:
+    """Compute each cell's fluorescence, and its number of spikes, in each of consecutive frames.
+
+    Frame f lasts from f·frame_s to (f + 1)·frame_s. A recording cut into blocks has the bits of one that is not.
+    Without saturation the mean over a frame is exact; with it, Hill's curve is averaged over the middles of substeps.
+
+    Parameters
+    ----------
+    trains
+        Spikes of all cells, at least until the last frame's end.
+    response
+        How they become fluorescence.
+    state
+        At the first frame's start; it is left as it is.
+    frames
+        Which frames, with a step of 1.
+    offset, gain
+        Fluorescence is offset + gain · mean response, float64 ``(cell,)``.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or frames are not consecutive.
+    """
+    if frames.step != 1:
+        raise ValueError(f"frames {frames} are not consecutive")
+    n = trains.start.size - 1
+    check_shape("times_s", trains.times_s, int(trains.start[-1]))
+    for name, values in (*state._asdict().items(), ("offset", offset), ("gain", gain)):
+        check_shape(name, values, n)
+    after = CalciumState(state.slow.copy(), state.fast.copy(), state.next_spike.copy())
+    block = CalciumBlock(np.empty((n, len(frames)), np.float32), np.empty((n, len(frames)), np.uint16), after)
+    _integrate_calcium(
+        n,
+        len(frames),
+        frames.start,
+        *response[:-1],
+        *response.hill,
+        trains.start,
+        trains.times_s,
+        offset,
+        gain,
+        *after,
+        block.fluorescence,
+        block.spikes,
+    )
+    return block
+
+
+def bout_transients(
+    key: np.uint64, rate_hz: float, leave_hz: float, refractory_s: float, response: Response, n_bouts: int
+) -> tuple[Floats, Floats]:
+    """Measure the transients of lone active bouts with at least one spike.
+
+    A bout's draws are the same at every rate, so both results are smooth in the rate.
+
+    Parameters
+    ----------
+    key
+        Name of the bouts' stream.
+    rate_hz, leave_hz
+        Spike rate within a bout, up to 500 Hz, and rate of leaving it.
+    refractory_s
+        Dead time after each spike, as in :func:`~pytest_calsim.kernels.spikes.draw_spikes`.
+    response
+        How spikes become fluorescence. Frames start at a uniform phase.
+    n_bouts
+        How many.
+
+    Returns
+    -------
+    Peak response, and Σ over frames of (response/peak)²; float64 ``(n_bouts,)``.
+    """
+    peaks = np.empty(n_bouts)
+    energies = np.empty(n_bouts)
+    constants = rate_hz, leave_hz, refractory_s, *response[:-1], *response.hill
+    _bout_transients(n_bouts, key, *constants, peaks, energies)
+    return peaks, energies

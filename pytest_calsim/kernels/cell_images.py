@@ -1,0 +1,269 @@
+"""Sample and blur the shapes of many cells in one go."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.cell_shapes import CellShapes
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.rect import Rect
+
+__all__ = ["ImagedCells", "SamplingGrids", "WaveTables", "image_cells", "image_shape"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_I64_1, _I64_2, _F64_1, _F64_2 = (array(dtype, n) for dtype in (np.int64, np.float64) for n in (1, 2))
+_C64_1, _F32_1 = array(np.complex64, 1), array(np.float32, 1)
+_image_cells = kernel(
+    "image_cells",
+    int,
+    *(_I64_2, _I64_1, _F64_1, _F64_2, array(np.bool_, 1), _F64_1, _I64_1, _F64_1, _F64_1, _I64_1),
+    *(_F64_1, _F64_1, array(np.float64, 3), _I64_2, _F64_2),
+    *(_I64_1, _C64_1, int, _F32_1, float, float),
+    *(_I64_1, _I64_1),
+    *(output(np.float32, 1), output(np.float32, 1), output(np.int32, 2), output(np.float64, 1), output(np.float64, 1)),
+    returns=int,
+)
+_image_shape = kernel(
+    "image_shape",
+    *(int, int, array(np.float32, 2), float, float, float, float),
+    *(int, int, _C64_1, int, _F32_1, float, float, float),
+    *(int, int, output(np.float32, 2)),
+    returns=bool,
+)
+
+
+class SamplingGrids(NamedTuple):
+    """How ``n`` cells are sampled and imaged, in pixels of their own.
+
+    Attributes
+    ----------
+    box
+        First row, first column, height and width of the pixels that the shape is sampled on; int64 ``(n, 4)``.
+    samples
+        Parts of a pixel along its side; int64 ``(n,)``.
+    part_um
+        A part's side; float64 ``(n,)``.
+    centre
+        Row and column of the cell's centre (whole at a pixel's centre), px; float64 ``(n, 2)``.
+    is_point
+        Whether the shape is but its one pixel, of one part; bool ``(n,)``.
+    point_flux
+        A point's light; a shape's is measured. float64 ``(n,)``.
+    pad
+        Pixels by which the image begins before the shape; int64 ``(n,)``.
+    radius, sigma
+        Of the blur's disk and its Gaussian, px; float64 ``(n,)``.
+    waves
+        Waves that the image is made of along an axis, 0 for no image; int64 ``(n,)``.
+    """
+
+    box: Ints
+    samples: Ints
+    part_um: Floats
+    centre: Floats
+    is_point: NDArray[np.bool_]
+    point_flux: Floats
+    pad: Ints
+    radius: Floats
+    sigma: Floats
+    waves: Ints
+
+    def of(self, cells: Ints | slice) -> SamplingGrids:
+        """Return those of some cells."""
+        chosen: Any = (values[cells] for values in self)
+        return SamplingGrids(*chosen)
+
+    @property
+    def turns(self) -> Ints:
+        """Parts along each image's longer side, which is its period; int64 ``(n,)``."""
+        return (self.box[:, 2:].max(axis=1) + 2 * self.pad) * self.samples
+
+
+class WaveTables(NamedTuple):
+    """What the images of ``n`` cells look up.
+
+    Attributes
+    ----------
+    circle_start
+        Where each image's circle begins in ``circles``; int64 ``(n,)``.
+    circles
+        exp(2πi j/N), j < N, for every N in :attr:`SamplingGrids.turns`; complex64.
+    bessel
+        2·J₁(q)/q on a regular grid that begins at 0; float32.
+    bessel_step
+        Its step.
+    faint
+        Light below this share of an image's peak is cut; the rest is scaled up to the same sum.
+    """
+
+    circle_start: Ints
+    circles: NDArray[np.complex64]
+    bessel: NDArray[np.float32]
+    bessel_step: float
+    faint: float
+
+    def of(self, cells: slice) -> WaveTables:
+        """Return those of some cells."""
+        return self._replace(circle_start=self.circle_start[cells])
+
+
+class ImagedCells(NamedTuple):
+    """What :func:`image_cells` makes of ``n`` cells.
+
+    Attributes
+    ----------
+    planted
+        Each shape's means over the pixels of its box, in C order, cell after cell; float32.
+    images
+        What is kept of each image, likewise.
+    image_box
+        First row, first column, height and width of that, px, zeros for nothing; int32 ``(n, 4)``.
+    flux
+        Sum of each shape's means; float64 ``(n,)``.
+    within
+        Sum of each image over the sensor; float64 ``(n,)``.
+    """
+
+    planted: NDArray[np.float32]
+    images: NDArray[np.float32]
+    image_box: NDArray[np.int32]
+    flux: Floats
+    within: Floats
+
+
+def image_cells(
+    grids: SamplingGrids, shapes: CellShapes, tables: WaveTables, canvas: Rect, sensor: Rect
+) -> ImagedCells:
+    """Sample cells, average them over pixels, blur them, and cut them to what is not dark.
+
+    Parameters
+    ----------
+    grids, shapes, tables
+        The cells.
+    canvas, sensor
+        What is kept of an image, and of what its light is summed.
+
+    Raises
+    ------
+    ValueError
+        If arrays do not fit each other.
+    MemoryError
+        If there is no memory for the largest cell.
+    """
+    _check_cells(grids, shapes, tables)
+    n = len(grids.box)
+    imaged = grids.waves > 0
+    pixels = grids.box[:, 2:].prod(axis=1)
+    image_pixels = (grids.box[:, 2:] + 2 * grids.pad[:, np.newaxis]).prod(axis=1)
+    planted = np.empty(int(pixels.sum()), np.float32)
+    images = np.empty(int(image_pixels.sum(where=imaged)), np.float32)
+    image_box = np.empty((n, 4), np.int32)
+    flux = np.empty(n)
+    within = np.empty(n)
+    circle_start, circles, bessel, bessel_step, faint = tables
+    windows = np.array([canvas.bounds, sensor.bounds], np.int64)
+    written = _image_cells(
+        n,
+        *grids,
+        *(shapes.mean_um, shapes.half_thickness_um, shapes.harmonics_um, shapes.segments, shapes.segments_um),
+        *(circle_start, circles, len(bessel), bessel, bessel_step, faint),
+        *windows,
+        *(planted, images, image_box, flux, within),
+    )
+    if written < 0:
+        raise MemoryError(f"no memory to image cells of up to {int(image_pixels.max(initial=0))} pixels")
+    return ImagedCells(planted, images[:written].copy(), image_box, flux, within)
+
+
+def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -> None:
+    """Refuse what would be read or written beyond an array's end."""
+    n = len(grids.box)
+    check_shape("box", grids.box, n, 4)
+    check_shape("centre", grids.centre, n, 2)
+    check_shape("harmonics_um", shapes.harmonics_um, n, 4, 2)
+    check_shape("segments", shapes.segments, n, 2)
+    check_shape("segments_um", shapes.segments_um, len(shapes.segments_um), 6)
+    one_each = {name: values for name, values in grids._asdict().items() if name not in ("box", "centre")}
+    one_each |= {"mean_um": shapes.mean_um, "half_thickness_um": shapes.half_thickness_um}
+    one_each |= {"circle_start": tables.circle_start}
+    for name, values in one_each.items():
+        check_shape(name, values, n)
+    if (grids.box[:, 2:] < 1).any() or (grids.samples < 1).any() or (grids.pad < 0).any() or (grids.waves < 0).any():
+        raise ValueError("cells need at least one pixel and one sample, and no negative pad or waves")
+    if (grids.box[grids.is_point, 2:] != 1).any() or (grids.samples[grids.is_point] != 1).any():
+        raise ValueError("a point needs exactly one pixel of one sample")
+    first, stop = shapes.segments.T
+    if (first < 0).any() or (stop < first).any() or (stop > len(shapes.segments_um)).any():
+        raise ValueError(f"segments leave the {len(shapes.segments_um)} rows of segments_um")
+    imaged = grids.waves > 0
+    begin, end = tables.circle_start[imaged], (tables.circle_start + grids.turns)[imaged]
+    if (begin < 0).any() or (end > len(tables.circles)).any():
+        raise ValueError(f"circle_start leaves the {len(tables.circles)} values of circles")
+    _check_bessel(tables.bessel)
+
+
+def _check_bessel(bessel: NDArray[np.float32]) -> None:
+    if len(bessel) < 2:
+        raise ValueError(f"bessel has {len(bessel)} values; at least 2 are needed to interpolate")
+
+
+def image_shape(
+    parts: NDArray[np.float32],
+    shape: tuple[int, int],
+    first: tuple[float, float],
+    radius: float,
+    sigma: float,
+    waves: int,
+    tables: WaveTables,
+    flux: float,
+) -> NDArray[np.float32]:
+    """Image one shape behind a disk and a Gaussian, averaged over each pixel's area.
+
+    Parameters
+    ----------
+    parts
+        The shape at the centres of equal parts of pixels; float32.
+    shape
+        Height and width of the image, px.
+    first
+        Row and column of the first part's centre in the image (pixels' centres are whole numbers).
+    radius, sigma
+        Of the disk and the Gaussian, px.
+    waves
+        Waves that the image is made of along an axis.
+    tables
+        For this one image, whose circle is all of ``circles``; that sets how many parts its longer side has.
+    flux
+        The image's sum; the shape's own brightness means nothing.
+
+    Returns
+    -------
+    float32 ``shape``.
+
+    Raises
+    ------
+    ValueError
+        If the circle is not a multiple of the image's longer side, or is shorter than the shape.
+    MemoryError
+        If there is no memory.
+    """
+    turns = len(tables.circles)
+    if waves < 1 or turns < 1 or turns % max(shape) or turns < max(parts.shape):
+        raise ValueError(
+            f"{turns} parts of a turn and {waves} waves cannot image {parts.shape} parts at {shape} pixels"
+        )
+    _check_bessel(tables.bessel)
+    image = np.empty(shape, np.float32)
+    done = _image_shape(
+        *(*parts.shape, parts, *first, sigma, radius),
+        *(waves, turns, tables.circles, len(tables.bessel), tables.bessel, tables.bessel_step, tables.faint, flux),
+        *(*shape, image),
+    )
+    if not done:
+        raise MemoryError(f"no memory for an image of {shape} pixels")
+    return image

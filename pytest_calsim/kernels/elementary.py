@@ -1,0 +1,52 @@
+"""Elementary functions that give the same bits on every processor, with every compiler and every version of NumPy.
+
+NumPy's own differ in the last digit between processors. Where such a digit could decide something discrete, a plan
+uses these. Their accuracy stands in ``c/elementary.h``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, kernel, output
+
+__all__ = ["asin", "cos", "exp", "log", "log1p", "power", "sin"]
+
+Floats = NDArray[np.float64]
+
+_power = kernel("elementary_pow", int, array(np.float64, 1), array(np.float64, 1), output(np.float64, 1))
+
+
+def _function(name: str) -> Callable[[Floats | float], Floats]:
+    function = kernel(f"elementary_{name}", int, array(np.float64, 1), output(np.float64, 1))
+
+    def evaluate(x: Floats | float) -> Floats:
+        values = np.asarray(x, np.float64)
+        flat = np.ascontiguousarray(values).ravel()
+        out = np.empty_like(flat)
+        function(flat.size, flat, out)
+        return out.reshape(values.shape)
+
+    evaluate.__name__ = name
+    evaluate.__doc__ = f"Compute {name}(x) of a float64 array of any shape."
+    return evaluate
+
+
+exp = _function("exp")
+log = _function("log")
+log1p = _function("log1p")
+sin = _function("sin")
+cos = _function("cos")
+asin = _function("asin")
+
+
+def power(x: Floats | float, y: Floats | float) -> Floats:
+    """Compute x to the power y of two float64 arrays, broadcast against each other; x is not negative."""
+    bases, exponents = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    flat = np.ascontiguousarray(bases).ravel()
+    out = np.empty_like(flat)
+    _power(flat.size, flat, np.ascontiguousarray(exponents).ravel(), out)
+    return out.reshape(bases.shape)

@@ -1,0 +1,54 @@
+"""Measure how much the images of cells overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.rect import Rect
+
+__all__ = ["largest_cosines"]
+
+_largest_cosines = kernel(
+    "largest_cosines",
+    *(int, array(np.float32, 1), array(np.int64, 1), array(np.int32, 2), int, int, int, int),
+    *(array(np.int64, 1), output(np.float32, 1), output(np.float64, 1), output(np.float64, 1)),
+)
+
+
+def largest_cosines(
+    values: NDArray[np.float32],
+    start: NDArray[np.int64],
+    box: NDArray[np.int32],
+    window: Rect,
+) -> NDArray[np.float64]:
+    """Compute the largest cosine of each patch with another one, within a window.
+
+    Parameters
+    ----------
+    values, start, box
+        The ``n`` patches, as in :class:`~pytest_calsim.arrays.patches.Patches`.
+    window
+        What is compared.
+
+    Returns
+    -------
+    0 to 1; 0 for a patch that is dark there or meets no other. float64 ``(n,)``.
+
+    Raises
+    ------
+    ValueError
+        If the patches do not fit ``values``.
+    """
+    n = len(box)
+    check_shape("box", box, n, 4)
+    check_shape("start", start, n + 1)
+    sizes = box[:, 2].astype(np.int64) * box[:, 3]
+    if (box[:, 2:] < 0).any() or (np.diff(start) != sizes).any() or start[0] < 0 or start[-1] > len(values):
+        raise ValueError(f"start does not tell where patches of these heights and widths lie in {len(values)} values")
+    widest = int(box[:, 3].max(initial=0))
+    largest = np.empty(n)
+    order = np.argsort(box[:, 0], kind="stable")
+    _largest_cosines(n, values, start, box, *window, order, np.empty(widest, np.float32), np.empty(n), largest)
+    return largest

@@ -1,0 +1,48 @@
+"""Sum the cosines of a smooth random field."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+
+__all__ = ["sum_cosines"]
+
+Floats = NDArray[np.float64]
+
+_sum_cosines = kernel("sum_cosines", int, int, int, *[array(np.float64, 2)] * 4, output(np.float64, 2))
+
+
+def sum_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin: Floats) -> Floats:
+    """Sum cos(a_m(row) + b_m(column)) over modes m, from the cosines and sines of both.
+
+    Modes are summed in one order at every position: a value depends on its position alone.
+
+    Parameters
+    ----------
+    row_cos, row_sin
+        Of a, float64 ``(mode, row)``; the number of modes is a multiple of four.
+    column_cos, column_sin
+        Of b, float64 ``(mode, column)``.
+
+    Returns
+    -------
+    ndarray
+        float64 ``(row, column)``.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or the number of modes is not a multiple of four.
+    """
+    modes, height = row_cos.shape
+    width = column_cos.shape[1]
+    if modes % 4:
+        raise ValueError(f"row_cos has shape {row_cos.shape}: the number of modes must be a multiple of four")
+    check_shape("row_sin", row_sin, modes, height)
+    check_shape("column_cos", column_cos, modes, width)
+    check_shape("column_sin", column_sin, modes, width)
+    field = np.empty((height, width))
+    _sum_cosines(modes, height, width, row_cos, row_sin, column_cos, column_sin, field)
+    return field

@@ -1,0 +1,79 @@
+"""Random numbers for every pixel of a map, each by a hash of its own name: a larger map continues a smaller one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, kernel, output
+
+__all__ = ["gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
+
+Words = NDArray[np.uint64]
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MUL_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MUL_2 = np.uint64(0x94D049BB133111EB)
+_11, _27, _30, _31 = (np.uint64(shift) for shift in (11, 27, 30, 31))
+
+_gaussian_pairs = kernel(
+    "gaussian_pairs", int, array(np.uint64, 1), output(np.float32, 1), output(np.float32, 1)
+)  # (n, words, one, other)
+
+
+def mix(words: Words) -> Words:
+    """Hash words of 64 bits, elementwise: the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
+    words = (words ^ (words >> _30)) * _MUL_1
+    words = (words ^ (words >> _27)) * _MUL_2
+    return words ^ (words >> _31)
+
+
+def row_words(key: int, height: int, frame: int = 0) -> Words:
+    """Return a random word per row, named by (key, frame, row), uint64 ``(height,)``: its pixels' counters start there.
+
+    Parameters
+    ----------
+    key
+        Name of the map, 0 to 2⁶⁴ − 1.
+    height
+        Number of rows.
+    frame
+        Which of a series of maps.
+    """
+    of_frame = mix(mix(np.array([key], np.uint64)) + np.array([frame], np.uint64) * _GAMMA)
+    return mix(of_frame + np.arange(height, dtype=np.uint64) * _GAMMA)
+
+
+def pixel_words(key: int, height: int, width: int, frame: int = 0) -> Words:
+    """Return a random word per pixel, named by (key, frame, row, column), uint64 ``(height, width)``."""
+    columns = np.arange(width, dtype=np.uint64) * _GAMMA
+    return mix(row_words(key, height, frame)[:, np.newaxis] + columns)
+
+
+def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Turn each word into two independent standard Gaussians, by the method of ``gaussian.h``.
+
+    Parameters
+    ----------
+    words
+        uint64, any shape.
+
+    Returns
+    -------
+    Two float32 arrays of the same shape.
+    """
+    flat = np.ascontiguousarray(words).ravel()
+    one = np.empty(flat.size, np.float32)
+    other = np.empty(flat.size, np.float32)
+    _gaussian_pairs(flat.size, flat, one, other)
+    return one.reshape(words.shape), other.reshape(words.shape)
+
+
+def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
+    """Draw a standard Gaussian per pixel, float32 ``(height, width)``."""
+    return gaussian_pairs(pixel_words(key, height, width))[0]
+
+
+def uniform_map(key: int, height: int, width: int) -> NDArray[np.float64]:
+    """Draw a number inside (0, 1) per pixel, float64 ``(height, width)``."""
+    return ((pixel_words(key, height, width) >> _11).astype(np.float64) + 0.5) * 2.0**-53

@@ -1,0 +1,151 @@
+"""Add all light of the tissue to several images: cells, their halo, and the background's layers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+
+__all__ = ["HaloRows", "RowRuns", "add_tissue"]
+
+Floats32 = NDArray[np.float32]
+Ints32 = NDArray[np.int32]
+Ints = NDArray[np.int64]
+
+_add_tissue = kernel(
+    "add_tissue",
+    int,
+    int,
+    int,
+    int,
+    int,
+    array(np.int64, 1),
+    array(np.int32, 1),
+    array(np.int32, 1),
+    array(np.int64, 1),
+    array(np.float32, 1),
+    array(np.float32, 2),
+    array(np.float32, 3),
+    array(np.int64, 1),
+    array(np.float32, 2),
+    bool,
+    array(np.float32, 2),
+    array(np.float32, 3),
+    array(np.float32, 2),
+    bool,
+    output(np.float32, 3),
+)
+_UNSHADED = np.empty((0, 0), np.float32)
+
+
+class RowRuns(NamedTuple):
+    """Images of sources as runs of pixels, sorted by image row, then by source.
+
+    A run holds one row of one image, from its first to its last pixel that is not 0. It goes on with zeros to whole
+    vectors of 8 pixels, as far as the image is wide: a few more pixels cost less than a remainder.
+
+    Attributes
+    ----------
+    row_start
+        Where each image row's runs begin, int64 ``(height + 1,)``.
+    unit, left
+        Each run's source and first column, int32 ``(run,)``. Runs lie within the image.
+    begin
+        Where its pixels begin, int64 ``(run + 1,)``.
+    values
+        The pixels, float32.
+    """
+
+    row_start: Ints
+    unit: Ints32
+    left: Ints32
+    begin: Ints
+    values: Floats32
+
+
+class HaloRows(NamedTuple):
+    """The cells' halo, interpolated to columns but not yet to rows.
+
+    Attributes
+    ----------
+    wide
+        At coarse rows and at each column of each image, float32 ``(image, coarse row, width)``.
+    row_node, row_weight
+        The first of the four coarse rows of each image row, int64 ``(height,)``, and their weights, float32
+        ``(height, 4)``.
+    transmission
+        What multiplies it, float32 ``(height, width)``; ``None``: nothing.
+    """
+
+    wide: Floats32
+    row_node: Ints
+    row_weight: Floats32
+    transmission: Floats32 | None
+
+
+def add_tissue(
+    images: Floats32,
+    runs: RowRuns,
+    light: Floats32,
+    halo: HaloRows,
+    layers: Floats32,
+    weights: Floats32,
+    *,
+    dark: bool,
+) -> None:
+    """Add cells, their halo and background layers to each image in place; at every pixel in this order.
+
+    Parameters
+    ----------
+    images
+        float32 ``(image, height, width)``.
+    runs
+        The cells' images.
+    light
+        Of each unit in each image, float32 ``(unit, image)``.
+    halo
+        The cells' halo.
+    layers, weights
+        Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``.
+    dark
+        Whether there is no light yet, whatever the images hold.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    n, height, width = images.shape
+    n_runs = runs.unit.size
+    coarse_rows = halo.wide.shape[1]
+    check_shape("row_start", runs.row_start, height + 1)
+    check_shape("left", runs.left, n_runs)
+    check_shape("begin", runs.begin, n_runs + 1)
+    check_shape("values", runs.values, int(runs.begin[-1]))
+    check_shape("light", light, light.shape[0], n)
+    check_shape("wide", halo.wide, n, coarse_rows, width)
+    check_shape("row_node", halo.row_node, height)
+    check_shape("row_weight", halo.row_weight, height, 4)
+    if halo.transmission is not None:
+        check_shape("transmission", halo.transmission, height, width)
+    check_shape("layers", layers, len(layers), height, width)
+    check_shape("weights", weights, n, len(layers))
+    _add_tissue(
+        n,
+        height,
+        width,
+        coarse_rows,
+        len(layers),
+        *runs,
+        light,
+        *halo[:-1],
+        halo.transmission is not None,
+        _UNSHADED if halo.transmission is None else halo.transmission,
+        layers,
+        weights,
+        dark,
+        images,
+    )

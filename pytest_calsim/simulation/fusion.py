@@ -1,0 +1,224 @@
+"""Turn the artifacts that change pixels into few passes over memory.
+
+A dozen frames of a large sensor do not fit into a processor's cache. So neighbours along the way of the light share a
+pass that does all their work on a row while it is at hand: one for the tissue, one for the instrument. A painter of
+another package has a pass of its own, and splits what lies before it from what lies behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
+from pytest_calsim.kernels.tissue import add_tissue
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.pixels import (
+    CellSources,
+    Detector,
+    Displacement,
+    FixedField,
+    Image,
+    Layers,
+    Painter,
+    PixelArtifact,
+    Space,
+)
+
+__all__ = ["Pass", "expected_light", "fuse", "gain_of_fields"]
+
+
+class Pass(Protocol):
+    """One way through memory, for artifacts that follow each other."""
+
+    def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
+        """Return the pictures ``(frame, height, width)`` of frames ``start`` on; may work in place.
+
+        ``dark`` says that there is no light yet, whatever ``images`` holds.
+        """
+        ...
+
+    def joined(self, artifact: PixelArtifact) -> Pass | None:
+        """Return a pass that does the next artifact's work as well, ``None`` where there is none."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _TissuePass:
+    """Add the light of sources, then of layers, row by row to all frames."""
+
+    sources: CellSources | None = None
+    layers: Layers | None = None
+
+    def joined(self, artifact: PixelArtifact) -> Pass | None:
+        if isinstance(artifact, Layers) and self.layers is None:
+            return replace(self, layers=artifact)
+        return None
+
+    def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
+        stop = start + len(images)
+        gains = None if self.sources is None else self.sources.gains(start, stop)
+        weights = None if self.layers is None else self.layers.temporal[start:stop]
+        return self._add(images, gains, weights, dark=dark)
+
+    def expected(self, image: Image) -> Image:
+        """Add the light of resting, unbleached sources and of layers at their expected level, in place."""
+        gains = None if self.sources is None else self.sources.expected_gains()
+        weights = None if self.layers is None else np.ones((1, len(self.layers.spatial)), np.float32)
+        return self._add(image[np.newaxis], gains, weights, dark=False)[0]
+
+    def _add(self, images: Image, gains: Image | None, weights: Image | None, *, dark: bool) -> Image:
+        n, *shape = images.shape
+        if self.layers is None or weights is None:
+            layers = np.empty((0, *shape), np.float32)
+            weights = np.empty((n, 0), np.float32)
+        else:
+            layers = self.layers.spatial
+        if self.sources is not None and gains is not None:
+            halo = self.sources.halo_rows(gains)
+            add_tissue(images, self.sources.runs, gains, halo, layers, weights, dark=dark)
+            return images
+        if dark:
+            images[:] = 0
+        for image, shares in zip(images, weights, strict=True):
+            for share, layer in zip(shares, layers, strict=True):
+                image += share * layer
+        return images
+
+
+@dataclass(frozen=True, eq=False)
+class _InstrumentPass:
+    """Look at the canvas through the instrument, row by row: displacement, fields, sensor."""
+
+    canvas: Canvas
+    displacement: Displacement | None = None
+    fields: tuple[FixedField, ...] = ()
+    detector: Detector | None = None
+
+    def joined(self, artifact: PixelArtifact) -> Pass | None:
+        if self.detector is None and isinstance(artifact, FixedField):
+            return replace(self, fields=(*self.fields, artifact))
+        if self.detector is None and isinstance(artifact, Detector):
+            return replace(self, detector=artifact)
+        return None
+
+    @cached_property
+    def _fields(self) -> Fields:
+        values = [field.field for field in self.fields]
+        empty = np.empty((0, *self.canvas.sensor_shape), np.float32)
+        return Fields(np.stack(values) if values else empty, np.array([f.adds for f in self.fields], np.bool_))
+
+    @cached_property
+    def _chip(self) -> Chip:
+        assert self.detector is not None
+        return self.detector.chip()
+
+    def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
+        if dark:
+            images[:] = 0
+        margin = 0 if images.shape[1:] == self.canvas.sensor_shape else self.canvas.margin_px
+        corners = np.full((len(images), 2), float(margin))
+        if self.displacement is not None:
+            corners -= self.displacement.shifts_px[start : start + len(images)]
+        windows = Windows.at(corners, self.canvas.sensor_shape)
+        if self.detector is None:
+            return look(images, windows, self._fields)
+        return expose(images, windows, self._fields, self._chip, start, self.detector.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _PainterPass:
+    """Let a painter work on frame after frame."""
+
+    painter: Painter
+    canvas: Canvas
+
+    def joined(self, artifact: PixelArtifact) -> Pass | None:
+        return None
+
+    def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
+        if dark:
+            images[:] = 0
+        if self.painter.space is Space.SENSOR:
+            images = self.canvas.crop(images)
+        return np.stack([self.painter.paint(image, start + i) for i, image in enumerate(images)])
+
+
+def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]:
+    """Return the passes that do the work of artifacts, given in the order of light.
+
+    Raises
+    ------
+    TypeError
+        For an artifact of a kind that no pass knows, or one on the canvas behind one on the sensor.
+    """
+    passes: list[Pass] = []
+    on_sensor: PixelArtifact | None = None
+    for artifact in artifacts:
+        if on_sensor is not None and artifact.space is Space.CANVAS:
+            raise TypeError(
+                f"{type(artifact).__name__} acts on the canvas behind {type(on_sensor).__name__}, which acts on the "
+                "sensor; change its light_order or its space"
+            )
+        if artifact.space is Space.SENSOR or isinstance(artifact, Displacement):
+            on_sensor = artifact
+        both = passes[-1].joined(artifact) if passes else None
+        if both is None:
+            passes.append(_pass_of(artifact, canvas))
+        else:
+            passes[-1] = both
+    return tuple(passes)
+
+
+def _pass_of(artifact: PixelArtifact, canvas: Canvas) -> Pass:
+    if isinstance(artifact, CellSources):
+        return _TissuePass(sources=artifact)
+    if isinstance(artifact, Layers):
+        return _TissuePass(layers=artifact)
+    if isinstance(artifact, Displacement):
+        return _InstrumentPass(canvas, displacement=artifact)
+    if isinstance(artifact, FixedField):
+        return _InstrumentPass(canvas, fields=(artifact,))
+    if isinstance(artifact, Detector):
+        return _InstrumentPass(canvas, detector=artifact)
+    if isinstance(artifact, Painter):
+        return _PainterPass(artifact, canvas)
+    raise TypeError(f"{type(artifact).__name__} changes pixels in no known way: derive it from Painter")
+
+
+def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
+    """Return the light that is expected on the sensor ``(height, width)``: every source at rest, the tissue unmoved."""
+    image = np.zeros(canvas.shape, np.float32)
+    for artifact in artifacts:
+        if isinstance(artifact, CellSources):
+            image = _TissuePass(sources=artifact).expected(image)
+        elif isinstance(artifact, Layers):
+            image = _TissuePass(layers=artifact).expected(image)
+        elif not isinstance(artifact, Detector):
+            image = _after(artifact, canvas.crop(image) if artifact.space is Space.SENSOR else image)
+    return canvas.crop(image)
+
+
+def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
+    """Return what all between the tissue and the sensor leaves of a unit of light, ``(height, width)``."""
+    lit = np.ones(canvas.sensor_shape, np.float32)
+    unlit = np.zeros_like(lit)
+    for artifact in artifacts:
+        if artifact.space is Space.SENSOR and not isinstance(artifact, Detector):
+            lit = _after(artifact, lit)
+            unlit = _after(artifact, unlit)
+    return lit - unlit
+
+
+def _after(artifact: PixelArtifact, image: Image) -> Image:
+    """Return an expected picture after an artifact that adds no source acted on it."""
+    if isinstance(artifact, FixedField):
+        return image + artifact.field if artifact.adds else image * artifact.field
+    if isinstance(artifact, Painter):
+        return artifact.paint_expected(image)
+    return image

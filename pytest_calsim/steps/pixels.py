@@ -1,0 +1,178 @@
+"""Artifacts that change pixels: plain data that say where on the way of the light they act.
+
+:mod:`pytest_calsim.simulation.fusion` turns those of a scene into passes over memory. A step of another package that
+needs pixels changed in a way of its own provides a :class:`Painter`; where one of the other kinds fits, it is faster.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.sensor import Chip
+from pytest_calsim.kernels.tissue import HaloRows, RowRuns
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.artifact import Artifact
+
+__all__ = [
+    "CellSources",
+    "Detector",
+    "Displacement",
+    "FixedField",
+    "Image",
+    "Layers",
+    "LightOrder",
+    "Painter",
+    "PixelArtifact",
+    "Space",
+]
+
+Image = NDArray[np.float32]
+
+
+class LightOrder(IntEnum):
+    """Places along the way of the light, from the tissue to the sensor; another artifact may stand between two."""
+
+    CELLS = 10
+    BACKGROUND = 20
+    MOTION = 30
+    ILLUMINATION = 40
+    VIGNETTE = 50
+    LEAKAGE = 60
+    SENSOR = 70
+
+
+class Space(Enum):
+    """Which pixels an artifact acts on."""
+
+    CANVAS = "canvas"
+    """The tissue, with the margin that motion can bring into view."""
+    SENSOR = "sensor"
+    """What the sensor sees."""
+
+
+class PixelArtifact(Artifact):
+    """An artifact that changes pixels.
+
+    Class attributes
+    ----------------
+    light_order
+        Its place along the way of the light, see :class:`LightOrder`.
+    space
+        Which pixels it acts on.
+    """
+
+    light_order: ClassVar[float]
+    space: ClassVar[Space]
+
+
+class CellSources(PixelArtifact, ABC):
+    """Light of sources in the tissue: each one's image times its course, and the halo that scattered out of it."""
+
+    space: ClassVar[Space] = Space.CANVAS
+
+    runs: RowRuns
+    """The sources' images on the canvas."""
+
+    @abstractmethod
+    def gains(self, start: int, stop: int) -> Image:
+        """Return each source's light in frames ``start`` to ``stop``, float32 ``(source, frame)``."""
+
+    @abstractmethod
+    def expected_gains(self) -> Image:
+        """Return each source's light at rest, float32 ``(source, 1)``."""
+
+    @abstractmethod
+    def halo_rows(self, gains: Image) -> HaloRows:
+        """Return the halo of sources of given light ``(source, frame)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layers(PixelArtifact):
+    """Layers of light in the tissue, each a picture times a course of expectation 1.
+
+    Attributes
+    ----------
+    spatial
+        Expected light, float32 ``(layer, height, width)`` on the canvas.
+    temporal
+        Courses, float32 ``(frame, layer)``.
+    """
+
+    spatial: Image
+    temporal: Image
+    space: ClassVar[Space] = Space.CANVAS
+
+
+@dataclass(frozen=True, eq=False)
+class Displacement(PixelArtifact):
+    """The tissue's displacement: what lies behind it sees the sensor's window onto the moved canvas.
+
+    Attributes
+    ----------
+    shifts_px
+        Mean displacement over each frame's exposure, float64 ``(frame, shift_dim)``, px, + toward higher rows and
+        columns.
+    canvas
+        The grid from which the sensor's window is cut.
+    """
+
+    shifts_px: NDArray[np.float64]
+    canvas: Canvas
+    space: ClassVar[Space] = Space.CANVAS
+
+
+@dataclass(frozen=True, eq=False)
+class FixedField(PixelArtifact):
+    """A field fixed to the instrument, float32 ``(height, width)``, which multiplies every frame or is added to it.
+
+    Class attributes
+    ----------------
+    adds
+        Whether it is added.
+    """
+
+    field: Image
+    adds: ClassVar[bool] = False
+    space: ClassVar[Space] = Space.SENSOR
+
+
+class Detector(PixelArtifact, ABC):
+    """What turns light into codes."""
+
+    space: ClassVar[Space] = Space.SENSOR
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Type of the codes."""
+
+    @abstractmethod
+    def chip(self) -> Chip:
+        """Return what kernels need to know of it."""
+
+    @abstractmethod
+    def expected_codes(self, light: Image) -> NDArray[Any]:
+        """Return the codes of the mean electrons of some light ``(height, width)``, without temporal noise."""
+
+
+class Painter(PixelArtifact, ABC):
+    """An artifact that changes pixels in a way of its own, frame by frame."""
+
+    space: ClassVar[Space] = Space.SENSOR
+
+    @abstractmethod
+    def paint(self, image: Image, frame: int) -> Image:
+        """Return the picture ``(height, width)`` after this artifact acted on it; may work in place.
+
+        It depends on nothing but its arguments, so that any block of frames gives the same bits.
+        """
+
+    def paint_expected(self, image: Image) -> Image:
+        """Return the same with every fluctuating source at its expected resting level."""
+        return self.paint(image, 0)
