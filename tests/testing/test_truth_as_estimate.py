@@ -4,8 +4,6 @@ import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse
-import sparse
-import xarray as xr
 
 from pytest_calsim import (
     Estimate,
@@ -70,11 +68,6 @@ SIMPLE = {
     "scipy csr": lambda A: A.csr,
     "scipy csc": lambda A: A.csr.tocsc(),
     "scipy matrix": lambda A: scipy.sparse.csr_matrix(A.csr),
-    "sparse COO": lambda A: sparse.COO.from_numpy(np.asarray(A)),
-    "sparse GCXS": lambda A: sparse.GCXS.from_numpy(np.asarray(A)),
-    "xarray on sparse": lambda A: xr.DataArray(
-        sparse.COO.from_numpy(np.asarray(A)), dims=("unit_id", "height", "width")
-    ),
     "scaled": lambda A: np.asarray(A) * np.linspace(0.1, 9, len(A))[:, None, None],
     "C order by CaImAn's rules": lambda A: Estimate.from_caiman(
         type("Estimates", (), {"A": np.stack([a.ravel("F") for a in A], axis=1), "dims": A.shape[1:]})

@@ -48,7 +48,7 @@ def is_scipy_sparse(value: Any) -> bool:
 
 def is_sparse(value: Any) -> bool:
     """Whether this is an array of the package ``sparse``."""
-    return hasattr(value, "todense") and hasattr(value, "fill_value") and hasattr(value, "to_scipy_sparse")
+    return hasattr(value, "todense") and hasattr(value, "fill_value")
 
 
 def plain_array(value: Any, name: str) -> NDArray[Any]:

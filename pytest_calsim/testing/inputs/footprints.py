@@ -168,7 +168,7 @@ def _units(values: Any, name: str) -> Iterator[Unit]:
         n_units, height, width = values.shape
         if values.fill_value != 0:
             raise EstimateError(f"{name} is sparse with the fill value {values.fill_value}; expected 0")
-        return _csr_units(values.reshape((n_units, height * width)).to_scipy_sparse(), name)
+        return _csr_units(values.asformat("coo").reshape((n_units, height * width)).to_scipy_sparse(), name)
     if is_dask(values):
         return _dask_units(values, name)
     return _array_units(values, name)

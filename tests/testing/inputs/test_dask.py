@@ -3,7 +3,6 @@
 import dask.array as da
 import numpy as np
 import pytest
-import sparse
 import xarray as xr
 from planted import RECORDING, SEEN, A, C
 
@@ -19,10 +18,9 @@ CHOSEN = np.isin(np.arange(9), SEEN)
         lazy[da.from_array(CHOSEN, chunks=4)],
         lazy[(lazy.max(axis=(1, 2)) > 0) & da.from_array(CHOSEN, chunks=4)],
         xr.DataArray(lazy[da.from_array(CHOSEN, chunks=4)], dims=("unit_id", "height", "width")),
-        da.from_array(sparse.COO.from_numpy(A[SEEN]), chunks=(3, 20, 25)),
         lazy[SEEN].rechunk((7, 40, 50)),
     ],
-    ids=["mask", "computed mask", "xarray", "of sparse", "one chunk"],
+    ids=["mask", "computed mask", "xarray", "one chunk"],
 )
 def test_scored_as_it_is(chosen):
     unknown = str(chosen.shape)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-import sparse
 import xarray as xr
 from planted import RECORDING, SHIFTS, A, C, S
 
@@ -40,7 +39,6 @@ WHOLE = {
         [scipy.sparse.csr_matrix(a) for a in A],
         "A is a list of sparse pictures: give one",
     ),
-    "pictures of sparse": ([sparse.COO.from_numpy(a) for a in A], "A is a list of sparse pictures"),
     "a generator": ((a for a in A), r"A is a generator: give a list, list\(\.\.\.\)"),
     "an iterator": (iter(A), "A is a generator: give a list"),
     "a path": (Path("A.npy"), r"A is a path or text \(.*A\.npy.*\): open it"),
