@@ -102,7 +102,10 @@ def _given(offset: object) -> tuple[float, float]:
 
 
 def _from_shifts(found: Estimate, true: NDArray[np.float64]) -> tuple[float, float]:
-    """Shifts are relative to the template: where they are 0, the tissue lies as the footprints do."""
+    """Shifts are relative to the template: where they are 0, the tissue lies as the footprints do.
+
+    A sign or columns that are evidently wrong are refused even where the motion is so small that the RMSE is, too.
+    """
     if found.convention is None:
         raise EstimateError(
             "this Estimate has shifts, but not what their sign means: say Estimate(..., convention='correction') or "
@@ -110,13 +113,13 @@ def _from_shifts(found: Estimate, true: NDArray[np.float64]) -> tuple[float, flo
         )
     shifts = as_shifts(cast("NDArray[np.float64]", found.shifts), n_frames=len(true))
     errors = compare_shifts(shifts, true, convention=found.convention)
-    if errors.rmse_px > _RIGHT_RMSE_PX:
-        mistakes = shift_mistakes(shifts, true, found.convention)
-        evident = f"; {mistakes[0]}" if mistakes else ""
+    mistakes = shift_mistakes(shifts, true, found.convention)
+    if errors.rmse_px > _RIGHT_RMSE_PX or mistakes:
+        evident = f", and {mistakes[0]}" if mistakes else f", {_RIGHT_RMSE_PX:g} px at most"
         raise EstimateError(
-            f"the estimate's shifts are wrong, so they do not say where its footprints lie: aligned RMSE "
-            f"{errors.rmse_px:.2f} px > {_RIGHT_RMSE_PX:g} px{evident}. Judge them by assert_shifts_recovered, or "
+            f"the estimate's shifts are wrong, so they do not say where its footprints lie: their aligned RMSE is "
+            f"{errors.rmse_px:.2f} px{evident}. Judge them by assert_shifts_recovered, or "
             "say footprint_shift=(rows, columns) or None"
         )
-    dy, dx = (-errors.offset_px).tolist()
+    dy, dx = (0.0 - errors.offset_px).tolist()
     return float(dy), float(dx)

@@ -131,7 +131,7 @@ def test_nothing_beyond_what_the_tissue_did_is_forgiven():
         (SHIFTS, "correction", "the sign is evidently the opposite: with convention='displacement'"),
         (-SHIFTS, "displacement", "the sign is evidently the opposite: with convention='correction'"),
         (-SHIFTS[:, ::-1], "correction", r"the columns are evidently \(width, height\)"),
-        (np.zeros_like(SHIFTS), "correction", r"aligned RMSE \d+\.\d\d px > 1 px\. Judge them by assert_shifts"),
+        (np.zeros_like(SHIFTS), "correction", r"aligned RMSE is \d+\.\d\d px, 1 px at most\. Judge them by assert_"),
         (np.roll(-SHIFTS, 12, axis=0), "correction", r"the estimate's shifts are wrong"),
         (-SHIFTS, None, "not what their sign means: say Estimate.*convention"),
         (-SHIFTS[1:], "correction", r"shifts has shape \(79, 2\); expected \(80, 2\)"),
@@ -149,6 +149,21 @@ def test_wrong_shifts_say_nothing_and_are_refused_by_name(judge, shifts, convent
     assert "\n" not in str(caught.value)
     assert judged(found, footprint_shift=None).passed  # whoever knows better can say so
     assert judged(found, footprint_shift=(0, 0)).passed
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 0.2])
+def test_a_flipped_sign_is_refused_however_small_the_motion(scale):
+    small = record(shifts=scale * SHIFTS)
+    for sign, convention in ((1, "correction"), (-1, "displacement")):
+        with pytest.raises(EstimateError, match="the sign is evidently the opposite"):
+            judged(Estimate(A[SEEN], shifts=sign * scale * SHIFTS, convention=convention), small)
+        assert judged(Estimate(A[SEEN], shifts=-sign * scale * SHIFTS, convention=convention), small).passed
+
+
+@pytest.mark.parametrize("noise", [0, 0.05, 0.5])
+def test_shifts_of_a_still_recording_may_have_any_noise(noise):
+    shifts = np.random.default_rng(2).normal(0, noise, SHIFTS.shape)
+    assert judged(Estimate(A[SEEN], shifts=shifts, convention="correction"), STILL).passed
 
 
 def test_shifts_that_are_nearly_right_are_used():
