@@ -223,7 +223,7 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
         shape: object = getattr(A, "shape", None)
         raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
     read = read_footprints(A, picture)
-    return read if picture is None else Footprints(read.on(picture), None)
+    return read if picture is None else Footprints(read.on(picture), (None, None))
 
 
 def _in_order(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple, cast
@@ -41,13 +41,13 @@ class Footprints(NamedTuple):
     ----------
     A
         The footprints, with the labels of their units if they have any.
-    corner
-        Row and column of their first pixel in the recording, as labels say it; ``None``: their rows and columns have
-        no labels, so that they must be those of the whole picture.
+    first
+        Number of their first row and of their first column in the recording, as labels say it; ``None``: they have no
+        labels, so that they must be all of the recording's.
     """
 
     A: SparseFootprints
-    corner: tuple[int, int] | None
+    first: tuple[int | None, int | None]
 
     def on(self, picture: tuple[int, int], name: str = "A") -> SparseFootprints:
         """Put them in their place in the recording's picture ``(height, width)``, px.
@@ -57,15 +57,18 @@ class Footprints(NamedTuple):
         EstimateError
             When they do not fit there.
         """
-        if self.corner is None:
-            check_picture(self.A.shape, picture, name)
-            return self.A
-        for dim, first, length, side in zip(_DIMS[1:], self.corner, self.A.shape[1:], picture, strict=True):
-            if first + length > side:
+        for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], picture, strict=True):
+            if first is None and length != side:
+                check_picture(self.A.shape, picture, name)
+            if first is not None and first + length > side:
                 raise EstimateError(
                     f"{name} has {dim} labels {first} to {first + length - 1}; the recording has 0 to {side - 1}"
                 )
-        return self.A if self.A.shape[1:] == picture else self.A.moved(*self.corner, picture)
+        row, column = self.first
+        return self.A if self.A.shape[1:] == picture else self.A.moved(row or 0, column or 0, picture)
+
+
+_UNLABELLED = (None, None)
 
 
 def as_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> SparseFootprints:
@@ -94,10 +97,11 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     given: Any = A
     if isinstance(given, SparseFootprints):
         check_unique(given.unit_id, name)
-        return Footprints(_from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id), None)
+        return Footprints(_from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id), _UNLABELLED)
     refuse_whole_result(given, name)
     if is_scipy_sparse(given):
-        return Footprints(_from_units(_csr_units(given, name), _sparse_picture(given, picture, name), None), None)
+        found = _from_units(_csr_units(given, name), _sparse_picture(given, picture, name), None)
+        return Footprints(found, _UNLABELLED)
     if isinstance(given, list | tuple):
         given = _stacked(cast("list[Any]", given), name)
     if is_data_frame(given) or (is_data_array(given) and set(given.dims) == {"height", "width"}):
@@ -112,16 +116,26 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
         return _read_label_image(values, picture, name)
     if values.ndim < 3 and values.size == 0 and picture is not None:
         values = np.zeros((0, *picture))  # an empty list: nothing was found
-    spans = {dim: pixel_span(read.labels[dim], dim, name) for dim in _DIMS[1:] if dim in read.labels}
-    # The size is checked later if labels say where in the picture the footprints lie.
-    check_picture(values.shape, None if spans else picture, name)
+    # Where labels say which rows and columns these are, the size is checked when they are put in their place.
+    check_picture(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
     check_numbers(values.dtype, name)
-    for axis, dim in enumerate(_DIMS):
-        if dim in spans:
-            values = values[(slice(None),) * axis + (spans[dim][0],)]
-    corner = (spans["height"][1] if "height" in spans else 0, spans["width"][1] if "width" in spans else 0)
-    found = _from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id"))
-    return Footprints(found, corner if spans else None)
+    values, first = _by_pixel_labels(values, read.labels, name)
+    return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first)
+
+
+def _by_pixel_labels(
+    values: Any, labels: Mapping[str, NDArray[Any]], name: str
+) -> tuple[Any, tuple[int | None, int | None]]:
+    """Pictures ``(..., height, width)`` with labelled rows and columns in order, and the first number of each."""
+    first: list[int | None] = []
+    for axis, dim in ((-2, "height"), (-1, "width")):
+        if dim not in labels:
+            first.append(None)
+            continue
+        order, number = pixel_span(labels[dim], dim, name)
+        values = values[..., order, :] if axis == -2 else values[..., order]
+        first.append(number)
+    return values, (first[0], first[1])
 
 
 def _from_units(
@@ -153,14 +167,11 @@ def _stacked(parts: list[Any], name: str) -> Any:
 def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) -> Footprints:
     read = read_labels(value, _DIMS[1:], name)
     image = _picture_array(read.values, name)
-    spans = [pixel_span(read.labels[dim], dim, name) if dim in read.labels else None for dim in _DIMS[1:]]
-    if not any(spans):
+    if not read.labels:
         check_picture((1, *image.shape), picture, name)
-    for axis, span in enumerate(spans):
-        image = image if span is None else image.take(span[0], axis)
+    image, first = _by_pixel_labels(image, read.labels, name)
     units, labels = label_image_units(image, name)
-    corner = (0 if spans[0] is None else spans[0][1], 0 if spans[1] is None else spans[1][1])
-    return Footprints(_from_units(units, image.shape, labels), corner if any(spans) else None)
+    return Footprints(_from_units(units, image.shape, labels), first)
 
 
 def _units(values: Any, name: str) -> Iterator[Unit]:

@@ -161,6 +161,14 @@ def test_a_crop_beyond_the_picture():
         )
 
 
+def test_a_crop_of_which_only_one_side_is_labelled():
+    half = footprints[:, 5:].drop_vars("width")
+    assert Estimate(half).footprints_on((HEIGHT, WIDTH)).shape == (7, HEIGHT, WIDTH)
+    for cropped in (half[:, :, 3:], footprints[:, :, 3:].drop_vars("height")[:, 1:]):
+        with pytest.raises(EstimateError, match=r"A has shape \(7, \d+, 47\); expected \(units, 40, 50\)"):
+            assert_footprints_recovered(cropped, RECORDING, min_recall=0, min_precision=0)
+
+
 @pytest.mark.parametrize("order", [np.arange(9)[::-1], np.arange(9) + 1])
 def test_rows_without_footprints_that_are_labelled_otherwise(order):
     turned = xr.DataArray(C[::-1], dims=("unit_id", "frame"), coords={"unit_id": order})
