@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from operator import methodcaller
 
 __all__ = [
     "CacheWarning",
@@ -31,7 +30,6 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "StoreError",
-    "hide_refusals",
     "nearest",
 ]
 
@@ -80,10 +78,6 @@ class PlacementWarning(CalsimWarning):
 
 class CacheWarning(CalsimWarning):
     """The cache cannot be read or written, or held a damaged recording; the recording is right all the same."""
-
-
-hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
-"""A module's ``__tracebackhide__``: pytest shows the user's line, not ours, unless the error is a fault of ours."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

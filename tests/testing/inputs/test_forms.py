@@ -6,7 +6,8 @@ import xarray as xr
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.scoring.inputs import as_footprints, as_matrix, as_shifts
+from pytest_calsim.testing.inputs.footprints import as_footprints
+from pytest_calsim.testing.inputs.matrices import as_matrix, as_shifts
 
 A = np.random.default_rng(0).random((3, 4, 5)) * (np.random.default_rng(1).random((3, 4, 5)) < 0.5)
 DIMS = ("unit_id", "height", "width")
@@ -50,7 +51,10 @@ def test_no_unit_is_an_estimate_too(nothing):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (A[:, :3], r"A has shape \(3, 3, 5\); expected \(units, 4, 5\) = \(unit_id, height, width\)$"),
+        (
+            A[:, :3],
+            r"A has shape \(3, 3, 5\); expected \(units, 4, 5\) = \(unit_id, height, width\): if this is a crop, label",
+        ),
         (A.transpose(1, 2, 0), r"A has shape \(4, 5, 3\); expected \(units, 4, 5\).*units come first, np.moveaxis"),
         (A.transpose(0, 2, 1), r"A has shape \(3, 5, 4\); expected \(units, 4, 5\).*height and width are swapped"),
         (A[0], r"A has shape \(4, 5\); .*a single footprint needs its unit axis, A\[None\]"),
@@ -138,7 +142,7 @@ def test_a_data_array_of_shifts_says_its_own_order():
     swapped = xr.DataArray(plain[:, ::-1], dims=("frame", "shift_dim"), coords={"shift_dim": ["width", "height"]})
     np.testing.assert_array_equal(as_shifts(swapped), plain)
     np.testing.assert_array_equal(as_shifts(swapped.T, n_frames=4), plain)
-    with pytest.raises(EstimateError, match=r"shift_dim \['x', 'y'\]; expected \['height', 'width'\]"):
+    with pytest.raises(EstimateError, match=r"shift_dim labels \['x', 'y'\]; expected \['height', 'width'\]"):
         as_shifts(swapped.assign_coords(shift_dim=["x", "y"]))
 
 
