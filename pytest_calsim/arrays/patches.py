@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.tissue import RowRuns
+from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
 __all__ = ["Patch", "Patches"]
 
@@ -17,7 +17,7 @@ __all__ = ["Patch", "Patches"]
 class Patch(NamedTuple):
     """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
 
-    values: NDArray[np.float32]
+    values: Floats32
     row: int
     column: int
 
@@ -35,9 +35,9 @@ class Patches(NamedTuple):
         Row and column of the upper left pixel, which may lie outside, height and width of each; int32 ``(n, 4)``, px.
     """
 
-    values: NDArray[np.float32]
-    start: NDArray[np.int64]
-    box: NDArray[np.int32]
+    values: Floats32
+    start: Ints
+    box: Ints32
 
     @classmethod
     def of(cls, patches: Sequence[Patch]) -> Patches:
@@ -79,7 +79,7 @@ class Patches(NamedTuple):
         sources = unit[first][order].astype(np.int32)
         return RowRuns(row_start, sources, left[order].astype(np.int32), begin, pixels)
 
-    def nonzero(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    def nonzero(self) -> tuple[Ints, Ints, Ints, Floats32]:
         """Patch, row, column and value of each pixel that is not 0, patch by patch in C order."""
         at = np.flatnonzero(self.values)
         patch = np.repeat(np.arange(len(self.box)), np.diff(self.start))[at]

@@ -9,15 +9,13 @@ import math
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
 
 __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
-
-Floats = NDArray[np.float64]
 
 MAX_FRAMES = 10_000_000
 """Most frames of a recording: more than four days at 25 per second."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Bools, Floats
 
 __all__ = ["Canvas"]
 
-Floats = NDArray[np.float64]
 _T = TypeVar("_T", bound=np.generic)
 
 
@@ -77,7 +77,7 @@ class Canvas:
             return images
         return np.ascontiguousarray(images[..., *self.window.slices])
 
-    def in_view(self, y_um: Floats, x_um: Floats) -> NDArray[np.bool_]:
+    def in_view(self, y_um: Floats, x_um: Floats) -> Bools:
         """Whether positions lie inside the sensor's window at zero shift."""
         half_y = self.sensor_height_px * self.pixel_size_um / 2
         half_x = self.sensor_width_px * self.pixel_size_um / 2

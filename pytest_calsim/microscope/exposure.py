@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["mean_of_lines"]
-
-Floats = NDArray[np.float64]
 
 
 def mean_of_lines(times_s: Floats, values: Floats, starts_s: Floats, exposure_s: float) -> Floats:

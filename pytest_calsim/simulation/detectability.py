@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.overlap import largest_cosines
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -27,8 +28,6 @@ __all__ = ["DETECTABLE_SNR", "assess", "snr"]
 
 DETECTABLE_SNR = 3.0
 """Least ``snr`` of a detectable cell; version 1, before calibration against real pipelines."""
-
-Floats = NDArray[np.float64]
 
 
 def assess(scene: Scene) -> dict[str, TruthArray]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.fusion import Pass, expected_light, fuse, gain_of_fields
 from pytest_calsim.spec.spec import Spec
@@ -148,7 +149,7 @@ class Scene:
                 raise SpecError(f"stage {stage!r} lies behind the crop to the sensor: it has no margin to show")
         return self.canvas.shape
 
-    def expected_light(self) -> NDArray[np.float32]:
+    def expected_light(self) -> Image:
         """Return the expected light ``(height, width)`` with every cell at rest and no motion, before the sensor."""
         return expected_light(self.until(None), self.canvas)
 
@@ -158,7 +159,7 @@ class Scene:
         light = self.expected_light()
         return light if detector is None else detector.expected_codes(light)
 
-    def gain_of_fields(self) -> NDArray[np.float32]:
+    def gain_of_fields(self) -> Image:
         """Return what all between the tissue and the sensor leaves of a unit of light, ``(height, width)``."""
         return gain_of_fields(self.until(None), self.canvas)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Bools, Floats
 from pytest_calsim.simulation.detectability import snr
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.artifact import Artifact
@@ -21,9 +21,6 @@ from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons
 from pytest_calsim.steps.step import dependencies
 
 __all__ = ["MAX_BRIGHTNESS", "calibrated"]
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 MAX_BRIGHTNESS = 1000.0
 """No cell is made brighter than this to reach an snr."""

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.halo import upsample_columns
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.pixels import Image
 
 __all__ = ["CoarseGrid", "cubic_taps"]
 
 
-def cubic_taps(nodes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def cubic_taps(nodes: Floats) -> tuple[Ints, Floats32]:
     """The four nodes around each position and their weights (Keys cubic convolution, a = −1/2).
 
     Parameters
@@ -68,11 +67,11 @@ class CoarseGrid:
         return cls(canvas, min(max(sigma_um / 4, pixel), 16 * pixel))
 
     @cached_property
-    def _rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _rows(self) -> tuple[Ints, Floats32]:
         return cubic_taps(self.canvas.y_um / self.step_um)
 
     @cached_property
-    def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _columns(self) -> tuple[Ints, Floats32]:
         return cubic_taps(self.canvas.x_um / self.step_um)
 
     @property
@@ -87,12 +86,12 @@ class CoarseGrid:
         return int(rows[-1] - rows[0]) + 4, int(columns[-1] - columns[0]) + 4
 
     @property
-    def y_um(self) -> NDArray[np.float64]:
+    def y_um(self) -> Floats:
         """Positions of the nodes' rows, µm."""
         return np.arange(self.first[0], self.first[0] + self.shape[0], dtype=np.float64) * self.step_um
 
     @property
-    def x_um(self) -> NDArray[np.float64]:
+    def x_um(self) -> Floats:
         """Positions of the nodes' columns, µm."""
         return np.arange(self.first[1], self.first[1] + self.shape[1], dtype=np.float64) * self.step_um
 
@@ -106,10 +105,10 @@ class CoarseGrid:
         return upsample_columns(values, *self._column_taps)
 
     @cached_property
-    def row_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def row_taps(self) -> tuple[Ints, Floats32]:
         """The first of the four nodes' rows around each canvas row, counted from the grid's first; their weights."""
         return self._rows[0] - self._rows[0][0], self._rows[1]
 
     @cached_property
-    def _column_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _column_taps(self) -> tuple[Ints, Floats32]:
         return self._columns[0] - self._columns[0][0], self._columns[1]

@@ -15,10 +15,10 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from pytest_calsim.arrays.streams import stream, stream_key
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
@@ -54,7 +54,7 @@ class Context:
         return self.acquisition.n_frames
 
     @property
-    def frame_starts_s(self) -> NDArray[np.float64]:
+    def frame_starts_s(self) -> Floats:
         """When each frame's exposure begins, s; it lasts ``acquisition.exposure_s``."""
         return np.arange(self.n_frames) / self.acquisition.fps
 

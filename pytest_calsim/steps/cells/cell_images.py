@@ -6,13 +6,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.parallel import in_parallel
 from pytest_calsim.arrays.patches import Patch, Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.cell_images import ImagedCells, SamplingGrids, WaveTables, image_cells
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.psf import (
@@ -25,12 +25,8 @@ from pytest_calsim.steps.cells.psf import (
     turns,
     waves,
 )
-from pytest_calsim.steps.pixels import Image
 
 __all__ = ["CellPatches", "plant_and_image"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _BLOCK = 64
 """Cells that a thread images at a time."""
@@ -60,7 +56,7 @@ class CellPatches(NamedTuple):
 
 
 def plant_and_image(
-    cells: Cells, canvas: Canvas, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+    cells: Cells, canvas: Canvas, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: Bools
 ) -> CellPatches:
     """Plant all cells and image them.
 
@@ -88,7 +84,7 @@ def plant_and_image(
 
 
 def _sampling_grids(
-    cells: Cells, pixel: float, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+    cells: Cells, pixel: float, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: Bools
 ) -> tuple[SamplingGrids, Ints]:
     """Choose each cell's grid; also by how much its pixels are larger than the sensor's."""
     extent, radius_um = cells.shapes.extent_um, cells.radius_um

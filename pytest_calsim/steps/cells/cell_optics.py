@@ -15,6 +15,7 @@ from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Bools, Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
@@ -24,8 +25,6 @@ from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellImages", "CellOptics", "focal_depth_um"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +64,8 @@ class CellImages(Artifact):
     core_fraction: Floats
     halo_flux: Floats
     defocus_um: Floats
-    in_focus: NDArray[np.bool_]
-    soma_in_focus: NDArray[np.bool_]
+    in_focus: Bools
+    soma_in_focus: Bools
     fov_fraction: Floats
     focal_depth_um: float
 
@@ -94,7 +93,7 @@ class CellImages(Artifact):
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``A_planted``, ``A_observed``, ``focal_depth_um`` and per-cell columns."""
 
-        def column(values: NDArray[np.bool_] | Floats, units: str = "1") -> TruthArray:
+        def column(values: Bools | Floats, units: str = "1") -> TruthArray:
             return TruthArray(("unit_id",), values, units)
 
         return {

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import cell_shapes
 from pytest_calsim.kernels.cell_shapes import CellShapes
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Morphology", "draw_shapes"]
 
@@ -21,7 +21,7 @@ Morphology = Literal["soma", "cytosolic", "bead"]
 
 
 def draw_shapes(
-    morphologies: Sequence[Morphology], radius_um: NDArray[np.float64], rng: Callable[[int], np.random.Generator]
+    morphologies: Sequence[Morphology], radius_um: Floats, rng: Callable[[int], np.random.Generator]
 ) -> CellShapes:
     """Draw the shapes of cells.
 

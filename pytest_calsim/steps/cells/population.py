@@ -6,17 +6,15 @@ import math
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import Morphology
 from pytest_calsim.steps.cells.packing import TRIES, Zone
 
 __all__ = ["Population"]
-
-Floats = NDArray[np.float64]
 
 
 class Population(Frozen):

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
 
 __all__ = ["BESSEL_STEP", "FAINT", "LONGEST_SIDE", "bessel", "odd_at_least", "reach_px", "turns", "waves"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LONGEST_SIDE = 1024
 """Samples along the side of an image and what surrounds it, beyond which it should be made of larger pixels."""
@@ -42,7 +40,7 @@ def reach_px(radius: Floats, sigma: Floats) -> Ints:
     return np.ceil(radius + _REACH * sigma).astype(np.int64) + 1
 
 
-def waves(side: Ints, samples: Ints, sigma: Floats, is_point: NDArray[np.bool_]) -> Ints:
+def waves(side: Ints, samples: Ints, sigma: Floats, is_point: Bools) -> Ints:
     """How many waves show all of images ``side`` pixels wide."""
     # Parts cannot show waves that are faster than half of them.
     most = np.where(is_point, LONGEST_SIDE // 2, (side * samples - 1) // 2)
@@ -61,7 +59,7 @@ def turns(parts: Ints) -> tuple[NDArray[np.complex64], Ints]:
 
 
 @cache
-def bessel() -> NDArray[np.float32]:
+def bessel() -> Floats32:
     """2·J₁(q)/q on a fine regular grid, as far as the fastest wave can ask."""
     q = np.arange(0, np.pi * LONGEST_SIDE / np.sqrt(2), BESSEL_STEP)
     near, far = np.split(q, [np.searchsorted(q, _BESSEL_FAR)])

@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns
+from pytest_calsim.kernels.types import Floats32
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.halo import Halo
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.pixels import CellSources, Image, LightOrder
+from pytest_calsim.steps.pixels import CellSources, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -42,7 +43,7 @@ class CellLight(CellSources):
     bleaching: BleachingCurve | None
     light_order: ClassVar[float] = LightOrder.CELLS
 
-    def gains(self, start: int, stop: int) -> Image:
+    def gains(self, start: int, stop: int) -> Floats32:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
         light = self.activity.C[:, start:stop].copy()
         if self.bleaching is not None:
@@ -50,11 +51,11 @@ class CellLight(CellSources):
                 light[:, i] *= self.bleaching.remaining(start + i)
         return light
 
-    def expected_gains(self) -> Image:
+    def expected_gains(self) -> Floats32:
         """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``."""
         return self.activity.baseline.astype(np.float32)[:, np.newaxis]
 
-    def halo_rows(self, gains: Image) -> HaloRows:
+    def halo_rows(self, gains: Floats32) -> HaloRows:
         """Return the halo of cells of given light ``(unit, frame)``."""
         return self.halo.rows(gains)
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.motion import damped_oscillator
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Frozen, Um
@@ -23,9 +23,6 @@ from pytest_calsim.steps.pixels import Displacement, LightOrder
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _TICK_S = 0.002
 """The fixed clock on which random motion is drawn, whatever the frame rate; straight lines between its ticks."""

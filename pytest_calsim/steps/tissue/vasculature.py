@@ -8,24 +8,21 @@ from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats, Image, Ints
 from pytest_calsim.kernels.vessels import blur, lengthen_chords
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.pixels import Image
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
 
 __all__ = ["Vasculature", "Vessels"]
-
-Floats = NDArray[np.float64]
 
 # Vessels are sorted into slabs of at most this thickness, and no more than this many.
 _SLAB_UM = 20.0
@@ -75,13 +72,13 @@ class Vessels(Artifact):
         above, plane = self._planes_at(np.array([depth_um]))[0].tolist()
         return self._passed(above, plane)
 
-    def by_plane(self, depth_um: Floats) -> Iterator[tuple[NDArray[np.int64], Image]]:
+    def by_plane(self, depth_um: Floats) -> Iterator[tuple[Ints, Image]]:
         """Which of some depths share a map of :meth:`transmission`, and that map."""
         planes, plane_of = np.unique(self._planes_at(depth_um), axis=0, return_inverse=True)
         for i, (above, plane) in enumerate(planes.tolist()):
             yield np.flatnonzero(plane_of.ravel() == i), self._passed(above, plane)
 
-    def _planes_at(self, depth_um: Floats) -> NDArray[np.int64]:
+    def _planes_at(self, depth_um: Floats) -> Ints:
         """How many slabs lie above each depth, and the plane that stands for it; ``(n, 2)``."""
         above = self.slab_um.searchsorted(depth_um)
         plane = np.rint(np.minimum(depth_um, self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Branch", "Growth", "grow_tree"]
-
-Floats = NDArray[np.float64]
 
 # How far the trunk goes on outside the field of view, so that no tissue which moves into view shows its stump.
 _RUN_IN_UM = 500.0
