@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.read_only import freeze_arrays
 
 __all__ = ["TruthArray"]
 
@@ -33,7 +32,6 @@ class TruthArray:
     units: str = "1"
 
     def __post_init__(self) -> None:
-        values = read_only(np.asarray(self.values))
-        object.__setattr__(self, "values", values)
-        if values.ndim != len(self.dims):
-            raise ValueError(f"dims {self.dims} do not fit an array of shape {values.shape}")
+        freeze_arrays(self)
+        if self.values.ndim != len(self.dims):
+            raise ValueError(f"dims {self.dims} do not fit an array of shape {self.values.shape}")

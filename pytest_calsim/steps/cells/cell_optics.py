@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.patches import Patches
@@ -68,11 +66,6 @@ class CellImages(Artifact):
     soma_in_focus: Bools
     fov_fraction: Floats
     focal_depth_um: float
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, name, read_only(cast("NDArray[Any]", value)))
 
     def __len__(self) -> int:
         return len(self.flux)
