@@ -1,18 +1,18 @@
-"""Everything pytest-calsim raises or warns, in one tree.
+"""All errors and warnings of pytest-calsim, in one tree.
 
 ::
 
     CalsimError
-    ├── SpecError(ValueError)           a spec, preset, path or value that cannot be simulated
-    ├── EstimateError(ValueError)       an estimate that cannot be scored (shape, NaN, missing argument)
-    └── StoreError(OSError)             a recording on disk that cannot be read
+    ├── SpecError(ValueError)           a spec, preset, path or value cannot be simulated
+    ├── EstimateError(ValueError)       an estimate cannot be scored (shape, NaN, missing argument)
+    └── StoreError(OSError)             a recording on disk cannot be read
     AssertionError
     └── RecoveryError                   a pipeline recovered less than the test demands
     UserWarning
     └── CalsimWarning
-        ├── SpecWarning                 legal but odd
-        ├── PlacementWarning            fewer cells placed, or dimmer ones, than asked for
-        └── CacheWarning                the cache degraded or repaired something
+        ├── SpecWarning                 a spec is legal but odd
+        ├── PlacementWarning            fewer cells were placed than requested, or dimmer ones
+        └── CacheWarning                the cache works less well than it should, or repaired something
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ __all__ = [
 
 
 class CalsimError(Exception):
-    """Base of the errors that pytest-calsim raises on purpose."""
+    """Base of the errors that tell a user what to change."""
 
 
 class SpecError(CalsimError, ValueError):
-    """A spec, preset, dotted path or value that cannot be simulated."""
+    """Tell that a spec, preset, dotted path or value cannot be simulated."""
 
 
 class EstimateError(CalsimError, ValueError):
-    """An estimate that cannot be scored: wrong shape, NaN, or a missing argument."""
+    """Tell that an estimate cannot be scored: wrong shape, NaN, or a missing argument."""
 
 
 class StoreError(CalsimError, OSError):
-    """A recording on disk that is missing, damaged, foreign or of another version."""
+    """Tell that a recording on disk is missing, damaged, foreign or of another version."""
 
 
 class RecoveryError(AssertionError):
-    """A pipeline recovered less of the truth than the test demands.
+    """Tell that a pipeline recovered less of the truth than the test demands.
 
     Attributes
     ----------
@@ -71,15 +71,15 @@ class CalsimWarning(UserWarning):
 
 
 class SpecWarning(CalsimWarning):
-    """A spec that is legal but odd."""
+    """Warn of a spec that is legal but odd."""
 
 
 class PlacementWarning(CalsimWarning):
-    """Fewer cells were placed than asked for, or some could not be made as bright as asked for."""
+    """Warn that fewer cells were placed than requested, or that some cannot be made as bright as requested."""
 
 
 class CacheWarning(CalsimWarning):
-    """The cache degraded, or set a damaged entry aside and rebuilt it."""
+    """Warn that the cache works less well than it should, or that it replaced a damaged entry."""
 
 
 hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
@@ -87,7 +87,7 @@ hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint to put behind an unknown name: the nearest right one, else all of them."""
+    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -14,17 +14,22 @@ __all__ = ["TruthArray"]
 
 @dataclass(frozen=True, eq=False)
 class TruthArray:
-    """One named quantity of the ground truth; its values are read-only.
+    """One quantity of the ground truth, with the names of its axes and its unit. Its values are read-only.
 
     Attributes
     ----------
     dims
-        Names of the axes, minian's where they exist (``unit_id``, ``frame``, ``height``, ``width``, ``shift_dim``).
-        A quantity with the single axis ``unit_id`` becomes a column of the cells' table.
+        Names of the axes; minian's where there are such: ``unit_id``, ``frame``, ``height``, ``width``, ``shift_dim``.
+        A quantity whose only axis is ``unit_id`` becomes a column of the cells' table.
     values
         The array.
     units
-        Physical unit, ``"1"`` for none.
+        Physical unit; ``"1"`` for none.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each axis.
     """
 
     dims: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a step's plan makes: frozen truth."""
+"""The base of what a step's plan makes: frozen truth."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Artifact:
         return {}
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the user must be told of the plan, e.g. that fewer cells were placed than asked for."""
+        """Return lines that the user must read about the plan, e.g. that fewer cells were placed than requested."""
         return ()
 
     def choices(self) -> Mapping[str, float]:
-        """Return what the plan chose where the spec says ``"auto"``, by dotted path."""
+        """Return the numbers that the plan chose where the spec says ``"auto"``, by dotted path."""
         return {}

@@ -1,4 +1,4 @@
-"""The cells' light: every cell's image times its trace, and the halo of what scattered out of it."""
+"""Render the cells: each one's image times its trace, and a halo of the light that scattered out of the images."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["CellLight", "Render"]
 
 @dataclass(frozen=True, eq=False)
 class CellLight(CellSources):
-    """Light of all cells: Σ patch · C · bleaching, in the units' order, and their halo.
+    """Light of all cells: the sum of image · C · bleaching in the order of the units, and their halo.
 
     Attributes
     ----------
     runs
-        The cells' images.
+        The cells' images, row by row of the canvas.
     halo
-        What scattered out of them.
+        Where the light that scattered out of the images goes.
     activity
         The traces C.
     bleaching
-        Share of fluorophore left; ``None``: all of it.
+        Share of fluorophore that is left; ``None`` if nothing bleaches.
     """
 
     runs: RowRuns
@@ -75,7 +75,7 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Lay out the images and the halo for painting."""
+        """Sort the images by rows, and place the halo's sources."""
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape), Halo.of(ctx, cells, images, vessels), activity, bleaching
         )
