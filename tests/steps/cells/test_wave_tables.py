@@ -3,7 +3,8 @@ import pytest
 from blurred import image_of_point, image_of_shape
 from scipy.special import j1, ndtr
 
-from pytest_calsim.steps.cells.psf import BESSEL_STEP, bessel, odd_at_least
+from pytest_calsim.steps.cells.cell_images import odd_at_least
+from pytest_calsim.steps.cells.wave_tables import BESSEL_STEP, bessel_table
 
 
 def _moments(image, pad):
@@ -102,7 +103,7 @@ def test_odd_at_least(value, odd):
 
 
 def test_the_disks_transfer_is_that_of_scipys_bessel_function():
-    q = np.arange(len(bessel())) * BESSEL_STEP
-    np.testing.assert_allclose(bessel()[1:], 2 * j1(q[1:]) / q[1:], rtol=0, atol=4e-8)
-    assert bessel()[0] == 1
+    q = np.arange(len(bessel_table())) * BESSEL_STEP
+    np.testing.assert_allclose(bessel_table()[1:], 2 * j1(q[1:]) / q[1:], rtol=0, atol=4e-8)
+    assert bessel_table()[0] == 1
     assert q[-1] > 2200
