@@ -18,6 +18,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from operator import methodcaller
 
@@ -33,6 +35,7 @@ __all__ = [
     "StoreError",
     "hide_refusals",
     "nearest",
+    "warn_user",
 ]
 
 
@@ -93,3 +96,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none are known"
+
+
+_NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the nearest caller outside this package and the libraries that call it back."""
+    level = 2
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
+        frame = frame.f_back
+        level += frame is not None
+    warnings.warn(message, category, stacklevel=level - 1)

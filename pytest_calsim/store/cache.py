@@ -17,6 +17,7 @@ import warnings
 import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,10 @@ class RecordingCache:
         How long to wait for another process that simulates the same spec before doing it here too, s.
     say
         Where to say what is waited for.
+    announce
+        Entered around each simulation, with a description of it.
+    note
+        Where to put what else there is to say; a :class:`~pytest_calsim.errors.CacheWarning` by default.
     """
 
     def __init__(
@@ -116,12 +121,16 @@ class RecordingCache:
         max_bytes: int | None = None,
         deadline_s: float = 600.0,
         say: Callable[[str], None] | None = None,
+        announce: Callable[[str], AbstractContextManager[None]] | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.max_bytes = max_bytes
         self.deadline_s = deadline_s
         self.counters = CacheCounters()
         self._say = say or _silent
+        self._announce = announce or nullcontext
+        self._note_to = note
         # Where to look, in order; the last is where to write, unless writing failed there too.
         self._shelves = [] if root is None else [Shelf(root)]
         self._writable = root is not None
@@ -237,6 +246,12 @@ class RecordingCache:
 
     def _make(self, spec: Spec, label: str, damaged: dict[Path, str]) -> Folder | Recording:
         """Simulate, and write an entry where that can be done; what is damaged is set aside first."""
+        sensor = spec.acquisition.image_sensor
+        size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
+        with self._announce(f"{label or spec.key()[:12]} ({size})"):
+            return self._simulate_and_write(spec, label, damaged)
+
+    def _simulate_and_write(self, spec: Spec, label: str, damaged: dict[Path, str]) -> Folder | Recording:
         started = time.perf_counter()
         recording = _simulate(spec)
         while self._writable:
@@ -277,6 +292,9 @@ class RecordingCache:
             due = list(self._pending.values())
             self._pending.clear()
         for message in due:
+            if self._note_to is not None:
+                self._note_to(message)
+                continue
             warnings.warn(message, CacheWarning, stacklevel=3)
 
     def entries(self) -> list[CacheEntry]:

@@ -118,7 +118,9 @@ def assert_footprints_recovered(
         "mean_iou": scores.mean_iou,
     }
     card = Scorecard("footprints", checks, facts, [table for table in tables if table.total])
-    return _judge(card if card.passed else replace(card, notes=misread_footprints(A, cells.A, scores, min_iou=min_iou)))
+    if not card.passed:
+        card = replace(card, notes=misread_footprints(A, cells.A, scores, min_iou=min_iou))
+    return _judge(card, recording, found)
 
 
 def assert_shifts_recovered(
@@ -176,7 +178,10 @@ def assert_shifts_recovered(
         checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words="mean difference (height, width)"))
     facts = {"offset_px": offset, "zero_motion_rmse_px": still}
     card = Scorecard("shifts", checks, facts, [worst_frames_table(errors)])
-    return _judge(card if card.passed else replace(card, notes=misread_shifts(shifts, true, convention)))
+    if not card.passed:
+        card = replace(card, notes=misread_shifts(shifts, true, convention))
+    found = estimate if isinstance(estimate, Estimate) else Estimate(shifts=shifts, convention=convention)
+    return _judge(card, recording, found)
 
 
 def assert_traces_recovered(
@@ -220,9 +225,8 @@ def assert_traces_recovered(
     check = Check("pearson", median, min_pearson, words=f"{said}; {cells.words(len(ids))}")
     worst = np.argsort(pearson, kind="stable")
     table = cells.table("cells found, worst first", ids[worst], {"pearson": [f"{r:.2f}" for r in pearson[worst]]})
-    return _judge(
-        Scorecard("traces", [check], {"n_matched": len(ids), "n_counted": cells.n_counted}, [table] if len(ids) else [])
-    )
+    facts = {"n_matched": len(ids), "n_counted": cells.n_counted}
+    return _judge(Scorecard("traces", [check], facts, [table] if len(ids) else []), recording, found)
 
 
 def assert_spikes_recovered(
@@ -278,9 +282,8 @@ def assert_spikes_recovered(
     counts = {"hits": spikes.n_hits, "estimated": spikes.n_est, "true": spikes.n_true}
     columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
     table = cells.table("cells found, worst first", ids[worst], columns)
-    return _judge(
-        Scorecard("spikes", checks, {"n_matched": len(ids), "n_counted": cells.n_counted}, [table] if len(ids) else [])
-    )
+    facts = {"n_matched": len(ids), "n_counted": cells.n_counted}
+    return _judge(Scorecard("spikes", checks, facts, [table] if len(ids) else []), recording, found)
 
 
 def _truth(recording: Recording) -> GroundTruth:
@@ -289,8 +292,8 @@ def _truth(recording: Recording) -> GroundTruth:
     return recording.truth
 
 
-def _judge(card: Scorecard) -> Scorecard:
-    publish(card)
+def _judge(card: Scorecard, recording: Recording, estimate: Estimate | None) -> Scorecard:
+    card = publish(replace(card, recording=recording, estimate=estimate))
     if not card.passed:
         raise RecoveryError(str(card), card)
     return card

@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
+
+__all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
+
+RULE = "1"
+"""Version of the rules of scoring: scores of two versions are not compared."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,10 @@ class Scorecard:
         The worst cells, with a reason for each.
     notes
         What else the reader must know.
+    recording, estimate
+        What was judged, where it is known: for pictures, and to tell which spec a score belongs to.
+    rule
+        Version of the rules of scoring.
     """
 
     assertion: str
@@ -105,6 +116,9 @@ class Scorecard:
     facts: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    recording: Recording | None = field(default=None, repr=False)
+    estimate: Estimate | None = field(default=None, repr=False)
+    rule: str = RULE
 
     @property
     def passed(self) -> bool:
