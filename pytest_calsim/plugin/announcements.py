@@ -73,4 +73,4 @@ def _uncaptured(stream: TextIO) -> tuple[TextIO, bool]:
         file = os.dup(stream.fileno())
     except (OSError, AttributeError, ValueError):
         return stream, False
-    return open(file, "w", encoding=stream.encoding, errors="backslashreplace"), True  # noqa: SIM115
+    return open(file, "w", encoding=stream.encoding, errors="backslashreplace"), True

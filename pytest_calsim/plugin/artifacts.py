@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from pytest_calsim.errors import RecoveryError
@@ -100,7 +100,9 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     if card is not None:
         lines.append(str(card))
     if artifacts is None:
-        lines.append("--sim-artifacts=DIR keeps the spec, the scorecard, the estimate and a picture, to replay this test")
+        lines.append(
+            "--sim-artifacts=DIR keeps the spec, the scorecard, the estimate and a picture, to replay this test"
+        )
         return "\n".join(lines)
     failure = None
     if spec is not None:
@@ -118,7 +120,7 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
 def _scorecard_of(error: BaseException) -> Scorecard | None:
     """Find the scorecard of the assertion that failed; of several errors at once, the first one's."""
     if isinstance(error, BaseExceptionGroup):
-        errors: tuple[BaseException, ...] = error.exceptions
+        errors = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
         return next((card for card in map(_scorecard_of, errors) if card is not None), None)
     return cast("Scorecard", error.scorecard) if isinstance(error, RecoveryError) else None
 
@@ -146,9 +148,9 @@ def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -
 
     movie = recording.observed
     picture = (movie.max("frame") - movie.mean("frame")).values
-    figure = Figure(figsize=(6, 6 * picture.shape[0] / picture.shape[1]), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(6, 6 * picture.shape[0] / picture.shape[1]), layout="constrained", dpi=120)
+    canvas: Any = FigureCanvasAgg(figure)
+    axes: Any = figure.add_subplot()  # matplotlib's methods are typed in part
     axes.imshow(picture, cmap="gray")
     estimated = None if estimate is None else estimate.A
     for footprints, colour in ((recording.truth.A_observed, "tab:cyan"), (estimated, "tab:orange")):
@@ -156,4 +158,4 @@ def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -
             if image.max() > 0:
                 axes.contour(image, levels=[0.5 * float(image.max())], colors=colour, linewidths=0.8)
     axes.set_title("planted: cyan; estimated: orange")
-    figure.savefig(path, dpi=120)
+    canvas.print_png(path)

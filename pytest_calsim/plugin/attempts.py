@@ -38,7 +38,9 @@ class Tally:
     n_failed: int = 0
     text: str = ""
     properties: dict[str, Any] = field(default_factory=dict[str, Any])
-    checks: list[tuple[str, float, float, bool, bool]] = field(default_factory=list[tuple[str, float, float, bool, bool]])
+    checks: list[tuple[str, float, float, bool, bool]] = field(
+        default_factory=list[tuple[str, float, float, bool, bool]]
+    )
     _worst: tuple[bool, float] = (True, math.inf)
 
     def add(self, card: Scorecard) -> None:

@@ -1,4 +1,7 @@
-"""The ``sim`` marks of a test, the nearest winning key by key: parameter, function, derived class, base class, module."""
+"""The ``sim`` marks of a test, the nearest winning key by key.
+
+Nearest first: its parameters, its function, its class, the bases of its class, its module, its package.
+"""
 
 from __future__ import annotations
 

@@ -184,7 +184,10 @@ _OPTIONS = (
     _Option("sim_cache_show", "list what the cache of recordings holds, and exit", _yes_or_no),
     _Option("sim_cache_verify", "check every byte in the cache, remove what is damaged, and exit", _yes_or_no),
     _Option(
-        "sim_preset", f"the preset of sim_recording in a test that names none (default: {DEFAULT_PRESET})", _name, "NAME"
+        "sim_preset",
+        f"the preset of sim_recording in a test that names none (default: {DEFAULT_PRESET})",
+        _name,
+        "NAME",
     ),
     _Option("sim_preset_dir", "a folder of your own presets, one TOML file each", _existing_folder, "DIR"),
     _Option("sim_presets", "list the presets, and exit", _yes_or_no),
@@ -205,7 +208,7 @@ _OPTIONS = (
     ),
     _Option(
         "sim_scores_tolerance",
-        "how much a mean score may fall before --sim-scores-compare fails, in the score's own unit (default: 0.01)",
+        "how much a mean score may fall before --sim-scores-compare fails, in the score's own unit (default: 0.005)",
         _not_negative,
         "X",
     ),
@@ -268,7 +271,7 @@ def _ini_text(config: pytest.Config, name: str) -> str:
         # From pytest 9 on, [tool.pytest] holds typed values, and getini refuses all but the one type declared.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            given: object = config.inicfg[name]
+            given: object = config.inicfg[name]  # pyright: ignore[reportDeprecated]
     value: object = getattr(given, "value", given)
     if not isinstance(value, bool | int | float):
         raise pytest.UsageError(f"ini key {name} = {value!r}: give one value")

@@ -101,12 +101,13 @@ def reproduce(item: pytest.Item, failure: Failure) -> None:
     """Let Hypothesis run the counterexample alone; raise ``SpecError`` where it cannot."""
     import hypothesis
 
+    installed = str(cast("object", hypothesis.__version__))  # pyright: ignore[reportUnknownMemberType]
     if failure.hypothesis is None:
         raise SpecError("the file holds no Hypothesis example; run this test without --sim-replay")
     version, blob = failure.hypothesis
-    if version != hypothesis.__version__:
+    if version != installed:
         raise SpecError(
-            f"the example is Hypothesis {version}'s and cannot be read by {hypothesis.__version__}; "
+            f"the example is Hypothesis {version}'s and cannot be read by {installed}; "
             f"pip install hypothesis=={version}"
         )
     function: Any = getattr(item, "obj", None)
@@ -132,7 +133,8 @@ class Replay:
             try:
                 if RESOLVED in item.stash or REFUSED in item.stash:
                     item.stash[RESOLVED] = self._resolved()
-                    item.stash.pop(REFUSED, None)
+                    if REFUSED in item.stash:
+                        del item.stash[REFUSED]
                 elif is_given(item) and item.nodeid == self.failure.test:
                     reproduce(item, self.failure)
             except SpecError as error:

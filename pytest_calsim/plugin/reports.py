@@ -84,7 +84,8 @@ class SimReporter:
         if call.excinfo is not None:
             _point_to_the_factory(call.excinfo.value)
         if attempt is not None:
-            ours = item.stash.get(_PROPERTIES, [])
+            none: list[tuple[str, object]] = []
+            ours = item.stash.get(_PROPERTIES, none)
             item.stash[_PROPERTIES] = attempt.properties()
             kept = [pair for pair in item.user_properties if pair not in ours]
             item.user_properties[:] = [*kept, *item.stash[_PROPERTIES]]
@@ -150,7 +151,9 @@ class SimReporter:
             try:
                 history.append(self._settings.sim_scores, entries)
             except OSError as error:
-                self.notes[f"score history: cannot write {self._settings.sim_scores} ({error.strerror or error})"] = None
+                self.notes[f"score history: cannot write {self._settings.sim_scores} ({error.strerror or error})"] = (
+                    None
+                )
 
     def baseline(self) -> list[Entry]:
         """Read the scores to compare with, once.
@@ -190,14 +193,13 @@ class SimReporter:
             cache.evict()
 
     def _compare(self, session: pytest.Session) -> None:
-        from pytest_calsim.plugin import history
+        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe
+        from pytest_calsim.plugin.history import Entry
 
-        tolerance = self._settings.sim_scores_tolerance
-        now = [history.Entry(**entry) for entry in self._entries]
-        changes, refusals = history.compare(
-            self.baseline(), now, tolerance=history.TOLERANCE if tolerance is None else tolerance
-        )
-        self.comparison = history.describe(changes, refusals)
+        given = self._settings.sim_scores_tolerance
+        tolerance = TOLERANCE if given is None else given
+        changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
+        self.comparison = describe(changes, refusals)
         if any(change.verdict == "fell" for change in changes) and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
