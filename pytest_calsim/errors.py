@@ -107,5 +107,5 @@ def warn_user(message: str, category: type[Warning]) -> None:
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
         frame = frame.f_back
-        level += frame is not None
-    warnings.warn(message, category, stacklevel=level - 1)
+        level += 1
+    warnings.warn(message, category, stacklevel=level)

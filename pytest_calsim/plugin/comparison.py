@@ -162,8 +162,8 @@ def _p_fell(gain: NDArray[np.float64]) -> float:
             return 0.0 if gain[0] < 0 else 1.0
         from scipy.special import stdtr
 
-        t = gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1)
-        return float(stdtr(len(gain) - 1, float(t)))
+        t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
+        return 1.0 * stdtr(len(gain) - 1, t)
     if len(gain) <= _MOST_EXACT:
         signs = np.array(list(product((-1, 1), repeat=len(gain))))
         return float(np.mean(signs @ gain <= gain.sum() + _TIE))

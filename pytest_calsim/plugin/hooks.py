@@ -9,7 +9,6 @@ from pytest_calsim.plugin.marks import CASE, DESCRIPTION, REFUSED, request_by_ma
 from pytest_calsim.plugin.options import add_options, settings_of
 from pytest_calsim.plugin.requests import cases
 from pytest_calsim.plugin.session import start
-from pytest_calsim.testing.scorecard import subscribe
 
 __all__ = [
     "pytest_addoption",
@@ -32,8 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = settings_of(config)
     session = start(config)
     config.pluginmanager.register(session.reporter, "calsim-reporter")
-    config.add_cleanup(session.announcer.close)
-    config.add_cleanup(subscribe(session.reporter.listen))
     session.reporter.baseline()
     if settings.sim_replay is not None:
         from pytest_calsim.plugin.replay import Replay, read_failure

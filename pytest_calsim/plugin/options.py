@@ -80,7 +80,7 @@ def _path(text: str, base: Path) -> Path:
 
 
 def _cache(text: str, base: Path) -> Path | str:
-    return OFF if text.strip().lower() in _OFF_WORDS else _folder(text, base)
+    return OFF if text.strip().lower() in _OFF_WORDS else _path(text, base)
 
 
 def _folder(text: str, base: Path) -> Path:

@@ -219,7 +219,9 @@ class SimReporter:
         summary.print_scores(terminalreporter, scored)
         summary.print_comparison(terminalreporter, self.comparison)
         summary.print_cache(terminalreporter, self.totals, cache_root(self._config) if self.totals else None)
-        for note in [*self.notes, *summary.write_job_summary(scored, self.comparison)]:
+        if not hasattr(self._config, "workerinput"):
+            self.notes |= dict.fromkeys(summary.write_job_summary(scored, self.comparison))
+        for note in self.notes:
             terminalreporter.write_line(f"sim: {note}")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_calsim.plugin.announcements import Announcer
 from pytest_calsim.plugin.reports import SimReporter
+from pytest_calsim.testing.scorecard import Scorecard, subscribe
 
 __all__ = ["SimSession", "session_of", "start"]
 
@@ -21,12 +22,23 @@ class SimSession:
 
 
 _SESSION = pytest.StashKey[SimSession]()
+# Runs of this process, the innermost last: a plugin's own tests run pytest inside pytest.
+_RUNS: list[SimSession] = []
 
 
 def start(config: pytest.Config) -> SimSession:
-    """Make them for a run that begins."""
+    """Make them for a run that begins, and end them with it."""
     session = SimSession(SimReporter(config), Announcer())
     config.stash[_SESSION] = session
+    _RUNS.append(session)
+
+    def listen(card: Scorecard) -> None:
+        if _RUNS[-1] is session:
+            session.reporter.listen(card)
+
+    config.add_cleanup(session.announcer.close)
+    config.add_cleanup(subscribe(listen))
+    config.add_cleanup(lambda: _RUNS.remove(session))
     return session
 
 
