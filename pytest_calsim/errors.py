@@ -18,7 +18,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import warnings
 from collections.abc import Iterable
 from operator import methodcaller
@@ -103,8 +102,10 @@ _NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")
 
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn at the line of the nearest caller outside this package and the libraries that call it back."""
-    level = 2
-    frame = sys._getframe(1)
+    import inspect  # takes longer to import than this module; pytest has it anyway
+
+    level = 1
+    frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
         frame = frame.f_back
         level += 1

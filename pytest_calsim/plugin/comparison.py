@@ -165,11 +165,11 @@ def _p_fell(gain: NDArray[np.float64]) -> float:
         t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
         return 1.0 * stdtr(len(gain) - 1, t)
     if len(gain) <= _MOST_EXACT:
-        signs = np.array(list(product((-1, 1), repeat=len(gain))))
-        return float(np.mean(signs @ gain <= gain.sum() + _TIE))
-    signs = np.random.default_rng(0).choice((-1, 1), (_RESAMPLES, len(gain)))
+        signs = np.array(list(product((-1.0, 1.0), repeat=len(gain))))
+        return np.count_nonzero(signs @ gain <= gain.sum() + _TIE) / len(signs)
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, len(gain)))
     # The observed one counts as a resample, so that p is never 0.
-    return float((1 + np.sum(signs @ gain <= gain.sum() + _TIE)) / (1 + _RESAMPLES))
+    return (1 + np.count_nonzero(signs @ gain <= gain.sum() + _TIE)) / (1 + _RESAMPLES)
 
 
 def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:
