@@ -25,9 +25,9 @@ _LONGEST_NAME = 120
 
 
 def folder_name(nodeid: str) -> str:
-    """Make a folder's name of a test's id, readable and safe on every system."""
-    name = re.sub(r"[^\w.=+-]+", "_", nodeid.replace("::", "-"), flags=re.ASCII).strip("._-")
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
+    """Make a folder's name of a test's id: readable, safe on every system, and another one for every test."""
+    readable = re.sub(r"[^\w.=+-]+", "_", nodeid.replace("::", "-"), flags=re.ASCII).strip("._-")
+    return f"{readable[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
 
 
 def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | None) -> list[str]:

@@ -205,7 +205,7 @@ def test_a_warning_is_given_at_the_users_line(project, own_steps):
         from pytest_calsim.steps.step import Context, Step
 
         class OddTwo(Step):
-            def oddities(self, acquisition):
+            def check(self, context):
                 return ["odd"]
 
             def plan(self, ctx: Context) -> Artifact:

@@ -1,4 +1,4 @@
-"""Machines and projects as they are: no home, old locales, warnings as errors, typed TOML, files that are no presets."""
+"""Machines and projects as they are: no home, old locales, warnings as errors, typed TOML, files of other kinds."""
 
 import os
 import subprocess
