@@ -151,9 +151,8 @@ class SimReporter:
             try:
                 history.append(self._settings.sim_scores, entries)
             except OSError as error:
-                self.notes[f"score history: cannot write {self._settings.sim_scores} ({error.strerror or error})"] = (
-                    None
-                )
+                reason = error.strerror or error
+                self.notes[f"cannot write the score history {self._settings.sim_scores} ({reason})"] = None
 
     def baseline(self) -> list[Entry]:
         """Read the scores to compare with, once.
