@@ -13,6 +13,7 @@ from typing import TextIO
 __all__ = ["Announcer"]
 
 _FIRST_AFTER_S = 2.0
+_EACH_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -56,7 +57,7 @@ class Announcer:
             else:  # over the line that is there
                 self._write(f"\x1b[A\x1b[Ksim: {text}\n")
             announced = True
-            pause_s = 1.0 if watched else min(4 * pause_s, _LONGEST_PAUSE_S)
+            pause_s = _EACH_S if watched else min(4 * pause_s, _LONGEST_PAUSE_S)
         if announced:
             self.say(f"simulated {what} in {time.monotonic() - began:.1f} s")
 
