@@ -85,7 +85,9 @@ def test_what_cannot_be_done_is_one_line(capsys, tmp_path, monkeypatch, argument
     assert line in said
 
 
-@pytest.mark.parametrize("arguments", [[], ["simulte"], ["cache", "eat"], ["simulate", "tiny", "-o", "r", "--set", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["simulte"], ["cache", "eat"], ["simulate", "tiny", "-o", "r", "--set", "x"]]
+)
 def test_wrong_arguments_are_argparses_business(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         main(arguments)

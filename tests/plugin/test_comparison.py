@@ -98,11 +98,14 @@ def test_the_interval_is_students():
     expected = stats.t.interval(0.95, 5, loc=gains.mean(), scale=stats.sem(gains))
     assert change.interval == pytest.approx(expected)
     # by hand: 4 of the 64 sign patterns give a sum as low as -0.25 or lower
-    assert change.p_fell == pytest.approx(sum(
-        sum(s * g for s, g in zip(signs, gains, strict=True)) <= gains.sum() + 1e-12
-        for signs in np.ndindex(*[2] * 6)
-        for signs in [tuple(2 * s - 1 for s in signs)]
-    ) / 64)
+    assert change.p_fell == pytest.approx(
+        sum(
+            sum(s * g for s, g in zip(signs, gains, strict=True)) <= gains.sum() + 1e-12
+            for signs in np.ndindex(*[2] * 6)
+            for signs in [tuple(2 * s - 1 for s in signs)]
+        )
+        / 64
+    )
 
 
 def test_pairs_are_those_of_equal_scene_seed_and_turn():

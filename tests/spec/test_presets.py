@@ -120,14 +120,14 @@ def test_a_preset_by_the_path_of_its_file(shelf, monkeypatch, as_path):
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 def test_files_of_windows_making(tmp_path, mark, end):
-    (tmp_path / "mine.toml").write_bytes(mark + end.join([b'summary = "mine"', b'extends = ["tiny"]', b"seed = 2", b""]))
+    (tmp_path / "mine.toml").write_bytes(
+        mark + end.join([b'summary = "mine"', b'extends = ["tiny"]', b"seed = 2", b""])
+    )
     assert load_preset("mine", extra_dir=tmp_path) == load_preset("tiny", seed=2)
     assert preset_summary("mine", extra_dir=tmp_path) == "mine"
 
 
-@pytest.mark.parametrize(
-    "summary", ['"one\\ntwo"', '"""\n  one\n  two\n"""', '"one\\r\\n\\ttwo"', '"  one two "']
-)
+@pytest.mark.parametrize("summary", ['"one\\ntwo"', '"""\n  one\n  two\n"""', '"one\\r\\n\\ttwo"', '"  one two "'])
 def test_a_summary_is_one_line(shelf, summary):
     folder = shelf("mine", f"summary = {summary}")
     assert preset_summary("mine", extra_dir=folder) == "one two"
@@ -189,7 +189,9 @@ def test_every_part_of_the_package_has_a_name_and_is_composed():
 
 
 def test_a_composition_that_cannot_be_is_one_line():
-    with pytest.raises(SpecError, match=r"^unknown preset 'scopes/miniscope_v5'; did you mean 'scopes/miniscope_v4'\?$"):
+    with pytest.raises(
+        SpecError, match=r"^unknown preset 'scopes/miniscope_v5'; did you mean 'scopes/miniscope_v4'\?$"
+    ):
         compose_presets("scopes/miniscope_v5", "regions/ca1")
     with pytest.raises(SpecError, match=r"^compose_presets takes the names of presets and parts: conditions/"):
         compose_presets()
