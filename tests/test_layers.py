@@ -41,7 +41,10 @@ KNOWN = {("recording.recording", "store.disk")}
 ABOVE = {"__init__", "__main__"}
 
 # What pytest imports in every run.
-LIGHT = "announcements attempts fixtures hooks marks options reports requests session summary".split()
+LIGHT = [
+    *("announcements", "attempts", "fixtures", "hooks", "marks"),
+    *("options", "reports", "requests", "session", "summary"),
+]
 
 
 def imports():
