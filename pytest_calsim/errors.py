@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from operator import methodcaller
@@ -90,6 +89,8 @@ hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint to put behind an unknown name: the nearest right one, else all of them."""
+    import difflib  # here, as every run of pytest imports this module
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -63,12 +63,12 @@ class Tally:
 class Attempt:
     """What one attempt of one test did so far."""
 
-    def __init__(self, item: pytest.Item, number: int) -> None:
+    def __init__(self, item: pytest.Item, number: int, began: float) -> None:
         self.item = item
         self.number = number
         self.tallies: dict[str, Tally] = {}
         self.recorded: tuple[Spec, str] | None = None
-        self._began = time.perf_counter()
+        self._began = began
         self._entries: list[dict[str, Any]] = []
         self._n_sent = 0
 

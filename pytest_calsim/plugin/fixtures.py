@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_calsim.plugin.marks import REFUSED, RESOLVED, preset_source, resolve
+from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
-from pytest_calsim.plugin.requests import Case, ResolvedRequest
 from pytest_calsim.plugin.session import session_of
 
 if TYPE_CHECKING:
     from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim.plugin.requests import Case, ResolvedRequest
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.spec.spec import Spec
     from pytest_calsim.store.cache import RecordingCache
@@ -46,6 +44,7 @@ def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
 def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache) -> RecordingFactory:
     """Recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
     from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim.plugin.marks import preset_source
 
     reporter = session_of(pytestconfig).reporter
     return RecordingFactory(sim_cache, preset_source(pytestconfig), on_request=reporter.recorded)
@@ -62,6 +61,8 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
     """The spec that this test's ``sim`` marks ask for; the project's default preset without a mark."""
     item = cast("pytest.Item", request.node)
     if RESOLVED not in item.stash:  # requested by name while the test runs
+        from pytest_calsim.plugin.marks import resolve
+
         resolve(item)
         if REFUSED in item.stash:
             pytest.fail(item.stash[REFUSED], pytrace=False)
@@ -90,6 +91,9 @@ def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: Rec
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
     """Say what is odd about a test's spec, at the test's own line."""
+    import inspect
+    import warnings
+
     function = inspect.unwrap(getattr(item, "function", _warn))
     code = getattr(function, "__code__", None)
     line = 1 if code is None else code.co_firstlineno

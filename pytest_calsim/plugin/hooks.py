@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.plugin.marks import CASE, DESCRIPTION, REFUSED, request_by_marks, resolve
+from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
 from pytest_calsim.plugin.options import add_options, settings_of
-from pytest_calsim.plugin.requests import cases
 from pytest_calsim.plugin.session import start
 
 __all__ = [
@@ -64,6 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     settings = settings_of(metafunc.config)
     if settings.sim_replay is not None:
         return  # there is one recording
+    from pytest_calsim.plugin.marks import request_by_marks
+    from pytest_calsim.plugin.requests import cases
+
     try:
         made = cases(request_by_marks(metafunc.definition), settings.sim_seeds)
     except SpecError:
@@ -75,13 +77,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the spec of every selected test, so that a wrong mark is known before anything is simulated."""
-    keeps_failures = settings_of(session.config).sim_artifacts is not None
     for item in session.items:
         if CASE in getattr(item, "fixturenames", ()):
-            resolve(item)
-        if keeps_failures and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-            from pytest_calsim.plugin.replay import print_blobs
+            from pytest_calsim.plugin.marks import resolve
 
+            resolve(item)
+    if settings_of(session.config).sim_artifacts is not None:
+        from pytest_calsim.plugin.replay import print_blobs
+
+        for item in session.items:
             print_blobs(item)
 
 

@@ -12,38 +12,14 @@ from typing import cast
 import pytest
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.plugin.keys import CASE, REFUSED, RESOLVED
 from pytest_calsim.plugin.options import DEFAULT_PRESET, settings_of
-from pytest_calsim.plugin.requests import Case, PresetSource, ResolvedRequest, SimRequest
+from pytest_calsim.plugin.requests import Case, PresetSource, SimRequest
 
-__all__ = [
-    "CASE",
-    "DESCRIPTION",
-    "REFUSED",
-    "RESOLVED",
-    "case_of",
-    "preset_source",
-    "request_by_marks",
-    "request_for_item",
-    "resolve",
-]
+__all__ = ["case_of", "preset_source", "request_by_marks", "request_for_item", "resolve"]
 
-RESOLVED = pytest.StashKey[ResolvedRequest]()
-"""On a test: the spec that it asks for."""
-
-REFUSED = pytest.StashKey[str]()
-"""On a test: why what it asks for cannot be had."""
-
-CASE = "_sim_case"
-"""The private fixture that carries which of a mark's cases a test is."""
-
-RECORDING_FIXTURES = ("sim_spec", "sim_recording")
+_RECORDING_FIXTURES = ("sim_spec", "sim_recording")
 """The fixtures that a mark is about; both take indirect parameters, and the second of the two is the nearer."""
-
-DESCRIPTION = (
-    "sim(*presets, overrides=None, seed=None, add=(), drop=(), sweep=None, seeds=None): what sim_recording gives this "
-    "test; marks on its class and module are merged, the nearest wins; several presets, a sweep or seeds make "
-    "several tests"
-)
 
 
 def resolve(item: pytest.Item) -> None:
@@ -95,7 +71,7 @@ def request_for_item(item: pytest.Item) -> SimRequest:
         if nearer.makes_several:
             raise SpecError(f"{_SEVERAL} on one parameter cannot make more tests of it; parametrize further")
         request = request.under(nearer)
-    for name in RECORDING_FIXTURES:
+    for name in _RECORDING_FIXTURES:
         if name in parameters:
             request = request.under(SimRequest.of_parameter(parameters[name]))
     return request

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,12 @@ DEFAULT_PRESET = "tiny"
 
 _OFF_WORDS = ("off", "no", "none", "false", "0")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)B?")
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kKMGT]?)B?"
 
 _Value = Path | str | int | float | bool
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings:  # no dataclass, which takes a millisecond of every run of pytest to make
     """The values of all options; what was not given is ``None`` (``False`` for a flag).
 
     Attributes
@@ -67,7 +65,10 @@ class Settings:
     sim_scores: Path | None = None
     sim_scores_compare: Path | None = None
     sim_scores_tolerance: float | None = None
-    origins: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __init__(self, values: Mapping[str, _Value], origins: Mapping[str, str]) -> None:
+        vars(self).update(values)
+        self.origins = dict(origins)
 
 
 def _path(text: str, base: Path) -> Path:
@@ -112,7 +113,7 @@ def _existing_file(text: str, base: Path) -> Path:
 
 
 def _bytes(text: str, base: Path) -> int:
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise ValueError("give a size such as 500MB or 2GB")
     number, unit = match.groups()
@@ -149,22 +150,16 @@ def _yes_or_no(text: str, base: Path) -> bool:
     raise ValueError("give yes or no")
 
 
-@dataclass(frozen=True)
 class _Option:
     """One option under its three names; ``parse`` gets the text and the folder that a relative path starts from."""
 
-    name: str
-    help: str
-    parse: Callable[[str, Path], _Value]
-    metavar: str = ""
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        return f"PYTEST_{self.name.upper()}"
+    def __init__(self, name: str, help: str, parse: Callable[[str, Path], _Value], metavar: str = "") -> None:
+        self.name = name
+        self.help = help
+        self.parse = parse
+        self.metavar = metavar
+        self.flag = "--" + name.replace("_", "-")
+        self.variable = f"PYTEST_{name.upper()}"
 
 
 _OPTIONS = (
@@ -260,7 +255,7 @@ def _read(config: pytest.Config) -> Settings:
                     raise pytest.UsageError(f"{origin} = {text!r}: {error}") from None
                 origins[option.name] = origin
                 break
-    return Settings(**values, origins=origins)  # pyright: ignore[reportArgumentType]
+    return Settings(values, origins)
 
 
 def _ini_text(config: pytest.Config, name: str) -> str:

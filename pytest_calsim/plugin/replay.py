@@ -14,7 +14,7 @@ import pytest
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.attempts import is_given
-from pytest_calsim.plugin.marks import REFUSED, RESOLVED
+from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.requests import ResolvedRequest
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def read_failure(path: Path) -> Failure:
 
 
 def print_blobs(item: pytest.Item) -> None:
-    """Let Hypothesis print, and so tell us, the blob of a counterexample of this test."""
+    """Let Hypothesis print, and so tell us, the blob of a counterexample, where the test is a ``@given``."""
+    if not is_given(item):
+        return
     from hypothesis import settings
 
     function: Any = getattr(item, "obj", None)

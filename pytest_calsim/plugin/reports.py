@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_calsim.plugin import summary
-from pytest_calsim.plugin.attempts import Attempt
-from pytest_calsim.plugin.marks import REFUSED
+from pytest_calsim.plugin.keys import REFUSED
 from pytest_calsim.plugin.options import cache_root, settings_of
 
 if TYPE_CHECKING:
+    from pytest_calsim.plugin.attempts import Attempt
     from pytest_calsim.plugin.history import Entry
     from pytest_calsim.spec.spec import Spec
     from pytest_calsim.store.cache import RecordingCache
@@ -39,6 +39,7 @@ class SimReporter:
         self._cache: RecordingCache | None = None
         self._sent: dict[str, float] = {}
         self._new_notes: list[str] = []
+        self._running: tuple[pytest.Item, int, float] | None = None
         self._attempt: Attempt | None = None
         # What has arrived:
         self.collected: list[pytest.Item] = []
@@ -61,19 +62,33 @@ class SimReporter:
 
     def recorded(self, spec: Spec, label: str) -> None:
         """Remember which recording the running test asked for last."""
-        if self._attempt is not None:
-            self._attempt.recorded = (spec, label)
+        attempt = self._started()
+        if attempt is not None:
+            attempt.recorded = (spec, label)
 
     def listen(self, card: Scorecard) -> None:
         """Take a scorecard of the running test."""
-        if self._attempt is not None:
-            self._attempt.add(card, keep_entry=self._keeps_history)
+        attempt = self._started()
+        if attempt is not None:
+            attempt.add(card, keep_entry=self._keeps_history)
+
+    def _started(self) -> Attempt | None:
+        """Make the record of the running attempt, which most tests of most projects never need."""
+        if self._attempt is None and self._running is not None:
+            from pytest_calsim.plugin.attempts import Attempt
+
+            self._attempt = Attempt(*self._running)
+        return self._attempt
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin an attempt; those before it do not count any more."""
-        item.stash[_ATTEMPTS] = item.stash.get(_ATTEMPTS, 0) + 1
-        self._attempt = Attempt(item, item.stash[_ATTEMPTS])
+        number = item.stash.get(_ATTEMPTS, 0) + 1
+        item.stash[_ATTEMPTS] = number
+        self._running = (item, number, time.perf_counter())
+        self._attempt = None
+        if number > 1:
+            self._started()  # whatever an earlier attempt scored is replaced
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -211,9 +226,14 @@ class SimReporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what there is to say, and put the scores into GitHub's summary of the job."""
-        refused = {item.nodeid: item.stash[REFUSED] for item in self.collected if REFUSED in item.stash}
+        refused: dict[str, str] = {}
         if self._config.option.collectonly:
-            summary.print_refused(terminalreporter, refused)
+            refused = {item.nodeid: item.stash[REFUSED] for item in self.collected if REFUSED in item.stash}
+        if not (refused or self.totals or self.scores or self.notes or self.comparison):
+            return
+        from pytest_calsim.plugin import summary
+
+        summary.print_refused(terminalreporter, refused)
         scored = {nodeid: scores for nodeid, scores in sorted(self.scores.items()) if scores}
         summary.print_scores(terminalreporter, scored)
         summary.print_comparison(terminalreporter, self.comparison)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_calsim.plugin.announcements import Announcer
 from pytest_calsim.plugin.reports import SimReporter
-from pytest_calsim.testing.scorecard import Scorecard, subscribe
+from pytest_calsim.testing.listeners import subscribe
+
+if TYPE_CHECKING:
+    from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = ["SimSession", "session_of", "start"]
 
 
-@dataclass(frozen=True)
 class SimSession:
     """The objects that hooks and fixtures share."""
 
-    reporter: SimReporter
-    announcer: Announcer
+    def __init__(self, reporter: SimReporter, announcer: Announcer) -> None:
+        self.reporter = reporter
+        self.announcer = announcer
 
 
 _SESSION = pytest.StashKey[SimSession]()

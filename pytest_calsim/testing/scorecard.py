@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from pytest_calsim.testing.listeners import publish, subscribe
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -143,25 +145,3 @@ class Scorecard:
 def _builtin(value: Any) -> Any:
     """NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
     return value.item() if hasattr(value, "item") else value
-
-
-_Listener = Callable[[Scorecard], None]
-_LISTENERS: list[_Listener] = []
-
-
-def subscribe(listener: _Listener) -> Callable[[], None]:
-    """Call ``listener`` with every scorecard, passed or failed, from now on; the returned function ends that."""
-    _LISTENERS.append(listener)
-
-    def unsubscribe() -> None:
-        if listener in _LISTENERS:
-            _LISTENERS.remove(listener)
-
-    return unsubscribe
-
-
-def publish(card: Scorecard) -> Scorecard:
-    """Hand a scorecard to all listeners."""
-    for listener in tuple(_LISTENERS):
-        listener(card)
-    return card

@@ -43,7 +43,7 @@ def project(pytester, monkeypatch):
     pytester.makeini(
         """
         [pytest]
-        addopts = --strict-markers -p no:cacheprovider
+        addopts = --strict-markers -p no:cacheprovider -p no:randomly
         filterwarnings = error
         sim_preset = glow
         sim_preset_dir = my_presets
