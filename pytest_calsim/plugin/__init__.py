@@ -11,3 +11,4 @@ from pytest_calsim.plugin.hooks import pytest_collection_finish as pytest_collec
 from pytest_calsim.plugin.hooks import pytest_configure as pytest_configure
 from pytest_calsim.plugin.hooks import pytest_generate_tests as pytest_generate_tests
 from pytest_calsim.plugin.hooks import pytest_runtest_setup as pytest_runtest_setup
+from pytest_calsim.plugin.hooks import pytest_terminal_summary as pytest_terminal_summary

@@ -8,7 +8,6 @@ import pytest
 
 from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
-from pytest_calsim.plugin.session import session_of
 
 if TYPE_CHECKING:
     from pytest_calsim.plugin.factory import RecordingFactory
@@ -23,6 +22,7 @@ __all__ = ["_sim_case", "sim_cache", "sim_recording", "sim_recording_factory", "
 @pytest.fixture(scope="session")
 def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
     """The cache of recordings that all tests and workers share (``--sim-cache``)."""
+    from pytest_calsim.plugin.session import session_of
     from pytest_calsim.store.cache import RecordingCache
 
     session = session_of(pytestconfig)
@@ -45,6 +45,7 @@ def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache
     """Recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
     from pytest_calsim.plugin.factory import RecordingFactory
     from pytest_calsim.plugin.marks import preset_source
+    from pytest_calsim.plugin.session import session_of
 
     reporter = session_of(pytestconfig).reporter
     return RecordingFactory(sim_cache, preset_source(pytestconfig), on_request=reporter.recorded)
@@ -73,6 +74,7 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
 @pytest.fixture
 def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: RecordingCache) -> Recording:
     """The simulated recording that this test's ``sim`` marks ask for: ``.observed``, ``.truth``, ``.spec``."""
+    from pytest_calsim.plugin.session import session_of
     from pytest_calsim.spec.spec import Spec
 
     if not isinstance(sim_spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -7,7 +7,6 @@ import pytest
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
 from pytest_calsim.plugin.options import add_options, settings_of
-from pytest_calsim.plugin.session import start
 
 __all__ = [
     "pytest_addoption",
@@ -16,7 +15,10 @@ __all__ = [
     "pytest_configure",
     "pytest_generate_tests",
     "pytest_runtest_setup",
+    "pytest_terminal_summary",
 ]
+
+_REFUSED_TESTS = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark; refuse wrong options; listen to scorecards."""
     config.addinivalue_line("markers", DESCRIPTION)
     settings = settings_of(config)
+    if config.option.collectonly:
+        return  # nothing runs, so there is nothing to report
+    from pytest_calsim.plugin.session import start
+
     session = start(config)
     config.pluginmanager.register(session.reporter, "calsim-reporter")
     session.reporter.baseline()
@@ -82,6 +88,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             from pytest_calsim.plugin.marks import resolve
 
             resolve(item)
+            if REFUSED in item.stash:
+                session.config.stash.setdefault(_REFUSED_TESTS, {})[item.nodeid] = item.stash[REFUSED]
     if settings_of(session.config).sim_artifacts is not None:
         from pytest_calsim.plugin.replay import print_blobs
 
@@ -93,3 +101,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fail a test whose marks cannot be simulated, before its fixtures are set up."""
     if REFUSED in item.stash:
         pytest.fail(item.stash[REFUSED], pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With ``--collect-only``, print the marks that cannot be simulated; otherwise their tests say so."""
+    if config.option.collectonly and _REFUSED_TESTS in config.stash:
+        from pytest_calsim.plugin.summary import print_refused
+
+        print_refused(terminalreporter, config.stash[_REFUSED_TESTS])

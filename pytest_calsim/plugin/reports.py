@@ -42,7 +42,6 @@ class SimReporter:
         self._running: tuple[pytest.Item, int, float] | None = None
         self._attempt: Attempt | None = None
         # What has arrived:
-        self.collected: list[pytest.Item] = []
         self.totals: dict[str, float] = {}
         self.notes: dict[str, None] = {}
         self.scores: dict[str, dict[str, Any]] = {}
@@ -220,20 +219,12 @@ class SimReporter:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the tests that were collected."""
-        self.collected = session.items
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what there is to say, and put the scores into GitHub's summary of the job."""
-        refused: dict[str, str] = {}
-        if self._config.option.collectonly:
-            refused = {item.nodeid: item.stash[REFUSED] for item in self.collected if REFUSED in item.stash}
-        if not (refused or self.totals or self.scores or self.notes or self.comparison):
+        if not (self.totals or self.scores or self.notes or self.comparison):
             return
         from pytest_calsim.plugin import summary
 
-        summary.print_refused(terminalreporter, refused)
         scored = {nodeid: scores for nodeid, scores in sorted(self.scores.items()) if scores}
         summary.print_scores(terminalreporter, scored)
         summary.print_comparison(terminalreporter, self.comparison)

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_calsim.plugin.announcements import Announcer
 from pytest_calsim.plugin.reports import SimReporter
-from pytest_calsim.testing.listeners import subscribe
+from pytest_calsim.testing.listeners import LISTENERS
 
 if TYPE_CHECKING:
     from pytest_calsim.testing.scorecard import Scorecard
@@ -39,8 +39,9 @@ def start(config: pytest.Config) -> SimSession:
         if _RUNS[-1] is session:
             session.reporter.listen(card)
 
+    LISTENERS.append(listen)
     config.add_cleanup(session.announcer.close)
-    config.add_cleanup(subscribe(listen))
+    config.add_cleanup(lambda: LISTENERS.remove(listen))
     config.add_cleanup(lambda: _RUNS.remove(session))
     return session
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_calsim.testing.listeners import publish, subscribe
+from pytest_calsim.testing.listeners import LISTENERS
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -145,3 +145,21 @@ class Scorecard:
 def _builtin(value: Any) -> Any:
     """NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
     return value.item() if hasattr(value, "item") else value
+
+
+def subscribe(listener: Callable[[Scorecard], None]) -> Callable[[], None]:
+    """Call ``listener`` with every scorecard, passed or failed, from now on; the returned function ends that."""
+    LISTENERS.append(listener)
+
+    def unsubscribe() -> None:
+        if listener in LISTENERS:
+            LISTENERS.remove(listener)
+
+    return unsubscribe
+
+
+def publish(card: Scorecard) -> Scorecard:
+    """Hand a scorecard to all listeners."""
+    for listener in tuple(LISTENERS):
+        listener(card)
+    return card
