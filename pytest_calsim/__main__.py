@@ -103,7 +103,7 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _cache(options: argparse.Namespace) -> int:
     from pytest_calsim.plugin.cache_commands import look_after_cache
-    from pytest_calsim.store.cache import default_root
+    from pytest_calsim.recording.cache import default_root
 
     return look_after_cache(options.dir or default_root(), [options.job]) or 0
 

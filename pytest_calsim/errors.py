@@ -12,14 +12,13 @@
     └── CalsimWarning
         ├── SpecWarning                 legal but odd
         ├── PlacementWarning            fewer cells placed, or dimmer ones, than asked for
-        └── CacheWarning                the cache degraded or repaired something
+        └── CacheWarning                the cache cannot be used, or held something damaged
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from operator import methodcaller
 
 __all__ = [
     "CacheWarning",
@@ -31,7 +30,6 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "StoreError",
-    "hide_refusals",
     "nearest",
     "warn_user",
 ]
@@ -50,7 +48,7 @@ class EstimateError(CalsimError, ValueError):
 
 
 class StoreError(CalsimError, OSError):
-    """A recording on disk that is missing, damaged, foreign or of another version."""
+    """A recording on disk that is missing, damaged, foreign or of another version, or cannot be written."""
 
 
 class RecoveryError(AssertionError):
@@ -80,11 +78,7 @@ class PlacementWarning(CalsimWarning):
 
 
 class CacheWarning(CalsimWarning):
-    """The cache degraded, or set a damaged entry aside and rebuilt it."""
-
-
-hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
-"""A module's ``__tracebackhide__``: pytest shows the user's line, not ours, unless the error is a fault of ours."""
+    """The cache cannot be read or written, or held a damaged recording; the recording is right all the same."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

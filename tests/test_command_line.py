@@ -7,7 +7,7 @@ import pytest
 
 from pytest_calsim import Recording, load_preset, preset_names, preset_parts, preset_summary
 from pytest_calsim.__main__ import main
-from pytest_calsim.store.cache import RecordingCache
+from pytest_calsim.recording.cache import RecordingCache
 
 SHORT = ["--set", "acquisition.duration_s=0.2"]
 

@@ -54,8 +54,8 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
         jobs["scorecard.json"] = lambda path: _write_scorecard(card, path)
         estimate = card.estimate
         recording = card.recording
-        if estimate is not None:
-            jobs["estimate.npz"] = lambda path: _write_estimate(estimate, path)
+        if estimate is not None and recording is not None:
+            jobs["estimate.npz"] = lambda path: _write_estimate(recording, estimate, path)
         if recording is not None:
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
     written: list[str] = []
@@ -130,14 +130,15 @@ def _write_scorecard(card: Scorecard, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
 
 
-def _write_estimate(estimate: Estimate, path: Path) -> None:
+def _write_estimate(recording: Recording, estimate: Estimate, path: Path) -> None:
     import numpy as np
 
     arrays = {name: np.asarray(getattr(estimate, name)) for name in ("C", "S", "shifts", "labels")}
     kept = {name: array for name, array in arrays.items() if array.ndim}
     if estimate.A is not None:
         # sparse (unit_id, height * width), as whole footprints would be zeros for the most part
-        kept |= {f"A_{part}": np.asarray(getattr(estimate.A, part)) for part in ("data", "indices", "indptr", "shape")}
+        sparse = estimate.footprints_on(recording.frames.shape[1:])
+        kept |= {f"A_{part}": np.asarray(getattr(sparse, part)) for part in ("data", "indices", "indptr", "shape")}
     np.savez_compressed(path, allow_pickle=False, **kept)
 
 
@@ -152,7 +153,9 @@ def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -
     canvas: Any = FigureCanvasAgg(figure)
     axes: Any = figure.add_subplot()  # matplotlib's methods are typed in part
     axes.imshow(picture, cmap="gray")
-    estimated = None if estimate is None else estimate.A
+    estimated = None
+    if estimate is not None and estimate.A is not None:
+        estimated = estimate.footprints_on(recording.frames.shape[1:])
     for footprints, colour in ((recording.truth.A_observed, "tab:cyan"), (estimated, "tab:orange")):
         for image in footprints or ():
             if image.max() > 0:

@@ -38,8 +38,8 @@ class Tally:
     n_failed: int = 0
     text: str = ""
     properties: dict[str, Any] = field(default_factory=dict[str, Any])
-    checks: list[tuple[str, float, float, bool, bool]] = field(
-        default_factory=list[tuple[str, float, float, bool, bool]]
+    checks: list[tuple[str, float, float | None, bool, bool]] = field(
+        default_factory=list[tuple[str, float, float | None, bool, bool]]
     )
     _worst: tuple[bool, float] = (True, math.inf)
 
@@ -52,7 +52,7 @@ class Tally:
             self._worst = rank
             self.text = f"{card.assertion}: " + ", ".join(str(replace(check, words="")) for check in card.checks)
             self.properties = dict(card.as_dict())
-            self.checks = [(c.name, float(c.value), float(c.bound), c.at_most, bool(c.passed)) for c in card.checks]
+            self.checks = [(c.name, float(c.value), c.bound, c.at_most, bool(c.passed)) for c in card.checks]
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values."""
@@ -119,7 +119,9 @@ def test_without(item: pytest.Item, what: str) -> str:
 
 
 def _margin(check: Check) -> float:
-    """Give how far a number lies on the good side of its bound."""
+    """Give how far a number lies on the good side of its bound, if it has one."""
+    if check.bound is None:
+        return math.inf
     if math.isnan(check.value):
         return math.inf if check.passed else -math.inf
     return (check.bound - check.value) if check.at_most else (check.value - check.bound)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.spec.presets import preset_names, preset_parts, preset_summary
-from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["list_presets", "look_after_cache", "print_line"]
 
@@ -42,7 +42,7 @@ def look_after_cache(root: Path | None, jobs: Sequence[str]) -> int | None:
     cache = RecordingCache(root)
     if "clear" in jobs:
         removed, kept = cache.clear()
-        print_line(f"sim cache: {removed} removed, {kept} in use and kept ({root})")
+        print_line(f"sim cache: {removed} removed, {kept} could not be removed ({root})")
     if "show" in jobs:
         _show(cache)
     if "verify" in jobs:
@@ -50,7 +50,7 @@ def look_after_cache(root: Path | None, jobs: Sequence[str]) -> int | None:
         problems = cache.verify()
         for problem in problems:
             print_line(problem)
-        print_line(f"sim cache: {checked} checked, {len(problems)} set aside ({root})")
+        print_line(f"sim cache: {checked} checked, {len(problems)} bad and removed ({root})")
         return 1 if problems else 0
     return 0 if "show" in jobs else None
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.requests import PresetSource
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
-from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["RecordingFactory"]
 

@@ -12,9 +12,9 @@ from pytest_calsim.plugin.options import OFF, cache_root, settings_of
 if TYPE_CHECKING:
     from pytest_calsim.plugin.factory import RecordingFactory
     from pytest_calsim.plugin.requests import Case, ResolvedRequest
+    from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.spec.spec import Spec
-    from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["_sim_case", "sim_cache", "sim_recording", "sim_recording_factory", "sim_spec"]
 
@@ -23,18 +23,18 @@ __all__ = ["_sim_case", "sim_cache", "sim_recording", "sim_recording_factory", "
 def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
     """The cache of recordings that all tests and workers share (``--sim-cache``)."""
     from pytest_calsim.plugin.session import session_of
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
     session = session_of(pytestconfig)
     root = cache_root(pytestconfig)
     if root is None and settings_of(pytestconfig).sim_cache != OFF:
-        session.reporter.note("there is no home directory for the cache of recordings; give --sim-cache=DIR, or 'off'")
+        session.reporter.note("cache: there is no home directory to keep recordings in; give --sim-cache=DIR, or 'off'")
     cache = RecordingCache(
         root,
         max_bytes=settings_of(pytestconfig).sim_cache_max_size,
         say=session.announcer.say,
         announce=session.announcer.simulating,
-        note=session.reporter.note,
+        note=lambda line: session.reporter.note(f"cache: {line}"),
     )
     session.reporter.watch(cache)
     return cache

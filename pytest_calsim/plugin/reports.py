@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ from pytest_calsim.plugin.options import cache_root, settings_of
 if TYPE_CHECKING:
     from pytest_calsim.plugin.attempts import Attempt
     from pytest_calsim.plugin.history import Entry
+    from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.spec.spec import Spec
-    from pytest_calsim.store.cache import RecordingCache
     from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = ["SimReporter"]
@@ -56,7 +55,7 @@ class SimReporter:
         self._cache = cache
 
     def note(self, line: str) -> None:
-        """Put a line into the summary, once, whatever the number of workers that say it."""
+        """Put a line, ``TOPIC: ...``, into the summary: once, whatever the number of workers that say it."""
         self._new_notes.append(line)
 
     def recorded(self, spec: Spec, label: str) -> None:
@@ -166,7 +165,7 @@ class SimReporter:
                 history.append(self._settings.sim_scores, entries)
             except OSError as error:
                 reason = error.strerror or error
-                self.notes[f"cannot write the score history {self._settings.sim_scores} ({reason})"] = None
+                self.notes[f"scores: cannot write {self._settings.sim_scores} ({reason})"] = None
 
     def baseline(self) -> list[Entry]:
         """Read the scores to compare with, once.
@@ -196,14 +195,11 @@ class SimReporter:
         root = cache_root(self._config) if self.totals else None
         if root is None:
             return
-        from pytest_calsim.store.cache import RecordingCache
+        from pytest_calsim.recording.cache import RecordingCache
 
         cache = RecordingCache(root, max_bytes=self._settings.sim_cache_max_size)
         cache.sweep()
-        if cache.max_bytes is not None:
-            self._cache = None
-            gc.collect()  # recordings of this process are in use as long as they exist
-            cache.evict()
+        cache.evict()
 
     def _compare(self, session: pytest.Session) -> None:
         from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe
@@ -232,7 +228,7 @@ class SimReporter:
         if not hasattr(self._config, "workerinput"):
             self.notes |= dict.fromkeys(summary.write_job_summary(scored, self.comparison))
         for note in self.notes:
-            terminalreporter.write_line(f"sim: {note}")
+            terminalreporter.write_line(f"sim {note}")
 
 
 def _point_to_the_factory(error: BaseException) -> None:

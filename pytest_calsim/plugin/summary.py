@@ -64,15 +64,15 @@ def write_job_summary(scores: Mapping[str, Mapping[str, Any]], comparison: Seque
         with open(path, "a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n\n")
     except OSError as error:
-        return [f"cannot write the job's summary {path} ({error.strerror or error})"]
+        return [f"report: cannot write the job's summary {path} ({error.strerror or error})"]
     return []
 
 
 def _rows(nodeid: str, assertion: str, tally: Mapping[str, Any]) -> list[str]:
     test = nodeid.replace("|", "\\|")
     many = f" (worst of {tally['n_scored']})" if tally["n_scored"] > 1 else ""
-    return [
-        f"| `{test}` | {assertion}.{name}{many} | {value:.4g} | {'≤' if at_most else '≥'} {bound:.4g} "
-        f"| {'✅' if passed else '❌'} |"
-        for name, value, bound, at_most, passed in tally["checks"]
-    ]
+    rows: list[str] = []
+    for name, value, bound, at_most, passed in tally["checks"]:
+        limit = "" if bound is None else f"{'≤' if at_most else '≥'} {bound:.4g}"
+        rows.append(f"| `{test}` | {assertion}.{name}{many} | {value:.4g} | {limit} | {'✅' if passed else '❌'} |")
+    return rows

@@ -138,7 +138,7 @@ def test_a_counterexample_that_is_mended_passes(project):
     (project.path / "seen").unlink()
     result = project.runpytest_inprocess(*command)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["sim: replay: test_it.py::test_it passes now"])
+    result.stdout.fnmatch_lines(["sim replay: test_it.py::test_it passes now"])
     assert len((project.path / "seen").read_text().splitlines()) == 1
 
 

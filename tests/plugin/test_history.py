@@ -203,4 +203,4 @@ def test_a_history_that_cannot_be_written_fails_no_test(project):
     (project.path / "file").touch()
     result = project.runpytest_inprocess("--sim-scores=file/scores.jsonl")
     result.assert_outcomes(passed=10)
-    result.stdout.fnmatch_lines(["sim: cannot write the score history *"])
+    result.stdout.fnmatch_lines(["sim scores: cannot write *scores.jsonl (*)"])

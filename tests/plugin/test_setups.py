@@ -35,7 +35,7 @@ def run_as_nobody(project, *arguments):
 def test_without_a_home_tests_run(project, cache):
     done = run_as_nobody(project, *cache)
     assert done.returncode == 0, done.stdout
-    assert ("sim: there is no home directory" in done.stdout) == (cache == [])
+    assert ("sim cache: there is no home directory" in done.stdout) == (cache == [])
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="plays a user of POSIX")
@@ -102,7 +102,7 @@ def test_what_the_cache_has_to_say_never_fails_a_test(project, why):
         largest.write_bytes(largest.read_bytes()[:-1])
     result = project.runpytest_subprocess()
     result.assert_outcomes(passed=3)
-    assert sum(line.startswith("sim: ") for line in result.outlines) == 1
+    assert sum(line.startswith("sim cache: ") and " hits, " not in line for line in result.outlines) == 1
 
 
 TYPED = [
