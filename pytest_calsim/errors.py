@@ -12,14 +12,13 @@
     └── CalsimWarning
         ├── SpecWarning                 a spec is legal but odd
         ├── PlacementWarning            fewer cells were placed than requested, or dimmer ones
-        └── CacheWarning                the cache works less well than it should, or repaired something
+        └── CacheWarning                the cache cannot be used, or held something damaged
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from operator import methodcaller
 
 __all__ = [
     "CacheWarning",
@@ -31,7 +30,6 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "StoreError",
-    "hide_refusals",
     "nearest",
 ]
 
@@ -49,7 +47,7 @@ class EstimateError(CalsimError, ValueError):
 
 
 class StoreError(CalsimError, OSError):
-    """Tell that a recording on disk is missing, damaged, foreign or of another version."""
+    """Tell that a recording on disk is missing, damaged, foreign, of another version, or cannot be written."""
 
 
 class RecoveryError(AssertionError):
@@ -79,11 +77,7 @@ class PlacementWarning(CalsimWarning):
 
 
 class CacheWarning(CalsimWarning):
-    """Warn that the cache works less well than it should, or that it replaced a damaged entry."""
-
-
-hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
-"""A module's ``__tracebackhide__``: pytest shows the user's line, not ours, unless the error is a fault of ours."""
+    """Warn that the cache cannot be used, or held a damaged recording; the recording is right all the same."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
