@@ -303,11 +303,15 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
 
 def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
     """Draw populations whose somata are no larger than the field of view; beads where no soma fits."""
-    largest_um = min(max(scene.acquisition.field_size_um) / 2, 15.0)
-    if largest_um < 1:
-        return models(Population, snr=st.none(), morphology=st.just("bead"))
-    radius = st.one_of(st.just(min(5.5, largest_um)), _floats(1, largest_um))
-    return models(Population, snr=st.none(), soma_radius_um=radius)
+    largest_um = max(scene.acquisition.field_size_um) / 2
+
+    def fitted(drawn: Population) -> Population:
+        if drawn.morphology == "bead" or drawn.soma_radius_um <= largest_um:
+            return drawn
+        smaller = {"soma_radius_um": largest_um} if largest_um >= 1 else {"morphology": "bead"}
+        return drawn.model_copy(update=smaller)
+
+    return models(Population, snr=st.none()).map(fitted)
 
 
 def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population, int]]) -> PlaceNeurons:
