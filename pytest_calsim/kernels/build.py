@@ -116,6 +116,7 @@ class Kernels(BuildHookInterface[Any]):
             target = _chosen_target()
             library = build_library(source, folder, target, self.app.display_info)
         except CompilerError as error:
+            self._temporary.cleanup()
             self.app.display_error(f"pytest-calsim could not compile its kernels. {error}")
             raise SystemExit(1) from None
         local = sysconfig.get_platform().replace("-", "_").replace(".", "_")

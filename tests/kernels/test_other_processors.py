@@ -78,7 +78,8 @@ class Recorder:
             given = ", ".join(f"arguments[{k}].{letter}" for k, (letter, _, _) in enumerate(types))
             lines.append(f"{returned[2] if returned else 'void'} {name}_base({declared});")
             lines.append(f"static void call_{name}(const Value *arguments, Value *returned) {{")
-            lines.append(f"    {f'returned->{returned[0]} = ' if returned else '(void)returned; '}{name}_base({given});")
+            kept = f"returned->{returned[0]} = " if returned else "(void)returned; "
+            lines.append(f"    {kept}{name}_base({given});")
             lines.append("}")
         lines.append("static const Kernel KERNELS[] = {")
         for name, types, _ in self.lines:
@@ -117,9 +118,7 @@ def test_kernels_give_the_same_bits_on_aarch64(tmp_path):
     command = ["qemu-aarch64", str(tmp_path / "replay"), str(tmp_path / "calls")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    n_calls = int(done.stdout.split()[0])
-    assert n_calls > 100
-    print(done.stdout)
+    assert int(done.stdout.split()[0]) > 100
 
 
 if __name__ == "__main__":
