@@ -61,7 +61,9 @@ class Patches(NamedTuple):
         """Sort the rows of all patches by their row on a large picture of some height and width, which holds them."""
         height, width = shape
         unit, row, column, values = self.nonzero()
-        first = np.flatnonzero(np.diff(unit * height + row, prepend=-1))
+        begins = np.diff(row, prepend=-1) != 0
+        begins |= np.diff(unit, prepend=-1) != 0
+        first = np.flatnonzero(begins)
         count = np.diff(first, append=len(unit))
         left = column[first]
         length = column[first + count - 1] + 1 - left
@@ -79,10 +81,16 @@ class Patches(NamedTuple):
         sources = unit[first][order].astype(np.int32)
         return RowRuns(row_start, sources, left[order].astype(np.int32), begin, pixels)
 
-    def nonzero(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    def nonzero(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
         """Patch, row, column and value of each pixel that is not 0, patch by patch in C order."""
+        # Millions of pixels: 32-bit numbers halve the memory that planning needs most of.
         at = np.flatnonzero(self.values)
-        patch = np.repeat(np.arange(len(self.box)), np.diff(self.start))[at]
-        top, left, _, width = self.box.astype(np.int64).T
-        row, column = np.divmod(at - self.start[patch], width[patch])
-        return patch, row + top[patch], column + left[patch], self.values[at]
+        values = self.values[at]
+        counts = np.diff(np.searchsorted(at, self.start))
+        patch = np.repeat(np.arange(len(self.box), dtype=np.int32), counts)
+        at -= np.repeat(self.start[:-1], counts)
+        top, left, _, width = self.box.T
+        row, column = np.divmod(at.astype(np.int32), width[patch])
+        row += top[patch]
+        column += left[patch]
+        return patch, row, column, values
