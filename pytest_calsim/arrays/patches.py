@@ -60,31 +60,41 @@ class Patches(NamedTuple):
     def row_runs(self, shape: tuple[int, int]) -> RowRuns:
         """Sort the rows of all patches by their row on a large picture of some height and width, which holds them."""
         height, width = shape
-        unit, row, column, values = self.nonzero()
-        begins = np.diff(row, prepend=-1) != 0
-        begins |= np.diff(unit, prepend=-1) != 0
-        first = np.flatnonzero(begins)
-        count = np.diff(first, append=len(unit))
-        left = column[first]
-        length = column[first + count - 1] + 1 - left
-        length = np.minimum(length + -length % 8, width)
-        left = np.minimum(left, width - length)
-        order = np.argsort(row[first], kind="stable")
+        unit, first_pixel = self._rows()
+        lit = np.flatnonzero(self.values != 0)
+        bounds = np.searchsorted(lit, np.append(first_pixel, self.values.size))
+        seen = np.flatnonzero(np.diff(bounds))
+        source = lit[bounds[seen]]
+        count = lit[bounds[seen + 1] - 1] + 1 - source
+        unit = unit[seen]
+        patch_row, patch_column = np.divmod(source - self.start[unit], self.box[unit, 3])
+        row = patch_row + self.box[unit, 0]
+        column = patch_column + self.box[unit, 1]
+        length = np.minimum(count + -count % 8, width)
+        left = np.minimum(column, width - length)
+        order = np.argsort(row, kind="stable")
         row_start = np.zeros(height + 1, np.int64)
-        np.cumsum(np.bincount(row[first], minlength=height), out=row_start[1:])
-        begin = np.zeros(len(first) + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=height), out=row_start[1:])
+        begin = np.zeros(len(row) + 1, np.int64)
         np.cumsum(length[order], out=begin[1:])
         to = np.empty_like(left)
         to[order] = begin[:-1]
         pixels = np.zeros(begin[-1], np.float32)
-        pixels[np.repeat(to - left, count) + column] = values
-        sources = unit[first][order].astype(np.int32)
-        return RowRuns(row_start, sources, left[order].astype(np.int32), begin, pixels)
+        pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
+        return RowRuns(row_start, unit[order], left[order].astype(np.int32), begin, pixels)
+
+    def _rows(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Patch and first pixel, in ``values``, of each row of each patch."""
+        heights = self.box[:, 2]
+        unit = np.repeat(np.arange(len(heights), dtype=np.int32), heights)
+        before = np.cumsum(heights) - heights
+        row = np.arange(len(unit)) - np.repeat(before, heights)
+        return unit, self.start[unit] + row * self.box[unit, 3]
 
     def nonzero(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
         """Patch, row, column and value of each pixel that is not 0, patch by patch in C order."""
         # Millions of pixels: 32-bit numbers halve the memory that planning needs most of.
-        at = np.flatnonzero(self.values)
+        at = np.flatnonzero(self.values != 0)
         values = self.values[at]
         counts = np.diff(np.searchsorted(at, self.start))
         patch = np.repeat(np.arange(len(self.box), dtype=np.int32), counts)
@@ -94,3 +104,10 @@ class Patches(NamedTuple):
         row += top[patch]
         column += left[patch]
         return patch, row, column, values
+
+
+def _consecutive(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Whole numbers from each first one on, so many of each, one range after the other."""
+    numbers = np.repeat(first - (np.cumsum(count) - count), count)
+    numbers += np.arange(len(numbers))
+    return numbers

@@ -228,7 +228,7 @@ BARS = {
         Bar("ours ≤ 3 s", _own("wall_s"), lambda v: v <= 3),
         Bar("ours ≤ 1000 MB", _own("peak_mb"), lambda v: v <= 1000),
     ],
-    "sensor": [Bar("≤ 2.5 × in CPU time", _median("cpu_s"), lambda v: v <= 2.5)],
+    "sensor": [Bar("≤ 0.8 × in CPU time", _median("cpu_s"), lambda v: v <= 0.8)],
     "miss": [Bar("≤ 2 × in CPU time", _median("cpu_s"), lambda v: v <= 2)],
     "hit": [
         Bar("≤ 1.2 × in CPU time", _median("cpu_s"), lambda v: v <= 1.2),
