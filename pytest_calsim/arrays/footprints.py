@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.footprints import weighted_sums
 from pytest_calsim.kernels.rect import Rect
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ class SparseFootprints:
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
         """Σ v·w, or Σ v²·w, of each unit ``(unit,)``; w is a picture ``(height, width)``."""
-        values = self.data.astype(np.float64)
-        terms = (values * values if squared else values) * weight.ravel()[self.indices]
-        unit = np.repeat(np.arange(len(self)), np.diff(self.indptr))
-        return np.asarray(np.bincount(unit, terms, len(self)), np.float64)
+        flat = np.ascontiguousarray(weight, np.float64).ravel()
+        return weighted_sums(self.indptr, self.data, self.indices, flat, squared=squared)
 
     def select(self, units: NDArray[Any]) -> SparseFootprints:
         """The footprints of some units (indices or a boolean mask), in that order."""
