@@ -114,11 +114,7 @@ class SparseFootprints:
     @classmethod
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
         """Gather what is not 0 of patches where a window shows it."""
-        unit, row, column, values = patches.nonzero()
-        row = row - window.row
-        column = column - window.column
-        seen = (row >= 0) & (row < window.height) & (column >= 0) & (column < window.width)
+        counts, indices, values = patches.pixels_within(window)
         indptr = np.zeros(len(patches.box) + 1, np.int64)
-        np.cumsum(np.bincount(unit[seen], minlength=len(patches.box)), out=indptr[1:])
-        indices = (row[seen] * window.width + column[seen]).astype(np.int32)
-        return cls(values[seen], indices, indptr, (len(patches.box), *window.shape))
+        np.cumsum(counts, out=indptr[1:])
+        return cls(values, indices, indptr, (len(patches.box), *window.shape))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.tissue import RowRuns
 
 __all__ = ["Patch", "Patches"]
@@ -91,19 +92,35 @@ class Patches(NamedTuple):
         row = np.arange(len(unit)) - np.repeat(before, heights)
         return unit, self.start[unit] + row * self.box[unit, 3]
 
-    def nonzero(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-        """Patch, row, column and value of each pixel that is not 0, patch by patch in C order."""
-        # Millions of pixels: 32-bit numbers halve the memory that planning needs most of.
-        at = np.flatnonzero(self.values != 0)
-        values = self.values[at]
+    def pixels_within(self, window: Rect) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """Gather what a window shows of the pixels that are not 0, patch by patch in C order.
+
+        Returns
+        -------
+        How many there are of each patch, their flat indices in the window, and their values.
+        """
+        lit = self.values != 0
+        top, left, height, width = (self.box - np.array([window.row, window.column, 0, 0], np.int32)).T
+        bottom = top + height
+        right = left + width
+        crossing = (top < 0) | (left < 0) | (bottom > window.height) | (right > window.width)
+        for i in np.flatnonzero(crossing):
+            patch = lit[self.start[i] : self.start[i + 1]].reshape(height[i], width[i])
+            patch[: max(0, -top[i])] = False
+            patch[max(0, window.height - top[i]) :] = False
+            patch[:, : max(0, -left[i])] = False
+            patch[:, max(0, window.width - left[i]) :] = False
+        # Millions of pixels: 32-bit numbers take half the time and the memory.
+        at = np.flatnonzero(lit)
         counts = np.diff(np.searchsorted(at, self.start))
-        patch = np.repeat(np.arange(len(self.box), dtype=np.int32), counts)
+        values = self.values[at]
         at -= np.repeat(self.start[:-1], counts)
-        top, left, _, width = self.box.T
-        row, column = np.divmod(at.astype(np.int32), width[patch])
-        row += top[patch]
-        column += left[patch]
-        return patch, row, column, values
+        indices = at.astype(np.int32)
+        of_width = np.repeat(width, counts)
+        row = indices // of_width
+        indices += row * (np.int32(window.width) - of_width)
+        indices += np.repeat(top * np.int32(window.width) + left, counts)
+        return counts, indices, values
 
 
 def _consecutive(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
