@@ -1,4 +1,4 @@
-"""Many small pictures on a large one."""
+"""Many small images on a large one."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.tissue import RowRuns
+from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
 __all__ = ["Patch", "Patches"]
 
 
 class Patch(NamedTuple):
-    """A small picture, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one."""
+    """A small image, float32 ``(height, width)``, and the row and column of its upper left pixel on a large one, px."""
 
-    values: NDArray[np.float32]
+    values: Floats32
     row: int
     column: int
 
 
 class Patches(NamedTuple):
-    """Many small pictures on a large one; read-only.
+    """Many small images on a large one, in three read-only arrays.
 
     Attributes
     ----------
     values
-        Patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order; float32.
+        Pixels of all patches, float32. Patch ``i`` is ``values[start[i]:start[i + 1]]`` in C order.
     start
-        int64, one more than there are patches.
+        Where each patch begins in ``values``, and where the last one ends; int64 ``(n + 1,)``.
     box
-        Row and column of the upper left pixel, which may lie outside, height and width of each; int32 ``(n, 4)``, px.
+        Row and column of each patch's upper left pixel, its height and its width, px; int32 ``(n, 4)``. A patch may
+        reach beyond the large image.
     """
 
-    values: NDArray[np.float32]
-    start: NDArray[np.int64]
-    box: NDArray[np.int32]
+    values: Floats32
+    start: Ints
+    box: Ints32
 
     @classmethod
     def of(cls, patches: Sequence[Patch]) -> Patches:
-        """Many patches put together."""
+        """Put patches together."""
         box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
         start = np.zeros(len(patches) + 1, np.int64)
         np.cumsum([p.values.size for p in patches], out=start[1:])
@@ -50,16 +51,22 @@ class Patches(NamedTuple):
         return cls(read_only(values), read_only(start), read_only(box))
 
     def patch(self, i: int) -> Patch:
-        """One of them."""
+        """Return patch ``i``."""
         row, column, height, width = self.box[i].tolist()
         return Patch(self.values[self.start[i] : self.start[i + 1]].reshape(height, width), row, column)
 
     def moved(self, rows: int, columns: int) -> Patches:
-        """The same, so many rows down and columns to the right."""
+        """Return the patches moved down by some rows and to the right by some columns, px."""
         return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
 
     def row_runs(self, shape: tuple[int, int]) -> RowRuns:
-        """Sort the rows of all patches by their row on a large picture of some height and width, which holds them."""
+        """Sort the rows of all patches by their row on the large image, as runs of pixels (run-length encoding).
+
+        Parameters
+        ----------
+        shape
+            Height and width of the large image, px. All patches must lie on it.
+        """
         height, width = shape
         unit, first_pixel = self._rows()
         lit = np.flatnonzero(self.values != 0)
@@ -71,6 +78,7 @@ class Patches(NamedTuple):
         patch_row, patch_column = np.divmod(source - self.start[unit], self.box[unit, 3])
         row = patch_row + self.box[unit, 0]
         column = patch_column + self.box[unit, 1]
+        # Runs of whole eights keep the kernel's loops free of remainders.
         length = np.minimum(count + -count % 8, width)
         left = np.minimum(column, width - length)
         order = np.argsort(row, kind="stable")
@@ -84,15 +92,15 @@ class Patches(NamedTuple):
         pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
         return RowRuns(row_start, unit[order], left[order].astype(np.int32), begin, pixels)
 
-    def _rows(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Patch and first pixel, in ``values``, of each row of each patch."""
+    def _rows(self) -> tuple[Ints32, Ints]:
+        """Return patch and first pixel, in ``values``, of each row of each patch."""
         heights = self.box[:, 2]
         unit = np.repeat(np.arange(len(heights), dtype=np.int32), heights)
         before = np.cumsum(heights) - heights
         row = np.arange(len(unit)) - np.repeat(before, heights)
         return unit, self.start[unit] + row * self.box[unit, 3]
 
-    def pixels_within(self, window: Rect) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    def pixels_within(self, window: Rect) -> tuple[Ints, Ints32, Floats32]:
         """Gather what a window shows of the pixels that are not 0, patch by patch in C order.
 
         Returns
@@ -123,8 +131,8 @@ class Patches(NamedTuple):
         return counts, indices, values
 
 
-def _consecutive(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Whole numbers from each first one on, so many of each, one range after the other."""
+def _consecutive(first: Ints, count: Ints) -> Ints:
+    """Return ranges of whole numbers, one after the other, each from its first one on."""
     numbers = np.repeat(first - (np.cumsum(count) - count), count)
     numbers += np.arange(len(numbers))
     return numbers

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Ints32
 
 __all__ = ["weighted_sums"]
-
-Floats = NDArray[np.float64]
 
 _weighted_sums = kernel(
     "weighted_sums",
@@ -24,9 +22,9 @@ _weighted_sums = kernel(
 
 
 def weighted_sums(
-    start: NDArray[np.int64],
-    values: NDArray[np.float32],
-    pixels: NDArray[np.int32],
+    start: Ints,
+    values: Floats32,
+    pixels: Ints32,
     weight: Floats,
     *,
     squared: bool = False,

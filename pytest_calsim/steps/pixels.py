@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns
+from pytest_calsim.kernels.types import Floats, Floats32, Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 
@@ -31,8 +32,6 @@ __all__ = [
     "PixelArtifact",
     "Space",
 ]
-
-Image = NDArray[np.float32]
 
 
 class LightOrder(IntEnum):
@@ -80,15 +79,15 @@ class CellSources(PixelArtifact, ABC):
     """The sources' images on the canvas."""
 
     @abstractmethod
-    def gains(self, start: int, stop: int) -> Image:
+    def gains(self, start: int, stop: int) -> Floats32:
         """Return each source's light in frames ``start`` to ``stop``, float32 ``(source, frame)``."""
 
     @abstractmethod
-    def expected_gains(self) -> Image:
+    def expected_gains(self) -> Floats32:
         """Return each source's light at rest, float32 ``(source, 1)``."""
 
     @abstractmethod
-    def halo_rows(self, gains: Image) -> HaloRows:
+    def halo_rows(self, gains: Floats32) -> HaloRows:
         """Return the halo of sources of given light ``(source, frame)``."""
 
 
@@ -105,7 +104,7 @@ class Layers(PixelArtifact):
     """
 
     spatial: Image
-    temporal: Image
+    temporal: Floats32
     space: ClassVar[Space] = Space.CANVAS
 
 
@@ -122,7 +121,7 @@ class Displacement(PixelArtifact):
         The grid from which the sensor's window is cut.
     """
 
-    shifts_px: NDArray[np.float64]
+    shifts_px: Floats
     canvas: Canvas
     space: ClassVar[Space] = Space.CANVAS
 

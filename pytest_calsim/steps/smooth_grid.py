@@ -1,4 +1,8 @@
-"""A coarse grid for what is smooth: few nodes in the loop over frames, interpolated to pixels."""
+"""A grid for smooth fields: few nodes, interpolated to pixels.
+
+A field that changes little from pixel to pixel is computed at nodes several pixels apart. The loop over frames handles
+the nodes alone; interpolation is the last step.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,28 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.halo import upsample_columns
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.pixels import Image
 
-__all__ = ["CoarseGrid", "cubic_taps"]
+__all__ = ["SmoothGrid", "cubic_taps"]
 
 
-def cubic_taps(nodes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The four nodes around each position and their weights (Keys cubic convolution, a = −1/2).
+def cubic_taps(nodes: Floats) -> tuple[Ints, Floats32]:
+    """Return the four nodes around each position, and their weights, for Keys' cubic convolution (1981, a = −1/2).
 
     Parameters
     ----------
     nodes
-        Positions in units of the step; whole numbers are nodes.
+        Positions in units of the grid's step, float64 ``(position,)``; whole numbers are nodes.
 
     Returns
     -------
     first
-        The first of each position's four consecutive nodes.
+        The first of each position's four consecutive nodes, int64 ``(position,)``.
     weights
-        ``(position, 4)``; they sum to 1 and reproduce quadratic functions.
+        Float32 ``(position, 4)``. They sum to 1 and reproduce quadratic functions.
     """
     below = np.floor(nodes)
     t = nodes - below
@@ -45,10 +48,10 @@ def cubic_taps(nodes: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 @dataclass(frozen=True)
-class CoarseGrid:
-    """Nodes at whole multiples of a step from the optical axis, covering the canvas and what interpolation reaches.
+class SmoothGrid:
+    """Place nodes at whole multiples of a step from the optical axis; they cover the canvas and what its pixels need.
 
-    Where the nodes lie does not depend on the canvas, so a wider margin only adds nodes around the same ones.
+    The nodes' positions do not depend on the canvas: a wider margin adds nodes around the same ones.
 
     Attributes
     ----------
@@ -62,54 +65,77 @@ class CoarseGrid:
     step_um: float
 
     @classmethod
-    def for_scale(cls, canvas: Canvas, sigma_um: float) -> CoarseGrid:
-        """A grid fine enough for fields no rougher than a Gaussian of this σ: σ/4, but between 1 and 16 pixels."""
-        pixel = canvas.pixel_size_um
-        return cls(canvas, min(max(sigma_um / 4, pixel), 16 * pixel))
+    def for_scale(cls, canvas: Canvas, sigma_um: float) -> SmoothGrid:
+        """Return a grid that is fine enough for fields as smooth as a Gaussian.
+
+        The step is σ/4, but no less than 1 and no more than 16 pixels.
+
+        Parameters
+        ----------
+        canvas
+            The pixels to interpolate to.
+        sigma_um
+            σ of the Gaussian.
+        """
+        pixel_um = canvas.pixel_size_um
+        return cls(canvas, min(max(sigma_um / 4, pixel_um), 16 * pixel_um))
 
     @cached_property
-    def _rows(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _rows(self) -> tuple[Ints, Floats32]:
         return cubic_taps(self.canvas.y_um / self.step_um)
 
     @cached_property
-    def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _columns(self) -> tuple[Ints, Floats32]:
         return cubic_taps(self.canvas.x_um / self.step_um)
 
     @property
     def first(self) -> tuple[int, int]:
-        """Number of the first node along rows and columns; the node on the optical axis is 0, so this is negative."""
+        """Number of the first node along rows and columns; the node on the optical axis has number 0."""
         return int(self._rows[0][0]), int(self._columns[0][0])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Nodes along rows and columns."""
-        rows, columns = self._rows[0], self._columns[0]
+        """Number of nodes along rows and columns."""
+        rows, _ = self._rows
+        columns, _ = self._columns
         return int(rows[-1] - rows[0]) + 4, int(columns[-1] - columns[0]) + 4
 
     @property
-    def y_um(self) -> NDArray[np.float64]:
-        """Positions of the nodes' rows, µm."""
+    def y_um(self) -> Floats:
+        """Positions of the nodes' rows from the optical axis, µm."""
         return np.arange(self.first[0], self.first[0] + self.shape[0], dtype=np.float64) * self.step_um
 
     @property
-    def x_um(self) -> NDArray[np.float64]:
-        """Positions of the nodes' columns, µm."""
+    def x_um(self) -> Floats:
+        """Positions of the nodes' columns from the optical axis, µm."""
         return np.arange(self.first[1], self.first[1] + self.shape[1], dtype=np.float64) * self.step_um
 
     @property
     def pixels_per_node(self) -> float:
-        """Pixels in the area of one node."""
+        """Number of pixels in the area of one node."""
         return (self.step_um / self.canvas.pixel_size_um) ** 2
 
-    def widen(self, values: Image) -> Image:
-        """Interpolate fields at the nodes ``(..., *shape)``, float32, to the canvas' columns."""
+    def upsample_columns(self, values: Image) -> Image:
+        """Interpolate fields along their rows, from the nodes' columns to the canvas' columns.
+
+        Parameters
+        ----------
+        values
+            Fields at the nodes, float32 ``(..., *shape)``.
+
+        Returns
+        -------
+        float32 ``(..., rows of nodes, columns of the canvas)``.
+        """
         return upsample_columns(values, *self._column_taps)
 
     @cached_property
-    def row_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The first of the four nodes' rows around each canvas row, counted from the grid's first; their weights."""
-        return self._rows[0] - self._rows[0][0], self._rows[1]
+    def row_taps(self) -> tuple[Ints, Floats32]:
+        """First of the four nodes' rows around each canvas row, counted from the grid's first, and their weights."""
+        nodes, weights = self._rows
+        return nodes - nodes[0], weights
 
     @cached_property
-    def _column_taps(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        return self._columns[0] - self._columns[0][0], self._columns[1]
+    def _column_taps(self) -> tuple[Ints, Floats32]:
+        nodes, weights = self._columns
+        return nodes - nodes[0], weights

@@ -176,7 +176,7 @@ static inline f64 asin_(f64 x) {
  * infinity of 0, and only 0 * infinity needs care. */
 static inline f64 pow_(f64 x, f64 y) {
     f64 power = exp_(y * log_(x));
-    return (y == 0) | (x == 1) ? 1 : power;
+    return ((y == 0) | (x == 1)) ? 1 : power;
 }
 
 #endif

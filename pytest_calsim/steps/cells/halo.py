@@ -13,7 +13,7 @@ from pytest_calsim.kernels.tissue import HaloRows
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.pixels import Image
-from pytest_calsim.steps.smooth_grid import CoarseGrid, cubic_taps
+from pytest_calsim.steps.smooth_grid import SmoothGrid, cubic_taps
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -43,7 +43,7 @@ class Halo:
         Of the vessels above the cells' median depth; ``None``: none.
     """
 
-    grid: CoarseGrid
+    grid: SmoothGrid
     flux: NDArray[np.float32]
     row: tuple[NDArray[np.int64], NDArray[np.float32]]
     column: tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -56,7 +56,7 @@ class Halo:
     def of(cls, ctx: Context, cells: Cells, images: CellImages, vessels: Vessels | None) -> Halo:
         """The halo of these cells."""
         sigma = ctx.acquisition.tissue.halo_sigma_um
-        grid = CoarseGrid.for_scale(ctx.canvas, sigma)
+        grid = SmoothGrid.for_scale(ctx.canvas, sigma)
         z, y, x = cells.center_um.T
         row, row_weight = cubic_taps(y / grid.step_um)
         column, column_weight = cubic_taps(x / grid.step_um)
@@ -82,4 +82,4 @@ class Halo:
         """Return the halo of cells of given light ``(unit, frame)``, interpolated to the canvas' columns."""
         sources = Sources(self.flux, *self.row, *self.column, self.source_shape)
         nodes = spread_sources(light, sources, self.kernel, self.offset, self.grid.shape)
-        return HaloRows(self.grid.widen(nodes), *self.grid.row_taps, self.transmission)
+        return HaloRows(self.grid.upsample_columns(nodes), *self.grid.row_taps, self.transmission)

@@ -1,4 +1,4 @@
-"""The cells' light: every cell's image times its trace, and the halo of what scattered out of it."""
+"""Render the cells: each one's image times its trace, and a halo of the light that scattered out of the images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns
+from pytest_calsim.kernels.types import Floats32
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.halo import Halo
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.pixels import CellSources, Image, LightOrder
+from pytest_calsim.steps.pixels import CellSources, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -22,18 +23,18 @@ __all__ = ["CellLight", "Render"]
 
 @dataclass(frozen=True, eq=False)
 class CellLight(CellSources):
-    """Light of all cells: Σ patch · C · bleaching, in the units' order, and their halo.
+    """Light of all cells: the sum of image · C · bleaching in the order of the units, and their halo.
 
     Attributes
     ----------
     runs
-        The cells' images.
+        The cells' images, row by row of the canvas.
     halo
-        What scattered out of them.
+        Where the light that scattered out of the images goes.
     activity
         The traces C.
     bleaching
-        Share of fluorophore left; ``None``: all of it.
+        Share of fluorophore that is left; ``None`` if nothing bleaches.
     """
 
     runs: RowRuns
@@ -42,7 +43,7 @@ class CellLight(CellSources):
     bleaching: BleachingCurve | None
     light_order: ClassVar[float] = LightOrder.CELLS
 
-    def gains(self, start: int, stop: int) -> Image:
+    def gains(self, start: int, stop: int) -> Floats32:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
         light = self.activity.C[:, start:stop].copy()
         if self.bleaching is not None:
@@ -50,11 +51,11 @@ class CellLight(CellSources):
                 light[:, i] *= self.bleaching.remaining(start + i)
         return light
 
-    def expected_gains(self) -> Image:
+    def expected_gains(self) -> Floats32:
         """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``."""
         return self.activity.baseline.astype(np.float32)[:, np.newaxis]
 
-    def halo_rows(self, gains: Image) -> HaloRows:
+    def halo_rows(self, gains: Floats32) -> HaloRows:
         """Return the halo of cells of given light ``(unit, frame)``."""
         return self.halo.rows(gains)
 
@@ -74,7 +75,7 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Lay out the images and the halo for painting."""
+        """Sort the images by rows, and place the halo's sources."""
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape), Halo.of(ctx, cells, images, vessels), activity, bleaching
         )
