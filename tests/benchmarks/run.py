@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import sys
 import time
@@ -98,7 +97,6 @@ def fixture(bench: Bench) -> dict[str, Any]:
 def kept_recordings(bench: Bench) -> tuple[str, str]:
     """Recordings of both to score against; minisim's is made once."""
     ours, peer = KEPT / "scored_ours", KEPT / "scored_peer"
-    shutil.rmtree(ours, ignore_errors=True)
     bench.ours("movie", path=str(ours), side_px=608, frames=600).run()
     if not peer.exists():
         bench.peer("prepare", path=str(peer), frames=600).run()
