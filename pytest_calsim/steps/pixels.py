@@ -87,7 +87,7 @@ class GaussianSpots:
     y_um, x_um
         Each spot's centre from the optical axis, inside the canvas or not, float64 ``(spot,)``.
     sigma_um
-        Its standard deviation along each axis, float64 ``(spot,)``; at least that of half a pixel.
+        Its standard deviation along each axis, float64 ``(spot,)``; narrower than a pixel counts as a pixel wide.
     flux
         Its light at gain 1, summed over all pixels of an infinite plane, float64 ``(spot,)``, ≥ 0.
     """

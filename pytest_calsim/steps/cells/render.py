@@ -58,9 +58,9 @@ class CellLight(CellSources):
 
 
 class Render(Step):
-    """Paint the cells: each one's image times its trace, and a halo of the light that scattered out of the images.
+    """Paint the cells: each one's image times its trace, and the light that scattered out of the images.
 
-    The halo is a Gaussian of ``acquisition.tissue.halo_sigma_um`` about each cell, with the cell's own time course.
+    Scattered light has its cell's own time course.
     """
 
     def plan(
@@ -73,12 +73,11 @@ class Render(Step):
         vessels: Vessels | None = None,
     ) -> CellLight:
         """Lay out the images and the halo for painting."""
-        z, y, x = cells.center_um.T
-        sigma = np.full(len(cells), ctx.acquisition.tissue.halo_sigma_um)
+        depth = float(np.median(cells.center_um[:, 0])) if len(cells) else 0.0
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape),
-            GaussianSpots.one_each(y, x, sigma, images.halo_flux),
-            vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
+            images.spots,
+            None if vessels is None else vessels.transmission(depth),
             activity,
             bleaching,
         )
