@@ -123,6 +123,11 @@ class GaussianSpots:
         return cls(len(y_um), np.arange(len(y_um)), y_um, x_um, sigma_um, flux)
 
     @classmethod
+    def none(cls, n_sources: int) -> GaussianSpots:
+        """Sources without any spot."""
+        return cls(n_sources, np.zeros(0, np.int64), *np.zeros((4, 0)))
+
+    @classmethod
     def joined(cls, spots: Sequence[GaussianSpots]) -> GaussianSpots:
         """Put spots together; sources are numbered through."""
         before = np.cumsum([0, *(some.n_sources for some in spots)])

@@ -12,6 +12,7 @@ from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.tissue_beyond import spots_beyond
 from pytest_calsim.steps.pixels import CellSources, GaussianSpots, Image, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
@@ -28,7 +29,7 @@ class CellLight(CellSources):
     runs
         The cells' images.
     spots
-        What scattered out of them.
+        What scattered out of them; the last source is the tissue beyond the cells.
     transmission
         Of the vessels above the cells' median depth; ``None``: none.
     activity
@@ -45,22 +46,27 @@ class CellLight(CellSources):
     light_order: ClassVar[float] = LightOrder.CELLS
 
     def gains(self, start: int, stop: int) -> Image:
-        """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
-        light = self.activity.C[:, start:stop].copy()
-        if self.bleaching is not None:
+        """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
+        light = np.ones((self.spots.n_sources, stop - start), np.float32)
+        light[:-1] = self.activity.C[:, start:stop]
+        if self.bleaching is not None and len(light) > 1:
             for i in range(stop - start):
-                light[:, i] *= self.bleaching.remaining(start + i)
+                remaining = self.bleaching.remaining(start + i)
+                light[:-1, i] *= remaining
+                light[-1, i] = remaining.mean(dtype=np.float64)
         return light
 
     def expected_gains(self) -> Image:
-        """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``."""
-        return self.activity.baseline.astype(np.float32)[:, np.newaxis]
+        """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``; the tissue's is last."""
+        resting = self.activity.baseline.sum() / max(self.activity.expected_C.sum(), 1e-300)
+        return np.append(self.activity.baseline, resting).astype(np.float32)[:, np.newaxis]
 
 
 class Render(Step):
     """Paint the cells: each one's image times its trace, and the light that scattered out of the images.
 
-    Scattered light has its cell's own time course.
+    Scattered light has its cell's own time course. Around the tissue in which cells were placed it is continued by what
+    the same layer gives on average, at a constant level but for bleaching.
     """
 
     def plan(
@@ -74,9 +80,12 @@ class Render(Step):
     ) -> CellLight:
         """Lay out the images and the halo for painting."""
         depth = float(np.median(cells.center_um[:, 0])) if len(cells) else 0.0
+        beyond = GaussianSpots.none(1)
+        if cells.tissue_um is not None and len(cells):
+            beyond = spots_beyond(images.spots, activity.expected_C, cells.tissue_um)
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape),
-            images.spots,
+            GaussianSpots.joined([images.spots, beyond]),
             None if vessels is None else vessels.transmission(depth),
             activity,
             bleaching,

@@ -125,7 +125,7 @@ def test_spots_are_as_wide_as_scatter_blur_and_the_soma_together():
     acq = _acquisition(side=128, focal_depth_um=60.0)
     for morphology in ("soma", "bead"):
         spots = _images(acq, [(100.0, 5.0, -3.0)], morphology).spots
-        radius = 0 if morphology == "bead" else _cells([(100.0, 5.0, -3.0)], acq, morphology).radius_um[0]
+        radius = 0 if morphology == "bead" else _cells(acq, [(100.0, 5.0, -3.0)], morphology).radius_um[0]
         disk = 40 * acq.optics.cone_slope
         blur = disk**2 / 4 + acq.optics.diffraction_sigma_um**2 + radius**2 / 4
         scatter = acq.tissue.skirt(np.array([100.0])).sigma_um[:, 0]
