@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Optics as Optics
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
+    from pytest_calsim.recording.cache import simulate_cached as simulate_cached
     from pytest_calsim.recording.recording import Recording as Recording
     from pytest_calsim.recording.simulate import simulate as simulate
     from pytest_calsim.recording.truth import GroundTruth as GroundTruth
@@ -33,13 +34,17 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.assertions import assert_shifts_recovered as assert_shifts_recovered
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
     from pytest_calsim.testing.assertions import assert_traces_recovered as assert_traces_recovered
+    from pytest_calsim.testing.background import assert_background_recovered as assert_background_recovered
     from pytest_calsim.testing.estimate import Estimate as Estimate
+    from pytest_calsim.testing.score import Scores as Scores
+    from pytest_calsim.testing.score import score as score
     from pytest_calsim.testing.scorecard import Scorecard as Scorecard
     from pytest_calsim.testing.scoring.fields import field_pearson as field_pearson
     from pytest_calsim.testing.scoring.matching import Match as Match
     from pytest_calsim.testing.scoring.matching import hungarian_match as hungarian_match
     from pytest_calsim.testing.scoring.shifts import shift_rmse as shift_rmse
     from pytest_calsim.testing.scoring.spikes import spike_precision_recall as spike_precision_recall
+    from pytest_calsim.testing.scoring.traces import trace_gain as trace_gain
     from pytest_calsim.testing.scoring.traces import trace_pearson as trace_pearson
     from pytest_calsim.testing.sweeps import sweep as sweep
 
@@ -59,10 +64,12 @@ _WHERE = {
     "RecoveryError": "errors",
     "Scene": "simulation.scene",
     "Scorecard": "testing.scorecard",
+    "Scores": "testing.score",
     "Spec": "spec.spec",
     "SpecError": "errors",
     "StoreError": "errors",
     "Tissue": "microscope.acquisition",
+    "assert_background_recovered": "testing.background",
     "assert_footprints_recovered": "testing.assertions",
     "assert_shifts_recovered": "testing.assertions",
     "assert_spikes_recovered": "testing.assertions",
@@ -73,10 +80,13 @@ _WHERE = {
     "plan": "simulation.planning",
     "preset_names": "spec.presets",
     "preset_summary": "spec.presets",
+    "score": "testing.score",
     "shift_rmse": "testing.scoring.shifts",
     "simulate": "recording.simulate",
+    "simulate_cached": "recording.cache",
     "spike_precision_recall": "testing.scoring.spikes",
     "sweep": "testing.sweeps",
+    "trace_gain": "testing.scoring.traces",
     "trace_pearson": "testing.scoring.traces",
 }
 
@@ -94,10 +104,12 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "RecoveryError",
     "Scene",
     "Scorecard",
+    "Scores",
     "Spec",
     "SpecError",
     "StoreError",
     "Tissue",
+    "assert_background_recovered",
     "assert_footprints_recovered",
     "assert_shifts_recovered",
     "assert_spikes_recovered",
@@ -108,10 +120,13 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "plan",
     "preset_names",
     "preset_summary",
+    "score",
     "shift_rmse",
     "simulate",
+    "simulate_cached",
     "spike_precision_recall",
     "sweep",
+    "trace_gain",
     "trace_pearson",
 ]
 

@@ -1,25 +1,24 @@
-"""Everything pytest-calsim raises or warns, in one tree.
+"""All errors and warnings of pytest-calsim, in one tree.
 
 ::
 
     CalsimError
-    ├── SpecError(ValueError)           a spec, preset, path or value that cannot be simulated
-    ├── EstimateError(ValueError)       an estimate that cannot be scored (shape, NaN, missing argument)
-    └── StoreError(OSError)             a recording on disk that cannot be read
+    ├── SpecError(ValueError)           a spec, preset, path or value cannot be simulated
+    ├── EstimateError(ValueError)       an estimate cannot be scored (shape, NaN, missing argument)
+    └── StoreError(OSError)             a recording on disk cannot be read
     AssertionError
     └── RecoveryError                   a pipeline recovered less than the test demands
     UserWarning
     └── CalsimWarning
-        ├── SpecWarning                 legal but odd
-        ├── PlacementWarning            fewer cells placed, or dimmer ones, than asked for
-        └── CacheWarning                the cache degraded or repaired something
+        ├── SpecWarning                 a spec is legal but odd
+        ├── PlacementWarning            fewer cells were placed than requested, or dimmer ones
+        └── CacheWarning                the cache cannot be used, or held something damaged
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from operator import methodcaller
 
 __all__ = [
     "CacheWarning",
@@ -31,29 +30,28 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "StoreError",
-    "hide_refusals",
     "nearest",
 ]
 
 
 class CalsimError(Exception):
-    """Base of the errors that pytest-calsim raises on purpose."""
+    """Base of the errors that tell a user what to change."""
 
 
 class SpecError(CalsimError, ValueError):
-    """A spec, preset, dotted path or value that cannot be simulated."""
+    """Tell that a spec, preset, dotted path or value cannot be simulated."""
 
 
 class EstimateError(CalsimError, ValueError):
-    """An estimate that cannot be scored: wrong shape, NaN, or a missing argument."""
+    """Tell that an estimate cannot be scored: wrong shape, NaN, or a missing argument."""
 
 
 class StoreError(CalsimError, OSError):
-    """A recording on disk that is missing, damaged, foreign or of another version."""
+    """Tell that a recording on disk is missing, damaged, foreign, of another version, or cannot be written."""
 
 
 class RecoveryError(AssertionError):
-    """A pipeline recovered less of the truth than the test demands.
+    """Tell that a pipeline recovered less of the truth than the test demands.
 
     Attributes
     ----------
@@ -71,23 +69,19 @@ class CalsimWarning(UserWarning):
 
 
 class SpecWarning(CalsimWarning):
-    """A spec that is legal but odd."""
+    """Warn of a spec that is legal but odd."""
 
 
 class PlacementWarning(CalsimWarning):
-    """Fewer cells were placed than asked for, or some could not be made as bright as asked for."""
+    """Warn that fewer cells were placed than requested, or that some cannot be made as bright as requested."""
 
 
 class CacheWarning(CalsimWarning):
-    """The cache degraded, or set a damaged entry aside and rebuilt it."""
-
-
-hide_refusals = methodcaller("errisinstance", (EstimateError, RecoveryError))
-"""A module's ``__tracebackhide__``: pytest shows the user's line, not ours, unless the error is a fault of ours."""
+    """Warn that the cache cannot be used, or held a damaged recording; the recording is right all the same."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint to put behind an unknown name: the nearest right one, else all of them."""
+    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -106,3 +106,14 @@ def test_pictures_are_small_and_shown():
 def test_links_lead_somewhere(page):
     broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert not broken
+
+
+def test_every_public_function_of_scoring_is_on_a_reference_page():
+    import pytest_calsim
+
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    public = [
+        name for name in pytest_calsim.__all__ if name.startswith(("assert_", "trace_", "spike_", "shift_", "field_"))
+    ]
+    assert len(public) >= 9
+    assert not [name for name in [*public, "hungarian_match", "score", "Match", "Estimate"] if name not in pages]

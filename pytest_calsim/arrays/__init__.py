@@ -1,1 +1,1 @@
-"""Arrays that everything else is made of: footprints, named truth, random streams, parallel work."""
+"""Arrays that everything above is made of: footprints, patches, truth arrays, random streams, parallel work."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SparseFootprints"]
 
 Floats = NDArray[np.float64]
+UnitSelection = Sequence[int] | Sequence[bool] | NDArray[np.integer] | NDArray[np.bool_] | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,15 @@ class SparseFootprints:
         Where each unit begins in ``data``; int64, one more than there are units.
     shape
         Units, height, width.
+    unit_id
+        Labels of the units ``(unit_id,)``, which a selection keeps; ``None``: they have none.
     """
 
     data: NDArray[np.float32]
     indices: NDArray[np.int32]
     indptr: NDArray[np.int64]
     shape: tuple[int, int, int]
+    unit_id: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("data", "indices", "indptr"):
@@ -50,11 +54,33 @@ class SparseFootprints:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, unit: int) -> NDArray[np.float32]:
-        """One unit's dense picture ``(height, width)``, fresh and writable."""
+    @overload
+    def __getitem__(self, unit: int | np.integer) -> NDArray[np.float32]: ...
+
+    @overload
+    def __getitem__(self, unit: UnitSelection) -> SparseFootprints: ...
+
+    def __getitem__(self, unit: int | np.integer | UnitSelection) -> NDArray[np.float32] | SparseFootprints:
+        """One unit's dense picture ``(height, width)``, fresh and writable; of several units their footprints, sparse.
+
+        Parameters
+        ----------
+        unit
+            A unit's position; or positions, a slice or a boolean mask ``(unit_id,)``, as for a NumPy array's first
+            axis. For pixels, select from :meth:`dense`.
+
+        Raises
+        ------
+        IndexError
+            When there is no such unit, or pixels are selected as well.
+        """
+        if isinstance(unit, tuple):
+            raise IndexError("footprints are selected by unit alone: for pixels, select from A.dense()")
+        if not isinstance(unit, int | np.integer):
+            return self.select(unit)
         if not -len(self) <= unit < len(self):
             raise IndexError(f"unit {unit} of {len(self)}")
-        pixels, values = self.unit(unit % len(self))
+        pixels, values = self.unit(int(unit) % len(self))
         image = np.zeros(self.shape[1] * self.shape[2], dtype=np.float32)
         image[pixels] = values
         return image.reshape(self.shape[1:])
@@ -78,11 +104,46 @@ class SparseFootprints:
         unit = np.repeat(np.arange(len(self)), np.diff(self.indptr))
         return np.asarray(np.bincount(unit, terms, len(self)), np.float64)
 
-    def select(self, units: NDArray[Any]) -> SparseFootprints:
-        """The footprints of some units (indices or a boolean mask), in that order."""
-        chosen = np.arange(len(self))[units]
+    def select(self, units: UnitSelection) -> SparseFootprints:
+        """Select units by positions, a slice or a boolean mask, in that order; their labels go with them.
+
+        Raises
+        ------
+        IndexError
+            When a position or a mask does not fit the number of units.
+        """
+        key = units if isinstance(units, slice) else np.asarray(units)
+        if not isinstance(key, slice) and key.size == 0:
+            key = key.astype(np.intp)  # an empty list is no list of floats
+        if not isinstance(key, slice) and (key.ndim != 1 or key.dtype.kind not in "iub"):
+            raise IndexError(f"units are selected by a list of positions or a mask, not {key.dtype} {key.shape}")
+        chosen = np.arange(len(self))[key]
         parts = [self.unit(int(i)) for i in chosen]
-        return SparseFootprints.from_units(parts, self.shape[1:])
+        labels = None if self.unit_id is None else self.unit_id[chosen]
+        return replace(SparseFootprints.from_units(parts, self.shape[1:]), unit_id=labels)
+
+    def moved(self, rows: int, columns: int, picture: tuple[int, int] | None = None) -> SparseFootprints:
+        """Move all footprints so many rows down and columns to the right; what leaves the picture is lost.
+
+        Parameters
+        ----------
+        rows, columns
+            Whole pixels, of either sign.
+        picture
+            Height and width of the picture on which they come to lie, px; the same as before by default.
+        """
+        height, width = self.shape[1:] if picture is None else picture
+        row, column = np.divmod(self.indices.astype(np.int64), max(self.shape[2], 1))
+        row += rows
+        column += columns
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        return replace(
+            self,
+            data=self.data[inside],
+            indices=(row * width + column)[inside].astype(np.int32),
+            indptr=np.concatenate([[0], np.cumsum(inside)])[self.indptr],
+            shape=(len(self), height, width),
+        )
 
     @property
     def csr(self) -> csr_array:
@@ -95,12 +156,12 @@ class SparseFootprints:
         """All of them as a dense float32 DataArray ``(unit_id, height, width)``: units · height · width · 4 bytes."""
         import xarray as xr
 
-        return xr.DataArray(
-            np.asarray(self),
-            dims=("unit_id", "height", "width"),
-            coords={d: np.arange(n) for d, n in zip(("unit_id", "height", "width"), self.shape, strict=True)},
-            name="A",
-        )
+        coords: dict[str, NDArray[Any]] = {
+            dim: np.arange(n) for dim, n in zip(("unit_id", "height", "width"), self.shape, strict=True)
+        }
+        if self.unit_id is not None:
+            coords["unit_id"] = self.unit_id
+        return xr.DataArray(np.asarray(self), dims=("unit_id", "height", "width"), coords=coords, name="A")
 
     @classmethod
     def from_units(cls, units: list[tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, ...]) -> SparseFootprints:

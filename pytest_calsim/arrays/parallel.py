@@ -1,4 +1,4 @@
-"""Work that runs without the GIL, shared among the cores."""
+"""Share work that releases the GIL among the cores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ R = TypeVar("R")
 
 
 def usable_cores() -> int:
-    """How many threads this process may run at once."""
+    """Return how many threads this process may run at once."""
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What ``work`` makes of each item, in their order; on as many threads as there are cores."""
+    """Apply ``work`` to each item, on as many threads as there are cores.
+
+    Parameters
+    ----------
+    work
+        A function that releases the GIL for most of its time.
+    items
+        What it is applied to.
+
+    Returns
+    -------
+    Its results, in the order of the items.
+    """
     if len(items) < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(usable_cores(), len(items))) as pool:

@@ -1,4 +1,4 @@
-"""NumPy's values as Python's own, without importing NumPy."""
+"""Convert NumPy's values to Python's, without importing NumPy."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["plain"]
 
 
 def plain(value: Any) -> Any:
-    """NumPy's arrays and numbers as Python's own; anything else as it is."""
+    """Return an array as nested lists and a NumPy number as Python's; return anything else unchanged."""
     return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value

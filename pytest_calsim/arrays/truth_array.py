@@ -5,27 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.read_only import freeze_arrays
 
 __all__ = ["TruthArray"]
 
 
 @dataclass(frozen=True, eq=False)
 class TruthArray:
-    """One named quantity of the ground truth; its values are read-only.
+    """One quantity of the ground truth, with the names of its axes and its unit. Its values are read-only.
 
     Attributes
     ----------
     dims
-        Names of the axes, minian's where they exist (``unit_id``, ``frame``, ``height``, ``width``, ``shift_dim``).
-        A quantity with the single axis ``unit_id`` becomes a column of the cells' table.
+        Names of the axes; minian's where there are such: ``unit_id``, ``frame``, ``height``, ``width``, ``shift_dim``.
+        A quantity whose only axis is ``unit_id`` becomes a column of the cells' table.
     values
         The array.
     units
-        Physical unit, ``"1"`` for none.
+        Physical unit; ``"1"`` for none.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each axis.
     """
 
     dims: tuple[str, ...]
@@ -33,7 +37,6 @@ class TruthArray:
     units: str = "1"
 
     def __post_init__(self) -> None:
-        values = read_only(np.asarray(self.values))
-        object.__setattr__(self, "values", values)
-        if values.ndim != len(self.dims):
-            raise ValueError(f"dims {self.dims} do not fit an array of shape {values.shape}")
+        freeze_arrays(self)
+        if self.values.ndim != len(self.dims):
+            raise ValueError(f"dims {self.dims} do not fit an array of shape {self.values.shape}")

@@ -1,6 +1,6 @@
-"""What the microscope is and how it records: clock, optics, image sensor, tissue.
+"""Describe the microscope and how it records: clock, optics, image sensor, tissue.
 
-Sources of the defaults are given in ``docs/physics.md``; geometry is that of the Miniscope V4.
+``docs/physics.md`` gives the sources of the defaults. The geometry is that of the Miniscope V4.
 """
 
 from __future__ import annotations
@@ -9,38 +9,36 @@ import math
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.scatter import Skirt, core_share, skirt
 from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
 
 __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
 
-Floats = NDArray[np.float64]
-
 MAX_FRAMES = 10_000_000
-"""Most frames of a recording: more than four days at 25 per second."""
+"""Most frames that a recording may have: more than four days at 25 per second."""
 
 
 class Optics(Frozen):
-    """The objective (often a GRIN relay) between tissue and sensor.
+    """Describe the objective (often a GRIN relay) between tissue and sensor.
 
     Attributes
     ----------
     na
         Numerical aperture in tissue; 0.2-0.5 for miniscopes. Up to 0.5 the disk of confusion is as wide as rays to 2 %.
     magnification
-        Sensor size over tissue size.
+        Size on the sensor over size in tissue.
     emission_nm
         Wavelength of the collected light.
     refractive_index
-        Of the tissue; 1.36 for brain.
+        Refractive index n of the tissue; 1.36 for brain.
     depth_of_field_um
-        Total depth of field for the ``in_focus`` label; ``"auto"``: n·λ/NA² + n·e/(M·NA).
+        Total depth of field, for the label ``in_focus``. ``"auto"`` is n·λ/NA² + n·e/(M·NA).
     field_curvature_radius_um
-        Radius of the curved focal surface; off-axis cells focus shallower. ``None``: flat.
+        Radius of the curved focal surface: off the axis the focus is shallower. ``None`` is flat.
     """
 
     na: Annotated[float, Field(ge=0.02, le=1.2)] = 0.3
@@ -65,32 +63,32 @@ class Optics(Frozen):
 
     @property
     def diffraction_sigma_um(self) -> float:
-        """Gaussian fit of the Airy core, 0.21 λ/NA, µm."""
+        """σ of the Gaussian fitted to the Airy core, 0.21 λ/NA, µm."""
         return 0.21 * self.emission_nm / 1000 / self.na
 
     @property
     def collection(self) -> float:
-        """Collected share of the emitted light relative to NA 0.3 (∝ NA², whatever the focus)."""
+        """Collected light relative to NA 0.3. It grows as NA² and does not depend on the focus."""
         return (self.na / 0.3) ** 2
 
 
 class ImageSensor(Frozen):
-    """The CMOS sensor. Defaults: PYTHON480 of the Miniscope V4 in its 8-bit mode.
+    """Describe the CMOS sensor. The defaults are those of the Miniscope V4's PYTHON480 in its 8-bit mode.
 
     Attributes
     ----------
     height_px, width_px
-        Sensor window.
+        Size of the sensor's window.
     pixel_pitch_um
-        Pixel side on the chip.
+        Side of a pixel on the chip.
     quantum_efficiency
         Electrons per photon.
     read_noise_e
         Standard deviation of the read noise.
     gain_adu_per_e
-        ADC codes per electron, at ``adc_bit_depth``.
+        Codes of the converter (ADC) per electron, at ``adc_bit_depth``.
     black_level_adu
-        ADC code of darkness, at ``adc_bit_depth``.
+        Code of a dark pixel, at ``adc_bit_depth``.
     full_well_e
         Electrons at which a pixel saturates.
     dark_current_e_per_s
@@ -100,13 +98,13 @@ class ImageSensor(Frozen):
     dsnu_adu
         Spatial standard deviation of the pixels' black level (fixed pattern), at ``adc_bit_depth``.
     row_noise_adu
-        Standard deviation of a row's common offset, drawn anew each frame, at ``adc_bit_depth``.
+        Standard deviation of a row's common offset, which differs in every frame, at ``adc_bit_depth``.
     hot_pixel_fraction, hot_pixel_e_per_s
-        Share of pixels with extra dark current, and how much.
+        Share of pixels with extra dark current, and that current.
     bit_depth
-        Bits of the recorded code: ``adc_bit_depth`` shifted right to this many.
+        Bits of the recorded code. The converter's code is shifted right to this many.
     adc_bit_depth
-        Bits of the chip's converter.
+        Bits of the converter's code.
     """
 
     height_px: Px = 608
@@ -142,7 +140,7 @@ class ImageSensor(Frozen):
 
 
 class Tissue(Frozen):
-    """How tissue attenuates and blurs light on its way up.
+    """Describe how tissue attenuates and blurs light on its way up.
 
     Attributes
     ----------
@@ -173,25 +171,32 @@ class Tissue(Frozen):
         return Skirt(self.excited_fraction(depth_um) * share, sigma_um)
 
     def scatter_sigma_um(self, depth_um: Floats) -> Floats:
-        """Gaussian blur of the core from depth z, µm."""
+        """Return σ of the core's Gaussian blur, µm.
+
+        Parameters
+        ----------
+        depth_um
+            Depth below the surface; any shape. Above the surface nothing is blurred.
+        """
         return self.scatter_blur_fraction * np.maximum(depth_um, 0.0)
 
 
 class Acquisition(Frozen):
-    """One recording session: clock, focus and the instrument.
+    """Describe one recording session: clock, focus and instrument. ``str()`` of it is a line to read.
 
     Attributes
     ----------
     fps
-        Frames per second; the exposure is the whole frame, 1/fps.
+        Frames per second. The exposure fills the frame: it lasts 1/fps.
     duration_s
-        Length of the recording; there are floor(fps·duration_s) frames (at least one).
+        Length of the recording. It has floor(fps·duration_s) frames, and at least one.
     focal_depth_um
-        Depth in focus on the axis; ``"auto"``: the median of z + curvature shift over cells in the field of view.
+        Depth in focus on the optical axis. ``"auto"`` is the median of z + curvature shift over the cells in the field
+        of view.
     front_working_distance_um
-        For the record only.
+        Distance from the objective to the tissue. It is recorded, and changes nothing.
     optics, image_sensor, tissue
-        The instrument and the medium.
+        The instrument, and the tissue in front of it.
     """
 
     fps: Annotated[float, Field(ge=0.1, le=10000)] = 20.0
@@ -222,6 +227,17 @@ class Acquisition(Frozen):
             )
         return self
 
+    def __str__(self) -> str:
+        sensor = self.image_sensor
+        height_um, width_um = self.field_size_um
+        focus = self.focal_depth_um if self.focal_depth_um == "auto" else f"{self.focal_depth_um:g} um"
+        return (
+            f"{self.fps:g} fps for {self.duration_s:g} s ({self.n_frames} frames), "
+            f"{sensor.height_px} x {sensor.width_px} px of {self.pixel_size_um:.3g} um "
+            f"({height_um:.4g} x {width_um:.4g} um), {sensor.bit_depth} bit, "
+            f"NA {self.optics.na:g}, magnification {self.optics.magnification:g}, focus {focus}"
+        )
+
     @property
     def n_frames(self) -> int:
         """Number of frames."""
@@ -234,7 +250,7 @@ class Acquisition(Frozen):
 
     @property
     def pixel_size_um(self) -> float:
-        """Side of a pixel in tissue, µm."""
+        """Side of a pixel in tissue: its pitch on the chip over the magnification, µm."""
         return self.image_sensor.pixel_pitch_um / self.optics.magnification
 
     @property
@@ -251,16 +267,26 @@ class Acquisition(Frozen):
 
     @property
     def depth_of_field_um(self) -> float:
-        """Total depth of field, µm: as declared, or n·λ/NA² + n·e/(M·NA)."""
+        """Total depth of field, µm: as declared, or n·λ/NA² + n·e/(M·NA) with the pixel pitch e.
+
+        The first term is diffraction's, the second the sensor's (Inoué & Spring, Video Microscopy, 1997).
+        """
         optics = self.optics
         if optics.depth_of_field_um != "auto":
             return optics.depth_of_field_um
-        n, na = optics.refractive_index, optics.na
+        n = optics.refractive_index
+        na = optics.na
         wavelength_um = optics.emission_nm / 1000
         return n * wavelength_um / na**2 + n * self.image_sensor.pixel_pitch_um / (optics.magnification * na)
 
     def curvature_shift_um(self, radius_um: Floats) -> Floats:
-        """How much shallower the focus is at a distance from the axis: R_c − √(R_c² − r²), µm."""
+        """Return how much shallower the focus is off the axis, µm: the sagitta R_c − √(R_c² − r²).
+
+        Parameters
+        ----------
+        radius_um
+            Distance r from the optical axis; any shape.
+        """
         r_c = self.optics.field_curvature_radius_um
         if r_c is None:
             return np.zeros_like(np.asarray(radius_um, dtype=np.float64))

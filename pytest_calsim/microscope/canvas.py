@@ -1,4 +1,4 @@
-"""The canvas: the sensor's window into the tissue, with the margin that motion can bring into view."""
+"""The canvas: the pixels on which tissue is painted. It is the sensor with the margin that motion brings into view."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Bools, Floats
 
 __all__ = ["Canvas"]
 
-Floats = NDArray[np.float64]
 _T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Grid on which tissue is painted; the optical axis is at (0, 0) µm.
+    """Grid on which tissue is painted. The optical axis is at its middle, at (0, 0) µm.
 
     Attributes
     ----------
     sensor_height_px, sensor_width_px
-        The sensor's window.
+        Size of the sensor's window.
     margin_px
-        Pixels painted beyond each side of the window.
+        Pixels that are painted beyond each side of the window.
     pixel_size_um
         Side of a pixel in tissue.
     """
@@ -61,24 +61,24 @@ class Canvas:
         return (np.arange(self.shape[1], dtype=np.float64) - (self.shape[1] - 1) / 2) * self.pixel_size_um
 
     def rows(self, y_um: Floats) -> Floats:
-        """Canvas row coordinate (pixel centres are whole) of a position, px."""
+        """Return the canvas rows of some positions, px; whole numbers are pixels' centres."""
         return y_um / self.pixel_size_um + (self.sensor_height_px - 1) / 2 + self.margin_px
 
     def columns(self, x_um: Floats) -> Floats:
-        """Canvas column coordinate (pixel centres are whole) of a position, px."""
+        """Return the canvas columns of some positions, px; whole numbers are pixels' centres."""
         return x_um / self.pixel_size_um + (self.sensor_width_px - 1) / 2 + self.margin_px
 
     def crop(self, images: NDArray[_T]) -> NDArray[_T]:
-        """Return the sensor's window of pictures ``(..., height, width)`` of the canvas, contiguous.
+        """Cut the sensor's window out of images of the canvas ``(..., height, width)``; the result is contiguous.
 
-        Pictures of the sensor's size are returned as they are.
+        Images of the sensor's size are returned as they are.
         """
         if images.shape[-2:] == self.sensor_shape:
             return images
         return np.ascontiguousarray(images[..., *self.window.slices])
 
-    def in_view(self, y_um: Floats, x_um: Floats) -> NDArray[np.bool_]:
-        """Whether positions lie inside the sensor's window at zero shift."""
+    def in_view(self, y_um: Floats, x_um: Floats) -> Bools:
+        """Tell which positions lie inside the sensor's window at zero shift."""
         half_y = self.sensor_height_px * self.pixel_size_um / 2
         half_x = self.sensor_width_px * self.pixel_size_um / 2
         return (np.abs(y_um) <= half_y) & (np.abs(x_um) <= half_x)

@@ -1,36 +1,36 @@
-"""What a frame sees of a course in continuous time: its mean over the exposure."""
+"""Average courses in continuous time over each frame's exposure."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["mean_of_lines"]
 
-Floats = NDArray[np.float64]
-
 
 def mean_of_lines(times_s: Floats, values: Floats, starts_s: Floats, exposure_s: float) -> Floats:
-    """Exact mean over each exposure of courses that run straight between given points.
+    """Average courses that are straight between given points over each exposure, exactly.
 
     Parameters
     ----------
     times_s
-        Ascending, covering every exposure ``(point,)``.
+        Times of the points, s; ascending, and covering every exposure; float64 ``(point,)``.
     values
-        Courses ``(course, point)``.
+        Values of the courses there, float64 ``(course, point)``.
     starts_s, exposure_s
-        When each exposure begins ``(frame,)``, and how long it lasts.
+        When each exposure begins, float64 ``(frame,)``, and how long it lasts, s.
 
     Returns
     -------
-    Means ``(course, frame)``.
+    Means, float64 ``(course, frame)``.
     """
     steps = np.diff(times_s)
     area = np.zeros_like(values)
     np.cumsum((values[:, 1:] + values[:, :-1]) * (steps / 2), axis=1, out=area[:, 1:])
 
     def area_until(t: Floats) -> Floats:
+        """Integrate each course from the first point to some times; ``(course, frame)``."""
         left = np.clip(np.searchsorted(times_s, t, side="right") - 1, 0, len(steps) - 1)
         dt = t - times_s[left]
         slope = (values[:, left + 1] - values[:, left]) / steps[left]

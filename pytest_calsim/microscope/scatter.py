@@ -19,13 +19,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Skirt", "core_share", "skirt"]
-
-Floats = NDArray[np.float64]
 
 
 class Skirt(NamedTuple):

@@ -1,6 +1,6 @@
-"""Field types: a unit in every name, its range in every type.
+"""Types of fields: each names a unit and bounds the range.
 
-Every alias is a finite float; ranges that belong to one field are given there with ``Field``.
+All numbers are finite. A range that belongs to one field alone stands at that field.
 """
 
 from __future__ import annotations
@@ -14,29 +14,23 @@ __all__ = [
     "Electrons",
     "Fraction",
     "Frozen",
-    "Hz",
     "Nm",
     "NonNegative",
     "Positive",
     "PositiveUm",
     "Px",
-    "Seconds",
     "Um",
 ]
 
-# Bounds are generous: they keep every valid spec finite in float32, not every valid spec plausible.
+# The bounds keep every valid spec finite in float32; they do not keep it plausible.
 Um = Annotated[float, Field(ge=-1e5, le=1e5)]
-"""A position or signed distance, micrometres."""
+"""A position or a signed distance, micrometres."""
 PositiveUm = Annotated[float, Field(gt=0, le=1e5)]
 """A length, micrometres."""
 Nm = Annotated[float, Field(ge=200, le=2000)]
 """A wavelength of light, nanometres."""
 Px = Annotated[int, Field(ge=8, le=8192)]
 """A whole number of pixels along one side of the sensor."""
-Hz = Annotated[float, Field(ge=0, le=1e4)]
-"""A rate or frequency, hertz."""
-Seconds = Annotated[float, Field(ge=0, le=1e5)]
-"""A duration, seconds."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A share or probability between 0 and 1."""
 Electrons = Annotated[float, Field(ge=0, le=1e6)]
@@ -48,7 +42,7 @@ NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class Frozen(BaseModel):
-    """Base of everything a spec is made of: immutable, hashable, finite, no unknown fields."""
+    """Base of everything that a spec is made of: immutable and hashable, with finite numbers and no unknown fields."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -60,7 +54,7 @@ class Frozen(BaseModel):
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """What differs from the defaults: short enough to read, and still to be evaluated."""
+        """List the fields that differ from their defaults: short enough to read, and the repr still evaluates."""
         fields = type(self).model_fields
         return [
             (name, value)

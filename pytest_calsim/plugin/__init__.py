@@ -18,9 +18,9 @@ from pytest_calsim.plugin.reports import REFUSED, SimReporter
 
 if TYPE_CHECKING:
     from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.spec.spec import Spec
-    from pytest_calsim.store.cache import RecordingCache
 
 _MARK = (
     "sim(*presets, overrides=None, seed=None, add=(), drop=(), sweep=None, seeds=None): what sim_recording gives this "
@@ -121,11 +121,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
     """The cache of recordings that all tests and workers share (``--sim-cache``)."""
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
     max_bytes = option(pytestconfig, "sim_cache_max_size")
-    cache = RecordingCache(cache_root(pytestconfig), max_bytes=max_bytes, say=_speaker(pytestconfig))
-    pytestconfig.stash[_REPORTER].watch(cache)
+    reporter = pytestconfig.stash[_REPORTER]
+    say = _speaker(pytestconfig)
+    cache = RecordingCache(cache_root(pytestconfig), max_bytes=max_bytes, say=say, note=reporter.note)
+    reporter.watch(cache)
     return cache
 
 

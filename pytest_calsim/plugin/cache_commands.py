@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.spec.presets import preset_names, preset_summary
-from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["list_presets", "look_after_cache"]
 
@@ -30,7 +30,7 @@ def look_after_cache(root: Path | None, jobs: Sequence[str]) -> int | None:
     cache = RecordingCache(root)
     if "clear" in jobs:
         removed, kept = cache.clear()
-        print(f"sim cache: {removed} removed, {kept} in use and kept ({root})")
+        print(f"sim cache: {removed} removed, {kept} could not be removed ({root})")
     if "show" in jobs:
         _show(cache)
     if "verify" in jobs:
@@ -38,7 +38,7 @@ def look_after_cache(root: Path | None, jobs: Sequence[str]) -> int | None:
         problems = cache.verify()
         for problem in problems:
             print(problem)
-        print(f"sim cache: {checked} checked, {len(problems)} set aside ({root})")
+        print(f"sim cache: {checked} checked, {len(problems)} bad and removed ({root})")
         return 1 if problems else 0
     return 0 if "show" in jobs else None
 

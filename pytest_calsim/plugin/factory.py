@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
-from pytest_calsim.store.cache import RecordingCache
 
 __all__ = ["RecordingFactory"]
 

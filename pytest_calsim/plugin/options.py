@@ -80,7 +80,7 @@ _OPTIONS = {
         _Option("sim_cache_max_size", "remove what was not used for longest beyond this, e.g. 2GB", _bytes, "SIZE"),
         _Option("sim_cache_clear", "empty the cache of recordings first", _yes_or_no),
         _Option("sim_cache_show", "list what the cache of recordings holds, and exit", _yes_or_no),
-        _Option("sim_cache_verify", "check every byte in the cache, set what is damaged aside, and exit", _yes_or_no),
+        _Option("sim_cache_verify", "check every byte in the cache, remove what is damaged, and exit", _yes_or_no),
         _Option("sim_preset_dir", "a folder of your own presets, one TOML file each", _existing_folder, "DIR"),
         _Option("sim_presets", "list the presets, and exit", _yes_or_no),
     )
@@ -119,7 +119,7 @@ def option(config: pytest.Config, name: str) -> Any:
         if text is not None:
             try:
                 return known.parse(text, base)
-            except ValueError as error:
+            except (ValueError, RuntimeError) as error:  # RuntimeError: no home directory to expand ~ to
                 raise pytest.UsageError(f"{source} = {text!r}: {error}") from None
     return None
 
@@ -134,7 +134,7 @@ def cache_root(config: pytest.Config) -> Path | None:
     """The folder of the cache; ``None`` when it is off."""
     given = option(config, "sim_cache")
     if given is None:
-        from pytest_calsim.store.cache import default_root
+        from pytest_calsim.recording.cache import default_root
 
         return default_root()
     return None if given == "off" else given

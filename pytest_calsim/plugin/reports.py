@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from pytest_calsim.plugin.options import cache_root, option
 from pytest_calsim.testing.scorecard import Scorecard, subscribe
 
 if TYPE_CHECKING:
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
 __all__ = ["REFUSED", "SimReporter"]
 
@@ -32,9 +31,15 @@ class SimReporter:
         self._cache: RecordingCache | None = None
         self._sent: dict[str, float] = {}
         self._totals: dict[str, float] = {}
+        self._new_notes: list[str] = []
+        self._notes: dict[str, None] = {}  # each once, in order
         self._new_scores: list[str] = []
         self._scores: dict[str, list[str]] = {}
         self._collected: list[pytest.Item] = []
+
+    def note(self, message: str) -> None:
+        """Take what the cache has to say, for the summary: it fails no test."""
+        self._new_notes.append(message)
 
     def watch(self, cache: RecordingCache) -> None:
         """Count what this cache does."""
@@ -63,6 +68,7 @@ class SimReporter:
         report = yield
         # Attributes of a report that are plain values cross from an xdist worker.
         vars(report)["sim_cache"] = self._news()
+        vars(report)["sim_notes"], self._new_notes = self._new_notes, []
         vars(report)["sim_scores"], self._new_scores = self._new_scores, []
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
@@ -83,6 +89,7 @@ class SimReporter:
         news: dict[str, float] = getattr(report, "sim_cache", {})
         for name, value in news.items():
             self._totals[name] = self._totals.get(name, 0) + value
+        self._notes.update(dict.fromkeys(getattr(report, "sim_notes", [])))
         scores: list[str] = getattr(report, "sim_scores", [])
         if scores:
             self._scores.setdefault(report.nodeid, []).extend(scores)
@@ -93,14 +100,11 @@ class SimReporter:
         root = cache_root(self._config) if self._totals else None
         if root is None or hasattr(self._config, "workerinput"):
             return
-        from pytest_calsim.store.cache import RecordingCache
+        from pytest_calsim.recording.cache import RecordingCache
 
         cache = RecordingCache(root, max_bytes=option(self._config, "sim_cache_max_size"))
         cache.sweep()
-        if cache.max_bytes is not None:
-            self._cache = None
-            gc.collect()  # recordings of this process are in use as long as they exist
-            cache.evict()
+        cache.evict()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the scores and the cache line; with ``--collect-only``, the marks that cannot be simulated."""
@@ -115,6 +119,8 @@ class SimReporter:
             for nodeid, lines in sorted(self._scores.items()):
                 for line in lines:
                     say(f"{nodeid}  {line}")
+        for note in self._notes:
+            say(f"sim cache: {note}")
         if self._totals:
             counts = ", ".join(f"{self._totals.get(n, 0):.0f} {n}" for n in ("simulated", "hits", "waited", "rebuilt"))
             saved, place = self._totals.get("seconds_saved", 0), cache_root(self._config) or "off"

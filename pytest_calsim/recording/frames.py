@@ -1,33 +1,14 @@
-"""Where the frames of a movie come from."""
+"""Frames painted from the truth."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.simulation.scene import Scene
 
-__all__ = ["FrameSource", "SceneFrames"]
-
-
-class FrameSource(Protocol):
-    """Where a movie's frames come from: painted on demand, or read from disk."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Frames, height, width."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the pixels."""
-        ...
-
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Frames ``start`` to ``stop`` as a fresh, writable array."""
-        ...
+__all__ = ["SceneFrames"]
 
 
 class SceneFrames:

@@ -12,7 +12,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 if TYPE_CHECKING:
-    from pytest_calsim.recording.frames import FrameSource
+    from pytest_calsim.arrays.frame_source import FrameSource
 
 __all__ = ["lazy_movie"]
 
@@ -47,7 +47,9 @@ class _LazyFrames(BackendArray):
 
 def lazy_movie(source: FrameSource, name: str) -> xr.DataArray:
     """The movie ``(frame, height, width)`` of some source under a name."""
-    data = indexing.LazilyIndexedArray(_LazyFrames(source))
+    # As in movies that xarray opens from disk: whoever assigns to it gets a copy in memory, of the whole movie.
+    lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source))
+    data = indexing.CopyOnWriteArray(lazy)
     # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.
     coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(_DIMS, source.shape, strict=True)}
     return xr.DataArray(xr.Variable(_DIMS, data), coords=coords, name=name)

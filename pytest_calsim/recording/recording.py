@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from functools import cached_property
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_calsim.recording.frames import FrameSource, SceneFrames
+from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.errors import StoreError
+from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.store.recording_file import Provenance, RecordingFile
+from pytest_calsim.store.stored_truth import StoredTruth
+from pytest_calsim.store.writing import RecordingData, publish_recording
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "data_of"]
 
 
 class Recording:
@@ -107,27 +116,70 @@ class Recording:
         lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
         return lazy if frames is None else lazy.isel(frame=frames)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the recording to a folder (zarr format 2, with a digest per chunk), block by block.
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the recording to one file: a zip of zarr (format 2) arrays, which zarr and xarray open as well.
+
+        The movie is painted block by block on all cores and never held in memory. The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, by custom ``NAME.zarr.zip``. Missing folders are made.
+        overwrite
+            Replace a file that is there.
 
         Raises
         ------
         StoreError
-            When the folder exists already or cannot be written.
+            When there is a file already, or it cannot be written.
         """
-        from pytest_calsim.store.disk import write_recording
-
-        write_recording(self, path)
+        path = Path(path)
+        if os.path.lexists(path) and not (overwrite and path.is_file()):
+            raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            publish_recording(path, data_of(self), overwrite=overwrite)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Recording:
-        """Open a saved recording; chunks are read when asked for, and verified as they are.
+        """Open a saved recording; frames and truth are read when they are asked for, and checked as they are.
 
         Raises
         ------
         StoreError
-            When there is no recording, or it is damaged, foreign or of another version.
+            When there is no recording, or it is damaged or of another version; also later, when a damaged part of it
+            is read.
         """
-        from pytest_calsim.store.disk import read_recording
+        try:
+            file = RecordingFile(Path(path))
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
+        spec = Spec.make(json.loads(file.spec_json))
+        if spec.key() != file.provenance.key:
+            raise StoreError(
+                f"{path}: was simulated by another version of this package or its steps; simulate it again"
+            )
+        truth = GroundTruth(StoredTruth(file.quantities, file.read_array))
+        return cls(spec, file, truth, notes=file.provenance.notes, until=file.provenance.until)
 
-        return read_recording(path)
+
+def data_of(recording: Recording, label: str = "", cost_s: float = 0.0) -> RecordingData:
+    """Give what a file of a recording holds.
+
+    Parameters
+    ----------
+    recording
+        What to store.
+    label
+        The name it was asked for under.
+    cost_s
+        Time spent on it so far, s.
+    """
+    provenance = Provenance(recording.spec.key(), label, recording.until, recording.notes, cost_s, time.time())
+    return RecordingData(recording.spec, recording.frames, recording.truth.arrays, provenance)

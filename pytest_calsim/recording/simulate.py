@@ -13,7 +13,7 @@ from pytest_calsim.errors import PlacementWarning, SpecError
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.truth import GroundTruth
-from pytest_calsim.simulation.detectability import assess
+from pytest_calsim.simulation.detectability import assess_cells
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
@@ -34,7 +34,7 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
 
     @cached_property
     def _arrays(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        return {**self._scene.truth(), **assess(self._scene)}
+        return {**self._scene.truth(), **assess_cells(self._scene)}
 
     def __getitem__(self, name: str) -> TruthArray | SparseFootprints:
         return self._arrays[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ class GroundTruth:
 
     def _footprints(self, name: str) -> SparseFootprints | None:
         value = self._arrays.get(name)
-        return value if isinstance(value, SparseFootprints) else None
+        # Numbered, so that a selection of them still says which cells they are.
+        return replace(value, unit_id=np.arange(len(value))) if isinstance(value, SparseFootprints) else None
 
     @cached_property
     def n_units(self) -> int:

@@ -1,8 +1,8 @@
-"""What can be seen of each cell, judged last, from the finished scene.
+"""Assess from the finished scene what can be seen of each cell.
 
-``snr`` is the peak signal-to-noise ratio of a matched filter on one frame: √Σ_px(Δe²/var), where Δe are the electrons
-of the cell's typical transient through its own blurred footprint, vessels and fields, and var is the shot noise of
-everything that lies there at rest (baseline, neighbours, background, leakage, dark current) plus the read noise.
+``snr`` is the peak signal-to-noise ratio of a matched filter on one frame: √Σ_px(Δe²/var). Δe are the electrons of the
+cell's typical transient, through its blurred footprint, vessels and fields. var is the shot noise of everything that
+lies there at rest (baseline, neighbours, background, leakage, dark current) plus the read noise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.overlap import largest_cosines
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
@@ -23,24 +24,32 @@ from pytest_calsim.steps.sensor.sensor import SensorCodes
 if TYPE_CHECKING:
     from pytest_calsim.simulation.scene import Scene
 
-__all__ = ["DETECTABLE_SNR", "assess", "snr"]
+__all__ = ["DETECTABLE_SNR", "assess_cells", "snr"]
 
 DETECTABLE_SNR = 3.0
 """Least ``snr`` of a detectable cell; version 1, before calibration against real pipelines."""
 
-Floats = NDArray[np.float64]
 
+def assess_cells(scene: Scene) -> dict[str, TruthArray]:
+    """Compute what can be seen of each cell, as columns of the cells' table.
 
-def assess(scene: Scene) -> dict[str, TruthArray]:
-    """Per-cell verdicts of a finished scene, as columns of the cells' table.
+    Parameters
+    ----------
+    scene
+        A finished scene.
 
     Returns
     -------
     dict
-        Each ``(unit_id,)``: ``snr`` (inf without a sensor), ``snr_event`` (with the frames of the transient),
-        ``n_spikes``, ``detectable`` (in the field of view, snr ≥ 3 and at least one spike), ``overlap`` (largest
-        cosine with another cell's observed footprint) and ``background_fluctuation`` (standard deviation of the
-        neuropil under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
+        Columns ``(unit_id,)`` by name. A column that needs a step which the spec does not have is left out.
+
+        - ``n_spikes``: spikes in the recording.
+        - ``snr``: see :func:`snr`.
+        - ``snr_event``: the same for a filter over all frames of the typical transient.
+        - ``detectable``: whether the cell is in the field of view, has snr ≥ 3, and spikes at least once.
+        - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
+        - ``background_fluctuation``: standard deviation of the neuropil under the footprint, in units of the cell's
+          typical transient.
     """
     columns: dict[str, NDArray[Any]] = {}
     cells = scene.find(Cells)
@@ -59,7 +68,22 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
 
 
 def snr(scene: Scene) -> Floats:
-    """Matched-filter peak SNR of each cell's typical transient on one frame ``(unit_id,)``; inf without a sensor."""
+    """Compute the matched-filter peak SNR of each cell's typical transient on one frame.
+
+    Parameters
+    ----------
+    scene
+        A scene with cells, their images and their activity.
+
+    Returns
+    -------
+    float64 ``(unit_id,)``; infinite without a sensor, unless the cell has no transients (0).
+
+    Raises
+    ------
+    SpecError
+        If the spec has no cell images or no activity.
+    """
     images = scene.require(CellImages)
     activity = scene.require(Activity)
     sensor = scene.find(SensorCodes)
@@ -70,17 +94,18 @@ def snr(scene: Scene) -> Floats:
     dark = sensor.electrons(np.zeros(shape, np.float32)).astype(np.float64)
     per_unit = sensor.electrons(scene.gain_of_fields()).astype(np.float64) - dark
     variance = sensor.electrons(scene.expected_light()).astype(np.float64) + sensor.read_noise_e**2
-    # A pixel that no light reaches and that has no noise tells nothing.
+    # A pixel without light and noise says nothing about the cell: it has no weight.
     weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
     return transient * np.sqrt(images.sums(weight, squared=True))
 
 
 def _overlap(images: CellImages) -> Floats:
-    """Largest cosine of each unit's observed footprint with another unit's ``(unit_id,)``."""
+    """Compute each cell's largest cosine of its observed footprint with another cell's; float64 ``(unit_id,)``."""
     return largest_cosines(*images.patches, images.canvas.window)
 
 
 def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity) -> Floats:
+    """Compute the neuropil's standard deviation under each cell, in typical transients; float64 ``(unit_id,)``."""
     neuropil = scene.find(NeuropilLight)
     if neuropil is None:
         return np.zeros(len(images))

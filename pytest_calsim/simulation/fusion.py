@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
+from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
 from pytest_calsim.steps.pixels import (
@@ -24,7 +25,6 @@ from pytest_calsim.steps.pixels import (
     Detector,
     Displacement,
     FixedField,
-    Image,
     Layers,
     Painter,
     PixelArtifact,

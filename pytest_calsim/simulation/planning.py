@@ -1,4 +1,4 @@
-"""From a spec to its planned scene."""
+"""Plan a spec: from what to simulate to its scene."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ import copyreg
 from collections.abc import Callable
 
 from pytest_calsim.simulation.scene import Scene
-from pytest_calsim.simulation.target_snr import calibrated
+from pytest_calsim.simulation.target_snr import solve_for_snr
 from pytest_calsim.spec.spec import Spec
 
 __all__ = ["plan"]
 
 
 def plan(spec: Spec) -> Scene:
-    """Plan every step once, then make cells as bright as the ``snr`` asks for that their population declares.
+    """Plan every step of a spec once, then solve for the brightness of cells whose population declares an ``snr``.
 
     Parameters
     ----------
     spec
         What to simulate.
+
+    Returns
+    -------
+    Scene
+        The planned truth. It paints frames on demand.
+
+    Examples
+    --------
+    >>> from pytest_calsim import load_preset
+    >>> scene = plan(load_preset("tiny"))
+    >>> scene.paint(0, 2).shape
+    (2, 64, 64)
     """
-    return calibrated(Scene.of(spec))
+    return solve_for_snr(Scene.of(spec))
 
 
 def _reduce(scene: Scene) -> tuple[Callable[[Spec], Scene], tuple[Spec]]:
     return plan, (scene.spec,)
 
 
-# A scene is a function of its spec: a remote worker plans it anew rather than receiving it.
+# Unpickling a scene plans its spec again: that takes less time than sending the truth to another process.
 copyreg.pickle(Scene, _reduce)

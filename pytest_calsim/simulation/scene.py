@@ -1,4 +1,4 @@
-"""The scene: every step planned once, and any block of frames painted from the truth on demand."""
+"""The scene: the planned truth of a spec, which paints any block of frames on demand."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.fusion import Pass, expected_light, fuse, gain_of_fields
 from pytest_calsim.spec.spec import Spec
@@ -34,34 +35,41 @@ _BLOCK_BYTES = 24 << 20
 
 
 class Scene:
-    """The planned truth of a spec. Made by :func:`plan`; immutable; paints frames in any order, on any thread.
+    """The planned truth of a spec. It is immutable and paints frames in any order, on any thread.
+
+    :func:`~pytest_calsim.plan` makes it.
 
     Attributes
     ----------
     spec
         What was asked for.
     artifacts
-        Each step's truth, by kind.
+        Each step's truth, by the step's kind.
     """
 
     def __init__(self, spec: Spec, artifacts: Mapping[str, Artifact]) -> None:
         self.spec = spec
         self.artifacts = artifacts
+        # Passes over memory by the stage that they end with. Two threads may fuse the same ones; either will do.
         self._fused: dict[str | None, tuple[Pass, ...]] = {}
+
+    def __repr__(self) -> str:
+        height, width = self.canvas.sensor_shape
+        return f"<Scene of {self.n_frames} frames, {height} x {width} px: {', '.join(self.artifacts)}>"
 
     @classmethod
     def of(cls, spec: Spec, known: Mapping[str, Artifact] | None = None) -> Scene:
-        """Plan every step whose artifact is not known yet, in the order of what each requires and provides.
+        """Plan every step whose artifact is not known yet, each after the steps whose artifacts it takes.
 
-        Cells are as bright as their populations declare: a ``snr`` that one asks for is solved for later, by
-        :func:`~pytest_calsim.simulation.planning.plan`.
+        Cells are as bright as drawn. :func:`~pytest_calsim.plan` also solves for the ``snr`` that a population
+        declares.
 
         Parameters
         ----------
         spec
             What to simulate.
         known
-            Artifacts that are taken as they are, by the kind of their step.
+            Artifacts that need not be planned, by the kind of their step.
         """
         artifacts = dict(known or {})
 
@@ -116,9 +124,18 @@ class Scene:
         return found
 
     def until(self, stage: str | None) -> list[PixelArtifact]:
-        """Return what changes pixels up to and including a step; all of it for ``None``.
+        """Return the artifacts that change pixels, in the order of light, up to and including a step's.
 
-        Before a step that changes no pixels, there is nothing: light begins behind all of those.
+        Parameters
+        ----------
+        stage
+            Kind of any step of the spec; ``None`` for all of them. Up to a step that changes no pixels there are none,
+            because light begins behind all of those.
+
+        Raises
+        ------
+        SpecError
+            If the spec has no such step.
         """
         if stage is None:
             return list(self.pixel_artifacts.values())
@@ -129,17 +146,17 @@ class Scene:
         return [self.pixel_artifacts[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
 
     def dtype(self, stage: str | None = None) -> np.dtype[Any]:
-        """Return the type of the pixels after a stage: the sensor's codes at the end, float32 before."""
+        """Return the type of the pixels after a stage: that of the codes behind the sensor, float32 before it."""
         detectors = [a for a in self.until(stage) if isinstance(a, Detector)]
         return detectors[-1].dtype if detectors else np.dtype(np.float32)
 
     def shape(self, stage: str | None = None, *, canvas: bool = False) -> tuple[int, int]:
-        """Return height and width of the pictures after a stage: the sensor's, or the canvas' with its margin.
+        """Return height and width of the images after a stage, px: the sensor's, or the canvas' with its margin.
 
         Raises
         ------
         SpecError
-            When the canvas is asked for behind the stage that crops it to the sensor.
+            If the canvas is asked for at or behind the stage that crops it to the sensor.
         """
         if not canvas:
             return self.canvas.sensor_shape
@@ -148,18 +165,18 @@ class Scene:
                 raise SpecError(f"stage {stage!r} lies behind the crop to the sensor: it has no margin to show")
         return self.canvas.shape
 
-    def expected_light(self) -> NDArray[np.float32]:
+    def expected_light(self) -> Image:
         """Return the expected light ``(height, width)`` with every cell at rest and no motion, before the sensor."""
         return expected_light(self.until(None), self.canvas)
 
     def expected_codes(self) -> NDArray[Any]:
-        """Return the codes ``(height, width)`` of the expected light, without noise; the light where no sensor is."""
+        """Return the noise-free codes ``(height, width)`` of the expected light; the light if there is no sensor."""
         detector = self.find(Detector)
         light = self.expected_light()
         return light if detector is None else detector.expected_codes(light)
 
-    def gain_of_fields(self) -> NDArray[np.float32]:
-        """Return what all between the tissue and the sensor leaves of a unit of light, ``(height, width)``."""
+    def gain_of_fields(self) -> Image:
+        """Return the share of the tissue's light that each pixel of the sensor receives, ``(height, width)``."""
         return gain_of_fields(self.until(None), self.canvas)
 
     def paint(
@@ -171,10 +188,29 @@ class Scene:
         canvas: bool = False,
         threads: int = 1,
     ) -> NDArray[Any]:
-        """Return frames ``start`` to ``stop`` after a stage, as one fresh array ``(frame, height, width)``.
+        """Paint frames ``start`` to ``stop`` after a stage.
 
-        Every frame depends on nothing but the spec and its own index, so any cut into blocks and any number of
-        threads give the same bits.
+        A frame depends on the spec and its index alone, so all blocks and all numbers of threads give the same bits.
+
+        Parameters
+        ----------
+        start, stop
+            First frame, and the one behind the last; ``None`` for the recording's end.
+        until
+            Kind of the last step that changes the pixels; ``None`` for all steps.
+        canvas
+            Whether to paint the tissue with its margin, in place of what the sensor sees.
+        threads
+            Number of threads that paint.
+
+        Returns
+        -------
+        A new, writable array ``(frame, height, width)`` of type :meth:`dtype` and size :meth:`shape`.
+
+        Raises
+        ------
+        SpecError
+            If the recording has no such frames, the spec has no such step, or there is no margin to show.
         """
         stop = self.n_frames if stop is None else stop
         if not 0 <= start <= stop <= self.n_frames:
@@ -199,15 +235,18 @@ class Scene:
         return out
 
     def _passes(self, stage: str | None) -> tuple[Pass, ...]:
+        """Fuse the artifacts up to a stage once."""
         if stage not in self._fused:
             self._fused[stage] = fuse(self.until(stage), self.canvas)
         return self._fused[stage]
 
     def _paint(self, passes: tuple[Pass, ...], start: int, n: int) -> NDArray[Any]:
+        """Paint ``n`` frames on the canvas, or on the sensor behind the crop."""
         images: NDArray[Any] = np.empty((n, *self.canvas.shape), np.float32)
         if not passes:
             images[:] = 0
         for i, one in enumerate(passes):
+            # New memory holds anything: the first pass overwrites or clears it.
             images = one.run(images, start, dark=i == 0)
         return images
 
@@ -219,7 +258,7 @@ class Scene:
         return self.spec.edit(chosen)
 
     def truth(self) -> dict[str, TruthArray | SparseFootprints]:
-        """Every quantity of the ground truth that the steps planned, by name."""
+        """Return every quantity of the ground truth that the steps planned, by name."""
         found: dict[str, TruthArray | SparseFootprints] = {}
         for kind in sorted(self.artifacts):
             for name, value in self.artifacts[kind].truth().items():

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.halo import Sources, spread_sources
 from pytest_calsim.kernels.tissue import HaloRows
+from pytest_calsim.kernels.types import Floats, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.pixels import GaussianSpots, Image
+from pytest_calsim.steps.pixels import GaussianSpots
 from pytest_calsim.steps.smooth_grid import NodeGrid, spline_taps
 
 __all__ = ["SmoothLight"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _WIDTHS_PER_OCTAVE = 4
 """From one pixel on."""

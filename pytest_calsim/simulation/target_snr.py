@@ -1,9 +1,9 @@
-"""Brightness solved for: cells as bright as it takes for their typical transient to have a given snr.
+"""Solve for the brightness that gives each cell's typical transient a wanted snr.
 
-A cell's snr is c·g/√(b + Σ_j a_j·g_j) in its own brightness g and that of all j around it, so what it needs grows with
-their brightness, by a square root at most. Giving each cell what it needs in the present light therefore converges to
-the one solution, every logarithmic error at least halved in a round; and from below, so that whoever asks for too much
-on the way would do so in the end.
+A cell's snr is c·g/√(b + Σ_j a_j·g_j), where g is its own brightness and g_j that of every cell around it. So the
+brightness that a cell needs grows with its neighbours' brightness, at most by a square root. Each round gives every
+cell what it needs in the present light. This converges to the one solution, because every round at least halves the
+logarithmic error. It starts from below: a cell that asks for too much in any round asks for too much in the end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Bools, Floats
 from pytest_calsim.simulation.detectability import snr
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.artifact import Artifact
@@ -20,10 +20,7 @@ from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons
 from pytest_calsim.steps.step import dependencies
 
-__all__ = ["MAX_BRIGHTNESS", "calibrated"]
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+__all__ = ["MAX_BRIGHTNESS", "solve_for_snr"]
 
 MAX_BRIGHTNESS = 1000.0
 """No cell is made brighter than this to reach an snr."""
@@ -33,25 +30,35 @@ _TOLERANCE = 0.01
 _MAX_ROUNDS = 40
 
 
-def calibrated(scene: Scene) -> Scene:
-    """The scene in which cells of a population that declares an ``snr`` are as bright as that takes, to 1 %.
+def solve_for_snr(scene: Scene) -> Scene:
+    """Make the cells of populations that declare an ``snr`` as bright as that takes, to 1 %.
 
     Neither typical transients nor the light at rest depend on the recording's length, so neither does the result.
-    A scene without such a population is returned as it is.
+
+    Parameters
+    ----------
+    scene
+        A scene whose cells are as bright as drawn.
+
+    Returns
+    -------
+    Scene
+        The same spec with other brightness; ``scene`` itself where no population declares an ``snr``.
     """
     step = next((step for step in scene.spec.steps if isinstance(step, PlaceNeurons)), None)
     if step is None or all(population.snr is None for population in step.populations):
         return scene
     drawn = scene.require(Cells)
     wanted = np.array([population.snr or np.nan for population in step.populations])[drawn.population]
-    solved = aimed = np.isfinite(wanted) & drawn.in_fov
+    aimed = np.isfinite(wanted) & drawn.in_fov
+    solved = aimed
     needed = np.full(len(drawn), _FIRST_BRIGHTNESS)
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
-        remarks = _remarks(step, drawn, aimed, solved)
-        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=remarks))
+        messages = _messages(step, drawn, aimed, solved)
+        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
         found = snr(scene)
-        with np.errstate(over="ignore"):  # hardly any signal asks for endless brightness, like none at all
+        with np.errstate(over="ignore"):  # a cell with next to no signal needs endless brightness, like one with none
             needed = np.divide(brightness * wanted, found, out=np.full(len(drawn), np.inf), where=found > 0)
         within = solved & (needed <= MAX_BRIGHTNESS)
         off = np.abs(found - wanted) > _TOLERANCE * wanted
@@ -62,7 +69,7 @@ def calibrated(scene: Scene) -> Scene:
 
 
 def _brightness(drawn: Cells, wanted: Floats, solved: Bools, needed: Floats) -> Floats:
-    """What solved cells need; for the others of their population its median, spread as drawn."""
+    """Return what solved cells need; the others get the median of their population, times their drawn brightness."""
     brightness = np.where(solved, needed, drawn.brightness)
     for population in np.unique(drawn.population[np.isfinite(wanted)]):
         members = drawn.population == population
@@ -71,24 +78,27 @@ def _brightness(drawn: Cells, wanted: Floats, solved: Bools, needed: Floats) -> 
     return brightness
 
 
-def _remarks(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> tuple[str, ...]:
-    """Which populations have cells that cannot be brought to their snr."""
-    remarks: list[str] = []
+def _messages(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> tuple[str, ...]:
+    """Tell which populations have cells that cannot be brought to their snr."""
+    messages: list[str] = []
     for i, population in enumerate(step.populations):
         members = (drawn.population == i) & aimed
         short = np.count_nonzero(members & ~solved)
         if short:
             others = "as bright as the median of the others" if (members & solved).any() else "of brightness 1"
-            remarks.append(
+            messages.append(
                 f"{step.kind}: {short} of {np.count_nonzero(members)} cells in view of populations.{i} would have to "
                 f"be brighter than {MAX_BRIGHTNESS:g} to reach snr = {population.snr:g}, and are {others}: "
                 "bring them into focus, or lower snr"
             )
-    return tuple(remarks)
+    return tuple(messages)
 
 
 def _with_cells(scene: Scene, cells: Cells) -> Scene:
-    """The scene with cells of another brightness: what depends on them is planned anew, but for their images."""
+    """Replace the cells by the same ones of other brightness, and plan again what depends on that.
+
+    Images are kept: they show cells of brightness 1.
+    """
     known: dict[str, Artifact] = {}
     changed: list[type[Artifact]] = [Cells]
     for step in scene.spec.plan_order:

@@ -1,9 +1,10 @@
-"""The Spec: what to simulate, validated, frozen, hashable, with a content key."""
+"""The Spec: what to simulate. It is validated, frozen and hashable, and has a key of its content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -16,88 +17,69 @@ from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
+from pytest_calsim.spec.parsing import one_line, read_steps
+from pytest_calsim.spec.paths import edited
 from pytest_calsim.spec.versions import SIM_VERSION, STORE_FORMAT
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.pixels import PixelArtifact
-from pytest_calsim.steps.registry import code_version, either, step_class, step_classes
+from pytest_calsim.steps.registry import code_version, either
 from pytest_calsim.steps.step import MissingArtifactError, SpecContext, Step, dependencies
 
 __all__ = ["Spec"]
 
 MAX_PLANNED_GB = 32.0
-"""Most memory that the truth of a spec may take, roughly; an hour of a thousand cells takes 1 GB."""
+"""Most memory that the truth of a spec may take, by its steps' estimates. An hour of a thousand cells takes 1 GB."""
 
-# Cubic interpolation reaches two pixels beyond a displacement.
+# Cubic interpolation reads two pixels beyond a displacement.
 _INTERPOLATION_PX = 2
 
 
-def _as_step(value: Any) -> Step:
-    if isinstance(value, Step):
-        return value
-    if isinstance(value, str):
-        value = {"kind": value}
-    fields = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str):
-        raise ValueError(f"a step is a Step, a kind, or a table such as {{'kind': 'sensor'}}, not {value!r}")
-    known = step_class(kind)
-    if known is None:
-        raise ValueError(f"unknown step kind {kind!r}; {nearest(kind, step_classes())}")
-    try:
-        return known.model_validate(fields)
-    except ValidationError as error:
-        raise ValueError(_one_line(error, f"{kind}.")) from None
-
-
-def _as_steps(value: Any) -> Any:
-    """Resolve each step by kind and put them in one order: the order of listing means nothing."""
-    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
-        raise ValueError("steps must be a sequence of steps")
-    steps = [_as_step(item) for item in cast("Iterable[Any]", value)]
-    kinds = [step.kind for step in steps]
-    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
-    if twice:
-        raise ValueError(f"step kind {', '.join(map(repr, twice))} given more than once; each may stand at most once")
-    return tuple(sorted(steps, key=lambda step: step.kind))
-
-
 class Spec(Frozen):
-    """A whole simulation: acquisition, steps (in any order, each kind at most once) and seed.
+    """Say what to simulate: the acquisition, the steps and the seed.
 
-    Frozen, hashable and comparable. Whatever a valid Spec says simulates; what cannot work raises
-    :class:`~pytest_calsim.errors.SpecError` when the spec is made through :meth:`make` or any method here,
-    and pydantic's ``ValidationError`` from the plain constructor.
+    A spec is frozen, hashable and comparable. Every valid spec can be simulated. :meth:`make` and :meth:`edit` raise
+    :class:`~pytest_calsim.errors.SpecError` for what cannot; the constructor raises pydantic's ``ValidationError``.
+
+    Attributes
+    ----------
+    acquisition
+        The microscope and how it records.
+    steps
+        What is simulated, in any order, each kind at most once. A step may also be given as a table with its
+        ``kind``, or as a kind alone.
+    seed
+        Seed of all random streams, 0 to 2⁶³ − 1.
     """
 
     acquisition: Acquisition = Acquisition()
-    steps: Annotated[tuple[SerializeAsAny[Step], ...], BeforeValidator(_as_steps)] = ()
+    steps: Annotated[tuple[SerializeAsAny[Step], ...], BeforeValidator(read_steps)] = ()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     @model_validator(mode="after")
     def _simulates(self) -> Self:
         self._check_providers()
-        _ = self.plan_order
+        _ = self.plan_order  # refuses circular dependencies
         context = SpecContext(self.acquisition, self.canvas, frozenset(self._provided.values()))
-        remarks: list[str] = []
+        soft_warnings: list[str] = []
         for step in self.steps:
             try:
-                remarks += [f"{step.kind}: {remark}" for remark in step.check(context)]
+                soft_warnings += [f"{step.kind}: {text}" for text in step.check(context)]
             except MissingArtifactError as error:
                 raise ValueError(f"{step.kind}: {error}; add {either(error.artifact)}") from None
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
         self._check_size(context)
-        for remark in remarks:
-            warnings.warn(remark, SpecWarning, stacklevel=2)
+        for text in soft_warnings:
+            warnings.warn(text, SpecWarning, stacklevel=2)
         return self
 
     @cached_property
     def _provided(self) -> Mapping[str, type[Artifact]]:
-        """What each step provides, by its kind."""
+        """Class of the artifact that each step provides, by the step's kind."""
         return {step.kind: dependencies(type(step)).provides for step in self.steps}
 
     def _check_providers(self) -> None:
-        """Refuse an artifact that is needed and that no step provides, or two."""
+        """Refuse an artifact that a step needs and none provides, and one that two steps provide."""
         for step in self.steps:
             needs = dependencies(type(step))
             for need in needs.requires.values():
@@ -120,7 +102,7 @@ class Spec(Frozen):
                 )
 
     def _check_size(self, context: SpecContext) -> None:
-        """Refuse what no memory holds: frames are painted block by block, but the truth is planned as a whole."""
+        """Refuse a truth that fits no memory. Frames are painted by blocks, but the truth is planned as a whole."""
         costs = {step.kind: step.cost(context) for step in self.steps}
         n_cells = sum(cost.n_cells for cost in costs.values())
         size_gb = {kind: (c.fixed_bytes + n_cells * c.bytes_per_cell) / 1e9 for kind, c in costs.items()}
@@ -136,7 +118,7 @@ class Spec(Frozen):
 
     @cached_property
     def plan_order(self) -> tuple[Step, ...]:
-        """The steps in the order in which they are planned: each after what it requires and uses."""
+        """The steps in the order in which they are planned: each one after the steps whose artifacts it takes."""
         graph: dict[str, set[str]] = {}
         for step in self.steps:
             needs = dependencies(type(step))
@@ -160,7 +142,13 @@ class Spec(Frozen):
         return tuple(kind for _, kind in sorted(painting))
 
     def step(self, kind: str) -> Step:
-        """The step of one kind."""
+        """Return the step of a kind.
+
+        Raises
+        ------
+        SpecError
+            If the spec has no such step, naming the nearest.
+        """
         for step in self.steps:
             if step.kind == kind:
                 return step
@@ -168,19 +156,19 @@ class Spec(Frozen):
 
     @cached_property
     def canvas(self) -> Canvas:
-        """The grid on which tissue is painted: the sensor with the margin that the steps declare."""
-        acq = self.acquisition
-        reach = sum(step.margin_um(acq) for step in self.steps) / acq.pixel_size_um
-        margin = int(-(-reach // 1)) + _INTERPOLATION_PX if reach > 0 else 0
-        sensor = acq.image_sensor
-        return Canvas(sensor.height_px, sensor.width_px, margin, acq.pixel_size_um)
+        """The grid on which tissue is painted: the sensor, and around it the margin that the steps declare."""
+        pixel_um = self.acquisition.pixel_size_um
+        reach_px = sum(step.margin_um(self.acquisition) for step in self.steps) / pixel_um
+        margin_px = math.ceil(reach_px) + _INTERPOLATION_PX if reach_px > 0 else 0
+        sensor = self.acquisition.image_sensor
+        return Canvas(sensor.height_px, sensor.width_px, margin_px, pixel_um)
 
     def canonical_json(self) -> str:
-        """The spec as JSON in which equal specs are equal texts (sorted keys, −0.0 written as 0.0)."""
+        """Return the spec as JSON; equal specs give equal texts (keys are sorted, −0.0 is written as 0.0)."""
         return json.dumps(_no_negative_zero(self.model_dump(mode="json")), sort_keys=True, separators=(",", ":"))
 
     def key(self) -> str:
-        """SHA-256 over the canonical JSON, ``SIM_VERSION``, the steps' versions and the store's format."""
+        """Return the SHA-256 of the canonical JSON, ``SIM_VERSION``, the steps' versions and the store's format."""
         versions = {
             "sim": SIM_VERSION,
             "store": STORE_FORMAT,
@@ -191,11 +179,23 @@ class Spec(Frozen):
 
     @classmethod
     def make(cls, data: Mapping[str, Any]) -> Spec:
-        """A spec from plain data (JSON, TOML), or one clear :class:`SpecError`."""
+        """Make a spec from plain data, such as JSON or TOML.
+
+        Parameters
+        ----------
+        data
+            ``acquisition``, ``steps`` (a list of tables, each with its ``kind``) and ``seed``; what is left out has
+            its default.
+
+        Raises
+        ------
+        SpecError
+            If the data make no valid spec: one line with the path, the offending value and what to do.
+        """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise SpecError(_one_line(error)) from None
+            raise SpecError(one_line(error)) from None
 
     def edit(
         self,
@@ -205,17 +205,19 @@ class Spec(Frozen):
         add: Iterable[Step | Mapping[str, Any] | str] = (),
         drop: Iterable[str] = (),
     ) -> Spec:
-        """A changed copy, validated anew.
+        """Return a changed copy, which is validated like any spec.
 
         Parameters
         ----------
         overrides
-            Values by dotted path; the first part is ``acquisition``, ``seed`` or a step's kind, e.g.
-            ``{"acquisition.optics.na": 0.2, "brain_motion.max_shift_um": 8}``; a number indexes a tuple.
+            Values by dotted path. A path begins with ``acquisition``, ``seed`` or a step's kind, e.g.
+            ``{"acquisition.optics.na": 0.2, "brain_motion.max_shift_um": 8}``. A number indexes a tuple.
         seed
             A new seed.
-        add, drop
-            Steps to add (replacing one of the same kind; a kind alone stands for its defaults) and kinds to drop.
+        add
+            Steps to add. A step replaces one of the same kind; a kind alone stands for its defaults.
+        drop
+            Kinds of steps to take out.
 
         Raises
         ------
@@ -232,78 +234,16 @@ class Spec(Frozen):
         Traceback (most recent call last):
         pytest_calsim.errors.SpecError: path 'leakage.levl': nothing named 'levl' under 'leakage'; did you mean 'level'?
         """
-        data = self.model_dump(mode="json")
-        tables: dict[str, Any] = {step.pop("kind"): step for step in data.pop("steps")}
-        for kind in drop:
-            if kind not in tables:
-                raise SpecError(f"cannot drop step {kind!r}: not in this spec; {nearest(kind, tables)}")
-            del tables[kind]
-        try:
-            for item in add:
-                step = _as_step(item)
-                tables[step.kind] = {k: v for k, v in step.model_dump(mode="json").items() if k != "kind"}
-        except ValidationError as error:
-            raise SpecError(_one_line(error)) from None
-        except ValueError as error:
-            raise SpecError(str(error)) from None
-        tree = {**data, **tables}
-        for path, value in (overrides or {}).items():
-            _assign(tree, path, value)
-        new: dict[str, Any] = {name: tree.pop(name) for name in ("acquisition", "seed")}
+        new = edited(self.model_dump(mode="json"), overrides or {}, add, drop)
         if seed is not None:
             new["seed"] = seed
-        for kind, table in tree.items():
-            if not isinstance(table, Mapping):
-                raise SpecError(f"path {kind!r} = {table!r}: a step is a table of fields; to take it out, drop it")
-        new["steps"] = [{**table, "kind": kind} for kind, table in tree.items()]
         return Spec.make(new)
 
 
 def _no_negative_zero(value: Any) -> Any:
+    """Write −0.0 as 0.0 throughout plain data: the two are equal, and their texts are not."""
     if isinstance(value, dict):
         return {k: _no_negative_zero(v) for k, v in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [_no_negative_zero(v) for v in cast("list[Any]", value)]
     return value + 0.0 if isinstance(value, float) else value
-
-
-def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set a dotted path in nested tables and lists, refusing one that does not exist."""
-    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SpecError(f"path {path!r} must be dotted text such as 'acquisition.fps'")
-    parts = path.split(".")
-    node: Any = tree
-    for depth, part in enumerate(parts):
-        if isinstance(node, list):
-            items = cast("list[Any]", node)
-            known = [str(i) for i in range(len(items))]
-            slot: Any = int(part) if part in known else part
-        elif isinstance(node, dict):
-            known, slot = list(cast("dict[str, Any]", node)), part
-        else:
-            raise SpecError(f"path {path!r}: {'.'.join(parts[:depth])!r} is a value and has no part {part!r}")
-        if part not in known:
-            if depth == 0 and step_class(part) is not None:
-                raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
-            where = f" under {'.'.join(parts[:depth])!r}" if depth else ""
-            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")
-        if depth == len(parts) - 1:
-            dump = getattr(value, "model_dump", None)
-            node[slot] = dump(mode="json") if dump is not None else value
-        else:
-            node = cast("Any", node[slot])
-
-
-def _one_line(error: ValidationError, prefix: str = "") -> str:
-    """The first problem of a pydantic error as one line with its path and the offending value."""
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    path = prefix + ".".join(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":
-        line = f"{path.rstrip('.')}: {text}" if path not in ("", "steps") else text
-    elif first["type"] == "extra_forbidden":
-        line = f"{path}: no such field"
-    else:
-        line = f"{path} = {first['input']!r}: {text[0].lower()}{text[1:]}"
-    return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"

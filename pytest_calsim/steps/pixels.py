@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import RowRuns
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 
@@ -34,8 +35,6 @@ __all__ = [
     "SmoothSources",
     "Space",
 ]
-
-Image = NDArray[np.float32]
 
 
 class LightOrder(IntEnum):
@@ -93,11 +92,11 @@ class GaussianSpots:
     """
 
     n_sources: int
-    source: NDArray[np.int64]
-    y_um: NDArray[np.float64]
-    x_um: NDArray[np.float64]
-    sigma_um: NDArray[np.float64]
-    flux: NDArray[np.float64]
+    source: Ints
+    y_um: Floats
+    x_um: Floats
+    sigma_um: Floats
+    flux: Floats
 
     def __post_init__(self) -> None:
         n = len(self.source)
@@ -114,10 +113,10 @@ class GaussianSpots:
     @classmethod
     def one_each(
         cls,
-        y_um: NDArray[np.float64],
-        x_um: NDArray[np.float64],
-        sigma_um: NDArray[np.float64],
-        flux: NDArray[np.float64],
+        y_um: Floats,
+        x_um: Floats,
+        sigma_um: Floats,
+        flux: Floats,
     ) -> GaussianSpots:
         """One spot for each source, in their order."""
         return cls(len(y_um), np.arange(len(y_um)), y_um, x_um, sigma_um, flux)
@@ -154,11 +153,11 @@ class SmoothSources(PixelArtifact, ABC):
     """
 
     @abstractmethod
-    def gains(self, start: int, stop: int) -> Image:
+    def gains(self, start: int, stop: int) -> Floats32:
         """Return each source's light in frames ``start`` to ``stop``, float32 ``(source, frame)``."""
 
     @abstractmethod
-    def expected_gains(self) -> Image:
+    def expected_gains(self) -> Floats32:
         """Return each source's light at rest, float32 ``(source, 1)``."""
 
 
@@ -182,7 +181,7 @@ class Layers(PixelArtifact):
     """
 
     spatial: Image
-    temporal: Image
+    temporal: Floats32
     space: ClassVar[Space] = Space.CANVAS
 
 
@@ -199,7 +198,7 @@ class Displacement(PixelArtifact):
         The grid from which the sensor's window is cut.
     """
 
-    shifts_px: NDArray[np.float64]
+    shifts_px: Floats
     canvas: Canvas
     space: ClassVar[Space] = Space.CANVAS
 

@@ -1,4 +1,7 @@
-"""Which step classes there are, by kind: the package's own, and those of other packages."""
+"""Find step classes by kind: the package's own, and those of other packages.
+
+A module of the package has the name of the kind of the step in it; so a kind is found without importing all steps.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _STEPS = Path(__file__).parent
 
 
 def step_class(kind: str) -> type[Step] | None:
-    """The step class of a kind, or ``None``. Imports no more than it must: reading a spec stays cheap."""
+    """Return the step class of a kind, or ``None``.
+
+    It imports the module of that step alone, so that reading a spec stays cheap.
+    """
     if kind not in Step.known:
         module = _own_modules().get(kind)
         if module is not None:
@@ -31,10 +37,10 @@ def step_class(kind: str) -> type[Step] | None:
 
 
 def step_classes() -> Mapping[str, type[Step]]:
-    """Every known step class by kind: the package's own, and those of other packages.
+    """Return every step class by kind: the package's own, and those of other packages.
 
-    Another package's steps are known once imported; naming their module under the entry-point group
-    ``pytest_calsim.steps`` makes that happen by itself.
+    A step of another package is known once its module is imported. A module that its package names under the entry
+    point group ``pytest_calsim.steps`` is imported here.
     """
     for module in _own_modules().values():
         import_module(module)
@@ -43,10 +49,11 @@ def step_classes() -> Mapping[str, type[Step]]:
 
 
 def code_version(step: type[Step]) -> int | str:
-    """What stands for a step's code in the cache key.
+    """Return what stands for a step's code in the cache key.
 
-    The package's own steps are told apart by their ``version``; those of others, whose authors may forget to raise
-    it, or give two steps one kind in two projects that share a cache, by name and source too.
+    The package's own steps are told apart by their ``version``. Steps of other packages are told apart by name and
+    source as well: their authors may forget to raise the version, and two projects that share a cache may have
+    different steps of one kind.
     """
     if step.__module__.startswith(f"{__package__}."):
         return step.version
@@ -55,6 +62,7 @@ def code_version(step: type[Step]) -> int | str:
 
 @cache
 def _source_digest(module: str) -> str:
+    """Digest the source file of a module; that of an empty file if it has none."""
     file = getattr(sys.modules.get(module), "__file__", None)
     source = Path(file).read_bytes() if file is not None and Path(file).is_file() else b""
     return hashlib.sha256(source).hexdigest()
@@ -62,18 +70,19 @@ def _source_digest(module: str) -> str:
 
 @cache
 def _own_modules() -> Mapping[str, str]:
-    """Modules of the package's steps by their last name, which is the kind of the step in them."""
+    """List the modules of the package's steps by their last name, which is the kind of the step in them."""
     modules = {path.stem: path.relative_to(_STEPS).with_suffix("") for path in _STEPS.glob("*/*.py")}
     return {kind: ".".join([str(__package__), *path.parts]) for kind, path in modules.items() if kind != "__init__"}
 
 
 @cache
 def _load_foreign() -> None:
+    """Import the steps that other packages name as entry points, once."""
     for entry in entry_points(group="pytest_calsim.steps"):
         entry.load()
 
 
 def either(artifact: type[Artifact]) -> str:
-    """Return the kinds of step that provide an artifact as words: ``'render'``, or ``'a' or 'b'``."""
+    """Return the kinds of step that provide an artifact, in words: ``'render'``, or ``'a' or 'b'``."""
     makers = [kind for kind, step in step_classes().items() if issubclass(dependencies(step).provides, artifact)]
     return " or ".join(map(repr, sorted(makers)))

@@ -6,30 +6,29 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.halo import upsample_columns
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.pixels import Image
 
 __all__ = ["NodeGrid", "Taps", "spline_taps"]
 
-Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
+Taps = tuple[Ints, Floats32]
 """The first of four consecutive nodes around each position, int64 ``(position,)``; their weights ``(position, 4)``."""
 
 
-def spline_taps(nodes: NDArray[np.float64]) -> Taps:
+def spline_taps(nodes: Floats) -> Taps:
     """The four nodes around each position and the weights of their cubic B-splines there.
 
     Parameters
     ----------
     nodes
-        Positions in units of the step; whole numbers are nodes.
+        Positions in units of the grid's step, float64 ``(position,)``; whole numbers are nodes.
 
     Returns
     -------
     first
-        The first of each position's four consecutive nodes.
+        The first of each position's four consecutive nodes, int64 ``(position,)``.
     weights
         ``(position, 4)``; they are ≥ 0, sum to 1, and have the position as mean and a variance of 1/3.
     """

@@ -1,7 +1,7 @@
-"""What a step is: pydantic fields that say what to simulate, and a ``plan`` that makes its truth.
+"""Define what a step is: pydantic fields that say what to simulate, and a ``plan`` that makes its truth.
 
-A step declares its needs in the signature of ``plan``: a parameter annotated with an :class:`Artifact` is required,
-one annotated ``Artifact | None`` is used when some step provides it, and the return annotation is what it provides.
+A step declares its needs in the signature of ``plan``. A parameter annotated with an :class:`Artifact` is required. One
+annotated ``Artifact | None`` is used if a step provides it. The return annotation says what the step provides.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from pytest_calsim.arrays.streams import stream, stream_key
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
@@ -29,12 +29,12 @@ __all__ = ["Context", "Cost", "Dependencies", "MissingArtifactError", "SpecConte
 
 @dataclass(frozen=True)
 class Context:
-    """All that a step's plan may know besides the artifacts it names: instrument, canvas and its own random streams.
+    """Give a step's plan what it may know besides the artifacts it names: instrument, canvas and random streams.
 
     Attributes
     ----------
     acquisition
-        The instrument.
+        The instrument and the clock.
     canvas
         The grid on which tissue is painted.
     seed
@@ -54,26 +54,35 @@ class Context:
         return self.acquisition.n_frames
 
     @property
-    def frame_starts_s(self) -> NDArray[np.float64]:
-        """When each frame's exposure begins, s; it lasts ``acquisition.exposure_s``."""
+    def frame_starts_s(self) -> Floats:
+        """When each frame's exposure begins, s; float64 ``(frame,)``. It lasts ``acquisition.exposure_s``."""
         return np.arange(self.n_frames) / self.acquisition.fps
 
     def stream(self, *entity: str | int) -> np.random.Generator:
-        """The step's random stream for one entity."""
+        """Return the step's random stream for one entity.
+
+        Draw from it in continuous time or on a fixed clock, never once a frame: so a longer recording extends a
+        shorter one.
+
+        Parameters
+        ----------
+        *entity
+            What the draws are for, e.g. ``"tree", 3``.
+        """
         return stream(self.seed, self.kind, *entity)
 
     def stream_key(self, *entity: str | int) -> int:
-        """Return the same as a 64-bit key, for kernels."""
+        """Return the name of :meth:`stream` as a 64-bit key, for kernels."""
         return stream_key(self.seed, self.kind, *entity)
 
 
 class MissingArtifactError(ValueError):
-    """An artifact that is needed and that no step provides; the Spec adds which step would.
+    """Tell that no step provides an artifact that is needed. The Spec adds which step would.
 
     Attributes
     ----------
     artifact
-        What is missing.
+        Class of the missing artifact.
     """
 
     def __init__(self, artifact: type[Artifact], why: str) -> None:
@@ -83,16 +92,16 @@ class MissingArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class SpecContext:
-    """What a step may know of the spec that it stands in, before anything is planned.
+    """Give a step what it may know of its spec before anything is planned.
 
     Attributes
     ----------
     acquisition
-        The instrument.
+        The instrument and the clock.
     canvas
         The grid on which tissue is painted, with the margin that all steps together declare.
     provided
-        What the spec's steps provide.
+        Classes of the artifacts that the spec's steps provide.
     """
 
     acquisition: Acquisition
@@ -105,25 +114,30 @@ class SpecContext:
         Parameters
         ----------
         artifact
-            What is needed.
+            Class of the artifact that is needed.
         why
-            The field and its value that need it.
+            The field and its value that need it, for the message.
+
+        Raises
+        ------
+        MissingArtifactError
+            If no step provides it.
         """
         if not any(issubclass(made, artifact) for made in self.provided):
             raise MissingArtifactError(artifact, why)
 
 
 class Cost(NamedTuple):
-    """What planning takes.
+    """Estimate what planning a step takes.
 
     Attributes
     ----------
     n_cells
         Cells that the step adds to the recording.
     fixed_bytes
-        Memory, bytes.
+        Memory that does not depend on the cells, bytes.
     bytes_per_cell
-        Memory for each cell of the recording, whichever step adds it, bytes.
+        Memory for each cell of the recording, bytes. The cells may be those of another step.
     """
 
     n_cells: int = 0
@@ -132,16 +146,16 @@ class Cost(NamedTuple):
 
 
 class Step(Frozen):
-    """Base of all steps. A subclass is known by its ``kind``, its class name in snake case, as soon as it exists.
+    """Base of all steps. A subclass is known by its ``kind`` as soon as it exists.
 
     Class attributes
     ----------------
     kind
-        Name in specs, presets, dotted paths and random streams.
+        Name in specs, presets, dotted paths and random streams: the class name in snake case.
     version
-        Part of the cache key; raise it when the same fields give other bits.
+        Part of the cache key. Raise it when the same fields give other bits.
     known
-        All step classes that were imported so far, by kind.
+        All step classes that have been imported, by kind.
     """
 
     kind: ClassVar[str] = ""
@@ -162,7 +176,17 @@ class Step(Frozen):
         return {"kind": self.kind, **handler(self)}
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse fields that cannot work in this spec, and return remarks on what is legal but odd, with the numbers.
+        """Refuse fields that cannot work in this spec; return soft warnings of what is legal but odd.
+
+        Parameters
+        ----------
+        context
+            The instrument, the canvas, and what the other steps provide.
+
+        Returns
+        -------
+        One line with the numbers for each oddity. The Spec emits each as a
+        :class:`~pytest_calsim.errors.SpecWarning`.
 
         Raises
         ------
@@ -172,30 +196,30 @@ class Step(Frozen):
         return []
 
     def margin_um(self, acquisition: Acquisition) -> float:
-        """Return how far beyond the sensor's window tissue may come into view because of this step, µm."""
+        """Return how far beyond the sensor's window this step may bring tissue into view, µm."""
         return 0.0
 
     def cost(self, context: SpecContext) -> Cost:
-        """Return roughly what planning takes, where it grows with the recording."""
+        """Estimate what planning takes where that grows with the recording, so that a spec too large is refused."""
         return Cost()
 
     def plan(self, *args: Any, **kwargs: Any) -> Artifact:
-        """Make the truth; called once with a :class:`Context` and the artifacts named in the signature."""
+        """Make the truth. It is called once, with a :class:`Context` and the artifacts that the signature names."""
         raise TypeError(f"step {self.kind!r} has no plan")
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a step class needs and makes, read from the signature of its ``plan``.
+    """List what a step class needs and provides.
 
     Attributes
     ----------
     requires
-        Artifacts without which it cannot be planned, by parameter name.
+        Classes of the artifacts without which it cannot be planned, by parameter name.
     uses
-        Artifacts that it takes where there are any, by parameter name.
+        Classes of the artifacts that it takes if a step provides them, by parameter name.
     provides
-        What its plan returns.
+        Class of the artifact that its plan returns.
     """
 
     requires: Mapping[str, type[Artifact]]
@@ -205,12 +229,12 @@ class Dependencies:
 
 @cache
 def dependencies(step: type[Step]) -> Dependencies:
-    """Read what a step class needs and makes from its ``plan``.
+    """Read what a step class needs and provides from the signature of its ``plan``.
 
     Raises
     ------
     TypeError
-        If a parameter or the result is annotated with anything else than one artifact class.
+        If a parameter or the result is not annotated with one artifact class.
     """
     hints = get_type_hints(step.plan)
     provides = hints.pop("return", None)

@@ -1,169 +1,164 @@
-"""Writing a recording into a folder, block by block, by threads."""
+"""Writing a recording's file: painted by threads, appended in order, published whole."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import time
-from collections.abc import Callable, Generator
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TypeVar
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.parallel import usable_cores
+from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
-from pytest_calsim.store.files import digest, sync_folder, write_file
-from pytest_calsim.store.manifest import Manifest, TruthEntry
-from pytest_calsim.store.zarr2 import ArrayLayout, attributes, consolidated, encode, group, to_json
+from pytest_calsim.spec.spec import Spec
+from pytest_calsim.store.recording_file import METADATA, PROVENANCE, SPEC, Provenance
+from pytest_calsim.store.stored_truth import FOOTPRINT_PARTS
+from pytest_calsim.store.zarr_array import ArrayLayout, Json, array_attributes, to_json
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["PARTIAL", "RecordingData", "publish_recording", "write_archive"]
 
-    from pytest_calsim.recording.recording import Recording
+PARTIAL = ".partial"
+"""How the name of a file ends that is being written."""
 
-__all__ = ["MANIFEST", "SPEC", "ZARR", "fill_folder"]
+_GROUP: Json = {"zarr_format": 2}
+_READABLE_BY_ALL = 0o644 << 16
 
-MANIFEST, SPEC, ZARR = "manifest.json", "spec.json", "recording.zarr"
-MOVIE = f"{ZARR}/observed"
-_BAR_AFTER_S = 2.0
-_SMALL_FILE_THREADS = 4
-"""They wait for the disk most of the time."""
+T = TypeVar("T")
 
 
-class _Writer:
-    """Files written so far, with size and digest; safe for threads."""
+@dataclass(frozen=True)
+class RecordingData:
+    """What a recording's file holds.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files: dict[str, tuple[int, str]] = {}
-        self.metadata: dict[str, dict[str, Any]] = {}
+    Attributes
+    ----------
+    spec
+        What was simulated.
+    frames
+        The movie; it is asked for in blocks of at most 4 MB.
+    truth
+        The ground truth by name.
+    provenance
+        Its origin; ``cost_s`` is counted on while it is written.
+    """
 
-    def put(self, name: str, data: bytes) -> None:
-        write_file(self.folder / name, data)
-        self.files[name] = (len(data), digest(data))
-
-    def describe(self, name: str, value: dict[str, Any]) -> None:
-        """Remember a metadata file of the zarr tree, and make its folder."""
-        (self.folder / ZARR / name).parent.mkdir(parents=True, exist_ok=True)
-        self.metadata[name] = value
+    spec: Spec
+    frames: FrameSource
+    truth: Mapping[str, TruthArray | SparseFootprints]
+    provenance: Provenance
 
 
-def fill_folder(recording: Recording, folder: Path, *, label: str, started: float) -> Manifest:
-    """Write a recording into an empty folder; on return all of it is on the disk.
-
-    A thread paints, encodes and writes one chunk at a time, so that memory is a few chunks a core, whatever the
-    recording's length. There is one thread more than cores: while a chunk waits for the disk, another is painted.
-    The truth is gathered meanwhile, and small files have threads of their own.
+def publish_recording(path: Path, data: RecordingData, *, overwrite: bool) -> None:
+    """Write a recording's file under another name, sync it once, and rename it into place: it appears whole or never.
 
     Parameters
     ----------
-    recording, folder
-        What to write, and where.
-    label
-        The name it was asked for under.
-    started
-        ``time.perf_counter()`` when its simulation began: from then its cost counts.
+    path
+        Where to put it; its folder must exist.
+    data
+        What to write.
+    overwrite
+        Whether to replace a file that is there.
+
+    Raises
+    ------
+    StoreError
+        When there is something already that may not be replaced, or an array that is not of numbers.
+    OSError
+        When the disk does not take it. Nothing is left behind.
     """
-    writer = _Writer(folder)
-    source = recording.frames
-    movie = ArrayLayout.of(source.shape, source.dtype)
-    writer.describe(".zgroup", group())
-    writer.describe(
-        "observed/.zattrs", attributes(("frame", "height", "width"), "ADU" if movie.dtype != "<f4" else "1")
-    )
-    writer.describe("observed/.zarray", movie.metadata())
-
-    def paint(chunk: int) -> None:
-        writer.put(f"{MOVIE}/{movie.chunk_name(chunk)}", encode(source.read(*movie.span(chunk)), movie))
-
-    painters, writers = ThreadPoolExecutor(usable_cores() + 1), ThreadPoolExecutor(_SMALL_FILE_THREADS)
-    with painters, writers, _progress(movie.n_chunks) as advance:
-        chunks = [painters.submit(paint, chunk) for chunk in range(movie.n_chunks)]
-        try:
-            arrays, truth, files = _write_truth(recording, writer, writers)
-            for job in files:
-                job.result()
-            for job in chunks:
-                job.result()
-                advance()
-        except BaseException:
-            painters.shutdown(cancel_futures=True)
-            writers.shutdown(cancel_futures=True)
-            raise
-
-    manifest = Manifest(
-        key=recording.spec.key(),
-        label=label,
-        until=recording.until,
-        notes=recording.notes,
-        movie=movie,
-        arrays=arrays,
-        truth=truth,
-        files=writer.files,
-        cost_s=time.perf_counter() - started,
-    )
-    write_file(folder / MANIFEST, manifest.to_bytes())
-    for path, _, _ in os.walk(folder, topdown=False):
-        sync_folder(Path(path))
-    return manifest
-
-
-def _write_truth(
-    recording: Recording, writer: _Writer, pool: ThreadPoolExecutor
-) -> tuple[dict[str, ArrayLayout], dict[str, TruthEntry], list[Future[None]]]:
-    """Let all but the movie be written; give layouts by path, quantities by name, and what is yet to be done."""
-    arrays: dict[str, ArrayLayout] = {}
-    truth: dict[str, TruthEntry] = {}
-    jobs: list[Future[None]] = []
-
-    def store(path: str, chunk: int, block: NDArray[Any]) -> None:
-        writer.put(f"{ZARR}/{path}/{arrays[path].chunk_name(chunk)}", encode(block, arrays[path]))
-
-    writer.describe("truth/.zgroup", group())
-    for name, value in recording.truth.arrays.items():
-        if not name.isidentifier():
-            raise StoreError(f"truth {name!r} cannot be stored: its name must be an identifier")
-        if isinstance(value, SparseFootprints):
-            truth[name] = TruthEntry(("unit_id", "height", "width"), "1", value.shape)
-            writer.describe(f"truth/{name}/.zgroup", group())
-            parts = {f"truth/{name}/{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
-        else:
-            truth[name] = TruthEntry(value.dims, value.units)
-            parts = {f"truth/{name}": np.asarray(value.values)}
-        for path, part in parts.items():
-            layout = arrays[path] = ArrayLayout.of(part.shape, part.dtype)
-            dims = truth[name].dims if truth[name].footprints is None else (path.replace("/", "_"),)
-            writer.describe(f"{path}/.zattrs", attributes(dims, truth[name].units))
-            writer.describe(f"{path}/.zarray", layout.metadata())
-            blocks = ((i, part[slice(*layout.span(i))] if part.ndim else part) for i in range(layout.n_chunks))
-            jobs += [pool.submit(store, path, *block) for block in blocks]
-    small = {f"{ZARR}/{name}": to_json(value) for name, value in writer.metadata.items()}
-    small[f"{ZARR}/.zmetadata"] = to_json(consolidated(writer.metadata))
-    small[SPEC] = recording.spec.canonical_json().encode()
-    jobs += [pool.submit(writer.put, *file) for file in small.items()]
-    return arrays, truth, jobs
-
-
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[], None]]:
-    """A bar on stderr when a person watches and it takes longer than two seconds."""
-    began, done, shown = time.perf_counter(), 0, False
-    watched = sys.stderr is not None and sys.stderr.isatty()
-
-    def advance() -> None:
-        nonlocal done, shown
-        done += 1
-        if watched and time.perf_counter() - began > _BAR_AFTER_S:
-            shown = True
-            bar = "#" * (30 * done // total)
-            print(f"\rsimulating [{bar:<30}] {100 * done // total:3d} %", end="", file=sys.stderr, flush=True)
-
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
-        yield advance
+        with open(partial, "xb") as file:
+            write_archive(file, data)
+            file.flush()
+            os.fsync(file.fileno())
+        if not overwrite and os.path.lexists(path):
+            raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True")
+        os.replace(partial, path)
     finally:
-        if shown:
-            print(file=sys.stderr)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_archive(file: IO[bytes], data: RecordingData) -> None:
+    """Write the zip of a recording's members into an open file.
+
+    Each core paints one block at a time, and this thread appends them in order. Two blocks a core are painted ahead
+    at most, so memory is a few blocks a core, whatever the recording's length.
+    """
+    began = time.perf_counter()
+    frames = data.frames
+    movie = ArrayLayout.of(frames.shape, frames.dtype)
+    units = "1" if frames.dtype.kind == "f" else "ADU"
+    metadata: dict[str, Json] = {
+        ".zgroup": _GROUP,
+        "observed/.zarray": movie.metadata(),
+        "observed/.zattrs": array_attributes(("frame", "height", "width"), units),
+        "truth/.zgroup": _GROUP,
+    }
+
+    def paint(chunk: int) -> memoryview:
+        rows = movie.rows(chunk)
+        return movie.encode(frames.read(rows.start, rows.stop))
+
+    with ZipFile(file, "w") as archive, ThreadPoolExecutor(usable_cores()) as pool:
+        _append(archive, SPEC, data.spec.canonical_json().encode())
+        gathered = pool.submit(dict, data.truth)  # some of it is computed only now: beside the painting
+        for chunk, block in enumerate(_in_order(pool, paint, movie.n_chunks, ahead=2 * usable_cores())):
+            _append(archive, f"observed/{movie.chunk_name(chunk)}", block)
+        for name, value in sorted(gathered.result().items()):
+            _append_truth(archive, metadata, name, value)
+        cost_s = data.provenance.cost_s + time.perf_counter() - began
+        metadata[".zattrs"] = {PROVENANCE: asdict(replace(data.provenance, cost_s=cost_s))}
+        for name, value in sorted(metadata.items()):
+            _append(archive, name, to_json(value))
+        _append(archive, METADATA, to_json({"zarr_consolidated_format": 1, "metadata": metadata}))
+
+
+def _append(archive: ZipFile, name: str, data: bytes | memoryview) -> None:
+    member = ZipInfo(name)  # dated 1980, so that equal recordings are equal bytes
+    member.external_attr = _READABLE_BY_ALL
+    archive.writestr(member, data)
+
+
+def _append_truth(archive: ZipFile, metadata: dict[str, Json], name: str, value: TruthArray | SparseFootprints) -> None:
+    """Append one quantity: an array, or a group of the three arrays of sparse footprints."""
+    if not name.isidentifier():
+        raise StoreError(f"truth {name!r} cannot be stored: its name must be an identifier")
+    if isinstance(value, SparseFootprints):
+        metadata[f"truth/{name}/.zgroup"] = _GROUP
+        metadata[f"truth/{name}/.zattrs"] = {"footprints": list(value.shape)}
+        arrays = {f"{name}/{part}": TruthArray((f"{name}_{part}",), getattr(value, part)) for part in FOOTPRINT_PARTS}
+    else:
+        arrays = {name: value}
+    for path, array in arrays.items():
+        values = np.asarray(array.values)
+        layout = ArrayLayout.of(values.shape, values.dtype)
+        metadata[f"truth/{path}/.zarray"] = layout.metadata()
+        metadata[f"truth/{path}/.zattrs"] = array_attributes(array.dims, array.units)
+        for chunk in range(layout.n_chunks):
+            block = values[layout.rows(chunk)] if layout.shape else values
+            _append(archive, f"truth/{path}/{layout.chunk_name(chunk)}", layout.encode(block))
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[int], T], n_items: int, *, ahead: int) -> Iterator[T]:
+    """Give what ``work`` makes of 0, 1, ... in order, with at most ``ahead`` of them made or in the making."""
+    pending: deque[Future[T]] = deque()
+    for item in range(n_items):
+        if len(pending) == ahead:
+            yield pending.popleft().result()
+        pending.append(pool.submit(work, item))
+    while pending:
+        yield pending.popleft().result()

@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.errors import EstimateError, hide_refusals
-from pytest_calsim.testing.scoring.inputs import (
-    FootprintInput,
-    Unit,
-    as_footprints,
-    as_matrix,
-    as_shifts,
-    check_frame_labels,
-    unit_labels,
-)
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
+from pytest_calsim.testing.inputs.background import Background, read_background
+from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
+from pytest_calsim.testing.inputs.labels import in_order_of
+from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
+from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
+from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention
+from pytest_calsim.testing.short_traceback import short_traceback
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Estimate"]
 
-__tracebackhide__ = hide_refusals
-
 
 class Estimate:
-    """What a pipeline found: any of footprints, traces, spikes and shifts, checked and made plain.
+    """What a pipeline found: any of footprints, traces, spikes, shifts and background, checked and made plain.
 
-    Takes numpy, xarray (dims in any order), dask and scipy.sparse. When A and C or S carry ``unit_id`` labels, C and S
-    are put in the order of A (some pipelines reorder units along the way).
+    Takes NumPy, xarray (dims in any order), pandas, dask, scipy.sparse and ``sparse``. Labels are followed or refused:
+    C and S are put in the order of A's ``unit_id`` (some pipelines reorder units along the way), frames, rows and
+    columns in their own.
 
     Parameters
     ----------
     A
-        Footprints ``(unit_id, height, width)``, not negative, none empty.
+        Footprints ``(unit_id, height, width)``, not negative; or a label image ``(height, width)`` of whole numbers.
+        A unit that is zero everywhere is kept, and counts as no estimate.
     C
         Traces ``(unit_id, frame)``, any scale and offset.
     S
         Spikes or deconvolved activity ``(unit_id, frame)``.
     shifts
         ``(frame, shift_dim)``, px, columns (height, width).
+    b
+        Background pictures ``(height, width)``, or several ``(component, height, width)``.
+    f
+        Background courses ``(frame,)`` or ``(component, frame)``, one for each picture of ``b``.
     convention
-        What the sign of ``shifts`` means, when that is known.
+        What the sign of ``shifts`` means: ``"correction"`` or ``"displacement"``. Assertions then know it.
     picture
-        Height and width; only needed when A is scipy.sparse ``(unit_id, height * width)``.
+        Height and width of the recording, px; needed when A is scipy.sparse ``(unit_id, height * width)``.
     cells
         Only without A: the planted cells that the rows of C and S stand for, each once. Left out, row i is planted
         cell i.
@@ -53,133 +59,184 @@ class Estimate:
     Raises
     ------
     EstimateError
-        When a shape or label does not fit, or a value is NaN, infinite or (in A) negative.
+        When a shape or label does not fit, or a value is NaN, infinite, masked or (in A) negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Estimate(A=np.ones((2, 8, 8)), C=np.ones((2, 50)))
+    <Estimate A (2, 8, 8), C (2, 50)>
     """
 
+    @short_traceback
     def __init__(
         self,
-        A: FootprintInput | None = None,
-        C: Any = None,
-        S: Any = None,
-        shifts: Any = None,
+        A: FootprintsLike | None = None,
+        C: MatrixLike | None = None,
+        S: MatrixLike | None = None,
+        shifts: MatrixLike | None = None,
         *,
+        b: ArrayLike | xr.DataArray | None = None,
+        f: ArrayLike | xr.DataArray | None = None,
         convention: Convention | None = None,
         picture: tuple[int, int] | None = None,
         cells: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> None:
-        if A is not None and hasattr(A, "tocsr") and picture is None:
-            raise EstimateError(f"A is scipy.sparse of shape {A.shape}: say picture=(height, width)")
-        self.A: SparseFootprints | None = None if A is None else _none_empty(as_footprints(A, picture))
-        labels = next((found for found in map(unit_labels, (A, C, S)) if found is not None), None)
+        self._read: Footprints | None = None if A is None else _read_footprints(A, picture)
+        traces = None if C is None else read_rows(C, shape=(None, None), name="C")
+        spikes = None if S is None else read_rows(S, shape=(None, None), name="S")
+        ids = [None if self.A is None else self.A.unit_id, *(r.unit_id for r in (traces, spikes) if r is not None)]
+        labels = next((found for found in ids if found is not None), None)
         n_units = None if self.A is None else len(self.A)
-        self.C: NDArray[np.float64] | None = _rows_like(C, labels, n_units, None, "C")
-        n_units, n_frames = (n_units, None) if self.C is None else self.C.shape
-        self.S: NDArray[np.float64] | None = _rows_like(S, labels, n_units, n_frames, "S")
-        n_units = n_units if self.S is None else len(self.S)
-        check_frame_labels(shifts)
+        self.C: NDArray[np.float64] | None = _in_order(traces, labels, (n_units, None), "C")
+        n_frames = None if self.C is None else self.C.shape[1]
+        n_units = n_units if self.C is None else len(self.C)
+        self.S: NDArray[np.float64] | None = _in_order(spikes, labels, (n_units, n_frames), "S")
         self.shifts: NDArray[np.float64] | None = None if shifts is None else as_shifts(shifts)
+        self.background: Background | None = None if b is None and f is None else read_background(b, f)
         self.convention: Convention | None = None if convention is None else check_convention(convention)
-        self.labels: NDArray[Any] = np.arange(n_units or 0) if labels is None else labels
-        self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_units or 0)
+        n_units = next((len(found) for found in (self.A, self.C, self.S) if found is not None), 0)
+        self.labels: NDArray[np.generic] = np.arange(n_units) if labels is None else labels
+        self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_units)
         if self.A is not None and self.cells is not None:
             raise EstimateError("cells given beside A, whose footprints say which cells they are: leave one out")
 
     def __repr__(self) -> str:
-        parts = [
-            f"{name} {value.shape}" for name in ("A", "C", "S", "shifts") if (value := getattr(self, name)) is not None
-        ]
+        found = {"A": self.A, "C": self.C, "S": self.S, "shifts": self.shifts}
+        parts = [f"{name} {value.shape}" for name, value in found.items() if value is not None]
+        parts += ["background"] if self.background is not None else []
         return f"<Estimate {', '.join(parts) or 'of nothing'}>"
+
+    @property
+    def A(self) -> SparseFootprints | None:
+        """Footprints, on the picture they were given on; ``None`` without."""
+        return None if self._read is None else self._read.A
 
     @property
     def n_units(self) -> int:
         """Number of units found."""
         return len(self.labels)
 
+    def footprints_on(self, picture: tuple[int, int]) -> SparseFootprints:
+        """Give the footprints in their place on a recording's picture ``(height, width)``, px.
+
+        Raises
+        ------
+        EstimateError
+            When there are none, or they do not fit there.
+        """
+        if self._read is None:
+            raise EstimateError("this Estimate has no A, which footprints are judged by")
+        return self._read.on(picture)
+
     @classmethod
-    def from_minian(cls, results: Mapping[str, Any]) -> Estimate:
-        """From minian's results: a Dataset (``open_minian``) or a dict with any of ``A``, ``C``, ``S``, ``motion``.
+    @short_traceback
+    def from_minian(cls, results: Mapping[str, xr.DataArray] | xr.Dataset) -> Estimate:
+        """Read minian's results: a Dataset (``open_minian``) or a dict with any of ``A, C, S, motion, b, f``.
 
         Units are those of C when it is there: minian's temporal updates drop and reorder units, A keeps the old ones.
+        Units that were discarded in its viewer (``unit_labels`` of -1) are left out, those merged there are one:
+        footprints summed, traces and spikes averaged. ``motion`` is a correction.
+
+        Raises
+        ------
+        EstimateError
+            As for :class:`Estimate`, and when C has units that A has not.
         """
-        footprints, C, S, motion = (results.get(name) for name in ("A", "C", "S", "motion"))
-        kept, old = unit_labels(C), unit_labels(footprints)
-        if kept is not None and old is not None:
-            foreign = np.setdiff1d(kept, old)
-            if foreign.size:
-                raise EstimateError(
-                    f"C has {foreign.size} unit_id that A has not ({foreign[:5]}): of different updates?"
-                )
-            footprints = cast("Any", footprints).sel(unit_id=kept)
-        return cls(footprints, C, S, motion, convention=None if motion is None else "correction")
+        return cls(**minian.read(results))
 
     @classmethod
-    def from_caiman(cls, estimates: Any, dims: tuple[int, int] | None = None, *, shifts_rig: Any = None) -> Estimate:
-        """From CaImAn's ``estimates``: ``A`` (pixels, units) in Fortran order, ``C`` and ``S``.
+    @short_traceback
+    def from_caiman(
+        cls,
+        estimates: object,
+        dims: Sequence[int] | NDArray[np.integer] | None = None,
+        *,
+        shifts_rig: MatrixLike | None = None,
+    ) -> Estimate:
+        """Read CaImAn's ``estimates``, or the ``CNMF`` object that has them.
 
-        ``dims`` is (height, width), needed where the estimates do not carry it; ``shifts_rig`` are those of
-        ``MotionCorrect``: corrections (row, column), one a frame.
+        ``A`` (pixels, units) is in Fortran order; of ``A``, ``C`` and ``S`` the components in ``idx_components`` are
+        kept where ``evaluate_components`` left them; ``b`` and ``f`` are the background.
+
+        Parameters
+        ----------
+        estimates
+            ``cnm.estimates`` or ``cnm``.
+        dims
+            Height and width, px; needed where neither carries them.
+        shifts_rig
+            Those of ``MotionCorrect``: corrections (row, column), one a frame, px.
+
+        Raises
+        ------
+        EstimateError
+            As for :class:`Estimate`, and when there are no dims, no A, or a component that is not there.
         """
-        from scipy.sparse import coo_array
-
-        dims = dims or getattr(estimates, "dims", None)
-        if dims is None:
-            raise EstimateError("from_caiman needs dims=(height, width): these estimates do not carry them")
-        height, width = int(dims[0]), int(dims[1])
-        A: Any = coo_array(estimates.A)
-        if A.shape[0] != height * width:
-            raise EstimateError(
-                f"A has shape {A.shape}; expected ({height * width}, units) = (height * width, unit_id)"
-            )
-        column, row = np.divmod(A.row, height)
-        c_order: Any = coo_array((A.data, (A.col, row * width + column)), shape=A.shape[::-1])
-        return cls(
-            c_order,
-            getattr(estimates, "C", None),
-            getattr(estimates, "S", None),
-            shifts_rig,
-            convention=None if shifts_rig is None else "correction",
-            picture=(height, width),
-        )
+        return cls(**caiman.read(estimates, dims, shifts_rig))
 
     @classmethod
+    @short_traceback
     def from_suite2p(
         cls,
-        stat: Sequence[Mapping[str, Any]],
+        stat: Sequence[Mapping[str, ArrayLike]] | NDArray[np.object_],
         shape: tuple[int, int],
         *,
-        F: Any = None,
-        Fneu: Any = None,
+        F: MatrixLike | None = None,
+        Fneu: MatrixLike | None = None,
         neucoeff: float = 0.7,
-        spks: Any = None,
-        iscell: Any = None,
-        yoff: Any = None,
-        xoff: Any = None,
+        spks: MatrixLike | None = None,
+        iscell: ArrayLike | None = None,
+        yoff: ArrayLike | None = None,
+        xoff: ArrayLike | None = None,
     ) -> Estimate:
-        """From suite2p's ``stat`` (``ypix``, ``xpix``, ``lam``), ``F``, ``Fneu``, ``spks``, ``iscell`` and offsets.
+        """Read suite2p's ``stat`` (``ypix``, ``xpix``, ``lam``), ``F``, ``Fneu``, ``spks``, ``iscell`` and offsets.
 
-        Traces are ``F − neucoeff·Fneu`` when ``Fneu`` is given; ``iscell`` selects units; ``yoff`` and ``xoff`` are
-        displacements.
+        Units are labelled by their row in ``stat``. Those that ``iscell`` rejects, and those that were merged into
+        another (``inmerge`` above 0), are left out.
+
+        Parameters
+        ----------
+        stat
+            One dict a ROI.
+        shape
+            Height and width, px: ``(ops["Ly"], ops["Lx"])``.
+        F, Fneu, spks
+            ``(ROI, frame)``. Traces are ``F - neucoeff * Fneu`` when ``Fneu`` is given.
+        neucoeff
+            Share of the neuropil's trace that is subtracted.
+        iscell
+            ``(ROI,)`` or ``(ROI, 2)``: whether each is a cell, and with what probability.
+        yoff, xoff
+            Displacements along rows and columns ``(frame,)``, px.
+
+        Raises
+        ------
+        EstimateError
+            As for :class:`Estimate`, and when these are not of one run.
         """
-        kept = _suite2p_kept(iscell, len(stat))
-        units = [_suite2p_unit(stat[int(unit)], int(unit), shape) for unit in kept]
-        traces, around, S = (_suite2p_matrix(v, len(stat), n) for v, n in ((F, "F"), (Fneu, "Fneu"), (spks, "spks")))
-        if traces is not None and around is not None:
-            if around.shape != traces.shape:
-                raise EstimateError(f"Fneu has shape {around.shape}; expected {traces.shape}, as F")
-            traces = traces - neucoeff * around
-        shifts = _suite2p_shifts(yoff, xoff)
-        found = cls(
-            SparseFootprints.from_units(units, shape),
-            None if traces is None else traces[kept],
-            None if S is None else S[kept],
-            shifts,
-            convention=None if shifts is None else "displacement",
-        )
-        found.labels = kept
-        return found
+        return cls(**suite2p.read(stat, shape, F, Fneu, neucoeff, spks, iscell, yoff, xoff))
 
 
-def _named_cells(cells: Any, n_units: int) -> NDArray[np.intp]:
+def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
+    if is_scipy_sparse(A) and picture is None:
+        shape: object = getattr(A, "shape", None)
+        raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
+    read = read_footprints(A, picture)
+    return read if picture is None else Footprints(read.on(picture), (None, None))
+
+
+def _in_order(
+    rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
+) -> NDArray[np.float64] | None:
+    """Traces or spikes in the order of the labels."""
+    if rows is None:
+        return None
+    order = in_order_of(rows.unit_id, labels, name)
+    return as_matrix(rows.values if order is None else rows.values[order], shape=shape, name=name)
+
+
+def _named_cells(cells: ArrayLike, n_units: int) -> NDArray[np.intp]:
     """Planted cells, one for each row, none twice."""
     named = np.asarray(cells)
     if named.ndim != 1 or len(named) != n_units:
@@ -190,61 +247,3 @@ def _named_cells(cells: Any, n_units: int) -> NDArray[np.intp]:
     if (counts > 1).any():
         raise EstimateError(f"cells names planted cells {numbers[counts > 1][:5].tolist()} more than once")
     return named.astype(np.intp)
-
-
-def _suite2p_matrix(value: Any, n_rois: int, name: str) -> NDArray[np.float64] | None:
-    return None if value is None else as_matrix(value, shape=(n_rois, None), name=name)
-
-
-def _suite2p_shifts(yoff: Any, xoff: Any) -> NDArray[Any] | None:
-    if yoff is None and xoff is None:
-        return None
-    if yoff is None or xoff is None:
-        raise EstimateError(f"{'xoff' if xoff is None else 'yoff'} is missing: motion needs both yoff and xoff")
-    y, x = np.asarray(yoff), np.asarray(xoff)
-    if y.ndim != 1 or y.shape != x.shape:
-        raise EstimateError(f"yoff and xoff have shapes {y.shape} and {x.shape}; expected one entry a frame")
-    return np.stack([y, x], axis=1)
-
-
-def _suite2p_kept(iscell: Any, n_rois: int) -> NDArray[np.intp]:
-    """The ROIs that ``iscell`` (n_rois,) or (n_rois, 2) accepts."""
-    accepted = np.ones(n_rois) if iscell is None else np.asarray(iscell)
-    if accepted.shape not in ((n_rois,), (n_rois, 2)):
-        raise EstimateError(f"iscell has shape {accepted.shape}; expected ({n_rois}, 2) or ({n_rois},), as stat")
-    return np.flatnonzero(accepted[:, 0] if accepted.ndim == 2 else accepted)
-
-
-def _suite2p_unit(roi: Mapping[str, Any], unit: int, shape: tuple[int, int]) -> Unit:
-    rows, columns, weights = (np.asarray(roi[name]) for name in ("ypix", "xpix", "lam"))
-    for picked in (min, max):
-        pixel = tuple(int(picked(at, default=0)) for at in (rows.tolist(), columns.tolist()))
-        if not (0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]):
-            raise EstimateError(f"stat[{unit}] reaches pixel {pixel}; expected within (height, width) = {tuple(shape)}")
-    pixels = rows.astype(np.int64) * shape[1] + columns
-    order = np.argsort(pixels)
-    return pixels[order], weights[order]
-
-
-def _none_empty(A: SparseFootprints) -> SparseFootprints:
-    empty = [unit for unit in range(len(A)) if not A.unit(unit)[1].any()]
-    if empty:
-        raise EstimateError(f"A: {len(empty)} of {len(A)} units are zero everywhere ({empty[:5]}): drop them first")
-    return A
-
-
-def _rows_like(
-    value: Any, labels: NDArray[Any] | None, n_units: int | None, n_frames: int | None, name: str
-) -> NDArray[np.float64] | None:
-    """C or S as a matrix, its rows in the order of the labels."""
-    if value is None:
-        return None
-    own = unit_labels(value)
-    if own is not None and labels is not None and not np.array_equal(own, labels):
-        if not np.array_equal(np.sort(own), np.sort(labels)):
-            raise EstimateError(
-                f"{name} has {len(own)} units whose unit_id are not the {len(labels)} of the others: "
-                f"select one set, A.sel(unit_id={name}.unit_id)"
-            )
-        value = value.sel(unit_id=labels)
-    return as_matrix(value, shape=(n_units, n_frames), name=name)

@@ -7,33 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.testing.planted_cells import CountedCells
+from pytest_calsim.testing.planted_cells import N_SHOWN, PlantedCells
 from pytest_calsim.testing.scorecard import Table
 from pytest_calsim.testing.scoring.footprints import FootprintScores
 from pytest_calsim.testing.scoring.shifts import ShiftErrors
 
 __all__ = ["missed_table", "spurious_table", "worst_fits_table", "worst_frames_table"]
 
-_WORST = 8
 
-
-def missed_table(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
-    """The cells missed, with the reason for each."""
+def missed_table(scores: FootprintScores, cells: PlantedCells, labels: NDArray[Any]) -> Table:
+    """List the cells missed, with the reason for each."""
     snr = cells.columns.get("snr", np.zeros(len(cells)))
     missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
-    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:_WORST]]
+    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:N_SHOWN]]
     return cells.table("cells missed, brightest first", missed, {"why": why})
 
 
 def spurious_table(scores: FootprintScores, labels: NDArray[Any]) -> Table:
-    """The estimates of no planted cell, with the reason for each."""
-    shown = scores.spurious[:_WORST]
+    """List the estimates of no planted cell, with the reason for each."""
+    shown = scores.spurious[:N_SHOWN]
     rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
     return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
 
 
-def worst_fits_table(scores: FootprintScores, cells: CountedCells, labels: NDArray[Any]) -> Table:
-    """The cells found whose footprints fit worst."""
+def worst_fits_table(scores: FootprintScores, cells: PlantedCells, labels: NDArray[Any]) -> Table:
+    """List the cells found whose footprints fit worst."""
     iou = scores.overlaps.iou[scores.estimate_of[scores.found], scores.found]
     worst = np.argsort(iou, kind="stable")
     found = scores.found[worst]
@@ -42,7 +40,7 @@ def worst_fits_table(scores: FootprintScores, cells: CountedCells, labels: NDArr
 
 
 def worst_frames_table(errors: ShiftErrors) -> Table:
-    """The frames whose shifts are furthest from the truth."""
+    """List the frames whose shifts are furthest from the truth."""
     size = np.hypot(*errors.error_px.T)
     worst = np.argsort(-size, kind="stable")[:3]
     rows = tuple((str(f), *(f"{e:+.2f}" for e in errors.error_px[f])) for f in worst)

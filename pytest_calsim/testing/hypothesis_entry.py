@@ -23,6 +23,7 @@ def register() -> None:
     from hypothesis.strategies import register_type_strategy
 
     def specs(_: type) -> Any:
+        # Here, as the strategies import every step: that is for those who draw specs.
         from pytest_calsim.testing import strategies
 
         return strategies.specs()

@@ -9,23 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.errors import EstimateError, hide_refusals
+from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.scorecard import Table
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.truth import GroundTruth
 
-__all__ = ["CountedCells", "Units"]
-
-__tracebackhide__ = hide_refusals
+__all__ = ["N_SHOWN", "PlantedCells", "Units"]
 
 Units = Literal["detectable", "in_focus", "all"]
 """Which of the cells in the field of view count."""
 
-_WORST = 8
+N_SHOWN = 8
+"""Rows of a table in a message."""
 
 
-class CountedCells:
+class PlantedCells:
     """The planted cells of a recording, and those among them that count.
 
     Attributes
@@ -67,8 +66,8 @@ class CountedCells:
             raise EstimateError("the recording's truth has no 'A_observed': its spec lacks 'cell_optics'")
         return self._truth.A_observed
 
-    def words(self, n_found: int) -> str:
-        """The denominator in words."""
+    def describe(self, n_found: int) -> str:
+        """Say how many of how many cells were found: the denominator in words."""
         kind = {"all": "", "in_focus": "in-focus "}.get(self.units, f"{self.units} ")
         return (
             f"{n_found} of {self.n_counted} {kind}cells found; "
@@ -76,13 +75,13 @@ class CountedCells:
         )
 
     def table(self, title: str, cells: Iterable[int] | NDArray[np.intp], columns: Mapping[str, Iterable[Any]]) -> Table:
-        """The first rows of a table of cells: unit, where it is, its snr, and more columns, one entry a cell."""
+        """Lay out the first rows of a table of cells: unit, place, snr, and more columns, one entry a cell."""
         ids = [int(cell) for cell in cells]
-        shown = ids[:_WORST]
+        shown = ids[:N_SHOWN]
         named: dict[str, list[Any]] = {"unit": shown, "row, col": [self._where(cell) for cell in shown]}
         if "snr" in self.columns:
             named["snr"] = [f"{self.columns['snr'][cell]:.1f}" for cell in shown]
-        named |= {name: list(values)[:_WORST] for name, values in columns.items()}
+        named |= {name: list(values)[:N_SHOWN] for name, values in columns.items()}
         rows = tuple(tuple(map(str, row)) for row in zip(*named.values(), strict=True))
         return Table(title, tuple(named), rows, len(ids))
 

@@ -12,7 +12,7 @@ __all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
 
 @dataclass(frozen=True)
 class Check:
-    """One number held against its bound.
+    """One number, held against its bound if it has one.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Check:
     value
         What was measured; NaN when there was nothing to measure.
     bound
-        The lowest value that passes, or the highest when ``at_most``.
+        The lowest value that passes, or the highest when ``at_most``; ``None``: the number is only reported.
     at_most
         Direction of the bound.
     fraction
@@ -34,7 +34,7 @@ class Check:
 
     name: str
     value: float
-    bound: float
+    bound: float | None = None
     at_most: bool = False
     fraction: tuple[int, int] | None = None
     words: str = ""
@@ -42,17 +42,23 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the bound holds."""
+        """Whether the bound holds, if there is one."""
+        if self.bound is None:
+            return True
         if math.isnan(self.value):
             return self.may_be_undefined
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def __str__(self) -> str:
         share = f"{self.fraction[0]}/{self.fraction[1]} = " if self.fraction and self.fraction[1] else ""
+        words = f": {self.words}" if self.words else ""
+        if self.bound is None:
+            value = "undefined" if math.isnan(self.value) else f"{self.value:.2f}"
+            return f"{self.name} {share}{value}{words}"
         sign = ("≤" if self.passed else ">") if self.at_most else ("≥" if self.passed else "<")
         value, bound = _apart(self.value, self.bound)
         value = "undefined" if math.isnan(self.value) else value
-        return f"{self.name} {share}{value} {sign} {bound}" + (f": {self.words}" if self.words else "")
+        return f"{self.name} {share}{value} {sign} {bound}{words}"
 
 
 def _apart(value: float, bound: float) -> tuple[str, str]:
@@ -89,9 +95,9 @@ class Scorecard:
     Attributes
     ----------
     assertion
-        What was judged: ``footprints``, ``shifts``, ``traces``, ``spikes``.
+        What was judged: ``footprints``, ``shifts``, ``traces``, ``spikes``, ``background``.
     checks
-        Each number with its bound.
+        Each number with its bound, if it has one.
     facts
         Further numbers, without a bound.
     tables
@@ -111,18 +117,30 @@ class Scorecard:
         """Whether every bound holds."""
         return all(check.passed for check in self.checks)
 
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether nothing was demanded: no number has a bound."""
+        return all(check.bound is None for check in self.checks)
+
     def __str__(self) -> str:
         verdict = f"{self.assertion} recovered" if self.passed else f"{self.assertion} NOT recovered"
+        verdict = self.assertion if self.is_unjudged else verdict
         # What failed comes first.
         checks = [f"  {c}" for c in sorted(self.checks, key=lambda c: c.passed)]
         return "\n".join([verdict, *checks, *(f"  {n}" for n in self.notes), *map(str, self.tables)])
 
     def as_dict(self) -> dict[str, float | int | str | bool]:
-        """Flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ..."""
-        flat: dict[str, float | int | str | bool] = {f"{self.assertion}.passed": bool(self.passed)}
+        """Give flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ...
+
+        What has no bound has no ``.bound``, and a card without any has no ``.passed``.
+        """
+        flat: dict[str, float | int | str | bool] = {}
+        if not self.is_unjudged:
+            flat[f"{self.assertion}.passed"] = bool(self.passed)
         for check in self.checks:
             flat[f"{self.assertion}.{check.name}"] = float(check.value)
-            flat[f"{self.assertion}.{check.name}.bound"] = float(check.bound)
+            if check.bound is not None:
+                flat[f"{self.assertion}.{check.name}.bound"] = float(check.bound)
         return flat | {f"{self.assertion}.{name}": _builtin(value) for name, value in self.facts.items()}
 
 

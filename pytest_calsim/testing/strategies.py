@@ -304,12 +304,21 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
     at = st.tuples(depth, _floats(-reach_y, reach_y), _floats(-reach_x, reach_x))
     given = models(
         PlaceNeurons,
-        populations=st.tuples(models(Population, snr=st.none())),
+        populations=st.tuples(_populations(scene)),
         positions_um=st.lists(at, max_size=most).map(tuple),
     )
-    layers = st.lists(st.tuples(models(Population, snr=st.none()), st.integers(0, most)), min_size=1, max_size=_LONGEST)
+    layers = st.lists(st.tuples(_populations(scene), st.integers(0, most)), min_size=1, max_size=_LONGEST)
     scattered = st.tuples(models(PlaceNeurons, populations=st.just((Population(),)), positions_um=st.none()), layers)
     return st.one_of(given, scattered.map(lambda drawn: _scattered(scene, *drawn)))
+
+
+def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
+    """Draw populations whose somata are no larger than the field of view; beads where no soma fits."""
+    largest_um = min(max(scene.acquisition.field_size_um) / 2, 15.0)
+    if largest_um < 1:
+        return models(Population, snr=st.none(), morphology=st.just("bead"))
+    radius = st.one_of(st.just(min(5.5, largest_um)), _floats(1, largest_um))
+    return models(Population, snr=st.none(), soma_radius_um=radius)
 
 
 def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population, int]]) -> PlaceNeurons:

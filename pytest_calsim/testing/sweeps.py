@@ -73,7 +73,7 @@ class Sweep(tuple[SweepPoint, ...]):
 
 
 def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-    """Every combination of the values on some axes, each a validated spec.
+    """Build every combination of the values on some axes, each a validated spec.
 
     Parameters
     ----------
@@ -93,6 +93,13 @@ def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
     ------
     SpecError
         For a wrong path (naming the nearest right one), an axis without values, or a value that cannot be simulated.
+
+    Examples
+    --------
+    >>> from pytest_calsim import load_preset
+    >>> grid = sweep(load_preset("tiny"), {"acquisition.optics.na": [0.2, 0.3], "seed": range(2)})
+    >>> len(grid), grid[1].axes
+    (4, {'acquisition.optics.na': 0.2, 'seed': 1})
     """
     named: dict[str, Any] = {path: plain(values) for path, values in axes.items()}
     for path, values in named.items():

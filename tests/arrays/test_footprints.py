@@ -1,5 +1,7 @@
 """Sparse footprints against the same arithmetic on dense pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,61 @@ def test_sums_over_each_unit(first):
     np.testing.assert_allclose(seen.sums(weight), (dense * weight).sum((1, 2)), rtol=1e-12)
     squared = seen.sums(weight, squared=True)
     np.testing.assert_allclose(squared, (dense**2 * weight).sum((1, 2)), rtol=1e-12)
+
+
+def _labelled():
+    units = [([2, 5], [1.0, 2.0]), ([], []), ([0], [3.0]), ([7, 9, 11], [1.0, 1.0, 4.0])]
+    footprints = SparseFootprints.from_units([(np.array(p, int), np.array(v)) for p, v in units], (3, 4))
+    return replace(footprints, unit_id=np.array([10, 20, 30, 40]))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(1, 3),
+        slice(None, None, -1),
+        [3, 0],
+        np.array([2, 2, -1]),
+        np.array([True, False, True, False]),
+        [True, False, False, True],
+        [],
+        np.array([], np.int64),
+        np.zeros(4, bool),
+    ],
+    ids=str,
+)
+def test_a_selection_of_units_is_that_of_the_dense_array(key):
+    footprints = _labelled()
+    chosen = footprints[key]
+    dense_key = np.array(key, int) if isinstance(key, list) and not key else key
+    np.testing.assert_array_equal(np.asarray(chosen), np.asarray(footprints)[dense_key])
+    np.testing.assert_array_equal(chosen.unit_id, footprints.unit_id[dense_key])
+    np.testing.assert_array_equal(chosen.dense().unit_id, footprints.unit_id[dense_key])
+
+
+@pytest.mark.parametrize("key", [0, 3, -1, np.int64(2), np.uint8(1)])
+def test_one_unit_is_a_picture(key):
+    picture = _labelled()[key]
+    np.testing.assert_array_equal(picture, np.asarray(_labelled())[key])
+    picture[0, 0] = 9  # fresh
+
+
+@pytest.mark.parametrize(
+    "key", [4, -5, [0, 4], [True, False], [0.5], [[0, 1]], (0, 1), (), np.zeros((4, 3), bool), "0"]
+)
+def test_what_selects_no_units(key):
+    with pytest.raises(IndexError):
+        _labelled()[key]
+
+
+@pytest.mark.parametrize("rows", [-3, -1, 0, 2])
+@pytest.mark.parametrize("columns", [-2, 0, 1, 5])
+@pytest.mark.parametrize("picture", [None, (3, 4), (5, 9), (2, 2)])
+def test_moved_footprints_lose_what_leaves_the_picture(rows, columns, picture):
+    footprints = _labelled()
+    big = np.zeros((4, 40, 40), np.float32)
+    big[:, 15 + rows : 18 + rows, 15 + columns : 19 + columns] = np.asarray(footprints)
+    height, width = picture or (3, 4)
+    found = footprints.moved(rows, columns, picture)
+    np.testing.assert_array_equal(np.asarray(found), big[:, 15 : 15 + height, 15 : 15 + width])
+    np.testing.assert_array_equal(found.unit_id, footprints.unit_id)

@@ -70,7 +70,7 @@ def movie(path: str, cores: int = 0, **size: Any) -> dict[str, Any]:
     from pytest_calsim import simulate
 
     recording, planning = timed(lambda: simulate(scene(**size)))
-    _, painting = timed(lambda: recording.save(path))
+    _, painting = timed(lambda: recording.save(path, overwrite=True))
     return {**painting, "plan_cpu_s": planning["cpu_s"], "units": recording.truth.n_units}
 
 
@@ -184,7 +184,7 @@ def tiny(cache: str) -> dict[str, Any]:
     from pathlib import Path
 
     from pytest_calsim.plugin.factory import RecordingFactory
-    from pytest_calsim.store.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache
 
     factory = RecordingFactory(RecordingCache(Path(cache)))
     shape = factory("tiny").observed.values.shape

@@ -8,7 +8,14 @@ from scipy.special import j1
 from pytest_calsim.kernels.cell_images import SamplingGrids, WaveTables, image_cells, image_shape
 from pytest_calsim.kernels.cell_shapes import DRAWS, draw_shapes, sample_shape
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.steps.cells.psf import BESSEL_STEP, FAINT, bessel, reach_px, turns, waves
+from pytest_calsim.steps.cells.wave_tables import (
+    BESSEL_STEP,
+    FAINT,
+    bessel_table,
+    count_waves,
+    reach_px,
+    roots_of_unity,
+)
 
 RNG = np.random.default_rng(0)
 EVERYWHERE = Rect(-(2**40), -(2**40), 2**41, 2**41)
@@ -66,8 +73,8 @@ def test_a_point_is_its_fourier_series():
 
 
 def tables_of(turns_of_each, faint=FAINT):
-    circles, start = turns(turns_of_each)
-    return WaveTables(start, circles, bessel(), BESSEL_STEP, faint)
+    circles, start = roots_of_unity(turns_of_each)
+    return WaveTables(start, circles, bessel_table(), BESSEL_STEP, faint)
 
 
 @pytest.mark.parametrize("faint", [1e-4, 0.1, 0.5])
@@ -110,7 +117,7 @@ def cells(n=40, seed=1):
         pad=pad,
         radius=radius,
         sigma=sigma,
-        waves=np.where(imaged, waves(longer, samples, sigma, kind == 2), 0),
+        waves=np.where(imaged, count_waves(longer, samples, sigma, kind == 2), 0),
     )
     return grids, shapes, tables_of(grids.turns)
 

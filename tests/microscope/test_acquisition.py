@@ -55,3 +55,30 @@ def test_frames_are_whole(fps, duration_s, frames):
 def test_what_cannot_work_is_refused(make, message):
     with pytest.raises(ValidationError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "line"),
+    [
+        (
+            Acquisition(),
+            "20 fps for 30 s (600 frames), 608 x 608 px of 1.66 um (1006 x 1006 um), 8 bit, NA 0.3, "
+            "magnification 2.9, focus auto",
+        ),
+        (
+            Acquisition(
+                fps=12.5,
+                duration_s=2,
+                focal_depth_um=150,
+                optics=Optics(na=0.45, magnification=8),
+                image_sensor=ImageSensor(height_px=100, width_px=160, pixel_pitch_um=6, bit_depth=10),
+            ),
+            "12.5 fps for 2 s (25 frames), 100 x 160 px of 0.75 um (75 x 120 um), 10 bit, NA 0.45, "
+            "magnification 8, focus 150 um",
+        ),
+    ],
+)
+def test_a_microscope_is_read_in_one_line(acquisition, line):
+    assert str(acquisition) == line
+    names = {"Acquisition": Acquisition, "Optics": Optics, "ImageSensor": ImageSensor}
+    assert eval(repr(acquisition), names) == acquisition

@@ -8,6 +8,9 @@ import pytest_calsim.recording.simulate
 from pytest_calsim.steps import registry
 from pytest_calsim.steps.step import Step
 
+# What an in-process run imports first it also drops at its end, and a step's class must not come twice.
+registry.step_classes()
+
 PRESETS = {
     "glow": """
 summary = "leakage on 12 x 16 pixels"

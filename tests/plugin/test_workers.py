@@ -11,7 +11,7 @@ TEN_TESTS = """
 
 
 def entries(project):
-    return [path.parent for path in (project.path / "shared").rglob("spec.json")]
+    return list((project.path / "shared").rglob("*.zarr.zip"))
 
 
 def test_ten_tests_on_four_workers_simulate_once(counted, project):
@@ -47,7 +47,7 @@ def test_what_a_worker_did_before_it_crashed_is_counted(counted, project):
             os._exit(1)
         """
     )
-    result = project.runpytest_subprocess("-n2")
+    result = project.runpytest_subprocess("-n4")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*worker*crashed*", "sim cache: 5 simulated, 0 hits, 0 waited, 0 rebuilt, *"])
     assert counted() == 5

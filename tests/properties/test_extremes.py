@@ -29,13 +29,14 @@ CHAIN = {"place_neurons", "cell_activity", "cell_optics", "render"}
 
 # What must make room for an extreme, by path, or by path and value.
 PIXEL, CHIP = "acquisition.optics.magnification", "acquisition.image_sensor"
+TINY_FIELD = {"brain_motion.max_shift_um": 0.1, "place_neurons.populations.0.morphology": "bead"}
 ROOM = {
     ("acquisition.fps", 0.1): {"acquisition.duration_s": 10},
     ("acquisition.optics.na", 1.2): {"acquisition.optics.refractive_index": 2},
     (PIXEL, 0.05): {f"{CHIP}.pixel_pitch_um": 0.11},
-    (PIXEL, 100): {"brain_motion.max_shift_um": 0.1},
+    (PIXEL, 100): TINY_FIELD,
     (f"{CHIP}.pixel_pitch_um", 100): {PIXEL: 50},
-    (f"{CHIP}.pixel_pitch_um", math.nextafter(0.1, 1)): {"brain_motion.max_shift_um": 0.1},
+    (f"{CHIP}.pixel_pitch_um", math.nextafter(0.1, 1)): TINY_FIELD,
     (f"{CHIP}.bit_depth", 16): {f"{CHIP}.adc_bit_depth": 16},
     (f"{CHIP}.adc_bit_depth", 4): {f"{CHIP}.bit_depth": 4, f"{CHIP}.black_level_adu": 3},
     (f"{CHIP}.black_level_adu", 60000): {f"{CHIP}.adc_bit_depth": 16},

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from painting import paint_block
 
+from pytest_calsim import load_preset, simulate
+from pytest_calsim.errors import SpecError
 from pytest_calsim.simulation.fusion import fuse
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
@@ -106,3 +108,33 @@ def test_frames_are_the_same_bits_in_any_blocks():
     assert np.array_equal(frames, np.concatenate([whole.paint(i, i + 1) for i in range(len(frames))]))
     assert np.array_equal(frames[5:36], whole.paint(5, 36, threads=3))
     assert whole.paint(7, 7, threads=2).shape == (0, 24, 40)
+
+
+def test_frames_can_be_painted_until_any_step():
+    spec = load_preset("tiny", overrides={"acquisition.duration_s": 0.1}, add=["vignette", "vasculature"])
+    whole = plan(spec)
+    assert set(spec.kinds) > set(whole.stages)
+    for kind in spec.kinds:
+        movie = simulate(spec, until=kind).observed
+        painted = movie.values
+        assert movie.shape == (2, 64, 64)
+        assert np.array_equal(painted, whole.paint(until=kind)), kind
+        if kind in whole.stages:
+            assert painted.any(), kind
+        else:  # light begins behind the steps that change no pixels
+            assert painted.dtype == np.float32
+            assert not painted.any(), kind
+    assert np.array_equal(whole.paint(until=whole.stages[-1]), whole.paint())
+
+
+@pytest.mark.parametrize(("kind", "hint"), [("vignete", "did you mean 'vignette'?"), ("brain_motion", "stages: ")])
+def test_a_step_that_is_not_there_is_named(kind, hint):
+    spec = load_preset("tiny", add=["vignette"])
+    with pytest.raises(SpecError, match=f"no stage '{kind}'") as caught:
+        simulate(spec, until=kind)
+    assert hint in str(caught.value)
+
+
+def test_a_scene_is_read_in_one_line():
+    spec = Spec.make({"acquisition": ACQUISITION, "steps": ["vignette", "leakage"]})
+    assert repr(plan(spec)) == "<Scene of 40 frames, 24 x 40 px: leakage, vignette>"

@@ -50,6 +50,10 @@ from pytest_calsim.steps.step import SpecContext
             "positions_um[1] lies off the canvas: (y, x) = (0.0, 200.0) um from the optical axis",
         ),
         ({"place_neurons.positions_um": [(9, 0, 0)]}, "of one population, and 2 are given; keep one"),
+        (
+            {"acquisition.optics.magnification": 40, "place_neurons.populations.1.soma_radius_um": 8},
+            "populations.1: soma_radius_um = 8: a soma of 16 um is larger than the field of view, ",
+        ),
         # instrument
         ({"acquisition.optics.field_curvature_radius_um": 149.8}, "must exceed the corner of the field of view, 149.8"),
         ({"acquisition.image_sensor.black_level_adu": 1023}, "must stay below the ADC's top code 1023"),

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from planted import FRAMES, HEIGHT, RECORDING, SEEN, SHIFTS, WIDTH, A, BlackFrames, C, S, X, blob, record, rng
 
 from pytest_calsim import (
     Estimate,
@@ -14,65 +15,9 @@ from pytest_calsim import (
     assert_spikes_recovered,
     assert_traces_recovered,
 )
-from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import EstimateError, RecoveryError
 from pytest_calsim.testing.scorecard import subscribe
-
-FRAMES, HEIGHT, WIDTH = 80, 40, 50
-Y, X = np.mgrid[:HEIGHT, :WIDTH]
-
-
-def blob(y, x, sigma=2.5):
-    image = np.exp(-((Y - y) ** 2 + (X - x) ** 2) / (2 * sigma**2))
-    return np.where(image > 0.05, image, 0.0)
-
-
-# Nine planted cells: seven detectable in view, one (6) outside the field of view, one (8) too dim.
-A = np.array(
-    [blob(*at) for at in [(8, 8), (8, 14), (25, 10), (25, 30), (10, 40), (33, 43), (20, -1), (38, 20), (16, 25)]]
-)
-COLUMNS = {
-    "in_fov": np.arange(9) != 6,
-    "detectable": np.arange(9) != 8,
-    "in_focus": np.arange(9) < 3,
-    "soma_in_focus": np.arange(9) != 4,
-    "defocus_um": np.where(np.arange(9) == 4, -41.2, 3.0),
-    "snr": np.array([10, 9, 8, 7, 3.5, 6, 8, 4, 1.2]),
-    "n_spikes": np.array([5, 5, 5, 5, 5, 5, 5, 5, 0]),
-    "fov_fraction": np.array([1, 1, 1, 1, 1, 1, 0.4, 0.55, 1]),
-}
-rng = np.random.default_rng(0)
-C = rng.random((9, FRAMES)).cumsum(axis=1)
-S = rng.poisson(0.2, (9, FRAMES))
-SHIFTS = rng.normal(size=(FRAMES, 2)).cumsum(axis=0)
-SEEN = [0, 1, 2, 3, 4, 5, 7]
-
-
-class BlackFrames:
-    shape = (FRAMES, HEIGHT, WIDTH)
-    dtype = np.dtype(np.uint8)
-
-    def read(self, start, stop):
-        return np.zeros((stop - start, HEIGHT, WIDTH), np.uint8)
-
-
-def sparse(images):
-    units = [(np.flatnonzero(a), a.ravel()[np.flatnonzero(a)]) for a in images]
-    return SparseFootprints.from_units(units, (HEIGHT, WIDTH))
-
-
-def record(drop=(), footprints=A, **columns):
-    truth = {
-        "A_observed": sparse(footprints),
-        "C": TruthArray(("unit_id", "frame"), C),
-        "S": TruthArray(("unit_id", "frame"), S),
-        "shifts": TruthArray(("frame", "shift_dim"), SHIFTS),
-    } | {name: TruthArray(("unit_id",), values) for name, values in (COLUMNS | columns).items()}
-    return Recording(Spec(), BlackFrames(), GroundTruth({k: v for k, v in truth.items() if k not in drop}))
-
-
-RECORDING = record()
 
 
 def cells(estimate, min_recall=0.85, min_precision=0.7, recording=RECORDING, **bounds):
@@ -104,6 +49,10 @@ def test_a_perfect_estimate_passes_the_highest_bounds():
         "footprints.n_estimates": 7,
         "footprints.n_counted": 7,
         "footprints.n_planted": 9,
+        "footprints.offset_px": 0,
+        "footprints.footprint_shift_height_px": 0,
+        "footprints.footprint_shift_width_px": 0,
+        "footprints.recall_at_zero_shift": 1,
     }
 
 
@@ -125,7 +74,8 @@ def test_the_message_gives_numbers_bounds_and_the_denominator_in_words():
 def test_estimates_of_cells_that_do_not_count_are_neither_true_nor_false():
     card = cells(A[[*SEEN, 6, 8]], 1, 1)
     assert card.as_dict()["footprints.n_estimates"] == 9
-    assert "2 on planted cells outside units='detectable' do not count" in str(card)
+    assert "2 estimates match cells outside units='detectable' and are ignored" in str(card)
+    assert "1 estimate matches a cell outside units='detectable' and is ignored" in str(cells(A[[*SEEN, 6]], 1, 1))
 
 
 @pytest.mark.parametrize(("units", "counted"), [("detectable", 7), ("in_focus", 3), ("all", 8)])
@@ -244,7 +194,6 @@ def test_estimates_moved_as_a_whole_are_named():
         (A.transpose(0, 2, 1), {}, "height and width are swapped"),
         (np.where(A > 0.9, np.nan, A), {}, "the footprint of unit 0 has"),
         (-A, {}, "is negative at"),
-        (A * 0, {}, "9 of 9 units are zero everywhere"),
         (Estimate(C=C), {}, "this Estimate has no A"),
         (Estimate(A[:, 1:]), {}, r"A has shape \(9, 39, 50\); expected \(units, 40, 50\)"),
         (A, {"min_recall": 85}, "min_recall must lie between 0 and 1, not 85"),
@@ -330,8 +279,15 @@ def test_one_frame_has_no_motion_but_an_offset():
 def test_labelled_shifts_are_of_the_frames_of_the_recording():
     labelled = RECORDING.truth.shifts
     assert moves(labelled, 0, "displacement").passed
-    for frames in (np.arange(FRAMES) + 5, np.arange(FRAMES)[::-1]):
-        with pytest.raises(EstimateError, match=r"shifts has frame labels \d+ to \d+; expected 0 to 79 in order"):
+    assert moves(labelled[::-1], 0, "displacement").passed  # followed
+    assert moves(labelled[rng.permutation(FRAMES)], 0, "displacement").passed
+    for frames in (
+        np.arange(FRAMES) + 5,
+        np.arange(FRAMES) / 20,
+        np.arange(FRAMES) // 2,
+        list(map(str, range(FRAMES))),
+    ):
+        with pytest.raises(EstimateError, match=r"shifts has frame labels .* to .*; expected 0 to 79"):
             moves(labelled.assign_coords(frame=frames))
         with pytest.raises(EstimateError, match="shifts has frame labels"):
             Estimate(shifts=labelled.assign_coords(frame=frames))
@@ -561,3 +517,70 @@ def test_importing_an_assertion_imports_neither_scipy_nor_xarray_nor_pytest():
     code = f"import sys; from pytest_calsim import assert_footprints_recovered; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+# Where shifts are zero
+
+
+@pytest.mark.parametrize(
+    ("origin", "anchored"),
+    [("truth", SHIFTS), ("mean", SHIFTS - SHIFTS.mean(axis=0)), ("first", SHIFTS - SHIFTS[0])],
+)
+def test_an_offset_is_measured_against_the_zero_that_is_said(origin, anchored):
+    assert moves(-anchored, 1e-9, max_offset_px=1e-9, origin=origin).passed
+    with pytest.raises(RecoveryError, match=r"offset_px 5\.00 > 1\.00: mean difference \(height, width\)"):
+        moves(-anchored + (3, -4), max_offset_px=1, origin=origin)
+    for other in {"truth", "mean", "first"} - {origin}:
+        with pytest.raises(RecoveryError, match="offset_px"):
+            moves(-anchored, max_offset_px=1e-9, origin=other)
+
+
+@pytest.mark.parametrize("origin", ["zero", None, 0, "Mean"])
+def test_an_unknown_origin_is_refused(origin):
+    with pytest.raises(EstimateError, match="origin must be one of 'truth', 'mean', 'first', not"):
+        moves(-SHIFTS, origin=origin)
+
+
+def test_an_estimate_that_knows_its_convention_need_not_be_told():
+    for convention, sign in (("correction", -1), ("displacement", 1)):
+        found = Estimate(shifts=sign * SHIFTS, convention=convention)
+        assert assert_shifts_recovered(found, RECORDING, max_rmse_px=0).passed
+        assert assert_shifts_recovered(found, RECORDING, max_rmse_px=0, convention=convention).passed
+    with pytest.raises(EstimateError, match="convention is missing"):
+        assert_shifts_recovered(Estimate(shifts=SHIFTS), RECORDING, max_rmse_px=0)
+
+
+# Scale
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.7, 1.5, 10, -1])
+def test_a_scale_is_seen_where_it_is_asked_for(scale):
+    found = Estimate(A, scale * C)
+    with pytest.raises(RecoveryError, match=r"gain_error .* > 0\.10: median over 7 cells of \|gain / 1 - 1\|"):
+        assert_traces_recovered(found, RECORDING, min_pearson=-1, max_gain_error=0.1)
+    if scale > 0:
+        assert assert_traces_recovered(found, RECORDING, min_pearson=0.99).passed
+        card = assert_traces_recovered(found, RECORDING, min_pearson=0.99, max_gain_error=1e-6, gain=scale)
+        assert card.as_dict()["traces.gain"] == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("gain", [0, -1, np.nan, np.inf, "1"])
+def test_a_gain_is_above_zero(gain):
+    with pytest.raises(EstimateError, match="gain must"):
+        assert_traces_recovered(C, RECORDING, min_pearson=0, gain=gain)
+
+
+def test_small_values_of_spikes_can_be_left_out():
+    noisy = S + 0.1 * rng.random(S.shape)
+    bounds = {"min_recall": 1, "min_precision": 1, "tol_frames": 0}
+    assert assert_spikes_recovered(noisy, RECORDING, spike_thresh=0.5, **bounds).passed
+    with pytest.raises(RecoveryError, match="precision"):
+        assert_spikes_recovered(noisy, RECORDING, **bounds)
+
+
+def test_empty_units_are_no_estimates_and_said_so():
+    images = np.array([*A[SEEN], *np.zeros((2, HEIGHT, WIDTH))])
+    card = cells(Estimate(images, np.vstack([C[SEEN], C[:2]])), 1, 1)
+    assert "2 estimates have no pixel in the picture and are ignored" in str(card)
+    assert card.as_dict()["footprints.n_estimates"] == 9
+    assert "recall 0/7" in failure(np.zeros((4, HEIGHT, WIDTH)))

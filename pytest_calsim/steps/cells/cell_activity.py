@@ -26,7 +26,7 @@ from pytest_calsim.kernels.calcium import (
 from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
+from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, slow_frame_warnings, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -195,13 +195,14 @@ class CellActivity(Step):
         return self
 
     def check(self, context: SpecContext) -> list[str]:
-        """Remark on cells that are more active at rest."""
-        if self.quiescent_rate_hz <= self.active_rate_hz:
-            return []
-        return [
-            f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
-            "the typical transient is that of the active state"
-        ]
+        """Warn of frames that are too slow for the indicator, and of cells that are more active at rest."""
+        soft_warnings = slow_frame_warnings(context.acquisition.exposure_s, *self.time_constants_s)
+        if self.quiescent_rate_hz > self.active_rate_hz:
+            soft_warnings.append(
+                f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
+                "the typical transient is that of the active state"
+            )
+        return soft_warnings
 
     def cost(self, context: SpecContext) -> Cost:
         """Return the memory of traces, spike counts and spike times."""

@@ -1,4 +1,4 @@
-"""Images of cells: planted in focus on the sensor, and as the microscope shows them on the canvas."""
+"""Images of cells: planted in focus on the sensor, and blurred on the canvas."""
 
 from __future__ import annotations
 
@@ -6,51 +6,49 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.parallel import in_parallel
 from pytest_calsim.arrays.patches import Patch, Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.cell_images import ImagedCells, SamplingGrids, WaveTables, image_cells
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.psf import (
+from pytest_calsim.steps.cells.wave_tables import (
     BESSEL_STEP,
     FAINT,
     LONGEST_SIDE,
-    bessel,
-    odd_at_least,
+    bessel_table,
+    count_waves,
     reach_px,
-    turns,
-    waves,
+    roots_of_unity,
 )
-from pytest_calsim.steps.pixels import Image
 
-__all__ = ["CellPatches", "plant_and_image"]
+__all__ = ["CellPatches", "odd_at_least", "plant_and_image"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
+# Cells that a thread images at a time.
 _BLOCK = 64
-"""Cells that a thread images at a time."""
-_NOTHING = Patch(np.zeros((0, 0), np.float32), 0, 0)
+_EMPTY = Patch(np.zeros((0, 0), np.float32), 0, 0)
 _EVERYWHERE = Rect(-(2**40), -(2**40), 2**41, 2**41)
+# A sample is no larger than this, nor than this share of the soma's radius.
+_SAMPLE_UM = 0.6
+_SAMPLES_PER_RADIUS = 6
 
 
 class CellPatches(NamedTuple):
-    """Images of ``n`` cells of brightness 1 without losses.
+    """Images of ``n`` cells of brightness 1, without losses.
 
     Attributes
     ----------
     planted
-        In focus and unblurred, averaged over each pixel; on the sensor and beyond.
+        Shapes in focus and unblurred, averaged over each pixel; on the sensor and beyond it.
     images
-        On the canvas, cut there; empty for cells without an image of their own.
+        Blurred images on the canvas, cut at its border; empty for cells without an image.
     flux
-        The shape's area in pixels, all of the light on an infinite plane; float64 ``(n,)``.
+        The shape's area in pixels: all of its light on an infinite plane; float64 ``(n,)``.
     fov_fraction
-        Share of that light that falls in the sensor's window at zero shift; float64 ``(n,)``.
+        Share of that light that falls on the sensor at zero shift; float64 ``(n,)``.
     """
 
     planted: Patches
@@ -60,22 +58,29 @@ class CellPatches(NamedTuple):
 
 
 def plant_and_image(
-    cells: Cells, canvas: Canvas, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+    cells: Cells,
+    canvas: Canvas,
+    center_px: tuple[Floats, Floats],
+    disk_radius_um: Floats,
+    sigma_um: Floats,
+    has_image: Bools,
 ) -> CellPatches:
-    """Plant all cells and image them.
+    """Sample the shapes of all cells in focus, and image them blurred.
 
     Parameters
     ----------
-    cells, canvas
-        What is painted, and where.
-    at
-        Rows and columns of their centres on the sensor (whole at a pixel's centre), px.
-    disk_um, blur_um
-        Radius of each disk of confusion, and σ of each Gaussian.
-    imaged
-        Which cells have an image at all.
+    cells
+        The cells; ``n`` of them.
+    canvas
+        The grid on which images are cut.
+    center_px
+        Row and column of each cell's centre on the sensor, px; whole numbers are pixels' centres. float64 ``(n,)``.
+    disk_radius_um, sigma_um
+        Radius of each cell's disk of confusion, and σ of its Gaussian; float64 ``(n,)``.
+    has_image
+        Which cells have an image; bool ``(n,)``.
     """
-    grids, bins = _sampling_grids(cells, canvas.pixel_size_um, at, disk_um, blur_um, imaged)
+    grids, bins = _sampling_grids(cells, canvas.pixel_size_um, center_px, disk_radius_um, sigma_um, has_image)
     margin = canvas.margin_px
     sensor = Rect(0, 0, *canvas.sensor_shape)
     whole = Rect(-margin, -margin, *canvas.shape)
@@ -83,146 +88,187 @@ def plant_and_image(
     found = _imaged(cells, units, grids, whole, sensor)
     if len(units) < len(cells):
         units = np.flatnonzero(bins > 1)
-        found = _merged(found, _enlarged(cells, units, bins, at, canvas, grids), units)
+        found = _merged(found, _binned(cells, units, bins, center_px, canvas, grids), units)
     return found._replace(images=found.images.moved(margin, margin))
 
 
 def _sampling_grids(
-    cells: Cells, pixel: float, at: tuple[Floats, Floats], disk_um: Floats, blur_um: Floats, imaged: NDArray[np.bool_]
+    cells: Cells,
+    pixel_um: float,
+    center_px: tuple[Floats, Floats],
+    disk_radius_um: Floats,
+    sigma_um: Floats,
+    has_image: Bools,
 ) -> tuple[SamplingGrids, Ints]:
-    """Choose each cell's grid; also by how much its pixels are larger than the sensor's."""
-    extent, radius_um = cells.shapes.extent_um, cells.radius_um
-    side = 2 * (extent / pixel + reach_px(disk_um / pixel, blur_um / pixel)) + 2
-    samples = _samples(pixel, radius_um)
+    """Choose each cell's grid, and how many of the sensor's pixels a side of its pixels spans (1 for most)."""
+    extent_um = cells.shapes.extent_um
+    radius_um = cells.radius_um
+    reach = reach_px(disk_radius_um / pixel_um, sigma_um / pixel_um)
+    side = 2 * (extent_um / pixel_um + reach) + 2
+    samples = _samples(pixel_um, radius_um)
+    # An image that is too wide gets fewer samples a pixel; one that is too wide even so is made of larger pixels.
     fewer = np.maximum(3, (LONGEST_SIDE / side - 1).astype(np.int64) // 2 * 2 + 1)
     samples = np.where(side * samples > LONGEST_SIDE, fewer, samples)
-    # An image too wide even so is made of larger pixels and interpolated.
     bins = np.maximum(1, np.ceil(side * samples / LONGEST_SIDE).astype(np.int64))
-    large = bins * pixel
-    is_point = (extent == 0) | (radius_um < 2 * large / samples)
+    large_um = bins * pixel_um
+    # A shape of less than two samples is imaged as a point of its flux.
+    is_point = (extent_um == 0) | (radius_um < 2 * large_um / samples)
     samples = np.where(is_point, 1, samples)
-    y, x = ((v + 0.5) / bins - 0.5 for v in at)
-    reach = np.where(is_point, 0, extent / large)
-    top, left = (np.floor(v + 0.5 - reach).astype(np.int64) for v in (y, x))
-    height, width = (np.floor(v + 0.5 + reach).astype(np.int64) + 1 - first for v, first in ((y, top), (x, left)))
-    radius, sigma = disk_um / large, blur_um / large
-    pad = reach_px(radius, sigma)
+    rows, columns = center_px
+    y = (rows + 0.5) / bins - 0.5
+    x = (columns + 0.5) / bins - 0.5
+    half = np.where(is_point, 0, extent_um / large_um)
+    top, height = _pixels_within(y, half)
+    left, width = _pixels_within(x, half)
+    disk_px = disk_radius_um / large_um
+    sigma_px = sigma_um / large_um
+    pad = reach_px(disk_px, sigma_px)
     longer = np.maximum(height, width) + 2 * pad
     flux = np.zeros(len(cells))
     for unit in np.flatnonzero(is_point).tolist():
-        flux[unit] = (1.0 if extent[unit] == 0 else _area_px(cells, unit, pixel)) / bins[unit] ** 2
+        area_px = 1.0 if extent_um[unit] == 0 else _area_px(cells, unit, pixel_um)
+        flux[unit] = area_px / bins[unit] ** 2
     grids = SamplingGrids(
         box=np.stack([top, left, height, width], axis=1),
         samples=samples,
-        part_um=large / samples,
+        part_um=large_um / samples,
         centre=np.stack([y, x], axis=1),
         is_point=is_point,
         point_flux=flux,
         pad=pad,
-        radius=radius,
-        sigma=sigma,
-        waves=np.where(imaged, waves(longer, samples, sigma, is_point), 0),
+        radius=disk_px,
+        sigma=sigma_px,
+        waves=np.where(has_image, count_waves(longer, samples, sigma_px, is_point), 0),
     )
     return grids, bins
 
 
+def _pixels_within(center_px: Floats, half_px: Floats) -> tuple[Ints, Ints]:
+    """Return the first pixel that a stretch about a centre touches, and how many it touches; each ``(n,)``."""
+    first = np.floor(center_px + 0.5 - half_px).astype(np.int64)
+    stop = np.floor(center_px + 0.5 + half_px).astype(np.int64) + 1
+    return first, stop - first
+
+
 def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, sensor: Rect) -> CellPatches:
-    """Image some cells in their own pixels, cut to the canvas."""
-    grids, shapes = grids.of(units), cells.shapes.of(units)
-    circles, circle_start = turns(np.where(grids.waves > 0, grids.turns, 1))
-    tables = WaveTables(circle_start, circles, bessel(), BESSEL_STEP, FAINT)
+    """Image some cells, each on its grid, and cut the images to the canvas."""
+    grids = grids.of(units)
+    shapes = cells.shapes.of(units)
+    roots, root_start = roots_of_unity(np.where(grids.waves > 0, grids.turns, 1))
+    tables = WaveTables(root_start, roots, bessel_table(), BESSEL_STEP, FAINT)
 
     def block(first: int) -> ImagedCells:
         own = slice(first, first + _BLOCK)
         return image_cells(grids.of(own), shapes.of(own), tables.of(own), canvas, sensor)
 
-    # At least one, so that nothing comes of no cells.
+    # At least one block, even of no cells: there is something to concatenate.
     blocks = in_parallel(block, range(0, max(len(units), 1), _BLOCK))
     planted, images, box, flux, within = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     planted_box = grids.box.astype(np.int32)
     return CellPatches(
-        Patches(read_only(planted), read_only(_starts(grids.box[:, 2:].prod(axis=1))), read_only(planted_box)),
-        Patches(read_only(images), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
-        flux,
-        np.minimum(within / flux, 1),
+        planted=Patches(read_only(planted), read_only(_starts(grids.box[:, 2:].prod(axis=1))), read_only(planted_box)),
+        images=Patches(read_only(images), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
+        flux=flux,
+        fov_fraction=np.minimum(within / flux, 1),
     )
 
 
 def _starts(sizes: Ints) -> Ints:
-    """Where each of some parts begins in all of them, and where the last one ends."""
+    """Return where each part begins in the concatenation of all, and where the last one ends; int64 ``(n + 1,)``."""
     starts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
     return starts
 
 
-# Images too wide for the sensor's pixels.
+# --- images too wide for the sensor's pixels -------------------------------------------------------------------------
 
 
-def _enlarged(
-    cells: Cells, units: Ints, bins: Ints, at: tuple[Floats, Floats], canvas: Canvas, grids: SamplingGrids
+def _binned(
+    cells: Cells,
+    units: Ints,
+    bins: Ints,
+    center_px: tuple[Floats, Floats],
+    canvas: Canvas,
+    grids: SamplingGrids,
 ) -> CellPatches:
-    """Image cells whose images are made of larger pixels, interpolated to the canvas."""
+    """Image cells on pixels larger than the sensor's, and interpolate the images to the canvas."""
     large = _imaged(cells, units, grids, _EVERYWHERE, _EVERYWHERE)
-    margin = canvas.margin_px
+    rows, columns = center_px
     flux = large.flux * bins[units] ** 2
     planted: list[Patch] = []
     images: list[Patch] = []
     within = np.zeros(len(units))
     for i, unit in enumerate(units.tolist()):
-        planted.append(_planted(cells, unit, canvas, (float(at[0][unit]), float(at[1][unit]))))
+        planted.append(_planted(cells, unit, canvas, float(rows[unit]), float(columns[unit])))
         if large.images.box[i, 2] == 0:
-            images.append(_NOTHING)
+            images.append(_EMPTY)
             continue
-        image = _spread(large.images.patch(i), int(bins[unit]), canvas)
+        image = _interpolated(large.images.patch(i), int(bins[unit]), canvas)
         within[i] = image[canvas.window.slices].sum(dtype=np.float64)
-        images.append(_cropped(image, margin))
+        images.append(_cropped(image, canvas.margin_px))
     return CellPatches(Patches.of(planted), Patches.of(images), flux, np.minimum(within / flux, 1))
 
 
-def _cropped(image: Image, margin: int) -> Patch:
-    """The part of a canvas that holds all that is not 0."""
-    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+def _cropped(image: Image, margin_px: int) -> Patch:
+    """Cut the part of a canvas that holds all that is not 0."""
+    rows = np.flatnonzero(image.any(axis=1))
+    columns = np.flatnonzero(image.any(axis=0))
     if len(rows) == 0:
-        return _NOTHING
+        return _EMPTY
     part = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    # A copy: a view would keep all of the canvas.
-    return Patch(part.copy(), int(rows[0]) - margin, int(columns[0]) - margin)
+    # A copy: a view would keep all of the canvas in memory.
+    return Patch(part.copy(), int(rows[0]) - margin_px, int(columns[0]) - margin_px)
 
 
-def _planted(cells: Cells, unit: int, canvas: Canvas, at: tuple[float, float]) -> Patch:
-    """The cell in focus, sampled anew where its image is made of larger pixels."""
-    pixel, extent = canvas.pixel_size_um, cells.shapes.extent_um[unit]
-    if extent == 0:
-        return Patch(np.ones((1, 1), np.float32), math.floor(at[0] + 0.5), math.floor(at[1] + 0.5))
-    ends = [(math.floor(v + 0.5 - extent / pixel), math.floor(v + 0.5 + extent / pixel) + 1) for v in at]
-    (top, bottom), (left, right) = ((max(a, 0), min(b, n)) for (a, b), n in zip(ends, canvas.sensor_shape, strict=True))
+def _planted(cells: Cells, unit: int, canvas: Canvas, row_px: float, column_px: float) -> Patch:
+    """Sample a cell in focus on the sensor's pixels, cut to the sensor."""
+    pixel_um = canvas.pixel_size_um
+    extent_um = cells.shapes.extent_um[unit]
+    if extent_um == 0:
+        return Patch(np.ones((1, 1), np.float32), math.floor(row_px + 0.5), math.floor(column_px + 0.5))
+    half_px = extent_um / pixel_um
+    height, width = canvas.sensor_shape
+    top = max(math.floor(row_px + 0.5 - half_px), 0)
+    bottom = min(math.floor(row_px + 0.5 + half_px) + 1, height)
+    left = max(math.floor(column_px + 0.5 - half_px), 0)
+    right = min(math.floor(column_px + 0.5 + half_px) + 1, width)
     if bottom <= top or right <= left:
-        return _NOTHING
-    samples = int(_samples(pixel, cells.radius_um[unit]))
-    rows, columns = _parts_um(top, bottom, samples, at[0], pixel), _parts_um(left, right, samples, at[1], pixel)
-    parts = cells.coverage(unit, rows, columns).reshape(bottom - top, samples, right - left, samples)
-    return Patch(parts.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), top, left)
+        return _EMPTY
+    samples = int(_samples(pixel_um, cells.radius_um[unit]))
+    y_um = _samples_um(top, bottom, samples, row_px, pixel_um)
+    x_um = _samples_um(left, right, samples, column_px, pixel_um)
+    covered = cells.coverage(unit, y_um, x_um).reshape(bottom - top, samples, right - left, samples)
+    return Patch(covered.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), top, left)
+
+
+def odd_at_least(value: Floats) -> Ints:
+    """Return the smallest odd whole numbers ≥ 3 that are not below some values.
+
+    An odd number of samples puts one of them at each pixel's centre.
+    """
+    return np.maximum(3, 2 * np.ceil((value - 1) / 2).astype(np.int64) + 1)
 
 
 def _samples(pixel_um: float, radius_um: Floats) -> Ints:
-    """Parts of a pixel along its side: no larger than 0.6 µm, or a sixth of the soma's radius."""
-    return odd_at_least(pixel_um / np.minimum(0.6, radius_um / 6))
+    """Choose how many samples along a pixel's side resolve a soma."""
+    return odd_at_least(pixel_um / np.minimum(_SAMPLE_UM, radius_um / _SAMPLES_PER_RADIUS))
 
 
-def _parts_um(first: int, stop: int, samples: int, centre: float, pixel_um: float) -> Floats:
-    """Centres of the equal parts of pixels ``first`` to ``stop`` of some size, from a cell's centre."""
+def _samples_um(first: int, stop: int, samples: int, center_px: float, pixel_um: float) -> Floats:
+    """Return where the samples of pixels ``first`` to ``stop`` lie, from a cell's centre, µm."""
     parts = np.arange((stop - first) * samples, dtype=np.float64)
-    return (parts + ((first - 0.5 - centre) * samples + 0.5)) * (pixel_um / samples)
+    return (parts + ((first - 0.5 - center_px) * samples + 0.5)) * (pixel_um / samples)
 
 
 def _area_px(cells: Cells, unit: int, pixel_um: float) -> float:
-    """A shape's area in pixels, from 128 × 128 samples over its extent."""
-    extent = cells.shapes.extent_um[unit]
-    at = ((np.arange(128) + 0.5) / 64 - 1) * extent
-    return float(cells.coverage(unit, at, at).mean(dtype=np.float64)) * (2 * extent / pixel_um) ** 2
+    """Measure a shape's area in pixels, by 128 × 128 samples over its extent."""
+    extent_um = cells.shapes.extent_um[unit]
+    at_um = ((np.arange(128) + 0.5) / 64 - 1) * extent_um
+    covered = float(cells.coverage(unit, at_um, at_um).mean(dtype=np.float64))
+    return covered * (2 * extent_um / pixel_um) ** 2
 
 
-def _spread(image: Patch, bins: int, canvas: Canvas) -> Image:
+def _interpolated(image: Patch, bins: int, canvas: Canvas) -> Image:
     """Interpolate an image of pixels ``bins`` times as large to all of the canvas' pixels, linearly."""
 
     def along_rows(values: Image, pixels: int, first: int) -> Image:
@@ -234,21 +280,22 @@ def _spread(image: Patch, bins: int, canvas: Canvas) -> Image:
         return np.asarray(padded[below] + part * (padded[below + 1] - padded[below]), np.float32)
 
     height, width = canvas.shape
-    return np.ascontiguousarray(along_rows(along_rows(image.values, height, image.row).T, width, image.column).T)
+    by_rows = along_rows(image.values, height, image.row)
+    return np.ascontiguousarray(along_rows(by_rows.T, width, image.column).T)
 
 
-def _merged(some: CellPatches, others: CellPatches, where: Ints) -> CellPatches:
-    """Return images in the order of their units; ``where`` are the units of the others."""
-    n = len(some.flux) + len(where)
-    units = np.concatenate([np.setdiff1d(np.arange(n), where), where])
+def _merged(some: CellPatches, others: CellPatches, units_of_others: Ints) -> CellPatches:
+    """Put the images of two disjoint sets of cells into the order of their units."""
+    n = len(some.flux) + len(units_of_others)
+    units = np.concatenate([np.setdiff1d(np.arange(n), units_of_others), units_of_others])
     order: list[int] = np.argsort(units).tolist()
 
-    def patches(some: Patches, others: Patches) -> Patches:
-        both = [some.patch(i) for i in range(len(some.box))] + [others.patch(i) for i in range(len(where))]
+    def patches(first: Patches, second: Patches) -> Patches:
+        both = [parts.patch(i) for parts in (first, second) for i in range(len(parts.box))]
         return Patches.of([both[i] for i in order])
 
-    def column(some: Floats, others: Floats) -> Floats:
-        return np.concatenate([some, others])[order]
+    def column(first: Floats, second: Floats) -> Floats:
+        return np.concatenate([first, second])[order]
 
     return CellPatches(
         patches(some.planted, others.planted),

@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.kernels.types import Bools, Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.cell_images import plant_and_image
+from pytest_calsim.steps.cells.defocus import image_blur
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.pixels import GaussianSpots
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
-__all__ = ["CellImages", "CellOptics", "focal_depth_um"]
-
-Floats = NDArray[np.float64]
+__all__ = ["CellImages", "CellOptics"]
 
 _WIDEST_UM = 200.0
 """Blur from which on a cell's core is painted as a Gaussian."""
@@ -34,7 +31,7 @@ _WIDEST_UM = 200.0
 
 @dataclass(frozen=True, eq=False)
 class CellImages(Artifact):
-    """Every cell as the sensor sees it at brightness 1, as patches on the canvas.
+    """Every cell as the sensor sees it at brightness 1: patches on the canvas.
 
     Attributes
     ----------
@@ -69,26 +66,33 @@ class CellImages(Artifact):
     core_fraction: Floats
     spots: GaussianSpots
     defocus_um: Floats
-    in_focus: NDArray[np.bool_]
-    soma_in_focus: NDArray[np.bool_]
+    in_focus: Bools
+    soma_in_focus: Bools
     fov_fraction: Floats
     focal_depth_um: float
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, name, read_only(cast("NDArray[Any]", value)))
 
     def __len__(self) -> int:
         return len(self.flux)
 
     @cached_property
     def observed(self) -> SparseFootprints:
-        """The patches on the sensor at zero shift."""
+        """Footprints on the sensor at zero shift, ``(n, height, width)``."""
         return SparseFootprints.from_patches(self.patches, self.canvas.window)
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
-        """Σ v·w, or Σ v²·w, of each patch ``(n,)`` over the sensor at zero shift; w is a picture of its size."""
+        """Sum v·w, or v²·w, over the sensor at zero shift for each cell.
+
+        Parameters
+        ----------
+        weight
+            Weight w of each pixel, float64 ``(height, width)``.
+        squared
+            Whether the cell's light v is squared.
+
+        Returns
+        -------
+        float64 ``(n,)``.
+        """
         return self.observed.sums(weight, squared=squared)
 
     def choices(self) -> Mapping[str, float]:
@@ -96,9 +100,9 @@ class CellImages(Artifact):
         return {"acquisition.focal_depth_um": self.focal_depth_um}
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``A_planted``, ``A_observed``, ``focal_depth_um`` and per-cell columns."""
+        """Return ``A_planted``, ``A_observed``, ``focal_depth_um`` and columns of the cells' table."""
 
-        def column(values: NDArray[np.bool_] | Floats, units: str = "1") -> TruthArray:
+        def column(values: Bools | Floats, units: str = "1") -> TruthArray:
             return TruthArray(("unit_id",), values, units)
 
         return {
@@ -114,17 +118,16 @@ class CellImages(Artifact):
 
 
 class CellOptics(Step):
-    """Images every cell through the optics and tissue that the acquisition declares; it has no fields of its own.
+    """Image every cell through the optics and the tissue that the acquisition declares. The step has no fields.
 
-    A cell at defocus Δz is blurred by a uniform disk of radius |Δz|·NA/√(n² − NA²) and a Gaussian of diffraction
-    (0.21 λ/NA) and scatter (a fraction of depth), and averaged over each pixel's area. That is the core of its image
-    and its ``A_observed``; of its light exp(−z/M_ex − 1.2 z/M_em) stays there. Three Gaussians around it hold what
-    tissue scattered (:mod:`pytest_calsim.microscope.scatter`), widened by the blur and by the soma's own size. A cell
-    whose blur is wider than 200 µm has no core: that light is one more Gaussian, and its ``A_observed`` is empty.
-    Tails fainter than 10⁻⁴ of a core's peak are cut and what they held is given back to the rest, so the flux is that
-    of the planted shape whatever the focus.
+    :func:`~pytest_calsim.steps.cells.defocus.image_blur` says how widely a cell is blurred; its image is averaged over
+    each pixel's area. That is the core of its image and its ``A_observed``; of its light exp(−z/M_ex − 1.2 z/M_em)
+    stays there. Three Gaussians around it hold what tissue scattered (:mod:`pytest_calsim.microscope.scatter`), widened
+    by the blur and by the soma's own size. A cell whose blur is wider than 200 µm has no core: that light is one more
+    Gaussian, and its ``A_observed`` is empty. Tails fainter than 10⁻⁴ of a core's peak are cut, and what they held is
+    given back to the rest; so the flux is that of the planted shape at every focus.
 
-    Rays of an isotropic source crowd towards the middle of the disk, which a uniform one leaves out: its centre is 4 %
+    Rays of an isotropic source crowd towards the middle of the disk; a uniform disk leaves that out. Its centre is 4 %
     too dim at NA 0.3 and 10 % at 0.5, its width 0.6 % and 1.9 % too large.
     """
 
@@ -132,71 +135,49 @@ class CellOptics(Step):
         """Image every cell, in the order of the units."""
         acq = ctx.acquisition
         z, y, x = cells.center_um.T
-        focal_depth = focal_depth_um(acq, cells)
-        defocus = _surface_um(acq, cells) - focal_depth
-        disk_um = np.abs(defocus) * acq.optics.cone_slope
-        blur_um = np.hypot(acq.optics.diffraction_sigma_um, acq.tissue.scatter_sigma_um(z))
+        blur = image_blur(acq, cells)
         core = acq.tissue.core_fraction(z)
-        own_image = np.hypot(disk_um / 2, blur_um) < _WIDEST_UM
-        # Sensor coordinates: the same numbers, to the bit, whatever the canvas' margin.
+        has_image = blur.narrower_than(_WIDEST_UM)
+        # Coordinates on the sensor do not depend on the canvas' margin, to the last bit.
         sensor = replace(ctx.canvas, margin_px=0)
-        at = sensor.rows(y), sensor.columns(x)
-        pictures = plant_and_image(cells, ctx.canvas, at, disk_um, blur_um, own_image)
-        clear = pictures.images
-        light = acq.optics.collection * pictures.flux
+        center_px = sensor.rows(y), sensor.columns(x)
+        imaged = plant_and_image(cells, ctx.canvas, center_px, blur.disk_radius_um, blur.sigma_um, has_image)
+        light = acq.optics.collection * imaged.flux
         # A uniform disk of radius r has a variance of r²/4 along each axis.
         soma_um = np.where(cells.is_bead, 0.0, cells.radius_um / 2)
-        around = np.hypot(np.hypot(disk_um / 2, acq.optics.diffraction_sigma_um), soma_um)
+        disk_um = blur.disk_radius_um / 2
+        around = np.hypot(np.hypot(disk_um, acq.optics.diffraction_sigma_um), soma_um)
         share, sigma = acq.tissue.skirt(z)
-        lost = np.flatnonzero(~own_image)
+        lost = np.flatnonzero(~has_image)
         unit = np.arange(len(cells))
         return CellImages(
             canvas=ctx.canvas,
-            planted=SparseFootprints.from_patches(pictures.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
-            patches=_attenuated(clear, core * acq.optics.collection, z, vessels),
-            flux=pictures.flux,
+            planted=SparseFootprints.from_patches(imaged.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
+            patches=_attenuated(imaged.images, core * acq.optics.collection, z, vessels),
+            flux=imaged.flux,
             core_fraction=core,
             spots=GaussianSpots(
                 len(cells),
                 source=np.concatenate([unit, unit, unit, lost]),
                 y_um=np.concatenate([y, y, y, y[lost]]),
                 x_um=np.concatenate([x, x, x, x[lost]]),
-                sigma_um=np.concatenate([np.hypot(sigma, around).ravel(), np.hypot(disk_um / 2, blur_um)[lost]]),
+                sigma_um=np.concatenate([np.hypot(sigma, around).ravel(), np.hypot(disk_um, blur.sigma_um)[lost]]),
                 flux=np.concatenate([(light * share).ravel(), (light * core)[lost]]),
             ),
-            defocus_um=defocus,
-            in_focus=np.abs(defocus) <= acq.depth_of_field_um / 2,
-            soma_in_focus=disk_um <= cells.radius_um,
-            fov_fraction=pictures.fov_fraction,
-            focal_depth_um=float(focal_depth),
+            defocus_um=blur.defocus_um,
+            in_focus=blur.in_focus(acq.depth_of_field_um),
+            soma_in_focus=blur.disk_radius_um <= cells.radius_um,
+            fov_fraction=imaged.fov_fraction,
+            focal_depth_um=blur.focal_depth_um,
         )
 
 
-def _attenuated(clear: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:
-    """Return images of which a share is collected, and that vessels shade."""
-    values = clear.values * np.repeat(gain.astype(np.float32), np.diff(clear.start))
+def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:
+    """Scale each image by the share of its light that is collected, and let vessels shade it."""
+    values = images.values * np.repeat(gain.astype(np.float32), np.diff(images.start))
     for units, transmission in () if vessels is None else vessels.by_plane(depth_um):
         for unit in units.tolist():
-            rect = Rect(*clear.box[unit].tolist())
-            own = values[clear.start[unit] : clear.start[unit + 1]].reshape(rect.shape)
+            rect = Rect(*images.box[unit].tolist())
+            own = values[images.start[unit] : images.start[unit + 1]].reshape(rect.shape)
             own *= transmission[rect.slices]
-    return clear._replace(values=read_only(values))
-
-
-def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:
-    """Depth in focus on the optical axis, µm.
-
-    ``"auto"`` is the median of z + curvature shift over the cells in the field of view, else over all, else 0:
-    geometry alone, whatever the light.
-    """
-    if acquisition.focal_depth_um != "auto":
-        return acquisition.focal_depth_um
-    surface = _surface_um(acquisition, cells)
-    chosen = surface[cells.in_fov] if cells.in_fov.any() else surface
-    return float(np.median(chosen)) if len(chosen) else 0.0
-
-
-def _surface_um(acquisition: Acquisition, cells: Cells) -> Floats:
-    """The focal depth that would bring each cell into focus, µm."""
-    z, y, x = cells.center_um.T
-    return z + acquisition.curvature_shift_um(np.hypot(y, x))
+    return images._replace(values=read_only(values))

@@ -1,8 +1,8 @@
 """Kinetics of calcium indicators: named ones, and time constants from what a paper reports.
 
 The transient of one spike is a difference of exponentials, e^(−t/τd) − e^(−t/τr), scaled to a peak of 1. Papers report
-its time to peak or half-rise, and its half-decay counted *from the peak*; taking τd = half-decay/ln 2 is 5-16 % off,
-so both constants are solved for.
+its time to peak or its half-rise, and its half-decay counted *from the peak*. To take τd = half-decay/ln 2 is 5-16 %
+off; so this module solves for both constants.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-__all__ = ["INDICATORS", "Indicator", "IndicatorName", "time_constants", "time_to_peak"]
+__all__ = [
+    "INDICATORS",
+    "Indicator",
+    "IndicatorName",
+    "half_decay",
+    "slow_frame_warnings",
+    "time_constants",
+    "time_to_peak",
+]
 
 IndicatorName = Literal["gcamp6f", "gcamp6s", "gcamp7f", "gcamp8f", "gcamp8m", "gcamp8s"]
 
@@ -24,16 +32,16 @@ _FASTEST_RISE = 1e-8
 
 @dataclass(frozen=True)
 class Indicator:
-    """What was measured of one action potential's transient, and where.
+    """Describe the measured transient of one action potential.
 
     Attributes
     ----------
     half_decay_s
-        From the peak to half of it.
+        Time from the peak to half of it.
     time_to_peak_s, half_rise_s
-        From the spike to the peak, or to half of it; one of the two is given.
+        Time from the spike to the peak, or to half of it. One of the two is given.
     source
-        Publication and preparation. Culture (35 °C or less) and in vivo differ: do not compare across.
+        Publication and preparation. Do not compare indicators between culture (35 °C or less) and in vivo.
     """
 
     half_decay_s: float
@@ -62,40 +70,82 @@ INDICATORS: dict[IndicatorName, Indicator] = {
 
 
 def time_to_peak(rise_s: float, decay_s: float) -> float:
-    """When the transient with these time constants peaks, s after the spike: τr·τd/(τd − τr)·ln(τd/τr)."""
+    """Return the time from the spike to the transient's peak, s: τr·τd/(τd − τr)·ln(τd/τr).
+
+    Parameters
+    ----------
+    rise_s, decay_s
+        Time constants, τr < τd.
+    """
     return rise_s * decay_s / (decay_s - rise_s) * math.log(decay_s / rise_s)
+
+
+def half_decay(rise_s: float, decay_s: float) -> float:
+    """Return the time from the transient's peak to half of it, s.
+
+    Parameters
+    ----------
+    rise_s, decay_s
+        Time constants, τr < τd.
+    """
+    return decay_s * _half_decay(rise_s / decay_s)
+
+
+def slow_frame_warnings(exposure_s: float, rise_s: float, decay_s: float) -> list[str]:
+    """Return a soft warning if one exposure outlasts the transient's half-decay, else nothing.
+
+    A frame then averages most of a transient away, and no frame shows its shape.
+
+    Parameters
+    ----------
+    exposure_s
+        Exposure of one frame.
+    rise_s, decay_s
+        Time constants of the transient, τr < τd.
+    """
+    half_decay_s = half_decay(rise_s, decay_s)
+    if exposure_s <= half_decay_s:
+        return []
+    return [
+        f"the frame rate is too slow for the indicator: an exposure of {exposure_s:.4g} s outlasts the transient's "
+        f"half-decay of {half_decay_s:.3g} s; raise fps above {1 / half_decay_s:.3g}, or take a slower indicator"
+    ]
 
 
 @cache
 def time_constants(
     half_decay_s: float, *, time_to_peak_s: float | None = None, half_rise_s: float | None = None
 ) -> tuple[float, float]:
-    """Time constants of the transient with a measured decay and rise.
+    """Solve for the time constants of a transient with a measured decay and rise.
 
     Parameters
     ----------
     half_decay_s
-        From the peak to half of it, s.
+        Time from the peak to half of it, s.
     time_to_peak_s, half_rise_s
-        From the spike to the peak, or from the spike to half of it, s; give one.
+        Time from the spike to the peak, or from the spike to half of it, s. Give one of them.
 
     Returns
     -------
     rise_s, decay_s
-        τr < τd.
+        Time constants, τr < τd.
 
     Raises
     ------
     ValueError
-        When no difference of exponentials has this shape: half-decay/time-to-peak must exceed 1.68,
+        If no difference of exponentials has this shape: half-decay/time-to-peak must exceed 1.68,
         half-decay/half-rise 7.24.
     """
     if (time_to_peak_s is None) == (half_rise_s is None):
         raise ValueError("give either time_to_peak_s or half_rise_s")
     if time_to_peak_s is not None:
-        name, measured, early = "time_to_peak_s", time_to_peak_s, _time_to_peak
+        name = "time_to_peak_s"
+        measured = time_to_peak_s
+        early = _time_to_peak
     else:
-        name, measured, early = "half_rise_s", half_rise_s, _half_rise
+        name = "half_rise_s"
+        measured = half_rise_s
+        early = _half_rise
     if measured is None or not (measured > 0 and half_decay_s > 0 and math.isfinite(half_decay_s / measured)):
         raise ValueError(f"{name} = {measured} and half_decay_s = {half_decay_s} must be positive")
     wanted = half_decay_s / measured
@@ -103,7 +153,8 @@ def time_constants(
     def ratio(rise: float) -> float:
         return _half_decay(rise) / early(rise)
 
-    least, most = ratio(_EQUAL), ratio(_FASTEST_RISE)
+    least = ratio(_EQUAL)
+    most = ratio(_FASTEST_RISE)
     if not least < wanted < most:
         raise ValueError(
             f"half_decay_s/{name} = {half_decay_s:g}/{measured:g} = {wanted:.3g}; a difference of exponentials "
@@ -117,18 +168,18 @@ def time_constants(
 
 
 def _time_to_peak(rise: float) -> float:
-    """Time from the spike to the peak, in units of τd."""
+    """Return the time from the spike to the peak, in units of τd; ``rise`` is τr/τd."""
     return time_to_peak(rise, 1.0)
 
 
 def _half_rise(rise: float) -> float:
-    """Time from the spike to half the peak, in units of τd."""
+    """Return the time from the spike to half the peak, in units of τd."""
     peak = time_to_peak(rise, 1.0)
     return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, 0.0, peak)
 
 
 def _half_decay(rise: float) -> float:
-    """Time from the peak to half of it, in units of τd."""
+    """Return the time from the peak to half of it, in units of τd."""
     peak = time_to_peak(rise, 1.0)
     return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, peak, peak + 10) - peak
 
@@ -138,7 +189,7 @@ def _transient(t: float, rise: float) -> float:
 
 
 def _bisect(function: Callable[[float], float], low: float, high: float) -> float:
-    """The root between two points at which a function has opposite signs, to the last bit."""
+    """Find the root between two points at which a function has opposite signs, to the last bit."""
     sign = function(low) > 0
     while low < (middle := (low + high) / 2) < high:
         if (function(middle) > 0) == sign:

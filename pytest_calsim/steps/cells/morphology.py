@@ -1,7 +1,7 @@
-"""Shapes of cells: physical and free of any grid; a picture samples them.
+"""Shapes of cells, in µm and independent of any grid.
 
-A shape is the thickness of the cell seen along the optical axis over the thickness of its soma's middle: what an
-evenly filled cell shows when nothing is out of focus.
+A shape is the cell's thickness along the optical axis, relative to the thickness at the soma's middle. An evenly filled
+cell looks like that when all of it is in focus.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import cell_shapes
 from pytest_calsim.kernels.cell_shapes import CellShapes
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Morphology", "draw_shapes"]
 
@@ -21,19 +21,20 @@ Morphology = Literal["soma", "cytosolic", "bead"]
 
 
 def draw_shapes(
-    morphologies: Sequence[Morphology], radius_um: NDArray[np.float64], rng: Callable[[int], np.random.Generator]
+    morphologies: Sequence[Morphology], radius_um: Floats, rng: Callable[[int], np.random.Generator]
 ) -> CellShapes:
     """Draw the shapes of cells.
 
     Parameters
     ----------
     morphologies
-        Of each cell: ``"soma"``: an irregular soma; ``"cytosolic"``: the same with proximal dendrites, which lie in
-        the plane of the soma's centre; ``"bead"``: a point, without extent.
+        Morphology of each of ``n`` cells. ``"soma"`` is an irregular soma. ``"cytosolic"`` is the same soma with
+        proximal dendrites in the plane of its centre. ``"bead"`` is a point without extent.
     radius_um
-        Radius of the circle that has the area of each soma's outline.
+        Radius of the circle that has the area of each soma's outline; float64 ``(n,)``.
     rng
-        Gives each cell's own stream, from its index. A soma and a cytosolic cell from equal streams have the same soma.
+        Returns the random stream of a cell, by its index. A soma and a cytosolic cell have the same soma if their
+        streams are equal.
     """
     is_bead = np.array([morphology == "bead" for morphology in morphologies], bool)
     branching = np.array([morphology == "cytosolic" for morphology in morphologies], bool)

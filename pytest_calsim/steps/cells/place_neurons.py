@@ -195,6 +195,10 @@ class PlaceNeurons(Step):
     def check(self, context: SpecContext) -> list[str]:
         """Refuse an snr that nothing shows, cells off the canvas and too many; remark on a focus beyond all of them."""
         for i, population in enumerate(self.populations):
+            try:
+                population.check_size(context.acquisition.field_size_um)
+            except ValueError as error:
+                raise ValueError(f"populations.{i}: {error}") from None
             if population.snr is not None:
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")

@@ -1,4 +1,4 @@
-"""The cells' light: every cell's image times its trace, and the halo of what scattered out of it."""
+"""Render the cells: each one's image times its trace, and a halo of the light that scattered out of the images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from pytest_calsim.kernels.tissue import RowRuns
+from pytest_calsim.kernels.types import Floats32, Image
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.tissue_beyond import spots_beyond
-from pytest_calsim.steps.pixels import CellSources, GaussianSpots, Image, LightOrder
+from pytest_calsim.steps.pixels import CellSources, GaussianSpots, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -35,7 +36,7 @@ class CellLight(CellSources):
     activity
         The traces C.
     bleaching
-        Share of fluorophore left; ``None``: all of it.
+        Share of fluorophore that is left; ``None`` if nothing bleaches.
     """
 
     runs: RowRuns
@@ -45,7 +46,7 @@ class CellLight(CellSources):
     bleaching: BleachingCurve | None
     light_order: ClassVar[float] = LightOrder.CELLS
 
-    def gains(self, start: int, stop: int) -> Image:
+    def gains(self, start: int, stop: int) -> Floats32:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
         light = np.ones((self.spots.n_sources, stop - start), np.float32)
         light[:-1] = self.activity.C[:, start:stop]
@@ -56,7 +57,7 @@ class CellLight(CellSources):
                 light[-1, i] = remaining.mean(dtype=np.float64)
         return light
 
-    def expected_gains(self) -> Image:
+    def expected_gains(self) -> Floats32:
         """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``; the tissue's is last."""
         resting = self.activity.baseline.sum() / max(self.activity.expected_C.sum(), 1e-300)
         return np.append(self.activity.baseline, resting).astype(np.float32)[:, np.newaxis]
@@ -78,7 +79,7 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Lay out the images and the halo for painting."""
+        """Sort the images by rows, and continue what scattered out of them beyond the cells."""
         depth = float(np.median(cells.center_um[:, 0])) if len(cells) else 0.0
         beyond = GaussianSpots.none(1)
         if cells.tissue_um is not None and len(cells):

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.pixels import GaussianSpots
 
 __all__ = ["spots_beyond"]
 
-Floats = NDArray[np.float64]
 
 _REACH = 4
 """How far Gaussians are followed, in σ."""

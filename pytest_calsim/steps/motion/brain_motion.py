@@ -1,4 +1,4 @@
-"""Rigid motion of the brain under the microscope: a given trajectory, a random walk, strides, jumps, or their sum."""
+"""Rigid motion of the brain under the microscope: a given trajectory, or a sum of random walk, strides and jumps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.motion import damped_oscillator
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Frozen, Um
@@ -24,46 +24,43 @@ from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["LARGEST_PIXEL_UM", "BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
+# Random motion is drawn on this clock, so that it does not depend on the frame rate. Between ticks it is straight.
 _TICK_S = 0.002
-"""The fixed clock on which random motion is drawn, whatever the frame rate; straight lines between its ticks."""
-
+# Least time between two points of a given trajectory: its slope stays finite.
 _LEAST_INTERVAL_S = 1e-6
-"""Between two points of a given trajectory: a millionth of a second still has a finite slope."""
-
+# Events are drawn in blocks of this many: a later end appends whole blocks and changes no earlier draw.
 _EVENT_BLOCK = 256
 
 
 class RandomWalk(Frozen):
-    """Slow drift: Brownian motion of each axis, started anywhere within the bound.
+    """Drift slowly: Brownian motion along each axis, from a random start within the bound.
 
     Attributes
     ----------
     sigma_um_per_sqrt_s
-        Spread of the displacement after one second, per axis; the variance grows as σ²·t until it meets the bound.
+        Standard deviation of the displacement after one second, per axis. The variance grows as σ²·t until the path
+        meets the bound.
     """
 
     sigma_um_per_sqrt_s: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
 class Oscillator(Frozen):
-    """The brain as a damped spring kicked by strides: kicks come as a Poisson process, alike on both axes.
+    """Swing like a damped spring that strides kick. Kicks are a Poisson process; each one moves both axes.
 
     The displacement has the one-sided spectrum S(f) = 2νE[A²]/[(ω₀² − ω²)² + (2ζω₀ω)²] and the variance
-    νE[A²]/(4ζω₀³) per axis, where ν is the rate of kicks and A their normally distributed size.
+    νE[A²]/(4ζω₀³) per axis (Campbell's theorem). ν is the rate of kicks, A their normally distributed size.
 
     Attributes
     ----------
     frequency_hz
         Natural frequency ω₀/2π.
     damping_ratio
-        ζ; below 1, the spring rings.
+        ζ. Below 1 the spring rings.
     kick_rate_hz
         Kicks per second.
     rms_um
-        Standard deviation of the displacement per axis; sets the size of the kicks.
+        Standard deviation of the displacement per axis. It sets the size of the kicks.
     """
 
     frequency_hz: Annotated[float, Field(ge=0.1, le=50)] = 6.0
@@ -73,7 +70,7 @@ class Oscillator(Frozen):
 
 
 class Jumps(Frozen):
-    """Sudden lasting displacements, as when the animal knocks the microscope.
+    """Jump and stay there, as when the animal knocks the microscope.
 
     Attributes
     ----------
@@ -93,7 +90,7 @@ LARGEST_PIXEL_UM = 2.3
 
 @dataclass(frozen=True, eq=False)
 class Motion(Displacement):
-    """The tissue's displacement in every frame."""
+    """The tissue's displacement in every frame, px."""
 
     light_order: ClassVar[float] = LightOrder.MOTION
 
@@ -103,22 +100,24 @@ class Motion(Displacement):
 
 
 class BrainMotion(Step):
-    """Rigid motion: a given trajectory, or the sum of random components folded back into ± ``max_shift_um`` per axis.
+    """Move the tissue rigidly: along a given trajectory, or by a sum of random components within a bound.
 
-    Folding reflects the path at the bound as a mirror would: unlike clipping, it leaves the statistics the same at
-    every frame rate, and what drifts is spread evenly over the range. A frame's shift is the mean displacement over
-    its exposure; blur within an exposure is not painted.
+    The random path is reflected at ± ``max_shift_um`` per axis, as by mirrors. Unlike clipping, this keeps its
+    statistics the same at every frame rate, and spreads a drift evenly over the range. A frame's shift is the mean
+    displacement over its exposure. Blur within an exposure is not painted.
 
     Attributes
     ----------
     max_shift_um
-        Bound on the displacement per axis; the canvas is larger than the sensor by it, so real tissue moves into view.
+        Bound on the displacement per axis. The canvas is larger than the sensor by it on each side, so that tissue
+        moves into view.
     trajectory_um
-        A given path as (dy, dx): one pair a frame, or one a time in ``trajectory_time_s``. It is the whole motion.
+        A given path as (dy, dx): one pair for each frame, or for each time in ``trajectory_time_s``. It excludes random
+        components.
     trajectory_time_s
-        Times of the pairs, ascending from 0 or before; straight lines between them.
+        Times of the pairs, ascending from 0 or earlier to the recording's end. The path is straight between them.
     random_walk, oscillator, jumps
-        Random components, ``None`` for absent. Without a trajectory a random walk is the default.
+        Random components; ``None`` leaves one out. By default there is a random walk, unless a trajectory is given.
     """
 
     max_shift_um: Annotated[float, Field(ge=0, le=10_000)] = 5.0
@@ -139,7 +138,8 @@ class BrainMotion(Step):
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
-        path, times = self.trajectory_um, self.trajectory_time_s
+        path = self.trajectory_um
+        times = self.trajectory_time_s
         drawn = [name for name in ("random_walk", "oscillator", "jumps") if getattr(self, name) is not None]
         if path is None:
             if times is not None:
@@ -168,7 +168,7 @@ class BrainMotion(Step):
         return self
 
     def margin_um(self, acquisition: Acquisition) -> float:
-        """The declared bound."""
+        """Return the declared bound, µm."""
         return self.max_shift_um
 
     def check(self, context: SpecContext) -> list[str]:
@@ -209,7 +209,7 @@ class BrainMotion(Step):
             )
 
     def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of the shifts, and of the path on its fixed clock with what it is made of."""
+        """Estimate the memory of the shifts, and of the path on its clock with its components and events."""
         n_frames = context.acquisition.n_frames
         duration_s = n_frames * context.acquisition.exposure_s
         ticks = 0.0 if self.trajectory_um is not None else duration_s / _TICK_S
@@ -218,13 +218,14 @@ class BrainMotion(Step):
         return Cost(fixed_bytes=64 * n_frames + 128 * ticks + 64 * (kick_hz + jump_hz) * duration_s)
 
     def plan(self, ctx: Context) -> Motion:
-        """Draw the path on the fixed clock, fold it, and average it over each exposure."""
+        """Draw the path on its clock, reflect it at the bound, and average it over each exposure."""
         shifts_px = self._shifts_um(ctx).T / ctx.acquisition.pixel_size_um
         return Motion(read_only(shifts_px), ctx.canvas)
 
     def _shifts_um(self, ctx: Context) -> Floats:
-        """Mean displacement over each frame's exposure ``(2, frame)``, µm."""
-        starts, exposure = ctx.frame_starts_s, ctx.acquisition.exposure_s
+        """Return the mean displacement over each frame's exposure, float64 ``(2, frame)``, µm."""
+        starts = ctx.frame_starts_s
+        exposure = ctx.acquisition.exposure_s
         if self.trajectory_um is not None:
             given = np.array(self.trajectory_um).T
             if self.trajectory_time_s is None:
@@ -244,7 +245,15 @@ class BrainMotion(Step):
 
 
 def fold(path: Floats, bound: float) -> Floats:
-    """Reflect a path into ± bound as between two mirrors; what lies within is unchanged."""
+    """Reflect a path into ± ``bound``, as between two mirrors.
+
+    Parameters
+    ----------
+    path
+        Positions, any shape and unit. Those within the bound stay as they are, to the last bit.
+    bound
+        The mirrors' distance from 0, in the unit of the path.
+    """
     if bound == 0:
         return np.zeros_like(path)
     folded = np.abs(np.mod(path - bound, 4 * bound) - 2 * bound) - bound
@@ -252,10 +261,12 @@ def fold(path: Floats, bound: float) -> Floats:
 
 
 def _ticks_s(n_ticks: int) -> Floats:
+    """Return the times of the clock's ticks, s."""
     return np.arange(n_ticks, dtype=np.float64) * _TICK_S
 
 
 def _walk(walk: RandomWalk, ctx: Context, n_ticks: int) -> Floats:
+    """Draw a random walk from 0, float64 ``(2, tick)``, µm; each axis from its own stream."""
     path = np.zeros((2, n_ticks))
     for axis in (0, 1):
         steps = ctx.stream("random_walk", axis).standard_normal(n_ticks - 1)
@@ -264,8 +275,10 @@ def _walk(walk: RandomWalk, ctx: Context, n_ticks: int) -> Floats:
 
 
 def _events(rng: np.random.Generator, rate_hz: float, until_s: float) -> tuple[Floats, Floats]:
-    """A Poisson process from 0 on, a normal pair for each event; in whole blocks, so a later end only appends."""
-    times, pairs, now = [np.zeros(0)], [np.zeros((0, 2))], 0.0
+    """Draw the times of a Poisson process from 0 to at least ``until_s``, and a normal pair for each event."""
+    times = [np.zeros(0)]
+    pairs = [np.zeros((0, 2))]
+    now = 0.0
     while now <= until_s:
         block = now + np.cumsum(rng.standard_exponential(_EVENT_BLOCK) / rate_hz)
         times.append(block)
@@ -275,10 +288,15 @@ def _events(rng: np.random.Generator, rate_hz: float, until_s: float) -> tuple[F
 
 
 def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
+    """Draw the kicks and let the spring swing, float64 ``(2, tick)``, µm.
+
+    Kicks before the recording's start count too, so that the motion is stationary from its first frame.
+    """
     omega = 2 * math.pi * spring.frequency_hz
     zeta = spring.damping_ratio
     size = spring.rms_um * math.sqrt(4 * zeta * omega**3 / spring.kick_rate_hz)
-    memory_s = 20 / (zeta * omega)  # the spring forgets a kick to 2e-9 in this time
+    # In this time the spring forgets a kick to a share of e⁻²⁰, or 2·10⁻⁹.
+    memory_s = 20 / (zeta * omega)
     ages, past = _events(ctx.stream("oscillator", "past"), spring.kick_rate_hz, memory_s)
     times, kicks = _events(ctx.stream("oscillator", "kicks"), spring.kick_rate_hz, n_ticks * _TICK_S)
     when = np.concatenate([-ages[::-1], times])
@@ -287,6 +305,7 @@ def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
 
 
 def _jumps(jumps: Jumps, ctx: Context, n_ticks: int) -> Floats:
+    """Draw the jumps and add them up, float64 ``(2, tick)``, µm."""
     times, sizes = _events(ctx.stream("jumps"), jumps.rate_hz, n_ticks * _TICK_S)
     where = np.zeros((2, len(times) + 1))
     np.cumsum(sizes.T * jumps.size_um, axis=1, out=where[:, 1:])

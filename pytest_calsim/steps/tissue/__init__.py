@@ -1,1 +1,1 @@
-"""What glows and absorbs between the cells."""
+"""What absorbs light between the cells and the objective: blood vessels."""

@@ -1,4 +1,4 @@
-"""Blood vessels: branching trees that absorb the light of whatever lies below them."""
+"""Blood vessels: branching trees that absorb the light of what lies below them."""
 
 from __future__ import annotations
 
@@ -8,51 +8,50 @@ from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats, Image, Ints
 from pytest_calsim.kernels.vessels import blur, lengthen_chords
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.pixels import Image
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
 
 __all__ = ["Vasculature", "Vessels"]
 
-Floats = NDArray[np.float64]
-
-# Vessels are sorted into slabs of at most this thickness, and no more than this many.
+# Vessels are sorted by depth into slabs of this thickness; into thicker ones where they would be too many.
 _SLAB_UM = 20.0
 _MAX_SLABS = 8
-# Light is followed from planes this far apart, and shadows stop widening this far below a vessel.
+# Depths are rounded to planes this far apart. A shadow stops widening this far below the last vessel.
 _PLANE_UM = 20.0
 _WIDENING_UM = 300.0
-# The blur's kernel ends at four standard deviations, and at this many pixels.
+# The blur's kernel ends at so many standard deviations, and at this many pixels.
 _REACH_SIGMAS = 4
 _MAX_REACH_PX = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Vessels(Artifact):
-    """The vessels of a scene, and how much light they let through.
+    """The vessels of a scene, and the share of light that they let through.
 
     Attributes
     ----------
     trees
-        Each tree's branches, in µm; independent of the canvas.
+        Branches of each tree, in µm. They do not depend on the canvas.
     slab_um
-        Mean depth of each slab of vessels, ascending.
+        Mean depth of each slab of vessels, ascending; float64 ``(slab,)``.
     clear
-        Share of light that each slab lets through straight up, float32 ``(slab, height, width)`` on the canvas with a
-        rim of ``rim_px`` around it.
+        Share of light that each slab lets through straight up, float32 ``(slab, height, width)``, on the canvas and a
+        rim around it.
+    rim_px
+        Width of that rim: as far as a blurred shadow reaches.
     canvas
-        Where it is painted.
+        The grid of the maps.
     cone_slope
         Tangent of the half angle of the objective's cone of light.
     """
@@ -66,33 +65,44 @@ class Vessels(Artifact):
     _planes: dict[tuple[int, int], Image] = field(default_factory=dict[tuple[int, int], Image], repr=False)
 
     def transmission(self, depth_um: float) -> Image:
-        """Share of the light from a depth that passes the vessels above it, float32 map on the canvas.
+        """Return the share of the light from a depth that passes the vessels above it.
 
-        Seen from a point at depth z the objective's aperture is a cone; what a vessel at depth v < z takes is the mean
-        over the cone's disk there, of radius (z − v)·NA/√(n² − NA²): a blur, here by the Gaussian of the same
-        variance. It needs no focal depth. Depths count in steps of 20 µm for the blur.
+        The objective collects a cone of light from a point at depth z. A vessel at depth v < z absorbs the mean over
+        the cone's section there, a disk of radius (z − v)·NA/√(n² − NA²). That is a blur of the vessel's shadow; here
+        it is by the Gaussian of the disk's variance. It does not depend on the focal depth.
+
+        Parameters
+        ----------
+        depth_um
+            Depth z below the surface. For the blur it is rounded to steps of 20 µm.
+
+        Returns
+        -------
+        float32 ``(height, width)`` on the canvas, read-only, 0 to 1.
         """
         above, plane = self._planes_at(np.array([depth_um]))[0].tolist()
         return self._passed(above, plane)
 
-    def by_plane(self, depth_um: Floats) -> Iterator[tuple[NDArray[np.int64], Image]]:
-        """Which of some depths share a map of :meth:`transmission`, and that map."""
+    def by_plane(self, depth_um: Floats) -> Iterator[tuple[Ints, Image]]:
+        """Group depths that share a map of :meth:`transmission`; yield the indices of each group, and its map."""
         planes, plane_of = np.unique(self._planes_at(depth_um), axis=0, return_inverse=True)
         for i, (above, plane) in enumerate(planes.tolist()):
             yield np.flatnonzero(plane_of.ravel() == i), self._passed(above, plane)
 
-    def _planes_at(self, depth_um: Floats) -> NDArray[np.int64]:
-        """How many slabs lie above each depth, and the plane that stands for it; ``(n, 2)``."""
+    def _planes_at(self, depth_um: Floats) -> Ints:
+        """Return how many slabs lie above each depth, and the number of its plane; int64 ``(n, 2)``."""
         above = self.slab_um.searchsorted(depth_um)
         plane = np.rint(np.minimum(depth_um, self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)
         return np.stack([above, plane.astype(np.int64)], axis=1)
 
     def _passed(self, above: int, plane: int) -> Image:
+        """Return the map for a plane below some slabs. It is computed once."""
         if (above, plane) not in self._planes:
             self._planes[above, plane] = self._through(above, plane * _PLANE_UM)
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
+        """Multiply what the slabs above a depth let through, each blurred by its distance."""
         sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
@@ -100,7 +110,7 @@ class Vessels(Artifact):
         return read_only(passed)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``vessel_transmission`` on the sensor for light from right below each slab, at ``vessel_depth_um``."""
+        """Return ``vessel_transmission`` on the sensor, for light from below each slab, and ``vessel_depth_um``."""
         below = np.nextafter(self.slab_um, np.inf)
         maps = np.stack([self.transmission(float(depth))[self.canvas.window.slices] for depth in below])
         return {
@@ -110,22 +120,22 @@ class Vessels(Artifact):
 
 
 class Vasculature(Step):
-    """Branching vessels between the surface and the cells, each shading only what lies below it.
+    """Grow branching vessels between the surface and the cells. Each shades only what lies below it.
 
     Attributes
     ----------
     n_trees
-        Trees; each enters through the rim of the field of view. More only appends.
+        Number of trees. Each enters through the rim of the field of view. A higher number appends trees.
     root_radius_um, min_radius_um
-        Lumen radius where a tree enters, and below which its twigs are not drawn.
+        Radius of the lumen where a tree enters, and the radius below which twigs are left out.
     length_to_radius
-        Mean length of an unbranched stretch over its radius.
+        Mean length of an unbranched stretch, relative to its radius.
     tortuosity
         Standard deviation of the heading along a stretch, rad.
     taper
         Share of its radius that a stretch loses from start to end.
     top_depth_um, bottom_depth_um
-        Between which depths the vessels run.
+        Depths between which the vessels run.
     absorption_per_um
         Absorption coefficient of blood, µm⁻¹, for excitation and emission as one: both cross a vessel, and oxygenated
         whole blood has about 0.016-0.018 between 470 and 525 nm for a single passage.
@@ -165,18 +175,19 @@ class Vasculature(Step):
         return Vessels(trees, (edges[1:] + edges[:-1]) / 2, read_only(clear), rim, canvas, slope)
 
     def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of the slabs' maps, with the rim that blur reaches."""
+        """Estimate the memory of the slabs' maps with their rim."""
         rim = _rim_px(context.canvas, context.acquisition.optics.cone_slope)
         height, width = context.canvas.shape
         return Cost(fixed_bytes=8.0 * (self._slabs + 2) * (height + 2 * rim) * (width + 2 * rim))
 
     @property
     def _slabs(self) -> int:
+        """Number of slabs."""
         thickness_um = self.bottom_depth_um - self.top_depth_um
         return min(max(math.ceil(thickness_um / _SLAB_UM), 1), _MAX_SLABS)
 
     def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:
-        """The trees alone, from one stream each."""
+        """Grow the trees, each from its own random stream."""
         growth = Growth(
             self.min_radius_um,
             self.length_to_radius,
@@ -200,13 +211,13 @@ class Vasculature(Step):
 
 
 def _rim_px(canvas: Canvas, cone_slope: float) -> int:
-    """How far around the canvas vessels can shade it."""
+    """Return how far around the canvas vessels can shade it, px."""
     widest_px = _WIDENING_UM * cone_slope / 2 / canvas.pixel_size_um
     return min(math.ceil(_REACH_SIGMAS * widest_px), _MAX_REACH_PX)
 
 
 def _on_rim(first: float, i: int, acquisition: Acquisition) -> tuple[float, float]:
-    """Where tree ``i`` enters: round the field's rim by golden sections, so that any number is spread evenly."""
+    """Return (y, x) where tree ``i`` enters, µm. Steps of the golden section spread any number evenly on the rim."""
     height, width = acquisition.field_size_um
     along = (first + i * (math.sqrt(5) - 1) / 2) % 1.0 * 2 * (height + width)
     if along < width:
@@ -219,10 +230,10 @@ def _on_rim(first: float, i: int, acquisition: Acquisition) -> tuple[float, floa
 
 
 def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas: Canvas, rim_px: int) -> Image:
-    """What each slab adds to the path through blood, µm, float32 ``(slab, height, width)`` with the rim.
+    """Return the path through blood that each slab adds, µm; float32 ``(slab, height, width)`` with the rim.
 
-    A tree is one connected lumen: where stretches of one tree overlap, the longest chord counts, so that a vessel
-    which passes from one slab to the next is not counted twice there. Different trees add up.
+    A tree is one connected lumen. Where stretches of one tree overlap, the longest chord counts; so a vessel that
+    passes from one slab to the next is not counted twice. Different trees add up.
     """
     y_um, x_um = (_with_rim(n, rim_px, canvas) for n in canvas.shape)
     slabs = len(edges_um) - 1
@@ -240,13 +251,13 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
 
 
 def _with_rim(pixels: int, rim_px: int, canvas: Canvas) -> Floats:
-    """Centres of a row or column of pixels, continued beyond both ends, µm."""
+    """Return the centres of a row or column of pixels, continued by the rim at both ends, µm."""
     n = pixels + 2 * rim_px
     return (np.arange(n) - (n - 1) / 2) * np.float64(canvas.pixel_size_um)
 
 
 def _blurred(image: Image, sigma_px: float, rim_px: int) -> Image:
-    """A Gaussian blur of all but the rim; below a quarter of a pixel there is nothing to blur."""
+    """Blur an image by a Gaussian and cut the rim off. A σ below a quarter of a pixel does not blur."""
     if sigma_px < 0.25:
         height, width = image.shape
         return image[rim_px : height - rim_px, rim_px : width - rim_px]

@@ -6,23 +6,22 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Branch", "Growth", "grow_tree"]
 
-Floats = NDArray[np.float64]
-
-# How far the trunk goes on outside the field of view, so that no tissue which moves into view shows its stump.
+# The trunk goes on this far outside the field of view, so that motion does not bring its end into view.
 _RUN_IN_UM = 500.0
-# How much of a branch's deviation from its heading is left one step on.
+# Share of a branch's deviation from its heading that is left one step on.
 _HEADING_MEMORY = 0.8
-# The smaller daughter's share of the parent's cube of radius (by Murray: of its flow).
+# Range of the smaller daughter's share of the parent's cubed radius: by Murray's law, of its flow.
 _SMALLER_SHARE = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """The rules by which a tree grows; see the fields of ``Vasculature``."""
+    """Rules by which a tree grows. The fields are those of ``Vasculature``."""
 
     min_radius_um: float
     length_to_radius: float
@@ -39,11 +38,11 @@ class Branch:
     Attributes
     ----------
     parent
-        Index of the branch it springs from; −1 for the trunk.
+        Index of the branch that it springs from; −1 for the trunk.
     path_um
         Its centre line, float64 ``(node, 3)`` as (z, y, x).
     radius_um
-        Lumen radius at each node.
+        Radius of the lumen at each node; float64 ``(node,)``.
     """
 
     parent: int
@@ -54,24 +53,27 @@ class Branch:
 def grow_tree(
     rng: np.random.Generator, growth: Growth, entry_um: Floats, heading: float, radius_um: float
 ) -> list[Branch]:
-    """Grow a tree from where its trunk enters the field of view; parents come before their daughters.
+    """Grow a tree from where its trunk enters the field of view.
 
-    At the end of a branch of radius r0 two daughters spring with r1³ + r2³ = r0³, turned by the angles that cost
-    least (Murray 1926): cos θ1 = (r0⁴ + r1⁴ − r2⁴) / (2·r0²·r1²). Daughters thinner than the least radius are not
-    drawn.
+    A branch of radius r0 splits into two daughters with r1³ + r2³ = r0³. They turn by the angles that cost least
+    (Murray 1926): cos θ1 = (r0⁴ + r1⁴ − r2⁴) / (2·r0²·r1²). Daughters below the least radius are left out.
 
     Parameters
     ----------
     rng
-        The tree's own stream.
+        The tree's random stream.
     growth
         The rules.
     entry_um
-        (z, y, x) of the entry.
+        (z, y, x) of the entry, float64 ``(3,)``.
     heading
         Direction of growth there, rad from +y towards +x.
     radius_um
         Radius of the trunk.
+
+    Returns
+    -------
+    The branches; a parent comes before its daughters.
     """
     run_in = _path(rng, growth, entry_um, heading + math.pi, _RUN_IN_UM, level=True)[:0:-1]
     length = growth.length_to_radius * radius_um * rng.uniform(0.7, 1.3)
@@ -81,10 +83,12 @@ def grow_tree(
     sprouting = [(0, heading)]
     while sprouting:
         parent, heading = sprouting.pop()
-        end, thick = branches[parent].path_um[-1], float(branches[parent].radius_um[-1])
+        end = branches[parent].path_um[-1]
+        thick = float(branches[parent].radius_um[-1])
         share = rng.uniform(*_SMALLER_SHARE)
         side = 1.0 if rng.random() < 0.5 else -1.0
-        larger, smaller = thick * (1 - share) ** (1 / 3), thick * share ** (1 / 3)
+        larger = thick * (1 - share) ** (1 / 3)
+        smaller = thick * share ** (1 / 3)
         for radius, other, turn in ((larger, smaller, side), (smaller, larger, -side)):
             if radius < growth.min_radius_um:
                 continue
@@ -97,13 +101,17 @@ def grow_tree(
 
 
 def _radii(growth: Growth, radius_um: float, nodes: int) -> Floats:
+    """Return the radius at each node of a branch, which tapers linearly."""
     return radius_um * np.linspace(1.0, 1.0 - growth.taper, nodes)
 
 
 def _path(
     rng: np.random.Generator, growth: Growth, start_um: Floats, heading: float, length_um: float, *, level: bool = False
 ) -> Floats:
-    """A meandering line: its heading strays around the given one, its depth slopes gently and stays in the slab."""
+    """Draw a meandering line, float64 ``(node, 3)``, µm.
+
+    Its heading strays around the given one. Its depth slopes gently and stays between the vessels' top and bottom.
+    """
     steps = max(8, math.ceil(growth.length_to_radius))
     step_um = length_um / steps
     kicks = rng.standard_normal(steps) * growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2)
@@ -122,7 +130,7 @@ def _path(
 
 
 def _folded(z_um: Floats, growth: Growth) -> Floats:
-    """Depths reflected at the slab's top and bottom."""
+    """Reflect depths at the vessels' top and bottom."""
     thickness = growth.bottom_depth_um - growth.top_depth_um
     if thickness <= 0:
         return np.full_like(z_um, growth.top_depth_um)

@@ -7,11 +7,9 @@ from typing import TypeGuard
 
 import numpy as np
 
-from pytest_calsim.errors import EstimateError, hide_refusals
+from pytest_calsim.errors import EstimateError
 
-__all__ = ["check_bound", "check_tolerance"]
-
-__tracebackhide__ = hide_refusals
+__all__ = ["check_bound", "check_finite", "check_tolerance"]
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -25,6 +23,12 @@ def check_bound(name: str, value: object, low: float = 0, high: float = 1) -> No
         return
     span = f"lie between {low} and {high}" if math.isfinite(high) else f"be a finite number of at least {low}"
     raise EstimateError(f"{name} must {span}, not {value!r}")
+
+
+def check_finite(name: str, value: object) -> None:
+    """Refuse what is no finite number."""
+    if not _is_number(value) or not math.isfinite(value):
+        raise EstimateError(f"{name} must be a finite number, not {value!r}")
 
 
 def check_tolerance(tol_frames: object) -> None:

@@ -70,13 +70,18 @@ class FootprintScores:
 
     @cached_property
     def spurious(self) -> NDArray[np.intp]:
-        """Estimates that match no planted cell."""
-        return np.flatnonzero(self.cell_of < 0)
+        """Estimates that match no planted cell, of those that have pixels at all."""
+        return np.flatnonzero((self.cell_of < 0) & (self.overlaps.est_area > 0))
 
     @property
-    def n_beside(self) -> int:
+    def n_ignored(self) -> int:
         """Estimates that match a planted cell which does not count: neither right nor wrong."""
         return len(self.match) - len(self.found)
+
+    @property
+    def n_empty(self) -> int:
+        """Estimates without any pixel in the picture: neither right nor wrong."""
+        return int((self.overlaps.est_area == 0).sum())
 
     @property
     def recall(self) -> float:
@@ -94,12 +99,19 @@ class FootprintScores:
         found = self.found
         return float(self.overlaps.iou[self.estimate_of[found], found].mean()) if len(found) else 0.0
 
+    @property
+    def total_iou(self) -> float:
+        """Sum of the IoU of all matched pairs: how well the whole fits."""
+        return float(self.match.score.sum())
+
     def why_missed(self, cell: int, cells: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> str:
         """Why a counted cell was not found, in a few words."""
         iou, of_est, of_true = (
             share[:, cell] for share in (self.overlaps.iou, self.overlaps.of_est, self.overlaps.of_true)
         )
         facts = ", ".join(_facts(cell, cells))
+        if self.overlaps.true_area[cell] == 0:
+            return "outside the estimate's picture, or without an image of its own"
         below = ""
         for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
             other = self._other_in(int(e), cell)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError, hide_refusals
-from pytest_calsim.testing.scoring.inputs import Unit
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.errors import EstimateError
 
-__all__ = ["Masks", "Overlaps", "energy_mask", "energy_masks"]
-
-__tracebackhide__ = hide_refusals
+__all__ = ["Overlaps", "energy_mask", "energy_masks", "shared_pixels"]
 
 # Energy that rounding alone may lack: it must not pull another level of pixels in.
 _ROUNDING = 1e-12
 
 
 def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.bool_]:
-    """The smallest set of brightest pixels that holds ``energy_frac`` of the sum of squares; ties stay together.
+    """Find the smallest set of brightest pixels that holds ``energy_frac`` of the sum of squares; ties stay together.
 
     So a binary footprint is its own mask, and the order and scale of the values do not matter.
     """
@@ -34,56 +31,33 @@ def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.
     return energy >= falling[np.searchsorted(held, energy_frac * held[-1] * (1 - _ROUNDING))]
 
 
-@dataclass(frozen=True, eq=False)
-class Masks:
-    """Masks of many units: the flat pixels of one after the other.
-
-    Attributes
-    ----------
-    pixels
-        Flat pixel indices (C order), int32.
-    start
-        Where each unit begins in ``pixels``; one more than there are units.
-    n_pixels
-        Pixels of the picture.
-    """
-
-    pixels: NDArray[np.int32]
-    start: NDArray[np.int64]
-    n_pixels: int
-
-    @property
-    def area(self) -> NDArray[np.int64]:
-        """Pixels of each mask."""
-        return np.diff(self.start)
-
-    @property
-    def csr(self) -> Any:
-        """The same as a binary scipy ``csr_array`` (units, pixels)."""
-        from scipy.sparse import csr_array
-
-        ones = np.ones(len(self.pixels), np.int32)
-        return csr_array((ones, self.pixels, self.start), shape=(len(self.start) - 1, self.n_pixels))
-
-
-def energy_masks(units: Iterable[Unit], shape: tuple[int, int, int], energy_frac: float = 0.9) -> Masks:
-    """Energy masks of all units, made one by one.
+def energy_masks(A: SparseFootprints, energy_frac: float = 0.9) -> SparseFootprints:
+    """Compute the energy masks of all units, one by one, as footprints of ones.
 
     Parameters
     ----------
-    units
-        Each unit's flat pixels and values.
-    shape
-        Units, height, width.
+    A
+        Footprints, none negative.
     energy_frac
-        Share of the sum of squares that a mask holds, above 0 and at most 1.
+        Share of the sum of squares that a mask holds, in (0, 1].
     """
     if not 0 < energy_frac <= 1:
-        raise EstimateError(f"energy_frac must lie above 0 and at most at 1, not {energy_frac}")
-    masks = [pixels[energy_mask(values, energy_frac)].astype(np.int32) for pixels, values in units]
-    start = np.zeros(len(masks) + 1, np.int64)
-    start[1:] = np.cumsum([len(mask) for mask in masks])
-    return Masks(np.concatenate([*masks, np.zeros(0, np.int32)]), start, shape[1] * shape[2])
+        raise EstimateError(f"energy_frac must be in (0, 1], not {energy_frac}")
+    kept = np.zeros(len(A.data), np.bool_)
+    for start, stop in zip(A.indptr[:-1], A.indptr[1:], strict=True):
+        kept[start:stop] = energy_mask(A.data[start:stop], energy_frac)
+    return replace(
+        A,
+        data=np.ones(int(kept.sum()), np.float32),
+        indices=A.indices[kept],
+        indptr=np.concatenate([[0], np.cumsum(kept)])[A.indptr],
+    )
+
+
+def shared_pixels(est: SparseFootprints, true: SparseFootprints) -> Any:
+    """Count the pixels that every two masks share, as a scipy ``csr_array`` (estimates, cells)."""
+    # A product of ones: whole numbers, exact in float32.
+    return cast("Any", est.csr) @ cast("Any", true.csr).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +77,9 @@ class Overlaps:
     shared: NDArray[np.int32]
 
     @classmethod
-    def of(cls, est: Masks, true: Masks) -> Overlaps:
-        """Overlaps of two sets of masks on the same picture, by a sparse product."""
-        return cls(est.area, true.area, (est.csr @ true.csr.T).toarray())
+    def of(cls, est: SparseFootprints, true: SparseFootprints) -> Overlaps:
+        """Compute the overlaps of two sets of masks on the same picture, by a sparse product."""
+        return cls(np.diff(est.indptr), np.diff(true.indptr), shared_pixels(est, true).toarray().astype(np.int32))
 
     @cached_property
     def iou(self) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, cast
@@ -11,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.errors import EstimateError, hide_refusals
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
+from pytest_calsim.testing.inputs.footprints import as_footprints
+from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.scoring.bounds import check_bound
-from pytest_calsim.testing.scoring.inputs import FootprintInput, Unit, footprint_units
 from pytest_calsim.testing.scoring.masks import Overlaps, energy_masks
+from pytest_calsim.testing.short_traceback import short_traceback
 
 __all__ = ["Match", "assign", "hungarian_match", "overlaps"]
 
-__tracebackhide__ = hide_refusals
+_Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,19 +32,55 @@ class Match:
     est, true
         Row of the estimate and of the cell, one entry a pair.
     score
-        The pair's score, between 0 and 1.
+        The pair's score, in (0, 1].
+    n_est, n_true
+        Numbers of estimates and of cells that were there to be paired.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> planted = np.zeros((2, 4, 4))
+    >>> planted[0, :2, :2] = planted[1, 2:, 2:] = 1
+    >>> match = hungarian_match(planted[:1], planted)
+    >>> match.pairing, match.recall(0.5), match.precision(0.5), match.mean_iou
+    (((0, 0),), 0.5, 1.0, 1.0)
     """
 
-    est: NDArray[np.intp]
-    true: NDArray[np.intp]
+    est: _Indices
+    true: _Indices
     score: NDArray[np.float64]
+    n_est: int
+    n_true: int
 
     def __len__(self) -> int:
         return len(self.est)
 
+    @property
+    def pairing(self) -> tuple[tuple[int, int], ...]:
+        """All pairs (estimate, cell), as the scores of traces and spikes take them."""
+        return tuple(zip(self.est.tolist(), self.true.tolist(), strict=True))
+
+    def matched_pairs(self, threshold: float = 0.5) -> tuple[tuple[int, int], ...]:
+        """Give the pairs (estimate, cell) whose score is at least ``threshold``, in [0, 1]."""
+        check_bound("threshold", threshold)
+        return tuple(pair for pair, score in zip(self.pairing, self.score, strict=True) if score >= threshold)
+
+    def recall(self, threshold: float = 0.5) -> float:
+        """Compute the share of cells in a pair whose score is at least ``threshold``; 0 without cells."""
+        return len(self.matched_pairs(threshold)) / self.n_true if self.n_true else 0.0
+
+    def precision(self, threshold: float = 0.5) -> float:
+        """Compute the share of estimates in a pair whose score is at least ``threshold``; 0 without estimates."""
+        return len(self.matched_pairs(threshold)) / self.n_est if self.n_est else 0.0
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean score of all pairs (cosines if ``metric="cosine"`` was asked for); 0 without pairs."""
+        return float(self.score.mean()) if len(self.score) else 0.0
+
 
 def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: NDArray[np.bool_] | None = None) -> Match:
-    """The one-to-one matching of highest total score (Hungarian).
+    """Find the one-to-one matching of highest total score (Hungarian).
 
     Pairs below ``min_score`` are no candidates: they are dropped before, not after, so that a good pair is never
     given up for two bad ones.
@@ -50,7 +88,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
     Parameters
     ----------
     scores
-        Score of every pair (estimates, cells), between 0 and 1; 0 never matches.
+        Score of every pair (estimates, cells), in [0, 1]; 0 never matches.
     min_score
         Lowest score of a pair.
     preferred
@@ -63,31 +101,18 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
         "tuple[_Indices, _Indices]", optimize.linear_sum_assignment(np.where(valid, scores + bonus, 0.0), maximize=True)
     )
     kept = valid[est, true]
-    return Match(est[kept], true[kept], scores[est, true][kept])
+    return Match(est[kept], true[kept], scores[est, true][kept], *scores.shape)
 
 
-def overlaps(A_est: FootprintInput, A_true: FootprintInput, *, energy_frac: float = 0.9) -> Overlaps:
-    """Overlaps of the energy masks of two sets of footprints on the same picture; read unit by unit."""
-    (est, est_shape), (true, true_shape) = _read_both(A_est, A_true)
-    return Overlaps.of(energy_masks(est, est_shape, energy_frac), energy_masks(true, true_shape, energy_frac))
+def overlaps(A_est: SparseFootprints, A_true: SparseFootprints, *, energy_frac: float = 0.9) -> Overlaps:
+    """Compute the overlaps of the energy masks of two sets of footprints on the same picture."""
+    return Overlaps.of(energy_masks(A_est, energy_frac), energy_masks(A_true, energy_frac))
 
 
-_Indices = NDArray[np.intp]
-_Read = tuple[Iterator[Unit], tuple[int, int, int]]
-
-
-def _read_both(A_est: FootprintInput, A_true: FootprintInput) -> tuple[_Read, _Read]:
-    # scipy.sparse does not know its picture: the other one says it.
-    if hasattr(A_true, "tocsr"):
-        est = footprint_units(A_est, name="A_est")
-        return est, footprint_units(A_true, est[1][1:], name="A_true")
-    true = footprint_units(A_true, name="A_true")
-    return footprint_units(A_est, true[1][1:], name="A_est"), true
-
-
+@short_traceback
 def hungarian_match(
-    A_est: FootprintInput,
-    A_true: FootprintInput,
+    A_est: FootprintsLike,
+    A_true: FootprintsLike,
     *,
     metric: Literal["iou", "cosine"] = "iou",
     energy_frac: float = 0.9,
@@ -98,18 +123,23 @@ def hungarian_match(
     Parameters
     ----------
     A_est, A_true
-        Footprints ``(unit_id, height, width)``, dense or sparse; dense ones are read a few units at a time.
+        Footprints ``(unit_id, height, width)`` on the same picture, in any form.
     metric
         ``"iou"``: intersection over union of energy masks; ``"cosine"``: of the footprints themselves.
     energy_frac
-        Share of the sum of squares that a mask holds (``"iou"`` only).
+        Share of the sum of squares that a mask holds, in (0, 1] (``"iou"`` only).
     min_score
-        Pairs below it are never matched.
+        Pairs below it are never matched, in [0, 1].
 
     Returns
     -------
     Match
         Pairs with a score above 0.
+
+    Raises
+    ------
+    EstimateError
+        When footprints cannot be read, or an argument is out of range.
 
     Examples
     --------
@@ -121,15 +151,29 @@ def hungarian_match(
     ([0, 1], [1, 0])
     """
     check_bound("min_score", min_score)
-    if metric == "iou":
-        return assign(overlaps(A_est, A_true, energy_frac=energy_frac).iou, min_score=min_score)
-    if metric != "cosine":
+    if metric not in ("iou", "cosine"):
         raise EstimateError(f"metric must be 'iou' or 'cosine', not {metric!r}")
-    est, true = (_directions(units, shape) for units, shape in _read_both(A_est, A_true))
-    return assign((est @ true.T).toarray(), min_score=min_score)
+    est, true = _read_both(A_est, A_true)
+    if metric == "iou":
+        return assign(overlaps(est, true, energy_frac=energy_frac).iou, min_score=min_score)
+    return assign((_directions(est) @ _directions(true).T).toarray(), min_score=min_score)
 
 
-def _directions(units: Iterator[Unit], shape: tuple[int, int, int]) -> Any:
+def _read_both(A_est: FootprintsLike, A_true: FootprintsLike) -> tuple[SparseFootprints, SparseFootprints]:
+    # scipy.sparse does not know its picture: the other one says it.
+    if is_scipy_sparse(A_true):
+        est = as_footprints(A_est, name="A_est")
+        return est, as_footprints(A_true, est.shape[1:], name="A_true")
+    true = as_footprints(A_true, name="A_true")
+    return as_footprints(A_est, true.shape[1:], name="A_est"), true
+
+
+def _directions(A: SparseFootprints) -> Any:
     """Footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
-    lengthened = ((pixels, values.astype(np.float64)) for pixels, values in units)
-    return SparseFootprints.from_units([(p, v / np.sqrt(np.square(v).sum())) for p, v in lengthened], shape[1:]).csr
+    values = A.data.astype(np.float64)
+    starts = A.indptr[:-1]
+    lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)
+    rows: Any = A.csr
+    scaled: Any = rows.astype(np.float64)
+    scaled.data = values / np.repeat(lengths, np.diff(A.indptr))
+    return scaled

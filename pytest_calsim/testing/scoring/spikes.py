@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import hide_refusals
-from pytest_calsim.testing.scoring.bounds import check_tolerance
-from pytest_calsim.testing.scoring.inputs import as_matrix
+from pytest_calsim.testing.inputs.types import MatrixLike, Pairing
+from pytest_calsim.testing.scoring.bounds import check_finite, check_tolerance
+from pytest_calsim.testing.scoring.pairing import paired_rows
+from pytest_calsim.testing.short_traceback import short_traceback
 
 __all__ = ["SpikeScores", "spike_precision_recall"]
-
-__tracebackhide__ = hide_refusals
 
 
 @dataclass(frozen=True, eq=False)
 class SpikeScores:
-    """Events counted per unit; an event is a frame with activity.
+    """Events counted per pair; an event is a frame with activity.
 
     Attributes
     ----------
     n_hits, n_est, n_true
-        Matched, estimated and true events of each unit.
+        Matched, estimated and true events of each pair.
     """
 
     n_hits: NDArray[np.intp]
@@ -51,33 +49,61 @@ def _share(part: NDArray[np.intp], whole: NDArray[np.intp]) -> NDArray[np.float6
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
-def spike_precision_recall(S_est: Any, S_true: Any, *, tol_frames: int = 2) -> SpikeScores:
+@short_traceback
+def spike_precision_recall(
+    S_est: MatrixLike,
+    S_true: MatrixLike,
+    pairing: Pairing | None = None,
+    *,
+    tol_frames: int = 2,
+    spike_thresh: float = 0.0,
+) -> SpikeScores:
     """Match estimated with true events, one to one and as many as possible, within a tolerance.
 
     Parameters
     ----------
     S_est, S_true
-        ``(unit_id, frame)``, rows paired already. A frame with a value above 0 is one event, whatever the value:
-        put small values of a deconvolved trace to 0 first, e.g. ``S > threshold``.
+        ``(unit_id, frame)``. A frame of the truth with a value above 0 is one event, whatever the value.
+    pairing
+        Pairs (row of the estimate, row of the truth), e.g. ``Match.pairing``; ``None``: row i is row i.
     tol_frames
         Largest distance in time of a pair, frames.
+    spike_thresh
+        A frame of the estimate is an event where its value is above this; for the small values of a deconvolved trace.
+
+    Raises
+    ------
+    EstimateError
+        When shapes do not fit, a value is not finite, or a pair names a row that is not there.
+
+    Examples
+    --------
+    >>> scores = spike_precision_recall([[0, 0.9, 0, 0.1]], [[1, 0, 0, 0]], spike_thresh=0.5)
+    >>> scores.precision.tolist(), scores.recall.tolist()
+    ([1.0], [1.0])
     """
     check_tolerance(tol_frames)
-    true = as_matrix(S_true, shape=(None, None), name="S_true") > 0
-    est = as_matrix(S_est, shape=true.shape, name="S_est") > 0
+    check_finite("spike_thresh", spike_thresh)
+    est, true = paired_rows(S_est, S_true, pairing, name="S")
+    est_events = est > spike_thresh
+    true_events = true > 0
     hits = [
         _hits(np.flatnonzero(e).tolist(), np.flatnonzero(t).tolist(), tol_frames)
-        for e, t in zip(est, true, strict=True)
+        for e, t in zip(est_events, true_events, strict=True)
     ]
-    return SpikeScores(np.array(hits, np.intp), est.sum(axis=1), true.sum(axis=1))
+    return SpikeScores(np.array(hits, np.intp), est_events.sum(axis=1), true_events.sum(axis=1))
 
 
 def _hits(est: list[int], true: list[int], tol_frames: int) -> int:
     """Size of the largest one-to-one matching: in time order, the earliest possible partner is never a mistake."""
-    i = j = hits = 0
+    i = 0
+    j = 0
+    hits = 0
     while i < len(est) and j < len(true):
         if abs(est[i] - true[j]) <= tol_frames:
-            hits, i, j = hits + 1, i + 1, j + 1
+            hits += 1
+            i += 1
+            j += 1
         elif est[i] < true[j]:
             i += 1
         else:

@@ -1,38 +1,71 @@
-"""Traces: correlation with the true fluorescence."""
+"""Traces: correlation with the true fluorescence, and gain."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import hide_refusals
-from pytest_calsim.testing.scoring.inputs import as_matrix
+from pytest_calsim.testing.inputs.types import MatrixLike, Pairing
+from pytest_calsim.testing.scoring.pairing import paired_rows
+from pytest_calsim.testing.short_traceback import short_traceback
 
-__all__ = ["trace_pearson"]
-
-__tracebackhide__ = hide_refusals
+__all__ = ["trace_gain", "trace_pearson"]
 
 
-def trace_pearson(C_est: Any, C_true: Any) -> NDArray[np.float64]:
-    """Pearson correlation of each estimated with the true trace in the same row.
+@short_traceback
+def trace_pearson(C_est: MatrixLike, C_true: MatrixLike, pairing: Pairing | None = None) -> NDArray[np.float64]:
+    """Compute the Pearson correlation of each estimated with its true trace.
 
     Parameters
     ----------
     C_est, C_true
-        ``(unit_id, frame)``, rows paired already; scale and offset do not matter.
+        ``(unit_id, frame)``; scale and offset do not matter.
+    pairing
+        Pairs (row of the estimate, row of the truth), e.g. ``Match.pairing``; ``None``: row i is row i.
 
     Returns
     -------
     ndarray
-        One value a row, float64: 0 where the estimate is constant, NaN where the truth is.
+        One value a pair, float64, in [-1, 1]: 0 where the estimate is constant, NaN where the truth is.
+
+    Raises
+    ------
+    EstimateError
+        When shapes do not fit, a value is not finite, or a pair names a row that is not there.
+
+    Examples
+    --------
+    >>> trace_pearson([[0, 2, 4], [3, 2, 1]], [[1, 2, 3]], pairing=[(0, 0), (1, 0)]).round(6).tolist()
+    [1.0, -1.0]
     """
-    true = as_matrix(C_true, shape=(None, None), name="C_true")
-    est = as_matrix(C_est, shape=true.shape, name="C_est")
-    est, true = _standardised(est), _standardised(true)
-    silent = ~true.any(axis=1)
-    return np.where(silent, np.nan, np.clip((est * true).sum(axis=1), -1.0, 1.0))
+    est, true = paired_rows(C_est, C_true, pairing, name="C")
+    silent = ~_standardised(true).any(axis=1)
+    return np.where(silent, np.nan, np.clip((_standardised(est) * _standardised(true)).sum(axis=1), -1.0, 1.0))
+
+
+@short_traceback
+def trace_gain(C_est: MatrixLike, C_true: MatrixLike, pairing: Pairing | None = None) -> NDArray[np.float64]:
+    """Compute by how much each estimated trace changes when the true one changes by 1: the slope of least squares.
+
+    Parameters, and what is refused, as :func:`trace_pearson`.
+
+    Returns
+    -------
+    ndarray
+        One value a pair, float64, NaN where the truth is constant.
+
+    Examples
+    --------
+    >>> trace_gain([[5, 7, 9]], [[1, 2, 3]]).tolist()
+    [2.0]
+    """
+    est, true = paired_rows(C_est, C_true, pairing, name="C")
+    if not true.size:
+        return np.full(len(true), np.nan)
+    est = est - est.mean(axis=1, keepdims=True)
+    true = true - true.mean(axis=1, keepdims=True)
+    power = np.square(true).sum(axis=1)
+    return np.where(power > 0, (est * true).sum(axis=1) / np.where(power > 0, power, 1.0), np.nan)
 
 
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:

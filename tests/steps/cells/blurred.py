@@ -3,7 +3,14 @@
 import numpy as np
 
 from pytest_calsim.kernels.cell_images import WaveTables, image_shape
-from pytest_calsim.steps.cells.psf import BESSEL_STEP, FAINT, bessel, reach_px, turns, waves
+from pytest_calsim.steps.cells.wave_tables import (
+    BESSEL_STEP,
+    FAINT,
+    bessel_table,
+    count_waves,
+    reach_px,
+    roots_of_unity,
+)
 
 
 def image_of_shape(fine, samples, radius, sigma, flux):
@@ -23,7 +30,7 @@ def image_of_point(y, x, radius, sigma, flux):
 
 def _image(fine, samples, first, shape, radius, sigma, flux, is_point):
     side = np.array([max(shape)])
-    count = int(waves(side, np.array([samples]), np.array([sigma]), np.array([is_point]))[0])
-    circle, _ = turns(side * samples)
-    tables = WaveTables(np.zeros(1, np.int64), circle, bessel(), BESSEL_STEP, FAINT)
+    count = int(count_waves(side, np.array([samples]), np.array([sigma]), np.array([is_point]))[0])
+    circle, _ = roots_of_unity(side * samples)
+    tables = WaveTables(np.zeros(1, np.int64), circle, bessel_table(), BESSEL_STEP, FAINT)
     return image_shape(fine, shape, first, radius, sigma, count, tables, flux)

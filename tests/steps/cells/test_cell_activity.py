@@ -219,6 +219,7 @@ def test_C_is_the_integral_of_the_transients_over_the_exposure():
             assert trace[frame] == pytest.approx(1.5 * (1 + 0.2 * mean), rel=2e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*too slow for the indicator")
 def test_S_counts_the_spike_times():
     for fps in (7.0, 20.0, 333.3):
         a = activity(20, fps=fps, duration_s=9.0, **BUSY)
@@ -289,6 +290,7 @@ def processes(draw):
     }
 
 
+@pytest.mark.filterwarnings("ignore:.*too slow for the indicator")
 @settings(max_examples=25)
 @given(processes(), st.floats(1, 3), st.floats(0.1, 4), st.sampled_from([10.0, 20.0, 31.7]), st.booleans())
 def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps, bent):
@@ -305,6 +307,7 @@ def test_a_longer_recording_extends_a_shorter_one(fields, short_s, more_s, fps, 
         assert np.isfinite(getattr(short, name)).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*too slow for the indicator")
 @settings(max_examples=25)
 @given(processes(), st.integers(2, 6))
 def test_another_frame_rate_sees_the_same_activity(fields, ratio):
@@ -369,3 +372,29 @@ def test_no_cells_no_activity():
     a = activity(0)
     assert a.C.shape == (0, 100)
     assert len(a.typical_transient) == len(a.spike_time_s) == 0
+
+
+@pytest.mark.parametrize(
+    ("fps", "indicator", "half_decay"),
+    [(5, "gcamp6f", 0.142), (7, "gcamp6f", 0.142), (1.8, "gcamp6s", 0.55), (14.8, "gcamp8f", 0.0674)],
+)
+def test_frames_longer_than_the_half_decay_are_warned_of(fps, indicator, half_decay):
+    with pytest.warns(SpecWarning, match="frame rate is too slow for the indicator") as caught:
+        activity(1, fps=fps, indicator=indicator)
+    (warning,) = caught
+    assert f"an exposure of {1 / fps:.4g} s outlasts the transient's half-decay of {half_decay:g} s" in str(
+        warning.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("fps", "indicator"), [(7.1, "gcamp6f"), (1.9, "gcamp6s"), (14.9, "gcamp8f"), (1000, "gcamp6f")]
+)
+def test_frames_that_resolve_the_half_decay_are_not_warned_of(fps, indicator):
+    activity(1, fps=fps, duration_s=1, indicator=indicator)  # warnings are errors
+
+
+def test_given_time_constants_count_in_place_of_the_indicators():
+    activity(1, fps=5, indicator="gcamp6f", rise_s=0.07, decay_s=0.7)
+    with pytest.warns(SpecWarning, match=r"half-decay of 0\.0090\d* s; raise fps above 111"):
+        activity(1, fps=20, rise_s=0.001, decay_s=0.0115)

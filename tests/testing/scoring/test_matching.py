@@ -143,3 +143,49 @@ def test_nine_hundred_units_at_full_size_take_little_memory_beyond_the_input():
     """)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 500
+
+
+def planted_squares():
+    """Three squares; estimates of the first (all of it), the second (half), and one of nothing."""
+    true = np.zeros((3, 8, 8))
+    true[0, :2, :2] = true[1, 4:6, :4] = true[2, 6:, 6:] = 1
+    est = np.zeros((3, 8, 8))
+    est[0, 4:6, :2] = est[1, :2, :2] = est[2, :2, 6:] = 1
+    return est, true
+
+
+def test_a_match_sums_itself_up():
+    match = hungarian_match(*planted_squares())
+    assert (match.n_est, match.n_true, len(match)) == (3, 3, 2)
+    assert match.pairing == ((0, 1), (1, 0))
+    assert match.matched_pairs() == ((0, 1), (1, 0))
+    assert match.matched_pairs(0.6) == ((1, 0),)
+    assert match.recall() == match.precision() == 2 / 3
+    assert match.recall(0.6) == match.precision(0.6) == 1 / 3
+    assert match.mean_iou == 0.75
+
+
+@pytest.mark.parametrize(("est", "true"), [(0, 3), (3, 0), (0, 0), (1, 3)])
+def test_a_match_of_few_or_none(est, true):
+    A_est, A_true = planted_squares()
+    match = hungarian_match(A_est[:est], A_true[:true])
+    assert (match.n_est, match.n_true) == (est, true)
+    found = int(est > 0 and true > 0)
+    assert match.recall(0.1) == (found / true if true else 0)
+    assert match.precision(0.1) == (found / est if est else 0)
+    assert match.mean_iou == (0.5 if found else 0)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan, "0.5", None])
+def test_a_threshold_is_a_share(threshold):
+    match = hungarian_match(*planted_squares())
+    for of in (match.recall, match.precision, match.matched_pairs):
+        with pytest.raises(EstimateError, match="threshold must lie between 0 and 1, not"):
+            of(threshold)
+
+
+def test_the_cosine_knows_empty_footprints():
+    A_est, A_true = planted_squares()
+    A_est[1] = 0
+    assert hungarian_match(A_est, A_true, metric="cosine").pairing == ((0, 1),)
+    assert hungarian_match(A_est, A_true).pairing == ((0, 1),)

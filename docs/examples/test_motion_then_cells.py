@@ -1,0 +1,70 @@
+"""Motion, then cells, on one recording: the footprints of a registered movie are judged in its own frame."""
+
+import numpy as np
+import pytest
+from light_pipeline import find_cells, register
+from scipy import ndimage
+
+from pytest_calsim import Estimate, EstimateError, assert_footprints_recovered, assert_shifts_recovered, score
+
+FOUND = {"min_recall": 0.7, "min_precision": 0.75, "min_mean_iou": 0.65}
+
+
+@pytest.fixture(scope="module")
+def recording(sim_recording_factory):
+    return sim_recording_factory("moving")
+
+
+def registered_cells(recording, correction):
+    """Footprints in the registered movie; the glow is removed first, as it does not move with the tissue."""
+    movie = recording.observed.values.astype(np.float32)
+    movie -= ndimage.gaussian_filter(movie, (0, 8, 8))
+    frames = [ndimage.shift(frame, by, order=1, mode="nearest") for frame, by in zip(movie, correction, strict=True)]
+    return find_cells(np.array(frames)).clip(0)
+
+
+@pytest.fixture(scope="module")
+def results(recording):
+    """Each frame's correction, by where it brings the tissue, and the cells found there."""
+    displacement = recording.truth.shifts.values
+    corrections = {
+        "zero": -displacement,
+        "frame 0": displacement[0] - displacement,
+        "mean": displacement.mean(axis=0) - displacement,
+        "real": register(recording.observed),
+    }
+    return {name: (registered_cells(recording, by), by) for name, by in corrections.items()}
+
+
+WAYS = ["zero", "frame 0", "mean", "real"]
+
+
+@pytest.mark.parametrize("template", WAYS)
+def test_motion_then_cells(results, recording, template):
+    footprints, correction = results[template]
+    found = Estimate(A=footprints, shifts=correction, convention="correction")
+    assert_shifts_recovered(found, recording, max_rmse_px=0.2)
+    assert_footprints_recovered(found, recording, **FOUND)
+
+
+@pytest.mark.parametrize("shifts", [True, False], ids=["with shifts", "without"])
+def test_the_same_cells_are_found_wherever_the_template_lies(results, recording, shifts):
+    counts = {}
+    for template, (footprints, correction) in results.items():
+        given = {"shifts": correction, "convention": "correction"} if shifts else {}
+        numbers = score(Estimate(A=footprints, **given), recording).as_dict()
+        counts[template] = round(numbers["footprints.recall"] * numbers["footprints.n_counted"])
+    assert all(abs(count - counts["zero"]) <= 1 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize("template", ["frame 0", "mean", "real"])
+def test_elsewhere_nothing_would_be_found(results, recording, template):
+    footprints, _ = results[template]
+    assert score(footprints, recording, footprint_shift=None).as_dict()["footprints.recall"] < 0.1
+
+
+def test_flipped_shifts_are_refused(results, recording):
+    footprints, correction = results["real"]
+    flipped = Estimate(A=footprints, shifts=-correction, convention="correction")
+    with pytest.raises(EstimateError, match="the sign is evidently the opposite: with convention='displacement'"):
+        assert_footprints_recovered(flipped, recording, **FOUND)

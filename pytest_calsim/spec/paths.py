@@ -1,0 +1,120 @@
+"""Edit a spec's data by dotted paths: ``acquisition.optics.na``, ``place_neurons.populations.0.snr``.
+
+A path begins with ``acquisition``, ``seed`` or a step's kind. ``steps.`` before a kind is taken as well, because preset
+files have their tables under that name. A number indexes a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.spec.parsing import one_line, read_step
+from pytest_calsim.steps.registry import step_class
+from pytest_calsim.steps.step import Step
+
+__all__ = ["edited"]
+
+_NO_STEPS = ("acquisition", "seed")
+
+
+def edited(
+    data: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    add: Iterable[Step | Mapping[str, Any] | str],
+    drop: Iterable[str],
+) -> dict[str, Any]:
+    """Return a spec's data with changes: first steps are dropped, then added, then values are set.
+
+    Parameters
+    ----------
+    data
+        A whole spec as plain data: ``acquisition``, ``seed``, and ``steps`` as a list of tables.
+    overrides
+        Values by dotted path.
+    add, drop
+        Steps to add (replacing one of the same kind), and kinds to drop.
+
+    Raises
+    ------
+    SpecError
+        For an unknown path or kind, naming the nearest right one.
+    """
+    tables: dict[str, Any] = {}
+    for table in data["steps"]:
+        tables[table["kind"]] = _without_kind(table)
+    for kind in drop:
+        if kind not in tables:
+            raise SpecError(f"cannot drop step {kind!r}: not in this spec; {nearest(kind, tables)}")
+        del tables[kind]
+    for item in add:
+        step = _added(item)
+        tables[step.kind] = _without_kind(step.model_dump(mode="json"))
+    tree: dict[str, Any] = {**{name: data[name] for name in _NO_STEPS}, **tables}
+    for path, value in overrides.items():
+        _set(tree, path, value)
+    new: dict[str, Any] = {name: tree.pop(name) for name in _NO_STEPS}
+    for kind, table in tree.items():
+        if not isinstance(table, Mapping):
+            raise SpecError(f"path {kind!r} = {table!r}: a step is a table of fields; to take it out, drop it")
+    new["steps"] = [{**table, "kind": kind} for kind, table in tree.items()]
+    return new
+
+
+def _without_kind(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != "kind"}
+
+
+def _added(item: Step | Mapping[str, Any] | str) -> Step:
+    try:
+        return read_step(item)
+    except ValidationError as error:
+        raise SpecError(one_line(error)) from None
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path in nested tables and lists; refuse one that does not exist."""
+    parts = _parts(tree, path)
+    node: Any = tree
+    for depth, part in enumerate(parts):
+        above = ".".join(parts[:depth])
+        slot: Any = part
+        if isinstance(node, list):
+            known = [str(i) for i in range(len(cast("list[Any]", node)))]
+            slot = int(part) if part in known else part
+        elif isinstance(node, dict):
+            known = list(cast("dict[str, Any]", node))
+        else:
+            raise SpecError(f"path {path!r}: {above!r} is a value and has no part {part!r}")
+        if part not in known:
+            if depth == 0 and step_class(part) is not None:
+                raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
+            where = f" under {above!r}" if above else ""
+            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")
+        if depth == len(parts) - 1:
+            dump = getattr(value, "model_dump", None)
+            node[slot] = dump(mode="json") if dump is not None else value
+        else:
+            node = cast("Any", node[slot])
+
+
+def _parts(tree: Mapping[str, Any], path: str) -> list[str]:
+    """Split a path; ``steps.`` before a step's kind is left out."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"path {path!r} must be dotted text such as 'acquisition.fps'")
+    parts = path.split(".")
+    if parts[0] != "steps":
+        return parts
+    kinds = [kind for kind in tree if kind not in _NO_STEPS]
+    if len(parts) == 1:
+        raise SpecError(f"path 'steps': name a step's field, such as {next(iter(kinds), 'sensor')!r}; or add and drop")
+    if parts[1] in _NO_STEPS:
+        raise SpecError(f"path {path!r}: {parts[1]!r} is no step; did you mean {'.'.join(parts[1:])!r}?")
+    if parts[1] not in kinds and step_class(parts[1]) is None:
+        raise SpecError(f"path {path!r}: no step {parts[1]!r} in this spec; {nearest(parts[1], kinds)}")
+    return parts[1:]

@@ -1,0 +1,189 @@
+"""A recording's file, open for reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.errors import StoreError
+from pytest_calsim.spec.spec import Spec
+from pytest_calsim.store.archive import Archive
+from pytest_calsim.store.stored_truth import StoredQuantity
+from pytest_calsim.store.zarr_array import ArrayLayout, Json
+
+__all__ = ["METADATA", "PROVENANCE", "SPEC", "Provenance", "RecordingFile"]
+
+SPEC = "spec.json"
+"""The member that holds the spec."""
+
+METADATA = ".zmetadata"
+"""The member that holds all metadata of the zarr arrays (zarr calls it consolidated)."""
+
+PROVENANCE = "pytest_calsim"
+"""The attribute of the outermost group that holds the provenance."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a stored recording came from.
+
+    Attributes
+    ----------
+    key
+        The spec's key, which covers the versions of simulation, steps and file format.
+    label
+        The name it was asked for under, e.g. a preset's; may be empty.
+    until
+        The last stage simulated; ``None`` for all.
+    notes
+        What the simulation had to say.
+    cost_s
+        Time that simulating and writing took, s.
+    created
+        When it was simulated, seconds since the epoch.
+    """
+
+    key: str
+    label: str
+    until: str | None
+    notes: tuple[str, ...]
+    cost_s: float
+    created: float
+
+
+class RecordingFile:
+    """A recording's file, open for reading: a source of frames, and of the truth's arrays.
+
+    Immutable, safe for threads and in forked children, pickled by its path. It stays readable when somebody removes or
+    replaces the file of that name.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no file.
+    StoreError
+        When what is there is damaged or no recording. Each member is checked when it is read, so any method that reads
+        may raise it.
+    OSError
+        When the system cannot read it just now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.archive = Archive(path)
+        self.path = self.archive.path
+        self.spec_json = self.archive.read(SPEC).decode()
+        self.quantities: Mapping[str, StoredQuantity]
+        self._layouts: dict[str, ArrayLayout] = {}
+        self.provenance = self._read_metadata()
+        self._movie = self._layouts["observed"]
+        self.dtype: np.dtype[Any] = np.dtype(self._movie.dtype)
+        # The last chunk of which a part was asked for: frames are often read one by one.
+        self._latest: tuple[int, NDArray[Any]] | None = None
+
+    def __reduce__(self) -> tuple[type[RecordingFile], tuple[Path]]:
+        return RecordingFile, (self.path,)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width."""
+        n_frames, height, width = self._movie.shape
+        return n_frames, height, width
+
+    def expect(self, spec: Spec) -> None:
+        """Raise ``StoreError`` unless this is the whole recording of a spec, made by this version."""
+        made_of_it = self.provenance.key == spec.key() and self.spec_json == spec.canonical_json()
+        if not made_of_it or self.provenance.until is not None:
+            raise StoreError(f"{self.path}: holds the recording of another spec")
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Read frames ``start`` to ``stop``, fresh and writable."""
+        movie = self._movie
+        if not 0 <= start <= stop <= movie.shape[0]:
+            raise IndexError(f"frames {start}..{stop} are not within the recording's 0..{movie.shape[0]}")
+        out = np.empty((stop - start, *movie.shape[1:]), movie.dtype)
+        first_chunk = start // movie.chunk_rows
+        end_chunk = -(-stop // movie.chunk_rows) if stop > start else first_chunk
+        for chunk in range(first_chunk, end_chunk):
+            rows = movie.rows(chunk)
+            low = max(start, rows.start)
+            high = min(stop, rows.stop)
+            if high - low == movie.chunk_rows:
+                self.archive.read_into(f"observed/{movie.chunk_name(chunk)}", out[low - start : high - start])
+            else:
+                out[low - start : high - start] = self._chunk(chunk)[low - rows.start : high - rows.start]
+        return out
+
+    def _chunk(self, chunk: int) -> NDArray[Any]:
+        latest = self._latest
+        if latest is None or latest[0] != chunk:
+            latest = (chunk, self._read_chunk("observed", self._movie, chunk))
+            self._latest = latest
+        return latest[1]
+
+    def read_array(self, path: str) -> NDArray[Any]:
+        """Read an array of the truth by its path, e.g. ``C`` or ``A_planted/data``; read-only."""
+        layout = self._layouts[f"truth/{path}"]
+        out = np.empty(layout.shape, layout.dtype)
+        for chunk in range(layout.n_chunks):
+            block = self._read_chunk(f"truth/{path}", layout, chunk)
+            if layout.shape:
+                rows = layout.rows(chunk)
+                out[rows] = block[: rows.stop - rows.start]
+            else:
+                out[...] = block
+        return read_only(out)
+
+    def _read_chunk(self, path: str, layout: ArrayLayout, chunk: int) -> NDArray[Any]:
+        block = np.empty(layout.chunk_shape, layout.dtype)
+        self.archive.read_into(f"{path}/{layout.chunk_name(chunk)}", block)
+        return block
+
+    def verify(self) -> None:
+        """Read and check every member, and find every chunk.
+
+        Raises
+        ------
+        StoreError
+            For the first that is damaged or missing.
+        """
+        for name in self.archive.names:
+            self.archive.read(name)
+        chunks = {f"{path}/{a.chunk_name(i)}" for path, a in self._layouts.items() for i in range(a.n_chunks)}
+        missing = chunks.difference(self.archive.names)
+        if missing:
+            raise StoreError(f"{self.path}: {min(missing)} is missing")
+
+    def _read_metadata(self) -> Provenance:
+        """Fill in layouts and quantities; give the provenance."""
+        try:
+            metadata: dict[str, Json] = json.loads(self.archive.read(METADATA))["metadata"]
+            for name, value in metadata.items():
+                path, _, kind = name.rpartition("/")
+                if kind == ".zarray":
+                    self._layouts[path] = ArrayLayout.from_metadata(value)
+            if len(self._layouts["observed"].shape) != 3:
+                raise ValueError("'observed' is no movie")
+            self.quantities = dict(_quantities(metadata))
+            facts: Json = metadata[".zattrs"][PROVENANCE]
+            facts["notes"] = tuple(facts["notes"])
+            return Provenance(**facts)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise StoreError(f"{self.path}: not a recording ({type(error).__name__}: {error})") from None
+
+
+def _quantities(metadata: Mapping[str, Json]) -> Iterator[tuple[str, StoredQuantity]]:
+    for name, value in sorted(metadata.items()):
+        parts = name.split("/")
+        if len(parts) == 3 and parts[0] == "truth" and parts[2] == ".zattrs":
+            if "footprints" in value:
+                n_units, height, width = value["footprints"]
+                yield parts[1], StoredQuantity(("unit_id", "height", "width"), "1", (n_units, height, width))
+            else:
+                yield parts[1], StoredQuantity(tuple(value["_ARRAY_DIMENSIONS"]), value["units"])

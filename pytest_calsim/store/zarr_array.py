@@ -1,0 +1,139 @@
+"""Arrays in zarr format 2, chunked along their first axis and not compressed.
+
+The format is frozen and small (JSON for each array, raw bytes for each chunk), so it is written and read here directly:
+the bytes are the same beside zarr 2 and zarr 3, and a hit in the cache need not import zarr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import StoreError
+
+__all__ = ["ArrayLayout", "Json", "array_attributes", "byte_view", "to_json"]
+
+Json = dict[str, Any]
+"""A JSON object."""
+
+# Small enough that a small recording makes work for all cores, large enough that a chunk's overhead is nothing.
+_MAX_CHUNK_BYTES = 4 << 20
+_MIN_CHUNK_BYTES = 256 << 10
+_CHUNKS_AIMED_AT = 16
+
+
+@dataclass(frozen=True)
+class ArrayLayout:
+    """Shape, type and chunk length of a stored array.
+
+    Chunks are raw. Measured on the 8-bit movie of Miniscope V4 over CA1, one core: reading and checking takes 0.2 ns a
+    pixel raw and 0.7 ns with bit shuffle and lz4, and writing 0.8 ns less, for 1.5 times the size on disk.
+
+    Attributes
+    ----------
+    shape
+        Size along each axis.
+    dtype
+        Type of the elements, in NumPy's letters with byte order (``<f4``).
+    chunk_rows
+        Length of a chunk along the first axis.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    chunk_rows: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ArrayLayout:
+        """Lay an array out in chunks of at most 4 MB, or of one row where a row is larger.
+
+        Raises
+        ------
+        StoreError
+            For anything but numbers and booleans: it would need pickle.
+        """
+        if dtype.kind not in "biuf":
+            raise StoreError(f"arrays of type {dtype} cannot be stored; numbers and booleans can")
+        row_bytes = max(1, math.prod(shape[1:]) * dtype.itemsize)
+        n_rows = shape[0] if shape else 1
+        chunk_bytes = min(max(row_bytes * n_rows // _CHUNKS_AIMED_AT, _MIN_CHUNK_BYTES), _MAX_CHUNK_BYTES)
+        return cls(shape, dtype.str, max(1, min(chunk_bytes // row_bytes, n_rows)))
+
+    @classmethod
+    def from_metadata(cls, metadata: Json) -> ArrayLayout:
+        """Read what ``.zarray`` holds.
+
+        Raises
+        ------
+        ValueError
+            For an array that is compressed, or chunked along other axes than the first.
+        """
+        layout = cls(
+            tuple(metadata["shape"]), str(metadata["dtype"]), metadata["chunks"][0] if metadata["shape"] else 1
+        )
+        if {"dimension_separator": ".", **metadata} != layout.metadata():  # zarr 2 leaves the default out
+            raise ValueError(f"an array of layout {metadata} is compressed, or chunked along more than its first axis")
+        return layout
+
+    def metadata(self) -> Json:
+        """Give what ``.zarray`` holds."""
+        return {
+            "zarr_format": 2,
+            "shape": list(self.shape),
+            "chunks": list(self.chunk_shape),
+            "dtype": self.dtype,
+            "compressor": None,
+            "fill_value": None,  # every chunk is stored, and xarray would mask the value
+            "order": "C",
+            "filters": None,
+            "dimension_separator": ".",
+        }
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Shape of a chunk as it is stored; the last one is padded to it."""
+        return (self.chunk_rows, *(max(1, n) for n in self.shape[1:])) if self.shape else ()
+
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks; 0 when the array is empty."""
+        if 0 in self.shape:
+            return 0
+        return -(-self.shape[0] // self.chunk_rows) if self.shape else 1
+
+    def chunk_name(self, chunk: int) -> str:
+        """Name of a chunk's member in the array's folder."""
+        return ".".join([str(chunk), *("0" for _ in self.shape[1:])])
+
+    def rows(self, chunk: int) -> slice:
+        """Rows of the array that a chunk holds."""
+        return slice(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.shape[0]))
+
+    def encode(self, block: NDArray[Any]) -> memoryview:
+        """Give the bytes of one chunk; a block shorter than a chunk is padded with zeros."""
+        if block.shape != self.chunk_shape:
+            padded = np.zeros(self.chunk_shape, self.dtype)
+            padded[: len(block)] = block
+            block = padded
+        return byte_view(np.ascontiguousarray(block, self.dtype))
+
+
+def byte_view(array: NDArray[Any]) -> memoryview:
+    """Give the memory of a contiguous array as bytes, without a copy."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def array_attributes(dims: tuple[str, ...], units: str) -> Json:
+    """Give what an array's ``.zattrs`` holds, so that xarray knows its axes."""
+    return {"_ARRAY_DIMENSIONS": list(dims), "units": units}
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """Write JSON in which equal values are equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

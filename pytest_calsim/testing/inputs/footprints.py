@@ -1,0 +1,259 @@
+"""Footprints in any form, made sparse unit by unit; what cannot be scored is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.arrays import (
+    check_numbers,
+    is_dask,
+    is_data_array,
+    is_data_frame,
+    is_scipy_sparse,
+    is_sparse,
+    plain_array,
+)
+from pytest_calsim.testing.inputs.labels import check_unique, pixel_span, read_labels
+from pytest_calsim.testing.inputs.pictures import check_picture, label_image_units, refuse_flat_labels
+from pytest_calsim.testing.inputs.types import FootprintsLike, Unit
+from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
+
+__all__ = ["Footprints", "as_footprints", "read_footprints"]
+
+# Dense footprints are read this many bytes at a time: the only dense memory that scoring takes.
+_BLOCK_BYTES = 1 << 27
+_LARGEST = float(np.finfo(np.float32).max)
+_DIMS = ("unit_id", "height", "width")
+
+
+class Footprints(NamedTuple):
+    """Footprints as they were read.
+
+    Attributes
+    ----------
+    A
+        The footprints, with the labels of their units if they have any.
+    first
+        Number of their first row and of their first column in the recording, as labels say it; ``None``: they have no
+        labels, so that they must be all of the recording's.
+    """
+
+    A: SparseFootprints
+    first: tuple[int | None, int | None]
+
+    def on(self, picture: tuple[int, int], name: str = "A") -> SparseFootprints:
+        """Put them in their place in the recording's picture ``(height, width)``, px.
+
+        Raises
+        ------
+        EstimateError
+            When they do not fit there.
+        """
+        for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], picture, strict=True):
+            if first is None and length != side:
+                check_picture(self.A.shape, picture, name)
+            if first is not None and first + length > side:
+                raise EstimateError(
+                    f"{name} has {dim} labels {first} to {first + length - 1}; the recording has 0 to {side - 1}"
+                )
+        row, column = self.first
+        return self.A if self.A.shape[1:] == picture else self.A.moved(row or 0, column or 0, picture)
+
+
+_UNLABELLED = (None, None)
+
+
+def as_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> SparseFootprints:
+    """Read footprints on a picture of known size; parameters and errors as :func:`read_footprints`."""
+    read = read_footprints(A, picture, name=name)
+    return read.A if picture is None else read.on(picture, name)
+
+
+def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> Footprints:
+    """Read footprints ``(unit_id, height, width)``.
+
+    Parameters
+    ----------
+    A
+        Footprints; see :data:`~pytest_calsim.testing.inputs.types.FootprintsLike`. Masked pixels are 0.
+    picture
+        Height and width of the recording, px. Without it scipy.sparse footprints count as one row of pixels.
+    name
+        What to call them in an error.
+
+    Raises
+    ------
+    EstimateError
+        When the shape or a label does not fit, or a value is NaN, infinite, negative or no real number.
+    """
+    given: Any = A
+    if isinstance(given, SparseFootprints):
+        check_unique(given.unit_id, name)
+        return Footprints(_from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id), _UNLABELLED)
+    refuse_whole_result(given, name)
+    if is_scipy_sparse(given):
+        found = _from_units(_csr_units(given, name), _sparse_picture(given, picture, name), None)
+        return Footprints(found, _UNLABELLED)
+    if isinstance(given, list | tuple):
+        given = _stacked(cast("list[Any]", given), name)
+    if is_data_frame(given) or (is_data_array(given) and set(given.dims) == {"height", "width"}):
+        return _read_label_image(given, picture, name)
+    read = read_labels(given, _DIMS, name)
+    check_unique(read.labels.get("unit_id"), name)
+    lazy = is_dask(read.values) or is_sparse(read.values)
+    values: Any = read.values if lazy else _picture_array(read.values, name)
+    if is_dask(values) and any(np.isnan(n) for n in values.shape):
+        values = values.copy().compute_chunk_sizes()  # of the copy: the user's array stays as it is
+    if getattr(values, "ndim", 0) == 2 and values.dtype.kind in "iu" and picture in (None, values.shape):
+        return _read_label_image(values, picture, name)
+    if values.ndim < 3 and values.size == 0 and picture is not None:
+        values = np.zeros((0, *picture))  # an empty list: nothing was found
+    # Where labels say which rows and columns these are, the size is checked when they are put in their place.
+    check_picture(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
+    check_numbers(values.dtype, name)
+    values, first = _by_pixel_labels(values, read.labels, name)
+    return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first)
+
+
+def _by_pixel_labels(
+    values: Any, labels: Mapping[str, NDArray[Any]], name: str
+) -> tuple[Any, tuple[int | None, int | None]]:
+    """Pictures ``(..., height, width)`` with labelled rows and columns in order, and the first number of each."""
+    first: list[int | None] = []
+    for axis, dim in ((-2, "height"), (-1, "width")):
+        if dim not in labels:
+            first.append(None)
+            continue
+        order, number = pixel_span(labels[dim], dim, name)
+        values = values[..., order, :] if axis == -2 else values[..., order]
+        first.append(number)
+    return values, (first[0], first[1])
+
+
+def _from_units(
+    units: Iterable[Unit], picture: tuple[int, ...], unit_id: NDArray[np.generic] | None
+) -> SparseFootprints:
+    return replace(SparseFootprints.from_units(list(units), picture), unit_id=unit_id)
+
+
+def _picture_array(value: Any, name: str) -> NDArray[Any]:
+    """A NumPy array; what a mask hides lies outside every footprint."""
+    return plain_array(np.ma.filled(value, 0) if np.ma.isMaskedArray(value) else value, name)
+
+
+def _stacked(parts: list[Any], name: str) -> Any:
+    """A list of pictures as one array."""
+    if parts and all(is_data_array(part) for part in parts):
+        xarray: Any = import_module("xarray")
+        try:
+            return xarray.concat(parts, dim="unit_id", join="exact")
+        except ValueError:
+            raise EstimateError(
+                f"{name} is a list of pictures whose labels or shapes differ: align them first"
+            ) from None
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        return [np.ma.filled(part, 0) for part in parts]
+    return parts
+
+
+def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) -> Footprints:
+    read = read_labels(value, _DIMS[1:], name)
+    image = _picture_array(read.values, name)
+    if not read.labels:
+        check_picture((1, *image.shape), picture, name)
+    image, first = _by_pixel_labels(image, read.labels, name)
+    units, labels = label_image_units(image, name)
+    return Footprints(_from_units(units, image.shape, labels), first)
+
+
+def _units(values: Any, name: str) -> Iterator[Unit]:
+    if is_sparse(values):
+        n_units, height, width = values.shape
+        if values.fill_value != 0:
+            raise EstimateError(f"{name} is sparse with the fill value {values.fill_value}; expected 0")
+        return _csr_units(values.asformat("coo").reshape((n_units, height * width)).to_scipy_sparse(), name)
+    if is_dask(values):
+        return _dask_units(values, name)
+    return _array_units(values, name)
+
+
+def _check_unit(unit: int, values: NDArray[Any], name: str) -> None:
+    if not np.isfinite(values).all():
+        n_bad = int((~np.isfinite(values)).sum())
+        raise EstimateError(f"{name}: the footprint of unit {unit} has {n_bad} NaN or infinite pixels")
+    if values.size and float(values.max()) > _LARGEST:
+        raise EstimateError(
+            f"{name}: the footprint of unit {unit} reaches {values.max():.3g}, beyond float32: scale it down"
+        )
+    if values.size and values.min() < 0:
+        raise EstimateError(
+            f"{name}: the footprint of unit {unit} is negative at {int((values < 0).sum())} pixels "
+            f"(lowest {values.min():.3g}): clip it, A.clip(0)"
+        )
+
+
+def _dense_units(block: NDArray[Any], first: int, name: str) -> Iterator[Unit]:
+    for i, image in enumerate(np.ascontiguousarray(np.ma.filled(block, 0))):
+        flat = image.reshape(-1)
+        pixels = np.flatnonzero(flat != 0)
+        values = flat[pixels]
+        _check_unit(first + i, values, name)
+        yield pixels, values
+
+
+def _array_units(array: NDArray[Any], name: str) -> Iterator[Unit]:
+    refuse_flat_labels(array, name)
+    step = max(1, _BLOCK_BYTES // max(1, array.shape[1] * array.shape[2] * array.itemsize))
+    for first in range(0, len(array), step):
+        yield from _dense_units(array[first : first + step], first, name)
+
+
+def _dask_units(array: Any, name: str) -> Iterator[Unit]:
+    """All chunks of units in one computation, each made sparse where it is computed."""
+    dask: Any = import_module("dask")
+    chunked = array.rechunk({1: -1, 2: -1})
+    first = np.cumsum([0, *chunked.chunks[0]])
+
+    def sparse(block: NDArray[Any], start: int) -> list[Unit]:
+        return list(_units_of_block(block, start, name))
+
+    blocks = [dask.delayed(sparse)(b, int(a)) for b, a in zip(chunked.to_delayed().ravel(), first, strict=False)]
+    for units in cast("tuple[list[Unit], ...]", dask.compute(*blocks)):
+        yield from units
+
+
+def _units_of_block(block: Any, start: int, name: str) -> Iterator[Unit]:
+    # Pipelines keep footprints as dask arrays of the package sparse.
+    return _dense_units(block.todense() if is_sparse(block) else block, start, name)
+
+
+def _sparse_picture(matrix: Any, picture: tuple[int, int] | None, name: str) -> tuple[int, int]:
+    height, width = (1, int(matrix.shape[-1])) if picture is None else picture
+    if len(matrix.shape) != 2 or matrix.shape[1] != height * width:
+        turned = ": it is transposed, A.T; CaImAn's is read by Estimate.from_caiman"
+        hint = turned if matrix.shape[0] == height * width else ""
+        raise EstimateError(
+            f"{name} has shape {matrix.shape}; expected (units, {height * width}) = (unit_id, height * width){hint}"
+        )
+    return height, width
+
+
+def _csr_units(matrix: Any, name: str) -> Iterator[Unit]:
+    check_numbers(matrix.dtype, name)
+    csr = matrix.tocsr()
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()  # what scipy means by a pixel that is listed twice
+    for unit in range(csr.shape[0]):
+        span = slice(csr.indptr[unit], csr.indptr[unit + 1])
+        pixels, values = csr.indices[span], csr.data[span]
+        _check_unit(unit, values, name)
+        yield pixels[values != 0], values[values != 0]

@@ -1,0 +1,76 @@
+"""Shapes of pictures: what a wrong one means, and label images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.types import Unit
+
+__all__ = ["check_picture", "label_image_units", "refuse_flat_labels"]
+
+
+def check_picture(shape: tuple[int, ...], picture: tuple[int, int] | None, name: str) -> None:
+    """Refuse footprints of another shape than (units, height, width), and say what to do."""
+    if len(shape) == 3 and picture in (None, shape[1:]):
+        return
+    sides = "height, width" if picture is None else f"{picture[0]}, {picture[1]}"
+    hint = _hint(shape, picture)
+    raise EstimateError(f"{name} has shape {shape}; expected (units, {sides}) = (unit_id, height, width){hint}")
+
+
+def _hint(shape: tuple[int, ...], picture: tuple[int, int] | None) -> str:
+    if len(shape) == 2 and picture in (None, shape):
+        return ": a single footprint needs its unit axis, A[None]; a label image holds whole numbers, A.astype(int)"
+    if picture is None:
+        return ""
+    if len(shape) == 3 and shape[:2] == picture:
+        return ": units come first, np.moveaxis(A, -1, 0)"
+    if len(shape) == 3 and shape[1:] == picture[::-1]:
+        return ": height and width are swapped, A.transpose(0, 2, 1)"
+    if len(shape) == 2 and picture[0] * picture[1] in shape:
+        return ": flattened footprints are taken as scipy.sparse, or by Estimate.from_caiman (Fortran order)"
+    if len(shape) == 3 and shape[1] <= picture[0] and shape[2] <= picture[1]:
+        return ": if this is a crop, label its rows and columns (xarray's height and width), or pad it, np.pad"
+    return ""
+
+
+def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], NDArray[np.intp]]:
+    """Read a label image ``(height, width)``: each whole number above 0 is one unit, 0 is none.
+
+    Returns
+    -------
+    units, labels
+        Each unit's mask, and its number.
+    """
+    if image.ndim != 2 or image.dtype.kind not in "iu":
+        raise EstimateError(
+            f"{name} is one picture of {image.dtype}: a single footprint needs its unit axis, A[None]; a label image "
+            "holds whole numbers, A.astype(int)"
+        )
+    if image.size and image.min() < 0:
+        raise EstimateError(
+            f"{name} is a label image with the label {image.min()}; expected 0 for none, 1, 2, ... for cells"
+        )
+    flat = image.ravel()
+    lit = np.flatnonzero(flat)
+    by_label = lit[np.argsort(flat[lit], kind="stable")]
+    labels, first = np.unique(flat[by_label], return_index=True)
+    masks = np.split(by_label, first[1:]) if len(labels) else []
+    return ((mask, np.ones(len(mask), np.float32)) for mask in masks), labels.astype(np.intp)
+
+
+def refuse_flat_labels(array: NDArray[Any], name: str) -> None:
+    """Refuse one footprint that looks like a label image with a unit axis."""
+    if len(array) != 1 or array.dtype.kind not in "iu":
+        return
+    n_labels = len(np.unique(array[array != 0]))
+    if n_labels > 1:
+        raise EstimateError(
+            f"{name} is one picture of {n_labels} different whole numbers: give a label image without the unit axis, "
+            "A[0], or a single footprint as floats, A.astype(float)"
+        )

@@ -1,0 +1,268 @@
+"""What is measured of an estimate, as scorecards: the assertions judge them, ``score`` only reports them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.failure_tables import missed_table, spurious_table, worst_fits_table, worst_frames_table
+from pytest_calsim.testing.frame_of_reference import true_displacements
+from pytest_calsim.testing.input_mistakes import footprint_mistakes, shift_mistakes, trace_mistakes
+from pytest_calsim.testing.inputs.matrices import as_matrix, as_shifts
+from pytest_calsim.testing.matched_cells import MatchedCells, matched_rows
+from pytest_calsim.testing.planted_cells import PlantedCells
+from pytest_calsim.testing.scorecard import Check, Scorecard
+from pytest_calsim.testing.scoring.shifts import Convention, Origin, compare_shifts
+from pytest_calsim.testing.scoring.spikes import spike_precision_recall
+from pytest_calsim.testing.scoring.traces import trace_gain, trace_pearson
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.recording.truth import GroundTruth
+
+__all__ = [
+    "FootprintBounds",
+    "SpikeBounds",
+    "TraceBounds",
+    "check_counted",
+    "measure_footprints",
+    "measure_shifts",
+    "measure_spikes",
+    "measure_traces",
+    "truth_of",
+]
+
+_NONE_FOUND = "no counted cell was found"
+
+
+@dataclass(frozen=True)
+class FootprintBounds:
+    """What is demanded of footprints; ``None``: nothing."""
+
+    min_recall: float | None = None
+    min_precision: float | None = None
+    min_mean_iou: float | None = None
+    max_offset_px: float | None = None
+
+
+@dataclass(frozen=True)
+class TraceBounds:
+    """What is demanded of traces; ``None``: nothing."""
+
+    min_pearson: float | None = None
+    max_gain_error: float | None = None
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class SpikeBounds:
+    """What is demanded of spikes; ``None``: nothing."""
+
+    min_precision: float | None = None
+    min_recall: float | None = None
+
+
+def truth_of(recording: Recording) -> GroundTruth:
+    """Give a recording's truth, or refuse what is no recording."""
+    if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
+        raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
+    return recording.truth
+
+
+def check_counted(cells: PlantedCells) -> None:
+    """Refuse to judge what nothing can be recovered of."""
+    if not cells.n_counted:
+        raise EstimateError(f"nothing to recover: {cells.describe(0)}")
+
+
+def measure_footprints(
+    matched: MatchedCells, cells: PlantedCells, labels: NDArray[np.generic], *, min_iou: float, bounds: FootprintBounds
+) -> Scorecard:
+    """Measure how many cells were found, how many made up, and how well those found fit."""
+    scores = matched.scores
+    n_found = len(scores.found)
+    n_spurious = len(scores.spurious)
+    ignored = _plural(scores.n_ignored, "estimate matches a cell", "estimates match cells")
+    spurious = f"{n_spurious} of {len(scores.cell_of)} estimates match no planted cell"
+    if scores.n_ignored:
+        spurious += f"; {ignored} outside units={cells.units!r} and {_is_are(scores.n_ignored)} ignored"
+    if scores.n_empty:
+        empty = _plural(scores.n_empty, "estimate has", "estimates have")
+        spurious += f"; {empty} no pixel in the picture and {_is_are(scores.n_empty)} ignored"
+    checks = [
+        Check(
+            "recall",
+            scores.recall,
+            bounds.min_recall,
+            fraction=(n_found, cells.n_counted),
+            words=cells.describe(n_found),
+            may_be_undefined=True,
+        ),
+        Check(
+            "precision",
+            scores.precision,
+            bounds.min_precision,
+            fraction=(n_found, n_found + n_spurious),
+            words=spurious,
+            may_be_undefined=True,
+        ),
+    ]
+    facts: dict[str, float | int | str] = {}
+    mean_iou = Check("mean_iou", scores.mean_iou, bounds.min_mean_iou, words=f"over the {n_found} cells found")
+    dy, dx = matched.residual_px
+    offset = Check(
+        "offset_px",
+        math.hypot(dy, dx),
+        bounds.max_offset_px,
+        at_most=True,
+        words=f"the cells found lie ({dy:+.2f}, {dx:+.2f}) px from where they are",
+    )
+    for check in (mean_iou, offset):
+        if check.bound is None:
+            facts[check.name] = check.value
+        else:
+            checks.append(check)
+    facts |= {"n_estimates": len(scores.cell_of), "n_counted": cells.n_counted, "n_planted": len(cells)}
+    facts |= matched.facts()
+    notes = matched.notes()
+    tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]
+    if not mean_iou.passed or not offset.passed:
+        tables.append(worst_fits_table(scores, cells, labels))
+    card = Scorecard("footprints", checks, facts, [table for table in tables if table.total], notes)
+    if not card.passed:
+        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=min_iou)
+        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=min_iou)
+    return card
+
+
+def _plural(n: int, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"
+
+
+def _is_are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def measure_shifts(
+    given: object,
+    recording: Recording,
+    *,
+    convention: Convention,
+    origin: Origin = "truth",
+    max_rmse_px: float | None = None,
+    max_offset_px: float | None = None,
+) -> Scorecard:
+    """Measure how far estimated shifts are from the tissue's displacement, up to a constant, and that constant."""
+    n_frames = recording.frames.shape[0]
+    shifts = as_shifts(given, n_frames=n_frames)  # pyright: ignore[reportArgumentType]
+    true = true_displacements(recording)
+    errors = compare_shifts(shifts, true, convention=convention)
+    still = compare_shifts(np.zeros_like(true), true, convention="displacement").rmse_px
+    dy, dx = errors.offset_px
+    words = (
+        f"over {n_frames} frames × 2, offset ({dy:+.2f}, {dx:+.2f}) px left out; zero motion would score {still:.2f}"
+    )
+    checks = [Check("rmse_px", errors.rmse_px, max_rmse_px, at_most=True, words=words)]
+    offset = float(np.hypot(*errors.offset_from(origin)))
+    zero = {"truth": "", "mean": " from a mean of zero", "first": " from zero in the first frame"}[origin]
+    facts: dict[str, float | int | str] = {"zero_motion_rmse_px": still}
+    if max_offset_px is None:
+        facts["offset_px"] = offset
+    else:
+        words = f"mean difference (height, width){zero}"
+        checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words=words))
+    notes: list[str] = []
+    card = Scorecard("shifts", checks, facts, [worst_frames_table(errors)], notes)
+    if not card.passed:
+        notes += shift_mistakes(shifts, true, convention)
+    return card
+
+
+def measure_traces(
+    found: Estimate, recording: Recording, cells: PlantedCells, matched: MatchedCells | None, bounds: TraceBounds
+) -> Scorecard:
+    """Measure how the traces of the cells found follow their true fluorescence."""
+    rows, ids = matched_rows(found, cells, matched)
+    est = _rows(found.C, "C", recording)[rows]
+    true = _truth_rows(recording, "C", ids)
+    pearson = trace_pearson(est, true)
+    gain = trace_gain(est, true)
+    varies = ~np.isnan(pearson)
+    if len(ids) and not varies.any():
+        raise EstimateError(f"nothing to compare: the true traces of all {len(ids)} cells found are constant")
+    over = f"median over {varies.sum()} cells" if len(ids) else _NONE_FOUND
+    checks = [
+        Check("pearson", _median(pearson), bounds.min_pearson, words=f"{over}; {cells.describe(len(ids))}"),
+    ]
+    facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted, "gain": _median(gain)}
+    if bounds.max_gain_error is not None:
+        error = _median(np.abs(gain / bounds.gain - 1))
+        words = f"{over} of |gain / {bounds.gain:g} - 1|; the median gain is {_median(gain):.3g}"
+        checks.append(Check("gain_error", error, bounds.max_gain_error, at_most=True, words=words))
+    worst = np.argsort(pearson, kind="stable")
+    columns = {"pearson": [f"{r:.2f}" for r in pearson[worst]], "gain": [f"{g:.3g}" for g in gain[worst]]}
+    tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
+    notes = [] if matched is None else matched.notes()
+    facts |= {} if matched is None else matched.facts()
+    card = Scorecard("traces", checks, facts, tables, notes)
+    if not checks[0].passed and len(ids):
+        notes += trace_mistakes(est, true)
+    return card
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Median of what is a number; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def measure_spikes(
+    found: Estimate,
+    recording: Recording,
+    cells: PlantedCells,
+    matched: MatchedCells | None,
+    bounds: SpikeBounds,
+    *,
+    tol_frames: int,
+    spike_thresh: float,
+) -> Scorecard:
+    """Measure how many true events of the cells found were found, and how many of those found are true."""
+    rows, ids = matched_rows(found, cells, matched)
+    est = _rows(found.S, "S", recording)[rows]
+    true = _truth_rows(recording, "S", ids)
+    spikes = spike_precision_recall(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh)
+    hits = int(spikes.n_hits.sum())
+    n_true = int(spikes.n_true.sum())
+    if len(ids) and not n_true and bounds.min_recall:
+        raise EstimateError(f"nothing to recover: none of the {len(ids)} cells found fired")
+    words = f"{f'events within ± {tol_frames} frames' if len(ids) else _NONE_FOUND}; {cells.describe(len(ids))}"
+    shares = {"recall": (n_true, bounds.min_recall), "precision": (int(spikes.n_est.sum()), bounds.min_precision)}
+    checks = [
+        Check(name, hits / n if n else math.nan, bound, fraction=(hits, n), words=words, may_be_undefined=len(ids) > 0)
+        for name, (n, bound) in shares.items()
+    ]
+    worst = np.argsort(spikes.f1, kind="stable")
+    counts = {"hits": spikes.n_hits, "estimated": spikes.n_est, "true": spikes.n_true}
+    columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
+    tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
+    facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted}
+    facts |= {} if matched is None else matched.facts()
+    return Scorecard("spikes", checks, facts, tables, [] if matched is None else matched.notes())
+
+
+def _rows(matrix: NDArray[np.float64] | None, name: str, recording: Recording) -> NDArray[np.float64]:
+    if matrix is None:
+        raise EstimateError(f"this Estimate has no {name}")
+    return as_matrix(matrix, shape=(None, recording.frames.shape[0]), name=name)
+
+
+def _truth_rows(recording: Recording, name: str, ids: NDArray[np.intp]) -> NDArray[np.float64]:
+    if name not in recording.truth:
+        raise EstimateError(f"the recording's truth has no {name!r}: its spec lacks 'cell_activity'")
+    return recording.truth[name].values[ids].astype(np.float64)

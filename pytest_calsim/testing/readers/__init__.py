@@ -1,0 +1,1 @@
+"""One reader a pipeline: from its own results to the arguments of an ``Estimate``."""

@@ -1,0 +1,113 @@
+"""suite2p: the arrays of its output folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.matrices import as_matrix
+
+if TYPE_CHECKING:
+    from pytest_calsim.testing.inputs.types import MatrixLike, Unit
+    from pytest_calsim.testing.scoring.shifts import Convention
+
+__all__ = ["Suite2pArrays", "read"]
+
+_Matrix = NDArray[np.float64]
+
+
+class Suite2pArrays(TypedDict):
+    """What becomes of suite2p's results, as arguments of an ``Estimate``."""
+
+    A: SparseFootprints
+    C: _Matrix | None
+    S: _Matrix | None
+    shifts: _Matrix | None
+    convention: Convention | None
+
+
+def read(
+    stat: Sequence[Mapping[str, ArrayLike]] | NDArray[np.object_],
+    shape: tuple[int, int],
+    F: MatrixLike | None,
+    Fneu: MatrixLike | None,
+    neucoeff: float,
+    spks: MatrixLike | None,
+    iscell: ArrayLike | None,
+    yoff: ArrayLike | None,
+    xoff: ArrayLike | None,
+) -> Suite2pArrays:
+    """Read ROIs, traces and offsets; rejected ROIs, and those merged into another, are left out."""
+    rois: list[Any] = list(stat)
+    kept = _kept(iscell, rois)
+    footprints = SparseFootprints.from_units([_unit(rois[i], i, shape) for i in kept.tolist()], shape)
+    traces = _rows(F, len(rois), "F")
+    around = _rows(Fneu, len(rois), "Fneu")
+    spikes = _rows(spks, len(rois), "spks")
+    if traces is not None and around is not None:
+        if around.shape != traces.shape:
+            raise EstimateError(f"Fneu has shape {around.shape}; expected {traces.shape}, as F")
+        traces = traces - neucoeff * around
+    shifts = _offsets(yoff, xoff)
+    return {
+        "A": replace(footprints, unit_id=kept),
+        "C": None if traces is None else traces[kept],
+        "S": None if spikes is None else spikes[kept],
+        "shifts": shifts,
+        "convention": None if shifts is None else "displacement",
+    }
+
+
+def _rows(value: MatrixLike | None, n_rois: int, name: str) -> _Matrix | None:
+    return None if value is None else as_matrix(value, shape=(n_rois, None), name=name)
+
+
+def _offsets(yoff: ArrayLike | None, xoff: ArrayLike | None) -> _Matrix | None:
+    if yoff is None and xoff is None:
+        return None
+    if yoff is None or xoff is None:
+        raise EstimateError(f"{'xoff' if xoff is None else 'yoff'} is missing: motion needs both yoff and xoff")
+    y = np.asarray(yoff, np.float64)
+    x = np.asarray(xoff, np.float64)
+    if y.ndim != 1 or y.shape != x.shape:
+        raise EstimateError(f"yoff and xoff have shapes {y.shape} and {x.shape}; expected one entry a frame")
+    return np.stack([y, x], axis=1)
+
+
+def _kept(iscell: ArrayLike | None, rois: list[Any]) -> NDArray[np.intp]:
+    """The ROIs that ``iscell`` ``(ROI,)`` or ``(ROI, 2)`` accepts, and that are not part of a merged one."""
+    n_rois = len(rois)
+    accepted = np.ones(n_rois) if iscell is None else np.asarray(iscell)
+    if accepted.shape not in ((n_rois,), (n_rois, 2)):
+        raise EstimateError(f"iscell has shape {accepted.shape}; expected ({n_rois}, 2) or ({n_rois},), as stat")
+    accepted = (accepted[:, 0] if accepted.ndim == 2 else accepted).astype(np.bool_)
+    # suite2p writes 0 at first, -1 on a ROI that it made of others, and that ROI's number on each of those.
+    merged = np.array([int(roi.get("inmerge", 0)) > 0 for roi in rois], np.bool_)
+    return np.flatnonzero(accepted & ~merged)
+
+
+def _unit(roi: Mapping[str, ArrayLike], number: int, shape: tuple[int, int]) -> Unit:
+    rows, columns, weights = (np.asarray(roi[name]) for name in ("ypix", "xpix", "lam"))
+    if not rows.shape == columns.shape == weights.shape or rows.ndim != 1:
+        raise EstimateError(
+            f"stat[{number}] has ypix {rows.shape}, xpix {columns.shape} and lam {weights.shape}; expected equally many"
+        )
+    for picked in (min, max):
+        pixel = tuple(int(picked(at, default=0)) for at in (rows.tolist(), columns.tolist()))
+        if not (0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]):
+            raise EstimateError(
+                f"stat[{number}] reaches pixel {pixel}; expected within (height, width) = {tuple(shape)}"
+            )
+    pixels = rows.astype(np.int64) * shape[1] + columns
+    order = np.argsort(pixels)
+    twice = np.flatnonzero(np.diff(pixels[order]) == 0)
+    if twice.size:
+        pixel = divmod(int(pixels[order][twice[0]]), shape[1])
+        raise EstimateError(f"stat[{number}] lists pixel {pixel} twice: a footprint has one weight a pixel")
+    return pixels[order], weights[order]

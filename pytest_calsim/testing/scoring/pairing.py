@@ -1,0 +1,48 @@
+"""Rows of an estimate and of the truth, paired by a matching or already in the same order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.types import MatrixLike, Pairing
+
+__all__ = ["paired_rows"]
+
+_Matrix = NDArray[np.float64]
+
+
+def paired_rows(
+    estimate: MatrixLike, truth: MatrixLike, pairing: Pairing | None, *, name: str
+) -> tuple[_Matrix, _Matrix]:
+    """Read both and give their rows pair by pair, each ``(pair, frame)``, float64.
+
+    Parameters
+    ----------
+    estimate, truth
+        ``(unit_id, frame)``, of equally many frames.
+    pairing
+        Pairs of a row of the estimate and a row of the truth, e.g. ``Match.pairing``; ``None``: row i is row i.
+    name
+        What to call them in an error.
+
+    Raises
+    ------
+    EstimateError
+        When shapes do not fit, or a pair names a row that is not there.
+    """
+    true = as_matrix(truth, shape=(None, None), name=f"{name}_true")
+    n_rows = len(true) if pairing is None else None
+    est = as_matrix(estimate, shape=(n_rows, true.shape[1]), name=f"{name}_est")
+    if pairing is None:
+        return est, true
+    pairs = np.asarray(pairing).reshape(-1, 2) if np.size(pairing) else np.zeros((0, 2), np.intp)
+    if pairs.dtype.kind not in "iu":
+        raise EstimateError(f"pairing holds {pairs.dtype}; expected pairs of whole numbers, (estimate, truth)")
+    for column, rows, whose in ((0, est, "estimate"), (1, true, "truth")):
+        outside = pairs[(pairs[:, column] < 0) | (pairs[:, column] >= len(rows)), column]
+        if outside.size:
+            raise EstimateError(f"pairing names row {outside[0]} of the {whose}, which has {len(rows)} rows")
+    return est[pairs[:, 0]], true[pairs[:, 1]]

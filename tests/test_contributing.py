@@ -1,0 +1,37 @@
+"""What the page for contributors names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / ".github" / "CONTRIBUTING.md"
+NAMED = sorted(set(re.findall(r"`((?:pytest_calsim|tests|docs|presets|\.ci)/[\w./-]*)`", PAGE.read_text("utf-8"))))
+LINKED = re.findall(r"\]\(([^)#\s]+)\)", PAGE.read_text("utf-8"))
+
+
+def test_the_page_names_files_and_is_a_page():
+    assert len(NAMED) > 15
+    assert len(PAGE.read_text("utf-8").splitlines()) <= 90
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_what_is_named_is_there(path):
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("link", LINKED)
+def test_what_is_linked_is_there(link):
+    assert (PAGE.parent / link).exists()
+
+
+def test_every_room_of_the_package_is_named():
+    rooms = {path.parent.name for path in (ROOT / "pytest_calsim").glob("*/__init__.py")}
+    assert rooms <= {path.removeprefix("pytest_calsim/") for path in NAMED}
+
+
+def test_examples_of_steps_are_there():
+    assert {"light/vignette.py", "cells/defocus.py"} <= set(re.findall(r"`([\w/]+\.py)`", PAGE.read_text("utf-8")))
+    for name in ("light/vignette.py", "motion/brain_motion.py", "cells/defocus.py"):
+        assert (ROOT / "pytest_calsim" / "steps" / name).exists()
