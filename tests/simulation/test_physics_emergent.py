@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from painting import photon_rate
 
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
@@ -16,7 +17,7 @@ def spec(*, acquisition=None, side=SIDE, duration_s=10, **steps):
         "cell_activity": {"mean_quiescent_s": 1, "rate_spread": 0},
         "cell_optics": {},
         "render": {},
-        "sensor": {"photons_per_unit": 2000},
+        "sensor": {"photon_rate_per_s_um2": photon_rate(2000, 10)},
     }
     return Spec.make(
         {
@@ -42,10 +43,10 @@ def layer(depth_um, thickness_um=0, count=40, **more):
                 "depth_um": depth_um,
                 "thickness_um": thickness_um,
                 "brightness_cv": 0,
+                "min_distance_um": 0,
                 **more,
             }
         ],
-        "min_distance_um": 0,
     }
 
 
@@ -79,7 +80,7 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
 def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
     neurons = layer(60, count=80)
     background = {"level": 0.5, "components": [{"contrast": 0, "fluctuation": 0}]}
-    dim = {"photons_per_unit": 100}
+    dim = {"photon_rate_per_s_um2": photon_rate(100, 10)}
 
     def detected(**light):
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
@@ -166,7 +167,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus():
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photons_per_unit": 60},
+                sensor={"photon_rate_per_s_um2": photon_rate(60, 10)},
             )
         )
         found.append(int(recording.truth.cells.detectable.sum()))

@@ -58,7 +58,7 @@ from pytest_calsim.steps.step import SpecContext
         ({"acquisition.duration_s": 0.01}, "holds no whole frame; give at least 0.05 s"),
         ({"acquisition.focal_depth_um": "Auto"}, "focal_depth_um"),
         ({"seed": -1}, "seed = -1"),
-        ({"sensor.photons_per_unit": float("nan")}, "photons_per_unit = nan"),
+        ({"sensor.photon_rate_per_s_um2": float("nan")}, "photon_rate_per_s_um2 = nan"),
         ({"leakage.level": float("inf")}, "leakage.level = inf"),
     ],
 )

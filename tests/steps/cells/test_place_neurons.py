@@ -13,6 +13,7 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.cells import place_neurons
 from pytest_calsim.steps.cells.place_neurons import MAX_CELLS, TISSUE_REACH_UM, Cells, PlaceNeurons, Population
 from pytest_calsim.steps.step import SpecContext
 
@@ -159,7 +160,8 @@ def test_min_distance_replaces_the_radii():
 
 def test_uniform_in_the_plane_and_through_the_layer():
     step = PlaceNeurons()
-    centers = np.concatenate([step.sample(V4, seed).center_um for seed in range(8)])
+    cells = [step.sample(V4, seed) for seed in range(8)]
+    centers = np.concatenate([own.center_um[own.in_fov] for own in cells])
     half = 304 * 4.8 / 2.9
     counts, _, _ = np.histogram2d(centers[:, 1], centers[:, 2], bins=8, range=[[-half, half]] * 2)
     assert counts.sum() == len(centers)
@@ -258,7 +260,11 @@ def test_another_population_only_adds(step, another, seed, margin):
     before = rows(step.sample(SMALL, seed, where))
     more = PlaceNeurons(populations=(*step.populations, another))
     after = rows(more.sample(SMALL, seed, where))
-    assert {name: row for name, row in after.items() if name[0] < len(step.populations)} == before
+    assert {name: row for name, row in after.items() if name in before} == before
+    reach = step.reach_um(SMALL, where)
+    for name, row in after.items():
+        if name[0] < len(step.populations) and name not in before:  # another's light may come from farther away
+            assert max(abs(row[1]) - 24 * 4.8 / 2.9, abs(row[2]) - 32 * 4.8 / 2.9) > reach
 
 
 @settings(max_examples=60)
@@ -432,7 +438,7 @@ def test_the_number_of_cells_is_bounded_and_said():
 
 
 def test_a_small_field_with_a_wide_margin_is_bounded_too():
-    population = Population(density_per_mm3=2e5, thickness_um=60)
+    population = Population(density_per_mm3=3e5, thickness_um=60)
     step = PlaceNeurons(populations=(population,))
     assert step.check(SpecContext(SMALL, canvas(SMALL, 50), frozenset())) == []
     with pytest.raises(ValueError, match="lower density_per_mm3"):
@@ -461,6 +467,8 @@ def test_the_ends_of_every_range_place_finite_cells(name, end):
     bounds = {
         "density_per_mm3": (0, 1e6),
         "labelled_fraction": (0, 1),
+        "n_cells": (0, 900),
+        "min_distance_um": (0, 50),
         "depth_um": (15, 2000),
         "thickness_um": (0, 200),
         "soma_radius_um": (1, 15),
