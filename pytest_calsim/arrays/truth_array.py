@@ -37,3 +37,17 @@ class TruthArray:
         object.__setattr__(self, "values", values)
         if values.ndim != len(self.dims):
             raise ValueError(f"dims {self.dims} do not fit an array of shape {values.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the whole array."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        return self.values.dtype
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return frames ``start`` to ``stop`` of a quantity with the axis ``frame``, read-only."""
+        return self.values[(slice(None),) * self.dims.index("frame") + (slice(start, stop),)]

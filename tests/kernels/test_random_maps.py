@@ -34,7 +34,10 @@ def test_words_are_hashes_of_key_frame_row_and_column():
 
 
 def test_no_pixel_shares_a_word_with_another():
-    maps = [pixel_words(key, range(-1, 2), range(-1000, 1000), frame) for key, frame in itertools.product((1, 2, 2**63), (0, 1, 2))]
+    maps = [
+        pixel_words(key, range(-1, 2), range(-1000, 1000), frame)
+        for key, frame in itertools.product((1, 2, 2**63), (0, 1, 2))
+    ]
     words = np.concatenate([words.ravel() for words in maps])
     assert len(np.unique(words)) == len(words)
 

@@ -181,5 +181,8 @@ def test_resolved_writes_out_the_automatic_choices():
 def test_a_repr_shows_what_differs_from_the_defaults_and_evaluates():
     spec = Spec(acquisition=Acquisition(fps=10), steps=(Sensor(photon_rate_per_s_um2=7), Vignette()), seed=3)
     shown = repr(spec)
-    assert shown == "Spec(acquisition=Acquisition(fps=10.0), steps=(Sensor(photon_rate_per_s_um2=7.0), Vignette()), seed=3)"
+    assert (
+        shown
+        == "Spec(acquisition=Acquisition(fps=10.0), steps=(Sensor(photon_rate_per_s_um2=7.0), Vignette()), seed=3)"
+    )
     assert eval(shown) == spec

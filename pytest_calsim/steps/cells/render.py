@@ -44,10 +44,9 @@ class CellLight(CellSources):
 
     def gains(self, start: int, stop: int) -> Image:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
-        light = self.activity.C[:, start:stop].copy()
+        light = self.activity.traces.fluorescence(start, stop)
         if self.bleaching is not None:
-            for i in range(stop - start):
-                light[:, i] *= self.bleaching.remaining(start + i)
+            light *= self.bleaching.read(start, stop)
         return light
 
     def expected_gains(self) -> Image:

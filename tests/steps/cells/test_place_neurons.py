@@ -298,7 +298,9 @@ def test_a_larger_sensor_shows_more_of_the_same(step, seed, rows_px, columns_px)
     sensor = ImageSensor(height_px=48 + 2 * rows_px, width_px=64 + 2 * columns_px)
     few, many = (rows(step.sample(a, seed)) for a in (SMALL, SMALL.model_copy(update={"image_sensor": sensor})))
     assert all(many[name][:-1] == row[:-1] for name, row in few.items())
-    seen = np.array([abs(row[1]) <= 24 * 4.8 / 2.9 + 100 and abs(row[2]) <= 32 * 4.8 / 2.9 + 100 for row in many.values()])
+    seen = np.array(
+        [abs(row[1]) <= 24 * 4.8 / 2.9 + 100 and abs(row[2]) <= 32 * 4.8 / 2.9 + 100 for row in many.values()]
+    )
     assert seen.sum() == len(few) or step.reach_um(SMALL, canvas(SMALL)) > TISSUE_REACH_UM
 
 
