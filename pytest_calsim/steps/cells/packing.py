@@ -338,7 +338,9 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> float:
     counted = layer._replace(n_cells=math.ceil(wanted))
     ground = _Ground(side, range(1), range(1), inner, is_all=True)
     words = [np.array([key], np.uint64) for key in range(1, len(layers) + 1)]
-    *_, filled = _fill_all((*layers[:-1], counted), ground, words, (*until, most))
+    # Enough for a few candidates even where hardly one is wanted.
+    last = TRIES * (wanted + 10) / volume
+    *_, filled = _fill_all((*layers[:-1], counted), ground, words, (*until, last))
     accepted = np.flatnonzero(filled.state[inner.holds(filled.center_um)] == PLACED)
     if len(accepted) < wanted:
         return most

@@ -46,8 +46,8 @@ _BLUR_REACH = 4.3
 class Cells(Artifact):
     """The planted cells, those in the field of view first.
 
-    Units in the field of view are in the order of their population, then of their arrival; the others follow by their
-    distance from the field of view. So a larger margin appends units. More density or another population leaves every
+    Given cells are in the order given. Of others those in the field of view come first, by population, then by
+    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density or another population leaves every
     cell as it was, but may move its unit number: ``identity`` names it for good.
 
     Attributes
@@ -228,10 +228,8 @@ class PlaceNeurons(Step):
         # The focal surface is nearer to the tissue's surface towards the rim: cells there lie deeper below it.
         rim = float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um + TISSUE_REACH_UM)))
         focus = acquisition.focal_depth_um
-        if focus == "auto":
-            defocus = bottom + rim - top
-        else:
-            defocus = max(abs(top - focus), abs(bottom + rim - focus))
+        shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
+        defocus = max(bottom + rim - shallowest, deepest - top)
         blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
         extent = max(_EXTENT[p.morphology] * p.layer.largest_radius_um for p in self.populations)
         image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
@@ -283,7 +281,9 @@ class PlaceNeurons(Step):
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
         half_y, half_x = _view_um(ctx.canvas)
         outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
-        order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
+        order = np.arange(len(center))
+        if self.positions_um is None:
+            order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
             center[order],
             np.concatenate([own.radius_um for own in placed])[order],

@@ -40,7 +40,7 @@ class FalloffField(Frozen):
 
 
 def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
-    """Sample 1 − (1 − f)·(r/R)^p on the sensor, at least 0; R is the reference radius, r from the field's own centre."""
+    """Sample 1 − (1 − f)·(r/R)^p on the sensor, at least 0, with R the reference radius, r from the field's centre."""
     rows, columns = canvas.window.slices
     y = canvas.y_um[rows] - field.center_y_um
     x = canvas.x_um[columns] - field.center_x_um

@@ -443,7 +443,7 @@ def test_a_small_field_with_a_wide_margin_is_bounded_too():
     population = Population(density_per_mm3=3e5, thickness_um=60)
     step = PlaceNeurons(populations=(population,))
     assert step.check(SpecContext(SMALL, canvas(SMALL, 50), frozenset())) == []
-    with pytest.raises(ValueError, match="lower density_per_mm3"):
+    with pytest.raises(ValueError, match="lower n_cells, density_per_mm3"):
         step.check(SpecContext(SMALL, canvas(SMALL, 500), frozenset()))
 
 

@@ -305,13 +305,15 @@ def test_the_ends_of_every_range_give_codes_in_range(chip, photons):
 
 
 def test_a_chip_that_a_resting_cell_saturates_is_called_odd():
-    with pytest.warns(SpecWarning, match=r"rate_per_s_um2 = 73000 gives a resting cell 1\.1e\+04 electrons.*9000"):
-        Spec(steps=(Sensor(photon_rate_per_s_um2=73_000.0),))
+    with pytest.warns(
+        SpecWarning, match=r"photon_rate_per_s_um2 = 146000 gives a resting cell 1\.1e\+04 electrons.*9000"
+    ):
+        Spec(steps=(Sensor(photon_rate_per_s_um2=146_000.0),))
     # What does not saturate at 20 frames a second does at 10, or at a lower magnification.
-    Spec(steps=(Sensor(photon_rate_per_s_um2=62_000.0),))
+    Spec(steps=(Sensor(photon_rate_per_s_um2=110_000.0),))
     for overrides in ({"fps": 10.0}, {"optics": {"magnification": 2}}):
         with pytest.warns(SpecWarning, match="saturates at 9000"):
-            Spec.make({"acquisition": overrides, "steps": [{"kind": "sensor", "photon_rate_per_s_um2": 62_000}]})
+            Spec.make({"acquisition": overrides, "steps": [{"kind": "sensor", "photon_rate_per_s_um2": 110_000}]})
 
 
 @pytest.mark.parametrize("fps", [4.0, 20.0, 90.0])
