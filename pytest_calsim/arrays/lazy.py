@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,9 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 
-__all__ = ["LazyArray", "LazyTruth"]
+__all__ = ["FrameValues", "LazyArray", "LazyTruth"]
 
 
-@runtime_checkable
 class LazyArray(Protocol):
     """An array of which no more than a block of frames is held."""
 
@@ -27,9 +28,28 @@ class LazyArray(Protocol):
         """Type of its elements."""
         ...
 
-    def read(self, start: int, stop: int) -> NDArray[Any]:
+    def read(self, start: int, stop: int, /) -> NDArray[Any]:
         """Return frames ``start`` to ``stop``, along the axis of frames; the same bits whatever the blocks."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class FrameValues:
+    """A quantity of units and frames as a :class:`LazyArray`.
+
+    Attributes
+    ----------
+    shape
+        Units and frames.
+    dtype
+        Type of the values.
+    read
+        Gives frames from one to another, ``(unit, frame)``.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    read: Callable[[int, int], NDArray[Any]]
 
 
 class LazyTruth(TruthArray):

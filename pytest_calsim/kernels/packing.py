@@ -37,7 +37,7 @@ class Candidates(NamedTuple):
 
     Attributes
     ----------
-    tile, index
+    tile, number
         Which tile each belongs to, and its number there; int64 ``(n,)``.
     arrival
         When it arrives; float64 ``(n,)``.
@@ -50,7 +50,7 @@ class Candidates(NamedTuple):
     """
 
     tile: Ints
-    index: Ints
+    number: Ints
     arrival: Floats
     place: Floats
     size: Floats
@@ -58,7 +58,14 @@ class Candidates(NamedTuple):
 
     def of(self, which: Ints | Bools) -> Candidates:
         """Return some of them."""
-        return Candidates(*(values[which] for values in self))
+        return Candidates(
+            self.tile[which],
+            self.number[which],
+            self.arrival[which],
+            self.place[which],
+            self.size[which],
+            self.normal[which],
+        )
 
 
 def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: int | None = None) -> Candidates:

@@ -128,13 +128,13 @@ def test_candidates_are_a_poisson_process_with_independent_numbers():
 def test_a_later_time_and_other_tiles_only_append():
     few, many = draw_candidates(keys(5)[1:4], 2.0, 3.0), draw_candidates(keys(5), 2.0, 9.0)
     same = (many.tile >= 1) & (many.tile < 4) & (many.arrival <= 3)
-    for name in ("index", "arrival", "place", "size", "normal"):
+    for name in ("number", "arrival", "place", "size", "normal"):
         assert np.array_equal(getattr(many, name)[same], getattr(few, name))
-    assert many.index.tolist() == [i for n in np.bincount(many.tile, minlength=5) for i in range(n)]
+    assert many.number.tolist() == [i for n in np.bincount(many.tile, minlength=5) for i in range(n)]
 
 
 def test_so_many_of_each_tile_and_no_more():
     drawn = draw_candidates(keys(3), 1.0, np.inf, most=4)
     assert drawn.tile.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert np.array_equal(drawn.of(drawn.index < 2).arrival, draw_candidates(keys(3), 1.0, np.inf, most=2).arrival)
+    assert np.array_equal(drawn.of(drawn.number < 2).arrival, draw_candidates(keys(3), 1.0, np.inf, most=2).arrival)
     assert len(draw_candidates(keys(0), 1.0, 5.0).tile) == len(draw_candidates(keys(3), 1.0, 0.0).tile) == 0

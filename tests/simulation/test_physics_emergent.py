@@ -50,11 +50,12 @@ def layer(depth_um, thickness_um=0, count=40, **more):
     }
 
 
-def seen_in_the_movie(recording):
-    """Correlation of each cell's trace with what its footprint collects from the codes ``(unit_id,)``."""
+def seen_in_the_movie(recording, units):
+    """Correlation of each of some cells' traces with what its footprint collects from the codes ``(unit,)``."""
     movie = recording.observed.values.reshape(recording.spec.acquisition.n_frames, -1).astype(float)
-    collected = recording.truth.A_observed.csr @ (movie - movie.mean(axis=0)).T
-    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(collected, recording.truth.C.values, strict=True)])
+    collected = recording.truth.A_observed.csr[units] @ (movie - movie.mean(axis=0)).T
+    traces = recording.truth.C.values[units]
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(collected, traces, strict=True)])
 
 
 def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
@@ -72,7 +73,7 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
     assert near >= middle >= far
     assert cells.snr.corr(cells.depth_um, method="spearman") < -0.95
     # And so it is in the movie itself, which knows nothing of the verdict.
-    seen = seen_in_the_movie(recording)[in_view]
+    seen = seen_in_the_movie(recording, in_view)
     medians = [np.median(seen[third]) for third in thirds]
     assert medians[0] > 0.9
     assert medians[0] - 0.3 > medians[2]

@@ -79,7 +79,7 @@ def test_refused_in_one_line(change, message):
         ({"acquisition.fps": 1000, "acquisition.duration_s": 1e5}, "holds 100000000 frames, and at most 10000000"),
         ({"acquisition.duration_s": 4e5}, "acquisition.duration_s = 400000.0"),
         (
-            {"acquisition.fps": 90, "acquisition.duration_s": 9e4, "cell_activity.mean_quiescent_s": 0.01},
+            {"acquisition.fps": 90, "acquisition.duration_s": 9e4, "cell_activity.quiescent_rate_hz": 90},
             "'cell_activity' alone",
         ),
         (

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.lazy import LazyTruth
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.traces import FrameValues
 from pytest_calsim.steps.light.illumination import IlluminationField
 from pytest_calsim.steps.step import Context, Step
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.lazy import LazyTruth
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
@@ -29,7 +29,7 @@ from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces, FrameValues
+from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Activity", "CellActivity", "HillSaturation"]

@@ -244,7 +244,7 @@ def _kept(filled: _Filled, layer: Layer, until: float, wanted: _Box, view: _Box)
         missing = layer.n_cells - int(np.count_nonzero(view.holds(center)))
     elif until == layer.most_arrivals:
         missing = max(0, round(layer.density_per_mm3 * layer.volume_mm3(wanted.area_um2)) - len(center))
-    name = np.column_stack([filled.tile[kept], own.index])
+    name = np.column_stack([filled.tile[kept], own.number])
     return PlacedLayer(center, radii_um(layer, own.size), own.normal, name, missing)
 
 

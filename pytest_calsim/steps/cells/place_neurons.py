@@ -47,8 +47,8 @@ class Cells(Artifact):
     """The planted cells, those in the field of view first.
 
     Given cells are in the order given. Of others those in the field of view come first, by population, then by
-    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density or another population leaves every
-    cell as it was, but may move its unit number: ``identity`` names it for good.
+    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density
+    or another population leaves every cell as it was, but may move its unit number: ``identity`` names it for good.
 
     Attributes
     ----------
@@ -301,7 +301,7 @@ class PlaceNeurons(Step):
         assert self.positions_um is not None
         center = np.array(self.positions_um, float).reshape(-1, 3)
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
-        name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.index])
+        name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
         return PlacedLayer(center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, 0)
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:

@@ -13,7 +13,7 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeTrains
 
-__all__ = ["FRAMES", "CalciumTraces", "FrameValues"]
+__all__ = ["FRAMES", "CalciumTraces"]
 
 Floats = NDArray[np.float64]
 
@@ -98,22 +98,3 @@ class CalciumTraces:
             first, last = max(start, k * FRAMES), min(stop, (k + 1) * FRAMES)
             found.append((k, slice(first - start, last - start), slice(first - k * FRAMES, last - k * FRAMES)))
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class FrameValues:
-    """A quantity of units and frames as a :class:`~pytest_calsim.arrays.lazy.LazyArray`.
-
-    Attributes
-    ----------
-    shape
-        Units and frames.
-    dtype
-        Type of the values.
-    read
-        Gives frames from one to another, ``(unit, frame)``.
-    """
-
-    shape: tuple[int, int]
-    dtype: np.dtype[np.generic]
-    read: Callable[[int, int], NDArray[np.generic]]
