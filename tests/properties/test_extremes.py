@@ -41,7 +41,7 @@ ROOM = {
     (f"{CHIP}.adc_bit_depth", 4): {f"{CHIP}.bit_depth": 4, f"{CHIP}.black_level_adu": 3},
     (f"{CHIP}.black_level_adu", 60000): {f"{CHIP}.adc_bit_depth": 16},
     ("place_neurons.populations.0.depth_um", 0): {"place_neurons.populations.0.thickness_um": 0},
-    ("place_neurons.populations.0.thickness_um", 2000): {"place_neurons.populations.0.depth_um": 1000},
+    ("place_neurons.populations.0.thickness_um", 2000): {"place_neurons.populations.0.depth_um": 1000, **SPARSE},
     ("cell_activity.quiescent_rate_hz", 100): {"cell_activity.active_rate_hz": 100},
     ("cell_activity.rise_s", 10): {"cell_activity.decay_s": 20},
     ("cell_activity.refractory_s", 0.1): {"cell_activity.active_rate_hz": 5},
@@ -63,6 +63,7 @@ REFUSED = {
     ("acquisition.duration_s", math.nextafter(0, 1)),
     ("acquisition.optics.field_curvature_radius_um", math.nextafter(0, 1)),
     ("cell_activity.decay_s", 0.001),
+    ("place_neurons.populations.0.n_cells", 20_000),  # with those around the field of view there are more
 }
 
 # 2 million frames: cost grows with them, and nothing else does.

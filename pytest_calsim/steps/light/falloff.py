@@ -11,7 +11,7 @@ from pydantic import Field
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.microscope.units import Fraction, Frozen, PositiveUm, Um
+from pytest_calsim.microscope.units import Fraction, Frozen, Um
 
 __all__ = ["FalloffField", "radial_falloff"]
 
@@ -33,7 +33,7 @@ class FalloffField(Frozen):
     """
 
     corner_fraction: Fraction = 0.7
-    reference_radius_um: PositiveUm | None = None
+    reference_radius_um: Annotated[float, Field(ge=1, le=1e5)] | None = None
     exponent: Annotated[float, Field(ge=0.5, le=16)] = 2.0
     center_y_um: Um = 0.0
     center_x_um: Um = 0.0
