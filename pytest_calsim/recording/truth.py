@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.lazy import LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import nearest
 
@@ -53,6 +54,10 @@ class GroundTruth:
         value = self._arrays[name]
         if isinstance(value, SparseFootprints):
             return value.dense().rename(name)
+        if isinstance(value, LazyTruth):
+            from pytest_calsim.recording.lazy_array import lazy_array
+
+            return lazy_array(value, value.dims, name).assign_attrs(units=value.units)
         sizes = zip(value.dims, value.values.shape, strict=True)
         coords: dict[str, NDArray[Any]] = {dim: np.arange(size) for dim, size in sizes if dim != "shift_dim"}
         if "shift_dim" in value.dims:

@@ -6,7 +6,7 @@ from pytest_calsim import load_preset, simulate
 
 
 def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
-    spec = load_preset("moving").edit({"acquisition.duration_s": 1, "place_neurons.min_distance_um": 5})
+    spec = load_preset("moving").edit({"acquisition.duration_s": 1, "place_neurons.populations.0.min_distance_um": 5})
     truth = simulate(spec).truth
     dense = np.asarray(truth.A_observed, float).reshape(truth.n_units, -1)
     norm = np.linalg.norm(dense, axis=1)

@@ -45,7 +45,7 @@ NOISY_CHIP = {
 
 RECORDINGS = {
     "light": {"illumination": {}, "vignette": {"exponent": 3}, "leakage": {"level": 1, "center_x_um": 5}, "sensor": {}},
-    "sensor": {"chip": NOISY_CHIP, "leakage": {"level": 0.2}, "sensor": {"photons_per_unit": 2000}},
+    "sensor": {"chip": NOISY_CHIP, "leakage": {"level": 0.2}, "sensor": {"photon_rate_per_s_um2": 14600}},
     "cells": {
         **CELLS,
         "place_neurons": {"populations": [LAYER, {**LAYER, "morphology": "cytosolic", "depth_um": 200}]},

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
@@ -18,7 +19,7 @@ from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
+from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Bleaching", "BleachingCurve"]
 
@@ -51,6 +52,13 @@ class BleachingCurve(Artifact):
         for name in ("floor", "weight", "rate_hz"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return the share left in frames ``start`` to ``stop``, float32 ``(n, frame)``."""
+        curve = np.empty((len(self.floor), stop - start), np.float32)
+        for i in range(stop - start):
+            curve[:, i] = self.remaining(start + i)
+        return curve
+
     def remaining(self, frame: int) -> NDArray[np.float32]:
         """Share left in each cell, averaged over the frame's exposure; float32 ``(n,)``, 1 at the recording's start."""
         step = self.rate_hz / self.fps
@@ -61,10 +69,8 @@ class BleachingCurve(Artifact):
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``bleaching``: share left, ``(unit_id, frame)``."""
-        curve = np.empty((len(self.floor), self.n_frames), np.float32)
-        for frame in range(self.n_frames):
-            curve[:, frame] = self.remaining(frame)
-        return {"bleaching": TruthArray(("unit_id", "frame"), curve)}
+        curve = FrameValues((len(self.floor), self.n_frames), np.dtype(np.float32), self.read)
+        return {"bleaching": LazyTruth(("unit_id", "frame"), curve)}
 
 
 class Bleaching(Step):
@@ -94,10 +100,6 @@ class Bleaching(Step):
     turnover_s: LifetimeS | None = None
     light_driven: bool = True
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
-
-    def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of the table of what is left, when the truth is gathered."""
-        return Cost(bytes_per_cell=4.0 * context.acquisition.n_frames)
 
     def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
         """Give every cell its rates."""

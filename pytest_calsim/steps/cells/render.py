@@ -49,12 +49,11 @@ class CellLight(CellSources):
     def gains(self, start: int, stop: int) -> Floats32:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
         light = np.ones((self.spots.n_sources, stop - start), np.float32)
-        light[:-1] = self.activity.C[:, start:stop]
+        light[:-1] = self.activity.traces.fluorescence(start, stop)
         if self.bleaching is not None and len(light) > 1:
-            for i in range(stop - start):
-                remaining = self.bleaching.remaining(start + i)
-                light[:-1, i] *= remaining
-                light[-1, i] = remaining.mean(dtype=np.float64)
+            remaining = self.bleaching.read(start, stop)
+            light[:-1] *= remaining
+            light[-1] = remaining.mean(axis=0, dtype=np.float64)
         return light
 
     def expected_gains(self) -> Floats32:
