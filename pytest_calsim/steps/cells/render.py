@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from pytest_calsim.kernels.tissue import HaloRows, RowRuns
+from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
-from pytest_calsim.steps.cells.halo import Halo
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.pixels import CellSources, Image, LightOrder
+from pytest_calsim.steps.pixels import CellSources, GaussianSpots, Image, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -22,14 +21,16 @@ __all__ = ["CellLight", "Render"]
 
 @dataclass(frozen=True, eq=False)
 class CellLight(CellSources):
-    """Light of all cells: Σ patch · C · bleaching, in the units' order, and their halo.
+    """Light of all cells: Σ patch · C · bleaching, in the units' order, and what scattered out of the patches.
 
     Attributes
     ----------
     runs
         The cells' images.
-    halo
+    spots
         What scattered out of them.
+    transmission
+        Of the vessels above the cells' median depth; ``None``: none.
     activity
         The traces C.
     bleaching
@@ -37,7 +38,8 @@ class CellLight(CellSources):
     """
 
     runs: RowRuns
-    halo: Halo
+    spots: GaussianSpots
+    transmission: Image | None
     activity: Activity
     bleaching: BleachingCurve | None
     light_order: ClassVar[float] = LightOrder.CELLS
@@ -53,10 +55,6 @@ class CellLight(CellSources):
     def expected_gains(self) -> Image:
         """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``."""
         return self.activity.baseline.astype(np.float32)[:, np.newaxis]
-
-    def halo_rows(self, gains: Image) -> HaloRows:
-        """Return the halo of cells of given light ``(unit, frame)``."""
-        return self.halo.rows(gains)
 
 
 class Render(Step):
@@ -75,6 +73,12 @@ class Render(Step):
         vessels: Vessels | None = None,
     ) -> CellLight:
         """Lay out the images and the halo for painting."""
+        z, y, x = cells.center_um.T
+        sigma = np.full(len(cells), ctx.acquisition.tissue.halo_sigma_um)
         return CellLight(
-            images.patches.row_runs(ctx.canvas.shape), Halo.of(ctx, cells, images, vessels), activity, bleaching
+            images.patches.row_runs(ctx.canvas.shape),
+            GaussianSpots.one_each(y, x, sigma, images.halo_flux),
+            vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
+            activity,
+            bleaching,
         )
