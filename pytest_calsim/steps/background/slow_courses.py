@@ -17,12 +17,12 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.spikes import standard_normals
-from pytest_calsim.microscope.exposure import mean_of_lines
 
 __all__ = ["SlowCourses"]
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
+Image = NDArray[np.float32]
 
 # Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/10))/3 = 3 % too small.
 _TICKS_PER_TIME_CONSTANT = 10
@@ -51,42 +51,43 @@ class SlowCourses:
     time_constant_s: float
     sd: float
     frame_s: float
-    _windows: Recent[Floats] = field(default_factory=lambda: Recent[Floats](4), repr=False)
-    _courses: Recent[Floats] = field(default_factory=lambda: Recent[Floats](4), repr=False)
+    _windows: Recent[Floats] = field(default_factory=lambda: Recent[Floats](2), repr=False)
+    _courses: Recent[Image] = field(default_factory=lambda: Recent[Image](3), repr=False)
 
     def means(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
-        starts_s = np.arange(start, stop) * self.frame_s
-        first = int(starts_s[0] // self._tick_s)
-        last = int((starts_s[-1] + self.frame_s) // self._tick_s) + 1
-        windows = [self._course(w) for w in range(first // _TICKS, last // _TICKS + 1)]
-        begin = first // _TICKS * _TICKS
-        values = np.concatenate(windows, axis=1)[:, first - begin : last + 1 - begin]
-        # Frame by frame, so that a mean does not depend on which frames are asked for together.
-        ticks_s = np.arange(first, last + 1) * self._tick_s
-        found = np.empty((len(self.keys), len(starts_s)), np.float32)
-        for i, start_s in enumerate(starts_s.tolist()):
-            low = int(start_s // self._tick_s) - first
-            high = int((start_s + self.frame_s) // self._tick_s) + 2 - first
-            frame = np.array([start_s])
-            found[:, i] = mean_of_lines(ticks_s[low:high], values[:, low:high], frame, self.frame_s)[:, 0]
+        begin = np.arange(start, stop) * (self.frame_s / self._tick_s)
+        end = np.arange(start + 1, stop + 1) * (self.frame_s / self._tick_s)
+        first = np.floor(begin).astype(np.int64)
+        windows = range(int(first[0]) // _TICKS, (int(end[-1]) + 1) // _TICKS + 1)
+        courses = [self._course(window) for window in windows]
+        values = courses[0] if len(courses) == 1 else np.concatenate(courses, axis=1)
+        last = values.shape[1] - 1
+        found = np.zeros((len(self.keys), stop - start), np.float32)
+        # Straight lines between ticks are sums of hats; a hat counts by what the exposure sees of it. One that the
+        # exposure does not see adds nothing, so a mean does not depend on which frames are asked for together.
+        for tick in range(int((np.ceil(end) - first).max()) + 1):
+            at = first + tick
+            seen = (_hat_until(end - at) - _hat_until(begin - at)) / (end - begin)
+            found += values[:, np.minimum(at - windows[0] * _TICKS, last)] * seen.astype(np.float32)
         return found
 
     @property
     def _tick_s(self) -> float:
         return self.time_constant_s / _TICKS_PER_TIME_CONSTANT
 
-    def _course(self, window: int) -> Floats:
-        """The course at a window's ticks, float64 ``(source, tick)``."""
+    def _course(self, window: int) -> Image:
+        """The course at a window's ticks, float32 ``(source, tick)``."""
         return self._courses.get(window, lambda: self._walk(window))
 
-    def _walk(self, window: int) -> Floats:
+    def _walk(self, window: int) -> Image:
         x = self._faded(window - 1)[:, -1]
         kicks = self._faded(window)
         fade = elementary.power(_RHO, np.arange(1, _TICKS + 1, dtype=np.float64))
         variance = math.log1p(self.sd**2)
         sigma = math.sqrt(variance)
-        return read_only(elementary.exp(sigma * (kicks + x[:, np.newaxis] * fade) - variance / 2))
+        course = elementary.exp(sigma * (kicks + x[:, np.newaxis] * fade) - variance / 2)
+        return read_only(course.astype(np.float32))
 
     def _faded(self, window: int) -> Floats:
         """What a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
@@ -101,3 +102,9 @@ class SlowCourses:
         for i in range(1, _TICKS):
             x[:, i] += _RHO * x[:, i - 1]
         return read_only(x)
+
+
+def _hat_until(u: Floats) -> Floats:
+    """Area of the hat max(0, 1 − |u|) up to u."""
+    u = np.clip(u, -1.0, 1.0)
+    return np.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)

@@ -48,8 +48,7 @@ class CellLight(CellSources):
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
         light = self.activity.C[:, start:stop].copy()
         if self.bleaching is not None:
-            for i in range(stop - start):
-                light[:, i] *= self.bleaching.remaining(start + i)
+            light *= self.bleaching.cells.remaining(start, stop)
         return light
 
     def expected_gains(self) -> Image:

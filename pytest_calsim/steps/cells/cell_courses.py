@@ -75,6 +75,8 @@ class CellCourses:
         Fluorescence at rest, float64 ``(cell,)``.
     gain
         Peak rise with a lone spike, float64 ``(cell,)``.
+    expected
+        Long-run mean of the fluorescence, float64 ``(cell,)``.
     n_frames
         Length of the recording.
     """
@@ -84,6 +86,7 @@ class CellCourses:
     response: Response
     baseline: Floats
     gain: Floats
+    expected: Floats
     n_frames: int
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
@@ -147,7 +150,7 @@ class CellCourses:
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
         # Numbers wrap around: windows before the recording's start have streams as well.
-        keys = self.keys + np.uint64(number % 2**64) * _NEXT_WINDOW
+        keys = self.keys + np.uint64(number * int(_NEXT_WINDOW) % 2**64)
         process = self.process
         dead_s = process.refractory_s
         trains = draw_spikes(

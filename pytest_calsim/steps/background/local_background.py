@@ -1,0 +1,95 @@
+"""Background that differs from place to place: patches of neuropil, each with a course of its own."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pytest_calsim.microscope.units import Frozen
+from pytest_calsim.steps.background.slow_courses import SlowCourses
+from pytest_calsim.steps.pixels import GaussianSpots
+from pytest_calsim.steps.step import Context
+
+__all__ = ["LocalBackground", "LocalPatches"]
+
+Floats = NDArray[np.float64]
+
+_REACH = 5
+"""Where a Gaussian ends, in σ; as :mod:`pytest_calsim.simulation.smooth_light` paints it."""
+
+
+class LocalBackground(Frozen):
+    """Patches of neuropil that carry a part of its level, each with a slow course of its own.
+
+    They make the background local and not of low rank, as it is in one-photon recordings (Zhou et al. 2018 made CNMF-E
+    for that). A patch is a Gaussian of σ = ℓ/√2, so that fluctuations at two points have a covariance of exp(−r²/2ℓ²).
+    One lies in every cell of a square lattice about the optical axis, at random within it.
+
+    Attributes
+    ----------
+    fluctuation
+        Standard deviation of the patches' light at a point over time, relative to the neuropil's level.
+    least_um, largest_um
+        Correlation length ℓ; each patch has its own, uniform in between.
+    density_per_mm2
+        Patches per area.
+    time_constant_s
+        Correlation time τ of each course: exp(−t/τ) of its logarithm.
+    share
+        Share of the neuropil's level that the patches carry; its components share the rest.
+    """
+
+    fluctuation: Annotated[float, Field(ge=0, le=0.3)] = 0.03
+    least_um: Annotated[float, Field(ge=15, le=500)] = 40.0
+    largest_um: Annotated[float, Field(ge=15, le=500)] = 80.0
+    density_per_mm2: Annotated[float, Field(ge=10, le=5000)] = 1500.0
+    time_constant_s: Annotated[float, Field(ge=0.5, le=1e4)] = 3.0
+    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+    @model_validator(mode="after")
+    def _sizes_in_order(self) -> Self:
+        if self.least_um > self.largest_um:
+            raise ValueError(f"least_um = {self.least_um:g} exceeds largest_um = {self.largest_um:g}")
+        if self.course_sd > 2:
+            raise ValueError(
+                f"fluctuation = {self.fluctuation:g} of {self._overlapping:.3g} patches that overlap at a point, with a "
+                f"share of {self.share:g}, asks each course for a deviation of {self.course_sd:.3g} times its mean, and "
+                "at most 2 can be had; lower fluctuation or density_per_mm2, or raise share"
+            )
+        return self
+
+    @property
+    def _overlapping(self) -> float:
+        """How many patches alike make up the light at a point: n/E[1/(4πσ²)], σ² = ℓ²/2."""
+        return 2 * math.pi * self.least_um * self.largest_um * self.density_per_mm2 * 1e-6
+
+    @property
+    def course_sd(self) -> float:
+        """Standard deviation of a patch's course, its mean being 1."""
+        return self.fluctuation * math.sqrt(self._overlapping) / self.share
+
+    def draw(self, ctx: Context, level: float) -> LocalPatches:
+        """Draw the patches that light the canvas, for a neuropil of some level."""
+        side_um = 1000 / math.sqrt(self.density_per_mm2)
+        reach_um = _REACH * self.largest_um / math.sqrt(2)
+        halves = [n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape]
+        rows, columns = (np.arange(math.floor(-half / side_um), math.floor(half / side_um) + 1) for half in halves)
+        names = [(row, column) for row in rows.tolist() for column in columns.tolist()]
+        drawn = np.array([ctx.stream("patch", *name).random(3) for name in names])
+        at_um = (np.array(names) + drawn[:, :2]) * side_um
+        sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
+        flux = self.share * level * (side_um / ctx.canvas.pixel_size_um) ** 2
+        keys = np.array([ctx.stream_key("patch", *name) for name in names], np.uint64)
+        spots = GaussianSpots.one_each(at_um[:, 0], at_um[:, 1], sigma_um, np.full(len(names), flux))
+        return LocalPatches(spots, SlowCourses(keys, self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s))
+
+
+class LocalPatches(NamedTuple):
+    """Patches and their courses."""
+
+    spots: GaussianSpots
+    courses: SlowCourses
