@@ -114,6 +114,12 @@ class GaussianSpots:
             )
 
     @classmethod
+    def none(cls, n_sources: int) -> GaussianSpots:
+        """No spots of some sources."""
+        nothing = np.zeros(0)
+        return cls(n_sources, np.zeros(0, np.int64), nothing, nothing, nothing, nothing)
+
+    @classmethod
     def one_each(
         cls,
         y_um: NDArray[np.float64],

@@ -18,7 +18,7 @@ from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen
-from pytest_calsim.steps.background.disks import disk_pictures
+from pytest_calsim.steps.background.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
 from pytest_calsim.steps.background.slab import draw_slab
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
@@ -36,9 +36,7 @@ Floats = NDArray[np.float64]
 _MAX_CELLS = 100_000
 _WIDEST_UM = 60.0
 """Light that spreads wider than this σ tells no place any more: it is part of the neuropil's level."""
-_ENDS = 5
-"""Where a Gaussian ends, in σ; as :mod:`pytest_calsim.simulation.smooth_light` paints it."""
-_REACH_UM = _ENDS * _WIDEST_UM
+_REACH_UM = GAUSSIAN_REACH * _WIDEST_UM
 """No cell farther from the canvas is seen there."""
 
 
@@ -100,14 +98,16 @@ class BackgroundCellLight(SmoothSources):
         (z, y, x) of each, float64 ``(source, 3)``.
     defocus_um
         Distance below the curved focal surface, float64 ``(source,)``.
-    spots, pictures
-        Each cell's scattered light, and its disk of confusion.
+    spots
+        None.
     transmission
-        Of the vessels above the cells' median depth; ``None``: none.
+        Of the vessels above the layer in focus, as a camera there sees it; ``None``: none.
     courses
         Their fluorescence, brightness · (1 + ΔF/F).
     fading
         Share of fluorophore left; ``None``: all of it.
+    pictures
+        Disks of confusion, and the scattered light around them.
     """
 
     center_um: Floats
@@ -204,13 +204,12 @@ class BackgroundCells(Step):
         blurred = _Blurred.of(ctx.acquisition, center_um, defocus_um, radius_um)
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
         center_um = center_um[seen]
-        pictures, spots = blurred.of_some(seen).images(ctx.acquisition)
-        middle_um = float(np.median(center_um[:, 0])) if len(center_um) else 0.0
+        pictures = blurred.of_some(seen).pictures(ctx.acquisition.pixel_size_um)
         return BackgroundCellLight(
             center_um,
             defocus_um[seen],
-            spots,
-            None if vessels is None else vessels.transmission(middle_um),
+            GaussianSpots.none(int(seen.sum())),
+            None if vessels is None else vessels.transmission(cells.middle_um),
             activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen]),
             None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
             tuple(pictures),
@@ -277,23 +276,24 @@ class _Blurred(NamedTuple):
 
     def reaches(self, canvas: Canvas) -> NDArray[np.bool_]:
         """Whether any of a cell's light falls on a canvas."""
-        ends_um = np.where(self.disk_flux > 0, self.disk_um + _ENDS * self.rim_um, 0.0)
-        ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, _ENDS * self.skirt_um, 0.0).max(axis=0))
+        ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
+        ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
+        # A picture's last nodes, and what their splines reach.
+        ends_um = np.where(ends_um > 0, 1.5 * ends_um, 0.0)
         beyond_um = [
             np.abs(at) - n * canvas.pixel_size_um / 2
             for at, n in zip((self.y_um, self.x_um), canvas.shape, strict=True)
         ]
         return np.maximum(*beyond_um) < ends_um
 
-    def images(self, acquisition: Acquisition) -> tuple[list[NodePictures], GaussianSpots]:
+    def pictures(self, pixel_um: float) -> list[NodePictures]:
         """Disks of confusion, and the scattered light around them."""
-        pixel_um = acquisition.pixel_size_um
-        y, x = self.y_um, self.x_um
-        disks = disk_pictures(y / pixel_um, x / pixel_um, self.disk_um / pixel_um, self.rim_um / pixel_um, self.disk_flux)
-        skirt, source = np.nonzero(self.skirt_flux)
-        sigma_um = self.skirt_um[skirt, source]
-        flux = self.skirt_flux[skirt, source]
-        return disks, GaussianSpots(len(y), source, y[source], x[source], sigma_um, flux)
+        y = self.y_um / pixel_um
+        x = self.x_um / pixel_um
+        found = disk_pictures(y, x, self.disk_um / pixel_um, self.rim_um / pixel_um, self.disk_flux)
+        for sigma_um, flux in zip(self.skirt_um, self.skirt_flux, strict=True):
+            found += gaussian_pictures(y, x, sigma_um / pixel_um, flux)
+        return found
 
 
 def _skirts(acquisition: Acquisition, depth_um: Floats) -> tuple[Floats, Floats]:

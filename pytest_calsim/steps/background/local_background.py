@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.microscope.units import Frozen
+from pytest_calsim.steps.background.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.background.slow_courses import SlowCourses
-from pytest_calsim.steps.pixels import GaussianSpots
+from pytest_calsim.steps.pixels import NodePictures
 from pytest_calsim.steps.step import Context
 
 __all__ = ["LocalBackground", "LocalPatches"]
 
 Floats = NDArray[np.float64]
 
-_REACH = 5
-"""Where a Gaussian ends, in σ; as :mod:`pytest_calsim.simulation.smooth_light` paints it."""
+_ENDS = 1.25 * GAUSSIAN_REACH
+"""Where a patch ends, in σ: its picture's last nodes, and what their splines reach."""
 
 
 class LocalBackground(Frozen):
@@ -75,21 +76,49 @@ class LocalBackground(Frozen):
     def draw(self, ctx: Context, level: float) -> LocalPatches:
         """Draw the patches that light the canvas, for a neuropil of some level."""
         side_um = 1000 / math.sqrt(self.density_per_mm2)
-        reach_um = _REACH * self.largest_um / math.sqrt(2)
-        halves = [n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape]
+        pixel_um = ctx.canvas.pixel_size_um
+        reach_um = _ENDS * self.largest_um / math.sqrt(2)
+        halves = [n * pixel_um / 2 + reach_um for n in ctx.canvas.shape]
         rows, columns = (np.arange(math.floor(-half / side_um), math.floor(half / side_um) + 1) for half in halves)
         names = [(row, column) for row in rows.tolist() for column in columns.tolist()]
         drawn = np.array([ctx.stream("patch", *name).random(3) for name in names])
-        at_um = (np.array(names) + drawn[:, :2]) * side_um
+        y_um, x_um = ((np.array(names) + drawn[:, :2]) * side_um).T
         sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
-        flux = self.share * level * (side_um / ctx.canvas.pixel_size_um) ** 2
-        keys = np.array([ctx.stream_key("patch", *name) for name in names], np.uint64)
-        spots = GaussianSpots.one_each(at_um[:, 0], at_um[:, 1], sigma_um, np.full(len(names), flux))
-        return LocalPatches(spots, SlowCourses(keys, self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s))
+        beyond_um = [np.abs(at) - n * pixel_um / 2 for at, n in zip((y_um, x_um), ctx.canvas.shape, strict=True)]
+        near = np.flatnonzero(np.maximum(*beyond_um) <= _ENDS * sigma_um)
+        y_um = y_um[near]
+        x_um = x_um[near]
+        sigma_um = sigma_um[near]
+        flux = np.full(len(near), self.share * level * (side_um / pixel_um) ** 2)
+        keys = np.array([ctx.stream_key("patch", *names[i]) for i in near.tolist()], np.uint64)
+        return LocalPatches(
+            y_um,
+            x_um,
+            sigma_um,
+            flux,
+            tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
+            SlowCourses(keys, self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
+        )
 
 
 class LocalPatches(NamedTuple):
-    """Patches and their courses."""
+    """Patches of neuropil.
 
-    spots: GaussianSpots
+    Attributes
+    ----------
+    y_um, x_um, sigma_um
+        Where each is, and its σ, float64 ``(patch,)``.
+    flux
+        Its expected light, summed over all pixels of an infinite plane, float64 ``(patch,)``.
+    pictures
+        How they look.
+    courses
+        Their courses of mean 1.
+    """
+
+    y_um: Floats
+    x_um: Floats
+    sigma_um: Floats
+    flux: Floats
+    pictures: tuple[NodePictures, ...]
     courses: SlowCourses

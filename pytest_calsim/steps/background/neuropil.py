@@ -17,13 +17,12 @@ from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
-from pytest_calsim.steps.background.local_background import LocalBackground
+from pytest_calsim.steps.background.local_background import LocalBackground, LocalPatches
 from pytest_calsim.steps.background.random_field import lognormal_field
 from pytest_calsim.steps.background.slow_course import Floats, lognormal_walk, lowpassed_rate
-from pytest_calsim.steps.background.slow_courses import SlowCourses
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
-from pytest_calsim.steps.pixels import GaussianSpots, Image, Layers, LightOrder, SmoothSources
+from pytest_calsim.steps.pixels import GaussianSpots, Image, Layers, LightOrder, NodePictures, SmoothSources
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -72,8 +71,6 @@ _LIGHT_LEVELS = 8
 _NEXT_CELL = np.uint64(0xD1342543DE82EF95)
 _RATE = np.uint64(0xD6E8FEB86659FD93)
 
-_NO_SPOTS = GaussianSpots.one_each(*np.zeros((4, 0)))
-
 _BROAD = NeuropilComponent(weight=0.7)
 _LOCAL = NeuropilComponent(
     weight=0.3, correlation_um=70.0, contrast=0.2, fluctuation=0.08, time_constant_s=5.0, activity_fraction=0.3
@@ -96,27 +93,30 @@ class NeuropilLight(Layers, SmoothSources):
     window
         The sensor's part of the canvas.
     spots
-        The patches.
+        None.
     transmission
         Of the vessels above the patches; ``None``: none.
-    courses
-        The patches' courses of expectation 1; ``None``: there are no patches.
+    patches
+        The patches; ``None``: there are none.
     fading
         Share of fluorophore left in each patch; ``None``: all of it.
+    pictures
+        Those of the patches.
     """
 
     window: Rect
     spots: GaussianSpots
     transmission: Image | None
-    courses: SlowCourses | None
+    patches: LocalPatches | None
     fading: Fading | None
+    pictures: tuple[NodePictures, ...]
     light_order: ClassVar[float] = LightOrder.BACKGROUND
 
     def gains(self, start: int, stop: int) -> Image:
         """Return each patch's light in frames ``start`` to ``stop``, bleaching included, float32 ``(patch, frame)``."""
-        if self.courses is None:
+        if self.patches is None:
             return np.zeros((0, stop - start), np.float32)
-        light = self.courses.means(start, stop)
+        light = self.patches.courses.means(start, stop)
         return light if self.fading is None else light * self.fading.remaining(start, stop)
 
     def expected_gains(self) -> Image:
@@ -131,13 +131,13 @@ class NeuropilLight(Layers, SmoothSources):
             "neuropil_spatial": TruthArray(("component", "height", "width"), self.spatial[:, *self.window.slices]),
             "neuropil_temporal": TruthArray(("component", "frame"), self.temporal.T),
         }
-        if self.courses is None:
+        if self.patches is None:
             return layers
         return layers | {
-            "neuropil_patch_y_um": TruthArray(("patch",), self.spots.y_um, "um"),
-            "neuropil_patch_x_um": TruthArray(("patch",), self.spots.x_um, "um"),
-            "neuropil_patch_sigma_um": TruthArray(("patch",), self.spots.sigma_um, "um"),
-            "neuropil_patch_flux": TruthArray(("patch",), self.spots.flux),
+            "neuropil_patch_y_um": TruthArray(("patch",), self.patches.y_um, "um"),
+            "neuropil_patch_x_um": TruthArray(("patch",), self.patches.x_um, "um"),
+            "neuropil_patch_sigma_um": TruthArray(("patch",), self.patches.sigma_um, "um"),
+            "neuropil_patch_flux": TruthArray(("patch",), self.patches.flux),
         }
 
 
@@ -193,16 +193,15 @@ class Neuropil(Step):
         fields, courses = zip(*in_parallel(draw, range(len(self.components))), strict=True)
         spatial, temporal = _bleached(ctx, fields, courses, bleaching)
         patches = None if self.local is None else self.local.draw(ctx, level)
-        spots = _NO_SPOTS if patches is None else patches.spots
-        depth_um = self.components[0].depth_um
         return NeuropilLight(
             read_only(spatial),
             read_only(temporal),
             ctx.canvas.window,
-            spots,
-            vessels.transmission(depth_um) if vessels is not None and patches is not None else None,
-            None if patches is None else patches.courses,
-            None if bleaching is None else bleaching.at(spots.y_um, spots.x_um),
+            GaussianSpots.none(0 if patches is None else len(patches.flux)),
+            vessels.transmission(self.components[0].depth_um) if vessels is not None and patches is not None else None,
+            patches,
+            None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),
+            () if patches is None else patches.pictures,
         )
 
 

@@ -1,8 +1,8 @@
 """Slow courses of many sources, computed for the frames that are asked for; nothing is held for all frames.
 
-Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/10. Time is cut into windows of
-20 τ, and a window's kicks have streams of their own. What a window begins with is what the kicks of the window before
-it add up to: what came earlier has faded to 2·10⁻⁹. So any window can be drawn without those before it.
+Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5. Time is cut into windows of
+16 τ, and a window's kicks have streams of their own. What a window begins with is what the kicks of the window before
+it add up to: what came earlier has faded to 10⁻⁷. So any window can be drawn without those before it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
 Image = NDArray[np.float32]
 
-# Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/10))/3 = 3 % too small.
-_TICKS_PER_TIME_CONSTANT = 10
-_TICKS = 20 * _TICKS_PER_TIME_CONSTANT
+_TICKS_PER_TIME_CONSTANT = 5
+_TICKS = 16 * _TICKS_PER_TIME_CONSTANT
 _RHO = math.exp(-1 / _TICKS_PER_TIME_CONSTANT)
+_BETWEEN = 1 - (1 - _RHO) / 3
+"""Variance on average over time of straight lines between ticks, that at ticks being 1."""
 _NEXT_TICK = 0xBF58476D1CE4E5B9
 
 
@@ -98,7 +99,7 @@ class SlowCourses:
         offsets = ticks.astype(np.uint64) * np.uint64(_NEXT_TICK)
         names = np.add.outer(self.keys, offsets)
         x = standard_normals(names.ravel()).reshape(names.shape)
-        x *= math.sqrt(1 - _RHO**2)
+        x *= math.sqrt((1 - _RHO**2) / _BETWEEN)
         for i in range(1, _TICKS):
             x[:, i] += _RHO * x[:, i - 1]
         return read_only(x)
