@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.microscope.scatter import Skirt, core_share, skirt
 from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
 
 __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
@@ -146,27 +147,30 @@ class Tissue(Frozen):
     Attributes
     ----------
     excitation_attenuation_um, emission_attenuation_um
-        Effective attenuation lengths M_ex and M_em: exp(−z/M), 1/M = 1/M_ex + 1/M_em, is the share of a cell's
-        light left in the core of its image. Infinite tissue clarity: large values.
+        Attenuation lengths M_ex and M_em. Of the light of a cell at depth z about exp(−z/M), 1/M = 1/M_ex + 1/M_em, is
+        seen within a soma's radius; the sharp core of its image keeps exp(−z/M_ex − 1.2 z/M_em). What emitted light
+        loses there scatters into Gaussians around it, see :mod:`pytest_calsim.microscope.scatter`; lost excitation is
+        never emitted. Infinite tissue clarity: large values.
     scatter_blur_fraction
         Gaussian blur of the core, as a fraction of depth (σ = 0.02 z).
-    halo_sigma_um
-        Gaussian width of the halo that receives the light scattered out of the core.
     """
 
     excitation_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 1000.0
     emission_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 100.0
     scatter_blur_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
-    halo_sigma_um: Annotated[float, Field(ge=50, le=2000)] = 200.0
 
-    @property
-    def attenuation_um(self) -> float:
-        """Joint attenuation length M, µm."""
-        return 1 / (1 / self.excitation_attenuation_um + 1 / self.emission_attenuation_um)
+    def excited_fraction(self, depth_um: Floats) -> Floats:
+        """Share of the excitation that reaches a depth: exp(−z/M_ex)."""
+        return elementary.exp(-np.maximum(depth_um, 0.0) / self.excitation_attenuation_um)
 
     def core_fraction(self, depth_um: Floats) -> Floats:
-        """Share of the light from depth z that stays in the core of the image: exp(−z/M)."""
-        return elementary.exp(-np.maximum(depth_um, 0.0) / self.attenuation_um)
+        """Share of the light from depth z that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em)."""
+        return self.excited_fraction(depth_um) * core_share(depth_um, self.emission_attenuation_um)
+
+    def skirt(self, depth_um: Floats) -> Skirt:
+        """Share of the light from depths ``(n,)`` in the Gaussians around the core, and their widths ``(3, n)``."""
+        share, sigma_um = skirt(depth_um, self.emission_attenuation_um)
+        return Skirt(self.excited_fraction(depth_um) * share, sigma_um)
 
     def scatter_sigma_um(self, depth_um: Floats) -> Floats:
         """Gaussian blur of the core from depth z, µm."""

@@ -1,8 +1,8 @@
 """Paint smooth light of many sources, as Gaussians or as pictures, on shared grids as coarse as each allows.
 
 Gaussians of four widths to an octave are blurred on nodes, and any other width is the mixture of its two neighbours
-that has its variance: the peak is then at most 3 % too high. Nodes lie half to a quarter of σ apart, at powers of two
-of a pixel. Each grid is added to the next finer one, and the finest is evaluated at the canvas' pixels. All is sums of
+that has its variance: the peak is then at most 3 % too high. Nodes lie at powers of two of a pixel, 0.4 to 0.8 of σ
+apart. Each grid is added to the next finer one, and the finest is evaluated at the canvas' pixels. All is sums of
 positive terms: light is never negative.
 """
 
@@ -27,10 +27,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _WIDTHS_PER_OCTAVE = 4
-_NODES_PER_SIGMA = 2
-"""At least so many: the sum of splines is within 10⁻³ of the Gaussian's peak."""
-_REACH = 5
-"""Where a Gaussian ends, in σ: 4·10⁻⁶ of its peak."""
+"""From one pixel on."""
+_REACH = 4
+"""Where a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
+_LEAST_VARIANCE = 1.0
+"""Of a spot along an axis with its pixel, px²: a narrower one is as wide."""
 _PIXEL_VARIANCE = 1 / 12
 """Of a pixel's area along an axis, px²."""
 _SPLINES_VARIANCE = 2 / 3
@@ -62,7 +63,7 @@ class _Width:
     def of(cls, spots: GaussianSpots, flux: Floats, sigma_px: float, grid: NodeGrid, pixel_um: float) -> _Width | None:
         """Those of some spots, all of one width, that reach a grid; ``None`` where none does."""
         variance = (sigma_px / grid.step_px) ** 2 - _SPLINES_VARIANCE
-        reach = int(_REACH * np.sqrt(variance))
+        reach = int(np.ceil(_REACH * np.sqrt(variance)))
         half = elementary.exp(-(np.arange(reach + 1) ** 2) / (2 * variance))
         half /= 2 * half.sum() - half[0]
         gaussian = np.concatenate([half[:0:-1], half]) / grid.step_px
@@ -161,8 +162,8 @@ class SmoothLight:
         """
         together = GaussianSpots.joined(spots)
         pixel_um = canvas.pixel_size_um
-        variance = (together.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE
-        sigmas = _widths_px(variance)
+        variance = np.maximum((together.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE, _LEAST_VARIANCE)
+        sigmas = _widths_px(variance.max(initial=_LEAST_VARIANCE))
         below = np.searchsorted(sigmas**2, variance, side="right") - 1
         # Of two widths, so much of the larger that the variance is the spot's.
         larger = (variance - sigmas[below] ** 2) / (sigmas[below + 1] ** 2 - sigmas[below] ** 2)
@@ -170,7 +171,7 @@ class SmoothLight:
         for i in np.unique(np.concatenate([below, below + 1])).tolist():
             share = np.where(below == i, 1 - larger, np.where(below + 1 == i, larger, 0.0))
             if share.any():
-                by_level.setdefault(_level(float(sigmas[i])), []).append((float(sigmas[i]), share))
+                by_level.setdefault(_level(i), []).append((float(sigmas[i]), share))
         used = {*by_level, *(some.level for some in pictures if len(some.source))}
         if not used:
             return None
@@ -202,16 +203,16 @@ class SmoothLight:
         return HaloRows(finest.widen(values), *finest.row_taps, self.transmission)
 
 
-def _level(sigma_px: float) -> int:
-    """The coarsest grid for a Gaussian: steps of 2^level px, at most half of σ."""
-    return int(np.floor(np.log2(sigma_px / _NODES_PER_SIGMA)))
+def _level(width: int) -> int:
+    """The grid for one of the widths: σ is 1.2 to 2 steps, so a sum of splines is within 2 % of the Gaussian's peak.
 
-
-def _widths_px(variance: Floats) -> Floats:
-    """The widths that are blurred, from below the least to above the largest of some variances, px.
-
-    They lie an eighth of an octave off the powers of two, so that none is at the border between two levels.
+    The least, of a pixel, is on the grid of pixels too, to 7 %.
     """
-    least, largest = (0.5 * np.log2(v) * _WIDTHS_PER_OCTAVE for v in (variance.min(initial=1), variance.max(initial=1)))
-    steps = np.arange(int(np.floor(least)) - 1, int(np.floor(largest)) + 3) + 0.5
-    return elementary.exp(steps * (np.log(2) / _WIDTHS_PER_OCTAVE))
+    return max(0, (width - 1) // _WIDTHS_PER_OCTAVE)
+
+
+def _widths_px(largest: float) -> Floats:
+    """The widths that are blurred, from one pixel to beyond the root of a variance, px."""
+    octaves = int(np.ceil(0.5 * np.log2(largest))) + 1
+    parts = elementary.exp(np.arange(_WIDTHS_PER_OCTAVE) * (np.log(2) / _WIDTHS_PER_OCTAVE))
+    return np.concatenate([np.ldexp(parts, octave) for octave in range(octaves)] + [[2.0**octaves]])

@@ -89,7 +89,7 @@ class GaussianSpots:
     y_um, x_um
         Each spot's centre from the optical axis, inside the canvas or not, float64 ``(spot,)``.
     sigma_um
-        Its standard deviation along each axis, float64 ``(spot,)``; at least that of half a pixel.
+        Its standard deviation along each axis, float64 ``(spot,)``; narrower than a pixel counts as a pixel wide.
     flux
         Its light at gain 1, summed over all pixels of an infinite plane, float64 ``(spot,)``, ≥ 0.
     """
@@ -114,12 +114,6 @@ class GaussianSpots:
             )
 
     @classmethod
-    def none(cls, n_sources: int) -> GaussianSpots:
-        """No spots of some sources."""
-        nothing = np.zeros(0)
-        return cls(n_sources, np.zeros(0, np.int64), nothing, nothing, nothing, nothing)
-
-    @classmethod
     def one_each(
         cls,
         y_um: NDArray[np.float64],
@@ -129,6 +123,11 @@ class GaussianSpots:
     ) -> GaussianSpots:
         """One spot for each source, in their order."""
         return cls(len(y_um), np.arange(len(y_um)), y_um, x_um, sigma_um, flux)
+
+    @classmethod
+    def none(cls, n_sources: int) -> GaussianSpots:
+        """Sources without any spot."""
+        return cls(n_sources, np.zeros(0, np.int64), *np.zeros((4, 0)))
 
     @classmethod
     def joined(cls, spots: Sequence[GaussianSpots]) -> GaussianSpots:

@@ -65,27 +65,30 @@ class NodeGrid:
     Attributes
     ----------
     level
-        The step is 2^level pixels.
+        The step is 2^level pixels, level ≥ 0.
     rows, columns
         The nodes around each position to evaluate at: pixels of the canvas, or nodes of half the step. ``first`` counts
         from the node on the optical axis.
+    period
+        Positions to a step.
     """
 
     level: int
     rows: Taps
     columns: Taps
+    period: int
 
     @classmethod
     def of_canvas(cls, canvas: Canvas, level: int) -> NodeGrid:
         """Nodes around the pixels of a canvas."""
         step = 2.0**level
         rows, columns = (spline_taps(np.linspace((1 - n) / 2, (n - 1) / 2, n) / step) for n in canvas.shape)
-        return cls(level, rows, columns)
+        return cls(level, rows, columns, 2**level)
 
     def coarser(self) -> NodeGrid:
         """The nodes of twice the step around these."""
         rows, columns = (_halving_taps(first, n) for first, n in zip(self.first, self.shape, strict=True))
-        return NodeGrid(self.level + 1, rows, columns)
+        return NodeGrid(self.level + 1, rows, columns, 2)
 
     @property
     def step_px(self) -> float:
@@ -115,9 +118,9 @@ class NodeGrid:
 
     def widen(self, values: Image) -> Image:
         """Evaluate splines at the nodes ``(..., *shape)``, float32, along rows alone: ``(..., rows of nodes, x)``."""
-        return upsample_columns(values, *self.column_taps)
+        return upsample_columns(values, *self.column_taps, self.period)
 
     def evaluate(self, values: Image) -> Image:
         """Evaluate splines at the nodes ``(..., *shape)``, float32, at all positions ``(..., y, x)``."""
-        turned = upsample_columns(np.ascontiguousarray(values.swapaxes(-1, -2)), *self.row_taps)
+        turned = upsample_columns(np.ascontiguousarray(values.swapaxes(-1, -2)), *self.row_taps, self.period)
         return self.widen(np.ascontiguousarray(turned.swapaxes(-1, -2)))

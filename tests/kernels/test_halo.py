@@ -64,11 +64,15 @@ def test_nothing_shines_without_sources_and_images():
     assert spread_sources(np.empty((4, 0), np.float32), sources(4, (8, 8)), kernel, (0, 0), (5, 6)).shape == (0, 5, 6)
 
 
-@pytest.mark.parametrize("width", [0, 1, 7, 64, 101])
-def test_columns_are_interpolated_by_four_taps(width):
-    values = np.random.default_rng(3).normal(size=(2, 5, 12)).astype(np.float32)
-    node, weight = spline_taps(np.linspace(1, 9.5, width))
-    got = upsample_columns(values, node, weight)
+@pytest.mark.parametrize("width", [1, 7, 64, 101])
+@pytest.mark.parametrize("period", [1, 2, 3, 4, 8, 16])
+def test_columns_are_interpolated_by_four_taps(width, period):
+    rng = np.random.default_rng(3)
+    columns = np.arange(width)
+    node = np.sort(rng.integers(0, 2, period))[columns % period] + columns // period
+    weight = rng.uniform(0, 1, (period, 4)).astype(np.float32)[columns % period]
+    values = rng.normal(size=(2, 5, node.max() + 4)).astype(np.float32)
+    got = upsample_columns(values, node, weight, period)
     near = values[..., node[:, None] + np.arange(4)].astype(np.float64)
     np.testing.assert_allclose(got, (near * weight).sum(-1), atol=1e-6)
     assert got.dtype == np.float32
@@ -90,4 +94,7 @@ def test_shapes_and_nodes_outside_are_refused():
         spread_sources(light, some, kernel[1:], (0, 0), (5, 5))
     node, weight = spline_taps(np.array([9.5]))
     with pytest.raises(ValueError, match=r"0\.\.10"):
-        upsample_columns(np.ones((3, 11), np.float32), node, weight)
+        upsample_columns(np.ones((3, 11), np.float32), node, weight, 1)
+    node, weight = spline_taps(np.array([1.2, 1.8, 2.2, 3.8]))
+    with pytest.raises(ValueError, match="not one further after each 2 columns"):
+        upsample_columns(np.ones((3, 11), np.float32), node, weight, 2)

@@ -34,7 +34,7 @@ __all__ = ["BackgroundCellLight", "BackgroundCells", "BackgroundPopulation"]
 Floats = NDArray[np.float64]
 
 _MAX_CELLS = 100_000
-_WIDEST_UM = 60.0
+_WIDEST_UM = 80.0
 """Light that spreads wider than this σ tells no place any more: it is part of the neuropil's level."""
 _REACH_UM = GAUSSIAN_REACH * _WIDEST_UM
 """No cell farther from the canvas is seen there."""
@@ -259,7 +259,7 @@ class _Blurred(NamedTuple):
         flux = optics.collection * (2 / 3) * np.pi * (radius_um / acquisition.pixel_size_um) ** 2
         disk_um = np.abs(defocus_um) * optics.cone_slope
         variance = optics.diffraction_sigma_um**2 + acquisition.tissue.scatter_sigma_um(z) ** 2 + radius_um**2 / 5
-        shares, sigmas_um = _skirts(acquisition, z)
+        shares, sigmas_um = acquisition.tissue.skirt(z)
         skirt_um = np.sqrt(sigmas_um**2 + disk_um**2 / 4 + variance)
         return cls(
             y,
@@ -294,9 +294,3 @@ class _Blurred(NamedTuple):
         for sigma_um, flux in zip(self.skirt_um, self.skirt_flux, strict=True):
             found += gaussian_pictures(y, x, sigma_um / pixel_um, flux)
         return found
-
-
-def _skirts(acquisition: Acquisition, depth_um: Floats) -> tuple[Floats, Floats]:
-    """Share and σ of each Gaussian of scattered light, ``(skirt, source)``."""
-    tissue = acquisition.tissue
-    return (1 - tissue.core_fraction(depth_um))[np.newaxis], np.full((1, len(depth_um)), tissue.halo_sigma_um)

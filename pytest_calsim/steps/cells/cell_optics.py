@@ -20,12 +20,16 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.cell_images import plant_and_image
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.pixels import GaussianSpots
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellImages", "CellOptics", "focal_depth_um"]
 
 Floats = NDArray[np.float64]
+
+_WIDEST_UM = 200.0
+"""Blur from which on a cell's core is painted as a Gaussian."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +47,9 @@ class CellImages(Artifact):
     flux
         Planted light on an infinite plane, the shape's area in pixels; float64 ``(n,)``.
     core_fraction
-        Share of the light that stays in the core of the image, exp(−z/M); float64 ``(n,)``.
-    halo_flux
-        Light that left the core for the scatter halo, on an infinite plane; float64 ``(n,)``.
+        Share of the light that stays in the core of the image; float64 ``(n,)``.
+    spots
+        What scattered out of the cores, as Gaussians, at brightness 1; and all light of cells that have no patch.
     defocus_um
         Distance below the curved focal surface, z + shift(r) − focal depth; float64 ``(n,)``.
     in_focus
@@ -63,7 +67,7 @@ class CellImages(Artifact):
     patches: Patches
     flux: Floats
     core_fraction: Floats
-    halo_flux: Floats
+    spots: GaussianSpots
     defocus_um: Floats
     in_focus: NDArray[np.bool_]
     soma_in_focus: NDArray[np.bool_]
@@ -113,10 +117,12 @@ class CellOptics(Step):
     """Images every cell through the optics and tissue that the acquisition declares; it has no fields of its own.
 
     A cell at defocus Δz is blurred by a uniform disk of radius |Δz|·NA/√(n² − NA²) and a Gaussian of diffraction
-    (0.21 λ/NA) and scatter (a fraction of depth), and averaged over each pixel's area. Of its light exp(−z/M) stays
-    in that image; the rest goes to the scatter halo. A cell whose blur is wider than the halo has no image of its own:
-    all of its light goes to the halo, and its ``A_observed`` is empty. Tails fainter than 10⁻⁴ of an image's peak are
-    cut and what they held is given back to the rest, so the flux is that of the planted shape whatever the focus.
+    (0.21 λ/NA) and scatter (a fraction of depth), and averaged over each pixel's area. That is the core of its image
+    and its ``A_observed``; of its light exp(−z/M_ex − 1.2 z/M_em) stays there. Three Gaussians around it hold what
+    tissue scattered (:mod:`pytest_calsim.microscope.scatter`), widened by the blur and by the soma's own size. A cell
+    whose blur is wider than 200 µm has no core: that light is one more Gaussian, and its ``A_observed`` is empty.
+    Tails fainter than 10⁻⁴ of a core's peak are cut and what they held is given back to the rest, so the flux is that
+    of the planted shape whatever the focus.
 
     Rays of an isotropic source crowd towards the middle of the disk, which a uniform one leaves out: its centre is 4 %
     too dim at NA 0.3 and 10 % at 0.5, its width 0.6 % and 1.9 % too large.
@@ -131,19 +137,33 @@ class CellOptics(Step):
         disk_um = np.abs(defocus) * acq.optics.cone_slope
         blur_um = np.hypot(acq.optics.diffraction_sigma_um, acq.tissue.scatter_sigma_um(z))
         core = acq.tissue.core_fraction(z)
-        own_image = np.hypot(disk_um / 2, blur_um) < acq.tissue.halo_sigma_um
+        own_image = np.hypot(disk_um / 2, blur_um) < _WIDEST_UM
         # Sensor coordinates: the same numbers, to the bit, whatever the canvas' margin.
         sensor = replace(ctx.canvas, margin_px=0)
         at = sensor.rows(y), sensor.columns(x)
         pictures = plant_and_image(cells, ctx.canvas, at, disk_um, blur_um, own_image)
         clear = pictures.images
+        light = acq.optics.collection * pictures.flux
+        # A uniform disk of radius r has a variance of r²/4 along each axis.
+        soma_um = np.where(cells.is_bead, 0.0, cells.radius_um / 2)
+        around = np.hypot(np.hypot(disk_um / 2, acq.optics.diffraction_sigma_um), soma_um)
+        share, sigma = acq.tissue.skirt(z)
+        lost = np.flatnonzero(~own_image)
+        unit = np.arange(len(cells))
         return CellImages(
             canvas=ctx.canvas,
             planted=SparseFootprints.from_patches(pictures.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
             patches=_attenuated(clear, core * acq.optics.collection, z, vessels),
             flux=pictures.flux,
             core_fraction=core,
-            halo_flux=np.where(own_image, 1 - core, 1.0) * acq.optics.collection * pictures.flux,
+            spots=GaussianSpots(
+                len(cells),
+                source=np.concatenate([unit, unit, unit, lost]),
+                y_um=np.concatenate([y, y, y, y[lost]]),
+                x_um=np.concatenate([x, x, x, x[lost]]),
+                sigma_um=np.concatenate([np.hypot(sigma, around).ravel(), np.hypot(disk_um / 2, blur_um)[lost]]),
+                flux=np.concatenate([(light * share).ravel(), (light * core)[lost]]),
+            ),
             defocus_um=defocus,
             in_focus=np.abs(defocus) <= acq.depth_of_field_um / 2,
             soma_in_focus=disk_um <= cells.radius_um,

@@ -12,6 +12,7 @@ from pytest_calsim.steps.cells.bleaching import BleachingCurve
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.tissue_beyond import spots_beyond
 from pytest_calsim.steps.pixels import CellSources, GaussianSpots, Image, LightOrder
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
@@ -28,7 +29,7 @@ class CellLight(CellSources):
     runs
         The cells' images.
     spots
-        What scattered out of them.
+        What scattered out of them; the last source is the tissue beyond the cells.
     transmission
         Of the vessels above the cells' median depth; ``None``: none.
     activity
@@ -45,21 +46,26 @@ class CellLight(CellSources):
     light_order: ClassVar[float] = LightOrder.CELLS
 
     def gains(self, start: int, stop: int) -> Image:
-        """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``."""
-        light = self.activity.C[:, start:stop].copy()
-        if self.bleaching is not None:
-            light *= self.bleaching.cells.remaining(start, stop)
+        """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
+        light = np.ones((self.spots.n_sources, stop - start), np.float32)
+        light[:-1] = self.activity.C[:, start:stop]
+        if self.bleaching is not None and len(light) > 1:
+            remaining = self.bleaching.cells.remaining(start, stop)
+            light[:-1] *= remaining
+            light[-1] = [remaining[:, i].mean(dtype=np.float64) for i in range(stop - start)]
         return light
 
     def expected_gains(self) -> Image:
-        """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``."""
-        return self.activity.baseline.astype(np.float32)[:, np.newaxis]
+        """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``; the tissue's is last."""
+        resting = self.activity.baseline.sum() / max(self.activity.expected_C.sum(), 1e-300)
+        return np.append(self.activity.baseline, resting).astype(np.float32)[:, np.newaxis]
 
 
 class Render(Step):
-    """Paint the cells: each one's image times its trace, and a halo of the light that scattered out of the images.
+    """Paint the cells: each one's image times its trace, and the light that scattered out of the images.
 
-    The halo is a Gaussian of ``acquisition.tissue.halo_sigma_um`` about each cell, with the cell's own time course.
+    Scattered light has its cell's own time course. Around the tissue in which cells were placed it is continued by what
+    the same layer gives on average, at a constant level but for bleaching.
     """
 
     def plan(
@@ -72,12 +78,13 @@ class Render(Step):
         vessels: Vessels | None = None,
     ) -> CellLight:
         """Lay out the images and the halo for painting."""
-        z, y, x = cells.center_um.T
-        sigma = np.full(len(cells), ctx.acquisition.tissue.halo_sigma_um)
+        beyond = GaussianSpots.none(1)
+        if cells.tissue_um is not None and len(cells):
+            beyond = spots_beyond(images.spots, activity.expected_C, cells.tissue_um)
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape),
-            GaussianSpots.one_each(y, x, sigma, images.halo_flux),
-            vessels.transmission(float(np.median(z))) if vessels is not None and len(z) else None,
+            GaussianSpots.joined([images.spots, beyond]),
+            None if vessels is None else vessels.transmission(cells.middle_um),
             activity,
             bleaching,
         )
