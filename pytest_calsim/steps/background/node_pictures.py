@@ -73,8 +73,8 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
 
 
 def gaussian_pictures(y_px: Floats, x_px: Floats, sigma_px: Floats, flux: Floats) -> list[NodePictures]:
-    """Picture Gaussians; see :func:`disk_pictures`. Nodes lie at most σ apart."""
-    levels = np.floor(np.log2(np.maximum(sigma_px, 0.1)))
+    """Picture Gaussians; see :func:`disk_pictures`. Nodes lie 0.67 to 1.33 σ apart."""
+    levels = np.floor(np.log2(np.maximum(sigma_px, 0.1) / 0.75))
 
     def sigma(at: Ints, step: float) -> Floats:
         return np.sqrt(np.maximum((sigma_px[at] / step) ** 2 - _SPLINE_VARIANCE, _LEAST_RIM**2))

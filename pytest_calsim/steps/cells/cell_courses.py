@@ -2,7 +2,8 @@
 
 Time is cut into windows. A cell's spikes in a window come from a stream of its own, named by the cell and the window,
 and begin in the process' equilibrium. So any window can be drawn without those before it. A window is at least as long
-as calcium lasts, so the spikes of two windows give a frame's fluorescence.
+as calcium lasts, so the spikes of two windows give a frame's fluorescence; and far longer than the process remembers
+its state, so that its statistics hardly know of windows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-_LEAST_WINDOW_S = 60.0
+_LEAST_WINDOW_S = 20.0
+_MEMORIES = 10
+"""A window lasts so many correlation times of the cells' states at least."""
 _FORGOTTEN = 20
 """Calcium counts as gone after so many decay times: 2·10⁻⁹ of a transient."""
 _CHUNK_S = 3.0
@@ -113,7 +116,7 @@ class CellCourses:
 
     @property
     def _window_s(self) -> float:
-        return max(_LEAST_WINDOW_S, self._memory_s)
+        return max(_LEAST_WINDOW_S, self._memory_s, _MEMORIES / sum(self.process.leave_hz))
 
     def _chunk(self, chunk: int) -> NDArray[np.float32]:
         first = chunk * self._chunk_frames
@@ -128,7 +131,7 @@ class CellCourses:
         """Gather the spikes from one time to another, and by their age those before that still count."""
         n = len(self.keys)
         first_s = start_s - self._memory_s
-        numbers = range(int(first_s // self._window_s), int(stop_s // self._window_s) + 1)
+        numbers = range(max(int(first_s // self._window_s), -1), int(stop_s // self._window_s) + 1)
         windows = [self._windows.get(w, lambda w=w: self._window(w)) for w in numbers]
         cell = np.concatenate([window.cell for window in windows])
         time_s = np.concatenate([window.time_s for window in windows])
@@ -147,10 +150,12 @@ class CellCourses:
         n = len(self.keys)
         begin_s = number * self._window_s
         lasts_s = min(self._window_s, self.n_frames * self.response.frame_s - begin_s)
+        if number < 0:  # of what was before the recording no more is needed than is remembered
+            begin_s = -self._memory_s
+            lasts_s = self._memory_s
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
-        # Numbers wrap around: windows before the recording's start have streams as well.
-        keys = self.keys + np.uint64(number * int(_NEXT_WINDOW) % 2**64)
+        keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
         process = self.process
         dead_s = process.refractory_s
         trains = draw_spikes(
