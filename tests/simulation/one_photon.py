@@ -50,7 +50,9 @@ class Judgement:
     @property
     def poses_the_problem(self):
         return (
-            0.3 <= self.residual <= 3 and self.components >= 15 and all(self.ring < left for left in self.ranks.values())
+            0.3 <= self.residual <= 3
+            and self.components >= 15
+            and all(self.ring < left for left in self.ranks.values())
         )
 
 

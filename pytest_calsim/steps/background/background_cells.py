@@ -87,6 +87,11 @@ class BackgroundPopulation(Frozen):
         """Expected labelled cells for each µm² of the plane."""
         return self.density_per_mm3 * self.labelled_fraction * self.thickness_um * 1e-9
 
+    def with_count(self, count: float, canvas: Canvas) -> Self:
+        """Return the same slab with so many cells to be expected in and around a canvas, or as many as may be."""
+        density = count / (_area_um2(canvas) * self.thickness_um * 1e-9)
+        return self.model_copy(update={"density_per_mm3": min(density, 1e6), "labelled_fraction": 1.0})
+
 
 @dataclass(frozen=True, eq=False)
 class BackgroundCellLight(SmoothSources):
@@ -184,8 +189,7 @@ class BackgroundCells(Step):
         return Cost(fixed_bytes=6000.0 * self._expected_cells(context))
 
     def _expected_cells(self, context: SpecContext) -> float:
-        area_um2 = math.prod(n * context.canvas.pixel_size_um + 2 * _REACH_UM for n in context.canvas.shape)
-        return area_um2 * sum(population.per_um2 for population in self.populations)
+        return _area_um2(context.canvas) * sum(population.per_um2 for population in self.populations)
 
     def plan(
         self,
@@ -226,6 +230,11 @@ class BackgroundCells(Step):
         brightness = population.brightness * elementary.exp(math.sqrt(variance) * drawn.normal[:, 0] - variance / 2)
         center_um = np.column_stack([depth_um, drawn.place[:, 1:]])
         return center_um, radius_um, brightness, drawn.normal[:, 1], drawn.key
+
+
+def _area_um2(canvas: Canvas) -> float:
+    """Area in which cells are scattered."""
+    return math.prod(n * canvas.pixel_size_um + 2 * _REACH_UM for n in canvas.shape)
 
 
 class _Blurred(NamedTuple):

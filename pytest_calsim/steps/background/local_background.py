@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.background.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.background.slow_courses import SlowCourses
@@ -19,6 +20,9 @@ __all__ = ["LocalBackground", "LocalPatches"]
 
 Floats = NDArray[np.float64]
 
+_TILE = 8
+"""Cells of the lattice along a tile's side: each tile has a stream."""
+_NEXT_PATCH = np.uint64(0xD1342543DE82EF95)
 _ENDS = 1.25 * GAUSSIAN_REACH
 """Where a patch ends, in σ: its picture's last nodes, and what their splines reach."""
 
@@ -45,9 +49,9 @@ class LocalBackground(Frozen):
     """
 
     fluctuation: Annotated[float, Field(ge=0, le=0.3)] = 0.03
-    least_um: Annotated[float, Field(ge=15, le=500)] = 40.0
-    largest_um: Annotated[float, Field(ge=15, le=500)] = 80.0
-    density_per_mm2: Annotated[float, Field(ge=10, le=5000)] = 1500.0
+    least_um: Annotated[float, Field(ge=20, le=200)] = 40.0
+    largest_um: Annotated[float, Field(ge=20, le=200)] = 80.0
+    density_per_mm2: Annotated[float, Field(ge=10, le=3000)] = 1500.0
     time_constant_s: Annotated[float, Field(ge=0.5, le=1e4)] = 3.0
     share: Annotated[float, Field(gt=0, le=1)] = 0.3
 
@@ -69,35 +73,50 @@ class LocalBackground(Frozen):
         return 2 * math.pi * self.least_um * self.largest_um * self.density_per_mm2 * 1e-6
 
     @property
+    def _side_um(self) -> float:
+        """Side of a cell of the lattice."""
+        return 1000 / math.sqrt(self.density_per_mm2)
+
+    def count(self, canvas: Canvas) -> int:
+        """How many patches light a canvas, roughly."""
+        reach_um = 2 * _ENDS * self.largest_um / math.sqrt(2)
+        area_um2 = math.prod(n * canvas.pixel_size_um + reach_um for n in canvas.shape)
+        return int(area_um2 * self.density_per_mm2 * 1e-6)
+
+    @property
     def course_sd(self) -> float:
         """Standard deviation of a patch's course, its mean being 1."""
         return self.fluctuation * math.sqrt(self._overlapping) / self.share
 
     def draw(self, ctx: Context, level: float) -> LocalPatches:
         """Draw the patches that light the canvas, for a neuropil of some level."""
-        side_um = 1000 / math.sqrt(self.density_per_mm2)
         pixel_um = ctx.canvas.pixel_size_um
+        tile_um = _TILE * self._side_um
         reach_um = _ENDS * self.largest_um / math.sqrt(2)
         halves = [n * pixel_um / 2 + reach_um for n in ctx.canvas.shape]
-        rows, columns = (np.arange(math.floor(-half / side_um), math.floor(half / side_um) + 1) for half in halves)
-        names = [(row, column) for row in rows.tolist() for column in columns.tolist()]
-        drawn = np.array([ctx.stream("patch", *name).random(3) for name in names])
-        y_um, x_um = ((np.array(names) + drawn[:, :2]) * side_um).T
+        rows, columns = (range(math.floor(-half / tile_um), math.floor(half / tile_um) + 1) for half in halves)
+        tiles = [(row, column) for row in rows for column in columns]
+        within = np.arange(_TILE**2)
+        cell = np.stack(np.divmod(within, _TILE), axis=1)
+        drawn = np.concatenate([ctx.stream("patches", *tile).random((_TILE**2, 3)) for tile in tiles])
+        corner = np.concatenate([np.multiply(tile, _TILE) + cell for tile in tiles])
+        first = np.array([ctx.stream_key("course", *tile) for tile in tiles], np.uint64)
+        keys = np.add.outer(first, within.astype(np.uint64) * _NEXT_PATCH).ravel()
+        y_um, x_um = ((corner + drawn[:, :2]) * self._side_um).T
         sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
         beyond_um = [np.abs(at) - n * pixel_um / 2 for at, n in zip((y_um, x_um), ctx.canvas.shape, strict=True)]
         near = np.flatnonzero(np.maximum(*beyond_um) <= _ENDS * sigma_um)
         y_um = y_um[near]
         x_um = x_um[near]
         sigma_um = sigma_um[near]
-        flux = np.full(len(near), self.share * level * (side_um / pixel_um) ** 2)
-        keys = np.array([ctx.stream_key("patch", *names[i]) for i in near.tolist()], np.uint64)
+        flux = np.full(len(near), self.share * level * (self._side_um / pixel_um) ** 2)
         return LocalPatches(
             y_um,
             x_um,
             sigma_um,
             flux,
             tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
-            SlowCourses(keys, self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
+            SlowCourses(keys[near], self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
         )
 
 

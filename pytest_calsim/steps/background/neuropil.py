@@ -65,6 +65,8 @@ class NeuropilComponent(Frozen):
 
 _POPULATION = 1000
 """Cells that the neuropil follows."""
+_MAX_PATCHES = 100_000
+_BYTES_PER_PATCH = 4000
 _LIGHT_LEVELS = 8
 """Levels of light, from darkness to the field's maximum, between which bleaching is interpolated."""
 # From the stream of one cell of the population to that of the next, and to that of its rate.
@@ -159,11 +161,23 @@ class Neuropil(Step):
     components: Annotated[tuple[NeuropilComponent, ...], Field(min_length=1, max_length=16)] = (_BROAD, _LOCAL)
     local: LocalBackground | None = None
 
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse more patches than are simulated."""
+        count = 0 if self.local is None else self.local.count(context.canvas)
+        if count > _MAX_PATCHES:
+            raise ValueError(
+                f"local asks for some {count} patches in and around the field of view, and at most {_MAX_PATCHES} are "
+                "simulated; lower local.density_per_mm2, or the sensor"
+            )
+        return []
+
     def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of fields and courses, and of one field while it is drawn."""
+        """Return the memory of fields and courses, of one field while it is drawn, and of the patches."""
         pixels = context.canvas.shape[0] * context.canvas.shape[1]
         layers = len(self.components) * (_LIGHT_LEVELS if BleachingCurve in context.provided else 1)
-        return Cost(fixed_bytes=layers * (4.0 * pixels + 8 * context.acquisition.n_frames) + 24 * pixels)
+        patches = 0 if self.local is None else self.local.count(context.canvas)
+        per_layer = 4.0 * pixels + 8 * context.acquisition.n_frames
+        return Cost(fixed_bytes=layers * per_layer + 24 * pixels + _BYTES_PER_PATCH * patches)
 
     def plan(
         self,

@@ -1,6 +1,7 @@
 """Slow courses of many sources, computed for the frames that are asked for; nothing is held for all frames.
 
-Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5. Time is cut into windows of
+Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5, with straight lines between its
+ticks; they make correlations up to 0.05 higher than exp(−t/τ). Time is cut into windows of
 16 τ, and a window's kicks have streams of their own. What a window begins with is what the kicks of the window before
 it add up to: what came earlier has faded to 10⁻⁷. So any window can be drawn without those before it.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +59,9 @@ class SlowCourses:
 
     def means(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
-        begin = np.arange(start, stop) * (self.frame_s / self._tick_s)
-        end = np.arange(start + 1, stop + 1) * (self.frame_s / self._tick_s)
+        ticks_per_frame = self.frame_s / self._tick_s
+        begin = np.arange(start, stop, dtype=np.float64) * ticks_per_frame
+        end = np.arange(start + 1, stop + 1, dtype=np.float64) * ticks_per_frame
         first = np.floor(begin).astype(np.int64)
         windows = range(int(first[0]) // _TICKS, (int(end[-1]) + 1) // _TICKS + 1)
         courses = [self._course(window) for window in windows]
@@ -69,7 +72,7 @@ class SlowCourses:
         # exposure does not see adds nothing, so a mean does not depend on which frames are asked for together.
         for tick in range(int((np.ceil(end) - first).max()) + 1):
             at = first + tick
-            seen = (_hat_until(end - at) - _hat_until(begin - at)) / (end - begin)
+            seen = (_hat_until(end - at) - _hat_until(begin - at)) / ticks_per_frame
             found += values[:, np.minimum(at - windows[0] * _TICKS, last)] * seen.astype(np.float32)
         return found
 
@@ -105,7 +108,7 @@ class SlowCourses:
         return read_only(x)
 
 
-def _hat_until(u: Floats) -> Floats:
+def _hat_until(u: NDArray[Any]) -> NDArray[Any]:
     """Area of the hat max(0, 1 − |u|) up to u."""
     u = np.clip(u, -1.0, 1.0)
     return np.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)
