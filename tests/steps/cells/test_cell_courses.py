@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_any_block_has_the_same_bits(fps):
     whole = courses(fps=fps).fluorescence(0, int(60 * fps))
     other = courses(fps=fps)
     cuts = [int(60 * fps) * i // 7 for i in range(8)]
-    for a, b in sorted(zip(cuts[:-1], cuts[1:], strict=True), key=lambda cut: -cut[0]):
+    for a, b in sorted(pairwise(cuts), reverse=True):
         assert np.array_equal(other.fluorescence(a, b), whole[:, a:b])
     assert np.array_equal(other.fluorescence(17, 18), whole[:, 17:18])
 

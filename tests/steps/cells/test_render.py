@@ -149,7 +149,13 @@ def _light(acq, canvas, cells, images, brightness) -> CellLight:
     traces = np.array(brightness, np.float32)[:, None]
     zeros = np.zeros(n)
     activity = Activity(
-        traces, np.zeros((n, 1), np.uint16), np.zeros(0), np.zeros(n + 1, np.int64), np.ones(n), *[zeros] * 4
+        traces,
+        np.zeros((n, 1), np.uint16),
+        np.zeros(0),
+        np.zeros(n + 1, np.int64),
+        np.ones(n),
+        *[zeros] * 4,
+        model=CellActivity(),
     )
     return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
 
