@@ -30,7 +30,7 @@ class Optics(Frozen):
     Attributes
     ----------
     na
-        Numerical aperture in tissue; 0.2-0.5 for miniscopes. The ray model holds to 2 % up to 0.5.
+        Numerical aperture in tissue; 0.2-0.5 for miniscopes. Up to 0.5 the disk of confusion is as wide as rays to 2 %.
     magnification
         Sensor size over tissue size.
     emission_nm

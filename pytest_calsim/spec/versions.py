@@ -2,7 +2,7 @@
 
 __all__ = ["SIM_VERSION", "STORE_FORMAT"]
 
-SIM_VERSION = 4
+SIM_VERSION = 5
 """Rises whenever the bits of any recording change."""
 
 STORE_FORMAT = 1

@@ -27,7 +27,7 @@ from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.background.background_cells import BackgroundCells, BackgroundPopulation
 from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
-from pytest_calsim.steps.motion.brain_motion import BrainMotion
+from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM, BrainMotion
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step, dependencies
 
@@ -236,12 +236,23 @@ def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, ki
     seed = draw(st.integers(0, 2**32 - 1))
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
     movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
+    if movers:
+        acquisition = _with_small_pixels(acquisition)
     scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells)
     made: list[Step] = [draw(_step(known[kind], scene)) for kind in movers]
     free = [step for step in made if not dependencies(type(step)).requires]
     scene = replace(scene, canvas=_spec(acquisition, free, seed).canvas)
     made += [draw(_step(known[kind], scene)) for kind in wanted if kind not in movers]
     return _spec(acquisition, sorted(made, key=lambda step: wanted.index(step.kind)), seed)
+
+
+def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
+    """The acquisition with pixels between which motion can be interpolated."""
+    if acquisition.pixel_size_um <= LARGEST_PIXEL_UM:
+        return acquisition
+    magnification = acquisition.image_sensor.pixel_pitch_um / (0.9 * LARGEST_PIXEL_UM)
+    optics = acquisition.optics.model_copy(update={"magnification": magnification})
+    return acquisition.model_copy(update={"optics": optics})
 
 
 def _with_needs(kinds: Iterable[str], known: Mapping[str, type[Step]]) -> list[str]:
