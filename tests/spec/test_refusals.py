@@ -87,6 +87,7 @@ def test_refused_in_one_line(change, message):
                 "acquisition.optics.magnification": 20,
                 "brain_motion.max_shift_um": 1900,
                 "place_neurons.populations.0.density_per_mm3": 1000,
+                "background_cells.populations": [{"density_per_mm3": 1000}],
             },
             "'vasculature' alone",
         ),
@@ -120,7 +121,13 @@ def test_the_sizes_foreseen_are_those_planned():
     traces = activity.C.nbytes + activity.S.nbytes + activity.spike_time_s.nbytes
     assert foreseen("cell_activity") == pytest.approx(traces, rel=0.1)
     assert foreseen("bleaching") == planned["bleaching"].truth()["bleaching"].values.nbytes
-    assert 1 <= foreseen("neuropil") / (neuropil.spatial.nbytes + neuropil.temporal.nbytes) < 5
+    layers = neuropil.spatial.nbytes + neuropil.temporal.nbytes
+    patches = sum(pictures.patches.values.nbytes for pictures in neuropil.pictures)
+    courses = 2 * neuropil.gains(0, 80).nbytes  # of a window
+    assert 1 <= foreseen("neuropil") / (layers + patches + courses) < 5
+    background = planned["background_cells"]
+    pictures = sum(pictures.patches.values.nbytes for pictures in background.pictures)
+    assert 1 <= foreseen("background_cells") / (pictures + 4 * background.gains(0, 60).nbytes) < 5
     assert 1 <= foreseen("vasculature") / planned["vasculature"].clear.nbytes < 5
 
 

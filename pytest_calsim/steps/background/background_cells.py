@@ -65,8 +65,8 @@ class BackgroundPopulation(Frozen):
 
     density_per_mm3: Annotated[float, Field(ge=0, le=1e6)] = 3.2e4
     labelled_fraction: Fraction = 1.0
-    depth_um: Annotated[float, Field(ge=0, le=2000)] = 200.0
-    thickness_um: Annotated[float, Field(gt=0, le=2000)] = 100.0
+    depth_um: Annotated[float, Field(ge=1, le=2000)] = 200.0
+    thickness_um: Annotated[float, Field(ge=1, le=2000)] = 100.0
     soma_radius_um: Annotated[float, Field(ge=1, le=15)] = 5.5
     soma_radius_cv: Annotated[float, Field(ge=0, le=0.25)] = 0.1
     brightness: Annotated[float, Field(ge=0, le=1000)] = 1.0
@@ -186,7 +186,7 @@ class BackgroundCells(Step):
 
     def cost(self, context: SpecContext) -> Cost:
         """Return the memory of places and pictures, and of courses for some seconds."""
-        return Cost(fixed_bytes=6000.0 * self._expected_cells(context))
+        return Cost(fixed_bytes=4000.0 * self._expected_cells(context))
 
     def _expected_cells(self, context: SpecContext) -> float:
         return _area_um2(context.canvas) * sum(population.per_um2 for population in self.populations)
@@ -275,7 +275,7 @@ class _Blurred(NamedTuple):
             x,
             disk_um,
             np.sqrt(variance),
-            np.where(disk_um / 2 <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0),
+            np.where(np.sqrt(disk_um**2 / 4 + variance) <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0),
             skirt_um,
             np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
         )

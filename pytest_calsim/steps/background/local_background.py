@@ -53,7 +53,7 @@ class LocalBackground(Frozen):
     largest_um: Annotated[float, Field(ge=20, le=200)] = 80.0
     density_per_mm2: Annotated[float, Field(ge=10, le=3000)] = 1500.0
     time_constant_s: Annotated[float, Field(ge=0.5, le=1e4)] = 3.0
-    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    share: Annotated[float, Field(ge=0.01, le=1)] = 0.3
 
     @model_validator(mode="after")
     def _sizes_in_order(self) -> Self:
