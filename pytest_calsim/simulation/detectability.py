@@ -40,7 +40,7 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
         Each ``(unit_id,)``: ``snr`` (inf without a sensor), ``snr_event`` (with the frames of the transient),
         ``n_spikes``, ``detectable`` (in the field of view, snr ≥ 3 and at least one spike), ``overlap`` (largest
         cosine with another cell's observed footprint) and ``background_fluctuation`` (standard deviation of the
-        neuropil under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
+        neuropil and its patches under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
     """
     columns: dict[str, NDArray[Any]] = {}
     cells = scene.find(Cells)
@@ -90,5 +90,8 @@ def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity
     variance = np.zeros(len(images))
     for field, sd in zip(fields, spread, strict=True):
         variance += (sd * images.sums(field)) ** 2
+    if neuropil.patches is not None:  # wider than cells: alike all over one
+        passed = np.ones(scene.canvas.shape) if neuropil.transmission is None else neuropil.transmission
+        variance += (neuropil.patches.deviation * images.sums(passed[scene.canvas.window.slices])) ** 2
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
     return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)

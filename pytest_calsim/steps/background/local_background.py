@@ -61,8 +61,8 @@ class LocalBackground(Frozen):
             raise ValueError(f"least_um = {self.least_um:g} exceeds largest_um = {self.largest_um:g}")
         if self.course_sd > 2:
             raise ValueError(
-                f"fluctuation = {self.fluctuation:g} of {self._overlapping:.3g} patches that overlap at a point, with a "
-                f"share of {self.share:g}, asks each course for a deviation of {self.course_sd:.3g} times its mean, and "
+                f"fluctuation = {self.fluctuation:g} of {self._overlapping:.3g} patches that overlap at a point, with "
+                f"share = {self.share:g}, asks each course for a deviation of {self.course_sd:.3g} times its mean, and "
                 "at most 2 can be had; lower fluctuation or density_per_mm2, or raise share"
             )
         return self
@@ -117,6 +117,7 @@ class LocalBackground(Frozen):
             flux,
             tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
             SlowCourses(keys[near], self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
+            self.fluctuation * level,
         )
 
 
@@ -133,6 +134,8 @@ class LocalPatches(NamedTuple):
         How they look.
     courses
         Their courses of mean 1.
+    deviation
+        Expected standard deviation of their light at a point, over time.
     """
 
     y_um: Floats
@@ -141,3 +144,4 @@ class LocalPatches(NamedTuple):
     flux: Floats
     pictures: tuple[NodePictures, ...]
     courses: SlowCourses
+    deviation: float

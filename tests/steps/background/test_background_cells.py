@@ -153,7 +153,7 @@ def test_each_gives_its_light(depth_um):
 
 
 def test_expected_light_is_the_long_run_mean():
-    scene, found = light(duration_s=300.0, populations=({**SLAB, "density_per_mm3": 1e4},))
+    _, found = light(duration_s=300.0, populations=({**SLAB, "density_per_mm3": 1e4},))
     mean = np.mean([found.gains(start, start + 100).mean(axis=1) for start in range(0, 6000, 100)], axis=0)
     assert mean.mean() == pytest.approx(found.expected_gains().mean(), rel=0.02)
     gains = np.concatenate([found.gains(start, start + 100) for start in range(0, 1000, 100)], axis=1)
