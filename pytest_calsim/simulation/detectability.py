@@ -40,7 +40,8 @@ def assess(scene: Scene) -> dict[str, TruthArray]:
         Each ``(unit_id,)``: ``snr`` (inf without a sensor), ``snr_event`` (with the frames of the transient),
         ``n_spikes``, ``detectable`` (in the field of view, snr ≥ 3 and at least one spike), ``overlap`` (largest
         cosine with another cell's observed footprint) and ``background_fluctuation`` (standard deviation of the
-        neuropil and its patches under the footprint, in units of the cell's typical transient). What lacks its steps is left out.
+        neuropil, its patches included, under the footprint, in units of the cell's typical transient). What lacks its
+        steps is left out.
     """
     columns: dict[str, NDArray[Any]] = {}
     cells = scene.find(Cells)

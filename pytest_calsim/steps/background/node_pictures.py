@@ -54,9 +54,9 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     list of NodePictures
         One for each level of which there are pictures.
     """
-    # Six nodes to a radius show a disk and its rim. Small ones are hardly flat, with rims that are soft beside them:
-    # down to 1.5 nodes to a radius, as finer grids cost more than all pictures together. Those of 6 to 12 px are then up to
-    # a fifth too bright in the middle and too dim at the rim, at the right flux, variance and sum of squares.
+    # Six nodes to a radius show a disk and its rim. Small disks are hardly flat, as their rims are soft, and have down
+    # to 1.5: finer grids cost more than all pictures together. Those of 6 to 12 px are then up to a fifth too bright in
+    # the middle and too dim at the rim, at the right flux, variance and sum of squares.
     octave = np.floor(np.log2(np.maximum(np.maximum(radius_px, 2 * rim_px), 0.1) / 3))
     levels = np.where(octave < 2, octave + 1, np.maximum(octave - 1, 2))
 
