@@ -92,7 +92,9 @@ def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity
     for field, sd in zip(fields, spread, strict=True):
         variance += (sd * images.sums(field)) ** 2
     if neuropil.patches is not None:  # wider than cells: alike all over one
-        passed = np.ones(scene.canvas.shape) if neuropil.transmission is None else neuropil.transmission
-        variance += (neuropil.patches.deviation * images.sums(passed[scene.canvas.window.slices])) ** 2
+        deviation = np.full(scene.canvas.sensor_shape, neuropil.patches.deviation)
+        if neuropil.transmission is not None:
+            deviation *= neuropil.transmission[scene.canvas.window.slices]
+        variance += images.sums(deviation) ** 2
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
     return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)

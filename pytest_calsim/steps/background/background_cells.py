@@ -166,8 +166,8 @@ class BackgroundCells(Step):
     populations
         Slabs of cells. Density in these comes from histology, whatever the background then looks like.
     least_disk_um
-        Cells whose disk of confusion has a smaller radius are left out, as a pipeline might rightly find them. Of what a
-        plain one found on ``static``, 25 % were such cells with 10 um, 10 % with 13, 4 % with 16 and none with 20.
+        Cells whose disk of confusion has a smaller radius are left out, as a pipeline might rightly find them. Of what
+        a plain one found on ``static``, 25 % matched no planted cell with 10 µm, 10 % with 13, 4 % with 16, 0 with 20.
     """
 
     populations: Annotated[tuple[BackgroundPopulation, ...], Field(min_length=1, max_length=8)] = (

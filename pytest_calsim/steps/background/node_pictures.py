@@ -69,7 +69,7 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
 
     def reach(at: Ints, step: float) -> Floats:
         radius, rim = _as_sampled(radius_px[at] / step, rim_px[at] / step)
-        return radius + RIM_REACH * rim
+        return np.asarray(radius + RIM_REACH * rim, np.float64)
 
     return _pictures(y_px, x_px, levels, flux, reach, sample)
 
@@ -106,10 +106,10 @@ def _pictures(
     sample: Callable[[Ints, float, Floats, Ints], Floats],
 ) -> list[NodePictures]:
     """Sample round sources at the nodes of their levels, from 0 to the coarsest there is."""
-    levels = np.clip(levels, 0, _COARSEST).astype(np.int64)
+    coarseness = np.clip(levels, 0, _COARSEST).astype(np.int64)
     found: list[NodePictures] = []
     for level in range(_COARSEST + 1):
-        own = np.flatnonzero((levels == level) & (flux > 0))
+        own = np.flatnonzero((coarseness == level) & (flux > 0))
         if len(own) == 0:
             continue
         step = 2.0**level
@@ -119,12 +119,10 @@ def _pictures(
         top: Ints = np.rint(y).astype(np.int64) - half
         left: Ints = np.rint(x).astype(np.int64) - half
         side: Ints = 2 * half + 1
-        start = np.concatenate([[0], np.cumsum(side * side)])
+        start: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(side * side)])
         which = np.repeat(np.arange(len(own)), side * side)
         row, column = np.divmod(np.arange(start[-1]) - start[which], side[which])
-        dy = row + (top.astype(np.float64) - y)[which]
-        dx = column + (left.astype(np.float64) - x)[which]
-        distance: Floats = np.sqrt(dy * dy + dx * dx)
+        distance = np.sqrt((row + (top - y)[which]) ** 2 + (column + (left - x)[which]) ** 2)
         values = sample(own, step, distance, which)
         # All nodes' splines together hold the flux.
         values *= (flux[own] / step**2 / np.bincount(which, values, len(own)))[which]
