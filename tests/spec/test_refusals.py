@@ -106,7 +106,8 @@ def test_an_hour_of_a_thousand_cells_is_not_too_much():
 
 
 def test_the_sizes_foreseen_are_those_planned():
-    spec = load_preset("static", overrides={"acquisition.duration_s": 200}, add=[{"kind": "bleaching"}])
+    blurred = {"acquisition.duration_s": 200, "background_cells.least_disk_um": 10}
+    spec = load_preset("static", overrides=blurred, add=[{"kind": "bleaching"}])
     spec = spec.edit(add=[{"kind": "vasculature"}])
     planned = plan(spec).artifacts
     context = SpecContext(spec.acquisition, spec.canvas, frozenset())

@@ -121,7 +121,7 @@ def _pictures(
         side: Ints = 2 * half + 1
         start: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(side * side)])
         which = np.repeat(np.arange(len(own)), side * side)
-        row, column = np.divmod(np.arange(start[-1]) - start[which], side[which])
+        row, column = np.divmod(np.arange(len(which)) - start[which], side[which])
         distance = np.sqrt((row + (top - y)[which]) ** 2 + (column + (left - x)[which]) ** 2)
         values = sample(own, step, distance, which)
         # All nodes' splines together hold the flux.
