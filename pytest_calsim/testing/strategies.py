@@ -24,6 +24,8 @@ from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.background.background_cells import BackgroundCells, BackgroundPopulation
+from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM, BrainMotion
 from pytest_calsim.steps.registry import step_classes
@@ -370,9 +372,29 @@ def _motions(scene: _Scene) -> st.SearchStrategy[BrainMotion]:
     return st.one_of(given, drawn)
 
 
+def _background_cells(scene: _Scene) -> st.SearchStrategy[BackgroundCells]:
+    """Slabs with a few cells each, in and around the field of view."""
+    slab = st.tuples(models(BackgroundPopulation), _floats(0, 4 * max(scene.max_cells, 1)))
+    slabs = st.lists(slab, min_size=1, max_size=_LONGEST)
+
+    def scattered(step: BackgroundCells, drawn: list[tuple[BackgroundPopulation, float]]) -> BackgroundCells:
+        populations = tuple(slab.with_count(count, scene.canvas) for slab, count in drawn)
+        return step.model_copy(update={"populations": populations})
+
+    return st.builds(scattered, models(BackgroundCells, populations=st.just((BackgroundPopulation(),))), slabs)
+
+
+def _neuropils(scene: _Scene) -> st.SearchStrategy[Neuropil]:
+    """Neuropil, with some dozens of patches at most."""
+    sparse = models(LocalBackground, density_per_mm2=_floats(10, 100))
+    return models(Neuropil, local=st.one_of(st.none(), sparse))
+
+
 _FITTED: Mapping[type[Step], Callable[[_Scene], st.SearchStrategy[Any]]] = {
     PlaceNeurons: _neurons,
     BrainMotion: _motions,
+    BackgroundCells: _background_cells,
+    Neuropil: _neuropils,
 }
 """Steps of which a drawn one must fit the acquisition, and hardly ever would by chance."""
 

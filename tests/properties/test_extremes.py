@@ -15,13 +15,16 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import dependencies
 
+OPTIONAL = ("brain_motion", "cell_activity", "neuropil")
+
 # Every step, every optional part of one, on a small sensor and with few cells.
 EVERYTHING = {
     "acquisition": {"fps": 20, "duration_s": 0.1, "image_sensor": {"height_px": 24, "width_px": 16}},
     "steps": [
-        *({"kind": kind} for kind in sorted(step_classes()) if kind not in ("brain_motion", "cell_activity")),
+        *({"kind": kind} for kind in sorted(step_classes()) if kind not in OPTIONAL),
         {"kind": "brain_motion", "max_shift_um": 1, "random_walk": {}, "oscillator": {}, "jumps": {}},
         {"kind": "cell_activity", "saturation": {}},
+        {"kind": "neuropil", "local": {}},
     ],
 }
 
@@ -46,6 +49,12 @@ ROOM = {
     ("cell_activity.quiescent_rate_hz", 100): {"cell_activity.active_rate_hz": 100},
     ("cell_activity.rise_s", 10): {"cell_activity.decay_s": 20},
     ("cell_activity.refractory_s", 0.1): {"cell_activity.active_rate_hz": 5},
+    ("background_cells.populations.0.depth_um", 1): {"background_cells.populations.0.thickness_um": 2},
+    ("background_cells.populations.0.thickness_um", 2000): {"background_cells.populations.0.depth_um": 1000},
+    ("neuropil.local.fluctuation", 0.3): {"neuropil.local.density_per_mm2": 100, "neuropil.local.share": 1},
+    ("neuropil.local.least_um", 200): {"neuropil.local.largest_um": 200},
+    ("neuropil.local.largest_um", 20): {"neuropil.local.least_um": 20},
+    ("neuropil.local.share", 0.01): {"neuropil.local.fluctuation": 0.002},
     ("vasculature.root_radius_um", 2): {"vasculature.min_radius_um": 1},
     ("vasculature.root_radius_um", 100): {"vasculature.min_radius_um": 10},
     ("vasculature.min_radius_um", 1): {"vasculature.root_radius_um": 12},

@@ -53,6 +53,13 @@ RECORDINGS = {
         "illumination": {},
         "bleaching": {"lifetime_s": 2, "fast_fraction": 0.2, "fast_lifetime_s": 1, "turnover_s": 60, "spread": 0.3},
     },
+    "background": {
+        **CELLS,
+        "background_cells": {"populations": [{**LAYER, "depth_um": 150}, {**LAYER, "depth_um": 400}]},
+        "neuropil": {"local": {"density_per_mm2": 200}},
+        "illumination": {},
+        "bleaching": {"lifetime_s": 2, "turnover_s": 60},
+    },
     "tissue": {**CELLS, "neuropil": {}, "vasculature": {"min_radius_um": 2}},
     "motion": {
         **CELLS,

@@ -94,6 +94,7 @@ def test_refused_in_one_line(change, message):
                 "acquisition.optics.magnification": 20,
                 "brain_motion.max_shift_um": 1900,
                 "place_neurons.populations.0.density_per_mm3": 1000,
+                "background_cells.populations": [{"density_per_mm3": 1000}],
             },
             "'vasculature' alone",
         ),
@@ -112,7 +113,8 @@ def test_an_hour_of_a_thousand_cells_is_not_too_much():
 
 
 def test_the_sizes_foreseen_are_those_planned():
-    spec = load_preset("static", overrides={"acquisition.duration_s": 200}, add=[{"kind": "bleaching"}])
+    blurred = {"acquisition.duration_s": 200, "background_cells.least_disk_um": 10}
+    spec = load_preset("static", overrides=blurred, add=[{"kind": "bleaching"}])
     spec = spec.edit(add=[{"kind": "vasculature"}])
     planned = plan(spec).artifacts
     context = SpecContext(spec.acquisition, spec.canvas, frozenset())
@@ -126,7 +128,13 @@ def test_the_sizes_foreseen_are_those_planned():
     activity, neuropil = planned["cell_activity"], planned["neuropil"]
     checkpoints = sum(part.nbytes for state in activity.traces.checkpoints for part in state)
     assert foreseen("cell_activity") == pytest.approx(checkpoints + activity.spike_time_s.nbytes, rel=0.2)
-    assert 1 <= foreseen("neuropil") / (neuropil.spatial.nbytes + neuropil.temporal.nbytes) < 5
+    layers = neuropil.spatial.nbytes + neuropil.temporal.nbytes
+    patches = sum(pictures.patches.values.nbytes for pictures in neuropil.pictures)
+    courses = 2 * neuropil.gains(0, 80).nbytes  # of a window
+    assert 1 <= foreseen("neuropil") / (layers + patches + courses) < 5
+    background = planned["background_cells"]
+    pictures = sum(pictures.patches.values.nbytes for pictures in background.pictures)
+    assert 1 <= foreseen("background_cells") / (pictures + 4 * background.gains(0, 60).nbytes) < 5
     assert 1 <= foreseen("vasculature") / planned["vasculature"].clear.nbytes < 5
 
 

@@ -27,6 +27,7 @@ from pytest_calsim.kernels.calcium import (
 from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.cell_courses import CellCourses, SpikeProcess
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, slow_frame_warnings, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
@@ -116,6 +117,8 @@ class Activity(Artifact):
         Median peak rise of C over lone active bouts, at this exposure ``(n,)``.
     transient_energy
         Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
+    model
+        The step that made it: other cells of the same tissue are active in the same way.
     """
 
     traces: CalciumTraces
@@ -126,6 +129,7 @@ class Activity(Artifact):
     expected_C: Floats  # noqa: N815
     typical_transient: Floats
     transient_energy: Floats
+    model: CellActivity
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -259,7 +263,44 @@ class CellActivity(Step):
         rate = self._mean_rate_hz(rates)
         peak, energy = self._typical(ctx, z)
         expected = baseline + gain * rate * self._area_per_spike(ctx, z)
-        return Activity(traces, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy)
+        return Activity(traces, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy, self)
+
+    def spikes_of(self, keys: NDArray[np.uint64], z: Floats, end_s: float) -> tuple[Floats, float]:
+        """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
+
+        Parameters
+        ----------
+        keys, z
+            As in :meth:`courses_of`.
+        end_s
+            The recording's length.
+        """
+        rates = self._rates_hz(np.clip(z, -_SPREAD, _SPREAD))
+        dead_s = self.refractory_s
+        trains = draw_spikes(keys, ~keys, rates, self._leave_hz, dead_s, memory_s=dead_s, end_s=end_s)
+        return trains.times_s, float(self._mean_rate_hz(rates).sum())
+
+    def courses_of(self, ctx: Context, keys: NDArray[np.uint64], z: Floats, baseline: Floats) -> CellCourses:
+        """Return the courses of other cells, which are computed when frames are asked for.
+
+        Parameters
+        ----------
+        ctx
+            Of the step that asks.
+        keys
+            Name of each cell's streams, uint64 ``(cell,)``.
+        z
+            Standard normal number that decides each cell's rate, float64 ``(cell,)``.
+        baseline
+            Fluorescence at rest, float64 ``(cell,)``.
+        """
+        z = np.clip(z, -_SPREAD, _SPREAD)
+        rates = self._rates_hz(z)
+        gain = baseline * self.dff_per_spike
+        expected = baseline + gain * self._mean_rate_hz(rates) * self._area_per_spike(ctx, z)
+        process = SpikeProcess(rates, self._leave_hz, self.refractory_s)
+        response = self._response(ctx.acquisition.exposure_s)
+        return CellCourses(keys, process, response, baseline, gain, expected, ctx.n_frames)
 
     def _rates_hz(self, z: Floats) -> Floats:
         """Rate in the (quiescent, active) state ``(cell, 2)`` of cells at z standard deviations of ln(rate)."""

@@ -105,6 +105,11 @@ class Cells(Artifact):
         """Whether each cell is a point source; bool ``(n,)``."""
         return np.array([m == "bead" for m in self.morphologies])[self.population]
 
+    @property
+    def middle_um(self) -> float:
+        """Median depth of the cells; 0 without any."""
+        return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
+
     def entity(self, unit: int) -> tuple[int, int, int, int]:
         """Name of one cell for random streams, the same whatever the margin, density or other populations."""
         population, tile_row, tile_column, index = self.identity[unit].tolist()

@@ -155,7 +155,7 @@ def _light(acq, canvas, cells, images, brightness) -> CellLight:
     traces = CalciumTraces.of(
         trains, Response(1.0, 0.1, 0.2, 1), silent, offset=np.array(brightness, float), gain=zeros, n_frames=1
     )
-    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4)
+    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4, model=CellActivity())
     return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
 
 
