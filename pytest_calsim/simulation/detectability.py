@@ -25,7 +25,6 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.render import CellLight
-from pytest_calsim.steps.pixels import Displacement
 from pytest_calsim.steps.sensor.sensor import SensorCodes
 
 if TYPE_CHECKING:
@@ -112,8 +111,8 @@ def snr(scene: Scene, transient: Floats | None = None) -> Floats:
     It is √(ΔᵀΣ⁻¹Δ) over the pixels of the cell's observed footprint. Δ is what the transient adds to the mean codes,
     through the blurred footprint, vessels, fields and full well. Σ is the codes' covariance with everything at rest and
     unbleached: shot noise of all that lies there, dark current, read noise, rounding, and row noise as one rank-one
-    term per row (Sherman & Morrison 1950). Where the tissue moves, the sensor's fixed pattern is noise as well, as it
-    is after registration: the squares of ``prnu_fraction`` times the light and of ``dsnu_adu``. Hot pixels are not.
+    term per row (Sherman & Morrison 1950). The frame is as the sensor gives it, before registration: the sensor's fixed
+    pattern does not vary there and is no noise. Registration moves it; docs/physics.md says what that adds.
 
     Parameters
     ----------
@@ -143,15 +142,10 @@ def snr(scene: Scene, transient: Floats | None = None) -> Floats:
     per_unit = detector.electrons(scene.gain_of_fields()).astype(np.float64).ravel() - dark
     rest = detector.electrons(scene.expected_light()).astype(np.float64).ravel()
     codes = noise.codes(rest)
-    variance = codes.variance
-    if _moves(scene):
-        sensor = detector.image_sensor
-        variance = variance + (sensor.prnu_fraction * (rest - dark)) ** 2
-        variance += (sensor.dsnu_adu / sensor.gain_adu_per_e) ** 2
     squares = np.zeros(len(images))
     for units, unit, pixel, value in _blocks(images):
         rise = noise.codes(rest[pixel] + transient[unit] * value * per_unit[pixel], pixel).mean - codes.mean[pixel]
-        here = PixelCodes(rise, variance[pixel], codes.row_share[pixel])
+        here = PixelCodes(rise, codes.variance[pixel], codes.row_share[pixel])
         squares[units] = _squares(here, unit - units.start, pixel // shape[1], noise.row_noise_e)
     return np.sqrt(np.maximum(squares, 0.0))
 
@@ -181,11 +175,6 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
             # Empty units at the end get no value of their own, nor do they need one.
             units = slice(first, int(unit[-1]) + 1)
             yield units, unit, footprints.indices[span], footprints.data[span].astype(np.float64)
-
-
-def _moves(scene: Scene) -> bool:
-    displacement = scene.find(Displacement)
-    return displacement is not None and bool(displacement.shifts_px.any())
 
 
 def largest_transients(scene: Scene) -> Floats:

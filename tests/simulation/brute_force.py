@@ -22,18 +22,33 @@ class Bench:
         self.rest = self.scene.expected_light()
         self.fields = self.scene.gain_of_fields()
         self.observed = artifacts["cell_optics"].observed
+        motion = artifacts.get("brain_motion")
+        moved = np.zeros((1, 2)) if motion is None else np.rint(motion.shifts_px)
+        self.shifts = np.resize(moved.astype(int), (self.n_frames, 2))
+        self.margin = int(np.abs(self.shifts).max())
 
     def frames(self, light, box, start):
-        """Codes ``(frame, height, width)`` of a part of the sensor, drawn by the kernel that paints recordings."""
-        light = np.ascontiguousarray(light[box])
-        maps = {}
-        for name in ("response", "dark_e", "offset_adu"):
-            values = np.broadcast_to(getattr(self.chip, name), self.rest.shape)[box]
-            maps[name] = np.ascontiguousarray(values)
-        stack = np.broadcast_to(light, (self.n_frames, *light.shape)).copy()
-        windows = Windows.at(np.zeros((self.n_frames, 2)), light.shape)
-        chip = self.chip._replace(**maps)
-        return expose(stack, windows, Fields.none(light.shape), chip, start, self.sensor.dtype).astype(float)
+        """Codes ``(frame, height, width)`` of a part of the sensor, drawn by the kernel that paints recordings.
+
+        Where the tissue moves, so does the part of the sensor below it, by whole pixels: frames as after registration.
+        """
+        out = np.empty((self.n_frames, *light[box].shape))
+        for shift in np.unique(self.shifts, axis=0):
+            below = tuple(slice(s.start + int(d), s.stop + int(d)) for s, d in zip(box, shift, strict=True))
+            maps = {}
+            for name in ("response", "dark_e", "offset_adu"):
+                values = np.broadcast_to(getattr(self.chip, name), self.rest.shape)
+                maps[name] = np.ascontiguousarray(np.pad(values, self.margin, "wrap")[self._padded(below)])
+            chip = self.chip._replace(**maps)
+            for frame in np.flatnonzero((self.shifts == shift).all(axis=1)):
+                picture = np.ascontiguousarray(light[box])[None]
+                windows = Windows.at(np.zeros((1, 2)), picture.shape[1:])
+                none = Fields.none(picture.shape[1:])
+                out[frame] = expose(picture, windows, none, chip, start + int(frame), self.sensor.dtype)[0]
+        return out
+
+    def _padded(self, box):
+        return tuple(slice(s.start + self.margin, s.stop + self.margin) for s in box)
 
     def mean_electrons(self, light):
         """Mean of exactly Poisson electrons that the full well clips."""
@@ -51,7 +66,9 @@ class Bench:
         template = ((self.mean_electrons(up) - self.mean_electrons(self.rest)) * self.chip.gain_adu_per_e)[box]
         template /= 2**self.chip.drop_bits
         learnt, quiet, active = (
-            self.frames(light, box, k * self.n_frames) for k, light in enumerate((self.rest, self.rest, up))
+            # Noise is named by frame and pixel of the crop: every cell gets frames of its own.
+            self.frames(light, box, (3 * int(unit) + k) * self.n_frames)
+            for k, light in enumerate((self.rest, self.rest, up))
         )
         weights = np.where(shown, _weights(template, learnt, self.chip.row_noise_adu / 2**self.chip.drop_bits), 0)
         return (weights * (active.mean(0) - quiet.mean(0))).sum() / (weights * quiet).sum(axis=(1, 2)).std()
