@@ -76,7 +76,7 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         - ``largest_transient``: see :func:`largest_transients`.
         - ``snr_peak``: ``snr`` of the largest transient, times :func:`share_without_background`.
         - ``detectable``: whether the cell is in the field of view and has snr_peak ≥ 4.5.
-        - ``saturated_fraction``: share of the observed footprint, squared, that lies in pixels which are full at rest.
+        - ``unsaturated_fraction``: share of the observed footprint, squared, outside pixels which are full at rest.
         - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
         - ``background_fluctuation``: standard deviation of the neuropil under the footprint, in units of the cell's
           typical transient.
@@ -90,7 +90,7 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
         columns["overlap"] = _overlap(images)
-        columns["saturated_fraction"] = _saturated_fraction(scene, images)
+        columns["unsaturated_fraction"] = _unsaturated_fraction(scene, images)
     if images is not None and activity is not None and cells is not None:
         columns["snr"] = snr(scene)
         columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
@@ -280,11 +280,11 @@ def _full_pixels(scene: Scene) -> Bools:
     return SensorNoise.of(detector.chip(), shape).full(detector.electrons(scene.expected_light()).astype(np.float64))
 
 
-def _saturated_fraction(scene: Scene, images: CellImages) -> Floats:
-    """Compute the share of each footprint, squared, that lies in full pixels; float64 ``(unit_id,)``."""
+def _unsaturated_fraction(scene: Scene, images: CellImages) -> Floats:
+    """Compute the share of each footprint, squared, outside full pixels; float64 ``(unit_id,)``, 1 for an empty one."""
     full = images.sums(_full_pixels(scene).astype(np.float64), squared=True)
     whole = images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
-    return np.divide(full, whole, out=np.zeros(len(images)), where=whole > 0)
+    return 1 - np.divide(full, whole, out=np.zeros(len(images)), where=whole > 0)
 
 
 def _overlap(images: CellImages) -> Floats:

@@ -1,6 +1,7 @@
 """A matched filter on rendered frames: what ``snr`` declares, measured."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -26,25 +27,25 @@ class Bench:
         moved = np.zeros((1, 2)) if motion is None else np.rint(motion.shifts_px)
         self.shifts = np.resize(moved.astype(int), (self.n_frames, 2))
         self.margin = int(np.abs(self.shifts).max())
+        whole = {n: np.broadcast_to(getattr(self.chip, n), self.rest.shape) for n in ("response", "dark_e", "offset_adu")}
+        self.maps = {name: np.pad(values, self.margin, "wrap") for name, values in whole.items()}
 
     def frames(self, light, box, start):
         """Codes ``(frame, height, width)`` of a part of the sensor, drawn by the kernel that paints recordings.
 
         Where the tissue moves, so does the part of the sensor below it, by whole pixels: frames as after registration.
         """
-        out = np.empty((self.n_frames, *light[box].shape))
-        for shift in np.unique(self.shifts, axis=0):
-            below = tuple(slice(s.start + int(d), s.stop + int(d)) for s, d in zip(box, shift, strict=True))
-            maps = {}
-            for name in ("response", "dark_e", "offset_adu"):
-                values = np.broadcast_to(getattr(self.chip, name), self.rest.shape)
-                maps[name] = np.ascontiguousarray(np.pad(values, self.margin, "wrap")[self._padded(below)])
+        picture = np.ascontiguousarray(light[box])
+        out = np.empty((self.n_frames, *picture.shape))
+        moves = np.flatnonzero(np.diff(self.shifts, axis=0).any(axis=1)) + 1
+        for first, stop in pairwise([0, *moves, self.n_frames]):
+            below = tuple(slice(s.start + d, s.stop + d) for s, d in zip(box, self.shifts[first], strict=True))
+            maps = {name: np.ascontiguousarray(values[self._padded(below)]) for name, values in self.maps.items()}
+            stack = np.broadcast_to(picture, (stop - first, *picture.shape)).copy()
+            windows = Windows.at(np.zeros((len(stack), 2)), picture.shape)
             chip = self.chip._replace(**maps)
-            for frame in np.flatnonzero((self.shifts == shift).all(axis=1)):
-                picture = np.ascontiguousarray(light[box])[None]
-                windows = Windows.at(np.zeros((1, 2)), picture.shape[1:])
-                none = Fields.none(picture.shape[1:])
-                out[frame] = expose(picture, windows, none, chip, start + int(frame), self.sensor.dtype)[0]
+            none = Fields.none(picture.shape)
+            out[first:stop] = expose(stack, windows, none, chip, start + int(first), self.sensor.dtype)
         return out
 
     def _padded(self, box):

@@ -167,8 +167,8 @@ def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> 
         facts.append("never fired")
     if "snr_peak" in cells and (peak := cells["snr_peak"][cell]) < _SMALL_PEAK:
         facts.append(f"largest transient {'too ' if peak < _TOO_SMALL_PEAK else ''}small: snr_peak {peak:.1f}")
-    if "saturated_fraction" in cells and cells["saturated_fraction"][cell] >= _HALF:
-        facts.append(f"saturated ({100 * cells['saturated_fraction'][cell]:.0f} % of its image)")
+    if "unsaturated_fraction" in cells and cells["unsaturated_fraction"][cell] <= _HALF:
+        facts.append(f"saturated ({100 * (1 - cells['unsaturated_fraction'][cell]):.0f} % of its image)")
     if louder is not None:
         facts.append(f"under a louder neighbour, unit {louder}")
     if "soma_in_focus" in cells and "defocus_um" in cells and not cells["soma_in_focus"][cell]:
