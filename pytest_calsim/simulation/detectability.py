@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.overlap import largest_cosines
-from pytest_calsim.kernels.types import Bools, Floats
+from pytest_calsim.kernels.types import Bools, Floats, Floats32
 from pytest_calsim.simulation.sensor_noise import PixelCodes, SensorNoise
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
@@ -153,21 +153,26 @@ def snr(scene: Scene, transient: Floats | None = None) -> Floats:
 def _squares(pixels: PixelCodes, unit: NDArray[np.intp], row: NDArray[np.int32], row_noise: float) -> Floats:
     """Compute ΔᵀΣ⁻¹Δ of each unit; ``pixels.mean`` holds Δ, ascending by unit and row."""
     weight = pixels.mean / pixels.variance
-    squares = np.bincount(unit, weight * pixels.mean)
+    squares = _sums(unit, weight * pixels.mean)
     if row_noise > 0 and len(unit):
         new = (np.diff(unit, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
         line = np.cumsum(new) - 1
-        along = np.bincount(line, weight * pixels.row_share)
-        size = np.bincount(line, pixels.row_share**2 / pixels.variance)
-        squares = squares - np.bincount(unit[new], row_noise**2 * along**2 / (1 + row_noise**2 * size))
+        along = _sums(line, weight * pixels.row_share)
+        size = _sums(line, pixels.row_share**2 / pixels.variance)
+        squares -= _sums(unit[new], row_noise**2 * along**2 / (1 + row_noise**2 * size))
     return squares
+
+
+def _sums(group: NDArray[np.intp], values: Floats) -> Floats:
+    """Sum the values of each group."""
+    return np.asarray(np.bincount(group, values), np.float64)
 
 
 def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArray[np.int32], Floats]]:
     """Yield observed footprints, some units at a time: which, and each value's unit, pixel and value."""
     footprints = images.observed
     start = footprints.indptr
-    cuts = np.searchsorted(start, np.arange(0, start[-1], _BLOCK_VALUES), side="right") - 1
+    cuts = np.searchsorted(start, np.arange(0, int(start[-1]), _BLOCK_VALUES), side="right") - 1
     for first, stop in pairwise([*np.unique(cuts).tolist(), len(images)]):
         span = slice(start[first], start[stop])
         unit = np.repeat(np.arange(first, stop), np.diff(start[first : stop + 1]))
@@ -201,7 +206,7 @@ def largest_transients(scene: Scene) -> Floats:
     largest = np.zeros(len(rest))
     for start in range(0, scene.n_frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, scene.n_frames)
-        left: Floats | float = 1.0
+        left: Floats32 | float = 1.0
         if light.bleaching is not None:
             left = np.stack([light.bleaching.remaining(frame) for frame in range(start, stop)], axis=1)
         rise = light.gains(start, stop) - rest * left

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.sensor import Chip
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Bools, Floats
 
 __all__ = ["PixelCodes", "SensorNoise", "clipped"]
 
@@ -100,7 +100,7 @@ class SensorNoise:
         own = np.maximum(variance - share**2 * shared, 0.0)
         return PixelCodes(-mean, own + self.step_variance_e2, share)
 
-    def full(self, electrons: Floats) -> Floats:
+    def full(self, electrons: Floats) -> Bools:
         """Tell which pixels of a picture are full on average, bool ``(height, width)``: they show no change."""
         return electrons >= np.minimum(self.full_well_e, self.highest_e)
 

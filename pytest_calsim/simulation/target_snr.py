@@ -55,6 +55,8 @@ def solve_for_snr(scene: Scene) -> Scene:
     aimed = np.isfinite(wanted) & drawn.in_fov
     solved = aimed
     needed = np.full(len(drawn), _FIRST_BRIGHTNESS)
+    brightness = needed
+    off = ~solved
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
         messages = _messages(step, drawn, aimed, solved)
@@ -94,8 +96,8 @@ def _messages(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> 
             others = "as bright as the median of the others" if (members & solved).any() else "of brightness 1"
             messages.append(
                 f"{step.kind}: {short} of {np.count_nonzero(members)} cells in view of populations.{i} would have to "
-                f"be brighter than {MAX_BRIGHTNESS:g}, or than the sensor can show, to reach snr = {population.snr:g}, and "
-                f"are {others}: bring them into focus, or lower snr"
+                f"be brighter than {MAX_BRIGHTNESS:g}, or than the sensor can show, to reach snr = {population.snr:g}, "
+                f"and are {others}: bring them into focus, or lower snr"
             )
     return tuple(messages)
 

@@ -106,7 +106,7 @@ class PlantedCells:
         )
 
     def table(self, title: str, cells: Iterable[int] | NDArray[np.intp], columns: Mapping[str, Iterable[Any]]) -> Table:
-        """Lay out the first rows of a table of cells: unit, place, snr, snr_peak, and more columns, one entry a cell."""
+        """Lay out the first rows of a table of cells: unit, place, both snr, and more columns, one entry a cell."""
         ids = [int(cell) for cell in cells]
         shown = ids[:N_SHOWN]
         named: dict[str, list[Any]] = {"unit": shown, "row, col": [self._where(cell) for cell in shown]}

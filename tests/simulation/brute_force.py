@@ -15,6 +15,7 @@ class Bench:
 
     scene: object
     n_frames: int = 500
+    registered: bool = False  # whether the tissue moves over the sensor, by whole pixels
 
     def __post_init__(self):
         artifacts = self.scene.artifacts
@@ -23,17 +24,19 @@ class Bench:
         self.rest = self.scene.expected_light()
         self.fields = self.scene.gain_of_fields()
         self.observed = artifacts["cell_optics"].observed
-        motion = artifacts.get("brain_motion")
+        motion = artifacts.get("brain_motion") if self.registered else None
         moved = np.zeros((1, 2)) if motion is None else np.rint(motion.shifts_px)
         self.shifts = np.resize(moved.astype(int), (self.n_frames, 2))
         self.margin = int(np.abs(self.shifts).max())
-        whole = {n: np.broadcast_to(getattr(self.chip, n), self.rest.shape) for n in ("response", "dark_e", "offset_adu")}
+        whole = {
+            n: np.broadcast_to(getattr(self.chip, n), self.rest.shape) for n in ("response", "dark_e", "offset_adu")
+        }
         self.maps = {name: np.pad(values, self.margin, "wrap") for name, values in whole.items()}
 
     def frames(self, light, box, start):
         """Codes ``(frame, height, width)`` of a part of the sensor, drawn by the kernel that paints recordings.
 
-        Where the tissue moves, so does the part of the sensor below it, by whole pixels: frames as after registration.
+        Registered, they show the same tissue, and the part of the sensor below it moves.
         """
         picture = np.ascontiguousarray(light[box])
         out = np.empty((self.n_frames, *picture.shape))

@@ -19,7 +19,7 @@ from pytest_calsim.simulation.detectability import (
 from pytest_calsim.simulation.planning import plan
 
 CHIP = "acquisition.image_sensor"
-CROP = {f"{CHIP}.height_px": 192, f"{CHIP}.width_px": 192}
+CROP = {f"{CHIP}.height_px": 224, f"{CHIP}.width_px": 224}
 LONE = {"place_neurons.populations": ({},), "place_neurons.positions_um": ((110.0, 0.0, 0.0),)}
 
 
@@ -45,9 +45,7 @@ def test_a_lone_cell_overlaps_none():
 
 def median_ratio(name, overrides=None):
     crop = {} if name in ("static", "moving", "tiny") else CROP
-    preset = load_preset(name)
-    duration_s = 15 if "brain_motion" in preset.kinds else 1
-    scene = plan(preset.edit({**crop, "acquisition.duration_s": duration_s, **(overrides or {})}))
+    scene = plan(load_preset(name).edit({**crop, "acquisition.duration_s": 1, **(overrides or {})}))
     return np.median(Bench(scene).ratios(snr(scene), scene.artifacts["cell_activity"].typical_transient))
 
 
@@ -100,7 +98,7 @@ def test_every_noise_lowers_every_snr(worse):
     assert (after[before > 0] < before[before > 0]).all()
 
 
-# --- the largest transient ----------------------------------------------------------------------------------------------
+# --- the largest transient ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("add", [[], [{"kind": "bleaching", "lifetime_s": 3}]], ids=["lasting", "bleaching"])
@@ -161,7 +159,7 @@ def test_a_verdict_that_needs_a_missing_step_is_left_out(drop):
         assert np.isinf(cells.snr[cells.n_spikes > 0]).all()
 
 
-# --- saturation ---------------------------------------------------------------------------------------------------------
+# --- saturation ----------------------------------------------------------------------------------------------------
 
 
 def test_the_expected_picture_is_what_saturates():

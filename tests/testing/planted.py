@@ -15,7 +15,7 @@ def blob(y, x, sigma=2.5):
     return np.where(image > 0.05, image, 0.0)
 
 
-# Nine planted cells: seven detectable in view, one (6) outside the field of view, one (8) whose largest transient is too small.
+# Nine planted cells: seven detectable in view, one (6) outside the field of view, one (8) that hardly ever rises.
 A = np.array(
     [blob(*at) for at in [(8, 8), (8, 14), (25, 10), (25, 30), (10, 40), (33, 43), (20, -1), (38, 20), (16, 25)]]
 )
