@@ -2,10 +2,10 @@
 
 Usage: python tests/recovery/calibrate.py [--pipelines light minian suite2p] [--movies N] [--python NAME=PATH ...]
 
-Each pipeline runs in an environment that is made for it once (``.venv-NAME`` beside the package; minian's is the one of
-``run.py``), or in the interpreter given by ``--python``. Estimates are kept in ``.calibration`` by pipeline and movie,
-so that an interrupted run goes on where it was. All pipelines on all 30 movies take about an hour on two cores.
-The report goes to ``.calibration/report.json`` and, as text, to the terminal.
+Needs Python 3.11, for minian. Each pipeline runs in an environment that is made for it once (``.venv-NAME`` beside the
+package), or in the interpreter given by ``--python``. Estimates are kept in ``.calibration`` by pipeline and movie, so
+that an interrupted run goes on where it was. All pipelines on all 30 movies take about an hour on two cores. The report
+goes to ``.calibration/report.json`` and, as text, to the terminal.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from run import PINS
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 KEPT = ROOT / ".calibration"
 REQUIREMENTS = {
     "light": ["scikit-image>=0.22", "oasis-deconv>=0.3"],
-    "minian": ["minian[numba]==2.0.2", "xarray<2026.9", "zarr<3"],
+    "minian": PINS,
     "suite2p": ["suite2p==1.1.0", "tifffile"],
 }
 JUDGED = (2, 12)
@@ -53,9 +54,15 @@ class Movie(NamedTuple):
             {**p.model_dump(), "density_per_mm3": self.density * p.density_per_mm3}
             for p in spec.step("place_neurons").populations
         )
-        photons = self.light * spec.step("sensor").photons_per_unit
-        changes = {"place_neurons.populations": populations, "sensor.photons_per_unit": photons}
-        return spec.with_seed(self.seed).edit(changes)
+        chip = spec.acquisition.image_sensor
+        more = max(self.light, 1.0)  # a chip for more light: it holds more electrons, with as many codes
+        changes = {
+            "place_neurons.populations": populations,
+            "sensor.photons_per_unit": self.light * spec.step("sensor").photons_per_unit,
+            "acquisition.image_sensor.full_well_e": more * chip.full_well_e,
+            "acquisition.image_sensor.gain_adu_per_e": chip.gain_adu_per_e / more,
+        }
+        return spec.edit(changes, seed=self.seed)
 
     @property
     def key(self) -> str:
@@ -70,12 +77,12 @@ def movies() -> list[Movie]:
     """Return 30 movies of 12 seeds, three levels of light and two densities, not all combined."""
     usual = [Movie(seed, 1, 1) for seed in range(12)]
     dim = [Movie(seed, 0.25, 1) for seed in range(6)]
-    bright = [Movie(seed, 2, 1) for seed in range(6, 12)]
+    bright = [Movie(seed, 4, 1) for seed in range(6, 12)]
     crowded = [Movie(seed, 1 if seed % 2 else 0.25, 2) for seed in range(0, 12, 2)]
     return [movie for group in zip(usual[:6], usual[6:], dim, bright, crowded, strict=True) for movie in group]
 
 
-# --- pipelines, in their own environments -------------------------------------------------------------------------------
+# --- pipelines, in their own environments ----------------------------------------------------------------------------
 
 
 def light(movie: Any, folder: Path) -> Any:
@@ -130,7 +137,7 @@ def work(pipeline: str, movie: Movie, target: Path) -> None:
     written.replace(target)  # a killed run leaves no half of a file
 
 
-# --- running them ---------------------------------------------------------------------------------------------------------
+# --- running them -----------------------------------------------------------------------------------------------------
 
 
 def environment(pipeline: str) -> Path:
@@ -194,7 +201,7 @@ def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "pipelines": {name: REQUIREMENTS[name] for name in names},
         "movies": len({(row["seed"], row["light"], row["density"]) for row in rows}),
         "cells": len(rows),
-        "area under the curve, judged cells": {"snr_peak": area(peak[judged], most[judged]), "snr": area(snr[judged], most[judged])},
+        "area under the curve": {n: area(x[judged], most[judged]) for n, x in {"snr_peak": peak, "snr": snr}.items()},
         "threshold": threshold(peak, by),
         "reached": {n: {f"{p:g}": Curve.fit(peak, found).at(p) for p in (0.5, 0.8, 0.95)} for n, found in by.items()},
         "calibration error of either half": split_half_error(peak[judged], most[judged], seed[judged]),

@@ -5,6 +5,7 @@ Everywhere ``x`` is the quantity, one entry a cell, and ``found`` says which cel
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.stats import rankdata
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-EDGES = (0, 2, 3, 4, 4.5, 5, 6, 7, 8, 10, 12, np.inf)
+EDGES = (0, 2, 3, 4, 4.5, 5, 6, 7, 8, 10, 12, 1e6)
 """Bins of the curve."""
 
 
@@ -59,7 +60,7 @@ def area(x: Floats, found: Bools) -> float:
 def shares(x: Floats, found: Bools) -> list[tuple[float, float, int, float]]:
     """Return (low, high, cells, share found) of each bin; NaN in an empty one."""
     bins = []
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in pairwise(EDGES):
         here = (x >= low) & (x < high)
         bins.append((low, high, int(here.sum()), float(found[here].mean()) if here.any() else float("nan")))
     return bins
