@@ -209,7 +209,8 @@ def largest_transients(scene: Scene) -> Floats:
         left: Floats32 | float = 1.0
         if light.bleaching is not None:
             left = np.stack([light.bleaching.remaining(frame) for frame in range(start, stop)], axis=1)
-        rise = light.gains(start, stop) - rest * left
+        # Light of the tissue beyond the cells comes behind that of the cells.
+        rise = light.gains(start, stop)[: len(rest)] - rest * left
         np.maximum(largest, rise.max(axis=1), out=largest)
     # Light is float32: what rounding leaves of a cell at rest is no transient.
     return np.where(largest > 1e-6 * rest[:, 0], largest, 0.0)

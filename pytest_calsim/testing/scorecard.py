@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
+from pytest_calsim.testing.listeners import LISTENERS
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
+
+__all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
+
+RULE = "1"
+"""Version of the rules of scoring: scores of two versions are not compared."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,10 @@ class Scorecard:
         The worst cells, with a reason for each.
     notes
         What else the reader must know.
+    recording, estimate
+        What was judged, where it is known: for pictures, and to tell which spec a score belongs to.
+    rule
+        Version of the rules of scoring.
     """
 
     assertion: str
@@ -111,6 +124,9 @@ class Scorecard:
     facts: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    recording: Recording | None = field(default=None, repr=False)
+    estimate: Estimate | None = field(default=None, repr=False)
+    rule: str = RULE
 
     @property
     def passed(self) -> bool:
@@ -149,23 +165,19 @@ def _builtin(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-_Listener = Callable[[Scorecard], None]
-_LISTENERS: list[_Listener] = []
-
-
-def subscribe(listener: _Listener) -> Callable[[], None]:
+def subscribe(listener: Callable[[Scorecard], None]) -> Callable[[], None]:
     """Call ``listener`` with every scorecard, passed or failed, from now on; the returned function ends that."""
-    _LISTENERS.append(listener)
+    LISTENERS.append(listener)
 
     def unsubscribe() -> None:
-        if listener in _LISTENERS:
-            _LISTENERS.remove(listener)
+        if listener in LISTENERS:
+            LISTENERS.remove(listener)
 
     return unsubscribe
 
 
 def publish(card: Scorecard) -> Scorecard:
     """Hand a scorecard to all listeners."""
-    for listener in tuple(_LISTENERS):
+    for listener in tuple(LISTENERS):
         listener(card)
     return card

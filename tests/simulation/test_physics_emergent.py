@@ -79,7 +79,7 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
 def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
     neurons = layer(60, count=80)
     background = {"level": 0.5, "components": [{"contrast": 0, "fluctuation": 0}]}
-    dim = {"photons_per_unit": 160}
+    dim = {"photons_per_unit": 200}
 
     def detected(**light):
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
@@ -166,7 +166,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus():
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photons_per_unit": 90},
+                sensor={"photons_per_unit": 100},
             )
         )
         found.append(int(recording.truth.cells.detectable.sum()))
