@@ -190,11 +190,16 @@ MEANINGS = {
     "core_fraction": "share of the light that tissue leaves in the core of the cell's image",
     "fov_fraction": "share of the image within the sensor at zero shift",
     "n_spikes": "spikes in the recording",
-    "snr": "peak signal-to-noise ratio of a matched filter on one frame; inf without a sensor",
-    "snr_event": "the same over the frames of a typical transient",
+    "snr": "peak signal-to-noise ratio of a matched filter for the typical transient on one frame, against all noise; "
+    "inf without a sensor",
+    "snr_peak": "the same for the largest transient in this recording, of the image without the local background",
+    "largest_transient": "largest rise of `C` over its rest, times what has not bleached",
+    "snr_event": "`snr` over the frames of a typical transient",
     "overlap": "largest cosine with another cell's observed footprint",
     "background_fluctuation": "standard deviation of the neuropil under the cell, in typical transients",
-    "detectable": "in the field of view, snr ≥ 3 and at least one spike: what recall counts",
+    "unsaturated_fraction": "share of the image, squared, outside pixels that are full with every cell at rest",
+    "detectable": "in the field of view and snr_peak ≥ 4.5: what recall counts",
+    "detection_rule": "version of what `detectable` means; scorecards report it",
 }
 
 EVERYTHING = {

@@ -12,7 +12,7 @@ from pytest_calsim.errors import PlacementWarning, SpecError, warn_user
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.truth import GroundTruth
-from pytest_calsim.simulation.detectability import assess_cells
+from pytest_calsim.simulation.detectability import assess_cells, saturation_notes
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
@@ -65,7 +65,8 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
         raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")
     scene = plan(spec)
     source = SceneFrames(scene, until)
-    notes = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())
+    planned = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())
+    notes = (*planned, *saturation_notes(scene))
     for note in notes:
         warn_user(note, PlacementWarning)
     return Recording(spec, source, GroundTruth(_Planned(scene)), notes=notes, until=until, scene=scene)

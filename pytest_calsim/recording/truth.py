@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GroundTruth"]
 
+_MAIN_COLUMNS = ("depth_um", "y_um", "x_um", "snr", "snr_peak", "detectable", "n_spikes")
+"""The cells' table begins with these."""
+
 
 class GroundTruth:
     """What was simulated, by name. Arrays are read-only; what a recording does not have is ``None``.
@@ -68,8 +71,10 @@ class GroundTruth:
         return self[name] if name in self._arrays else None
 
     def _columns(self) -> Iterator[tuple[str, TruthArray]]:
-        """The per-cell quantities by name, sorted."""
-        for name, value in sorted(self._arrays.items(), key=lambda item: item[0]):
+        """Per-cell quantities by name: the main ones, then the others, sorted."""
+        others = sorted(self._arrays.keys() - set(_MAIN_COLUMNS))
+        for name in (*_MAIN_COLUMNS, *others):
+            value = self._arrays.get(name)
             if isinstance(value, TruthArray) and value.dims == ("unit_id",):
                 yield name, value
 
@@ -159,7 +164,7 @@ class GroundTruth:
 
     @property
     def cells(self) -> pd.DataFrame:
-        """One row a planted cell, one column a per-cell quantity; a fresh copy."""
+        """One row a planted cell, one column a per-cell quantity, the main ones first; a fresh copy."""
         import pandas as pd
 
         frame = pd.DataFrame({name: np.array(column.values) for name, column in self._columns()})

@@ -1,33 +1,59 @@
 """Assess from the finished scene what can be seen of each cell.
 
-``snr`` is the peak signal-to-noise ratio of a matched filter on one frame: √Σ_px(Δe²/var). Δe are the electrons of the
-cell's typical transient, through its blurred footprint, vessels and fields. var is the shot noise of everything that
-lies there at rest (baseline, neighbours, background, leakage, dark current) plus the read noise.
+``snr`` is the peak signal-to-noise ratio of a matched filter on one frame, of the pixels that show the cell: the best
+that any linear filter can do there with the cell's typical transient, against all noise that the sensor adds to the
+scene at rest. ``snr_peak`` is the same of the largest transient that the cell shows in this recording, and of what is
+left of its image without the local background. It decides what is ``detectable``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.overlap import largest_cosines
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Bools, Floats, Floats32
+from pytest_calsim.simulation.sensor_noise import PixelCodes, SensorNoise
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.render import CellLight
 from pytest_calsim.steps.sensor.sensor import SensorCodes
 
 if TYPE_CHECKING:
     from pytest_calsim.simulation.scene import Scene
 
-__all__ = ["DETECTABLE_SNR", "assess_cells", "snr"]
+__all__ = [
+    "DETECTABLE_SNR_PEAK",
+    "DETECTION_RULE",
+    "LOCAL_BACKGROUND_UM",
+    "assess_cells",
+    "largest_transients",
+    "saturation_notes",
+    "share_without_background",
+    "snr",
+]
 
-DETECTABLE_SNR = 3.0
-"""Least ``snr`` of a detectable cell; version 1, before calibration against real pipelines."""
+DETECTION_RULE = 2
+"""Version of what ``detectable`` means; scorecards report it. 1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5."""
+
+DETECTABLE_SNR_PEAK = 4.5
+"""Least ``snr_peak`` of a detectable cell."""
+
+LOCAL_BACKGROUND_UM = 10.0
+"""Standard deviation of the Gaussian average that pipelines are taken to subtract."""
+
+_BLOCK_FRAMES = 256
+_BLOCK_VALUES = 1 << 20
+_FULL_SHARE = 0.001
+"""A recording with a larger share of full pixels is remarked on."""
 
 
 def assess_cells(scene: Scene) -> dict[str, TruthArray]:
@@ -41,17 +67,22 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
     Returns
     -------
     dict
-        Columns ``(unit_id,)`` by name. A column that needs a step which the spec does not have is left out.
+        Columns ``(unit_id,)`` by name, and the number ``detection_rule``. A quantity that needs a step which the spec
+        does not have is left out.
 
         - ``n_spikes``: spikes in the recording.
         - ``snr``: see :func:`snr`.
         - ``snr_event``: the same for a filter over all frames of the typical transient.
-        - ``detectable``: whether the cell is in the field of view, has snr ≥ 3, and spikes at least once.
+        - ``largest_transient``: see :func:`largest_transients`.
+        - ``snr_peak``: ``snr`` of the largest transient, times :func:`share_without_background`.
+        - ``detectable``: whether the cell is in the field of view and has snr_peak ≥ 4.5.
+        - ``unsaturated_fraction``: share of the observed footprint, squared, outside pixels which are full at rest.
         - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
         - ``background_fluctuation``: standard deviation of the neuropil, its patches included, under the footprint, in
           units of the cell's typical transient.
     """
     columns: dict[str, NDArray[Any]] = {}
+    numbers: dict[str, TruthArray] = {}
     cells = scene.find(Cells)
     images = scene.find(CellImages)
     activity = scene.find(Activity)
@@ -59,25 +90,40 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
         columns["overlap"] = _overlap(images)
-        if activity is not None and cells is not None:
-            columns["snr"] = snr(scene)
-            columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
-            columns["detectable"] = cells.in_fov & (columns["snr"] >= DETECTABLE_SNR) & (columns["n_spikes"] > 0)
-            columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
-    return {name: TruthArray(("unit_id",), values) for name, values in columns.items()}
+        columns["unsaturated_fraction"] = _unsaturated_fraction(scene, images)
+    if images is not None and activity is not None and cells is not None:
+        columns["snr"] = snr(scene)
+        columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
+        columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
+        if scene.find(CellLight) is not None:
+            largest = largest_transients(scene)
+            peak = snr(scene, largest)
+            columns["largest_transient"] = largest
+            columns["snr_peak"] = peak * share_without_background(images)
+            columns["detectable"] = cells.in_fov & (columns["snr_peak"] >= DETECTABLE_SNR_PEAK)
+            numbers["detection_rule"] = TruthArray((), np.array(DETECTION_RULE))
+    return {name: TruthArray(("unit_id",), values) for name, values in columns.items()} | numbers
 
 
-def snr(scene: Scene) -> Floats:
-    """Compute the matched-filter peak SNR of each cell's typical transient on one frame.
+def snr(scene: Scene, transient: Floats | None = None) -> Floats:
+    """Compute the matched-filter peak SNR of each cell's transient on one frame.
+
+    It is √(ΔᵀΣ⁻¹Δ) over the pixels of the cell's observed footprint. Δ is what the transient adds to the mean codes,
+    through the blurred footprint, vessels, fields and full well. Σ is the codes' covariance with everything at rest and
+    unbleached: shot noise of all that lies there, dark current, read noise, rounding, and row noise as one rank-one
+    term per row (Sherman & Morrison 1950). The frame is as the sensor gives it, before registration: the sensor's fixed
+    pattern does not vary there and is no noise. Registration moves it; docs/physics.md says what that adds.
 
     Parameters
     ----------
     scene
         A scene with cells, their images and their activity.
+    transient
+        Each cell's rise, in units of light, float64 ``(unit_id,)``; by default that of its typical transient.
 
     Returns
     -------
-    float64 ``(unit_id,)``; infinite without a sensor, unless the cell has no transients (0).
+    float64 ``(unit_id,)``; infinite without a sensor, unless the cell has no transient (0).
 
     Raises
     ------
@@ -85,18 +131,166 @@ def snr(scene: Scene) -> Floats:
         If the spec has no cell images or no activity.
     """
     images = scene.require(CellImages)
-    activity = scene.require(Activity)
-    sensor = scene.find(SensorCodes)
-    transient = np.asarray(activity.typical_transient, np.float64)
-    if sensor is None:
+    if transient is None:
+        transient = np.asarray(scene.require(Activity).typical_transient, np.float64)
+    detector = scene.find(SensorCodes)
+    if detector is None:
         return np.where(transient > 0, np.inf, 0.0)
     shape = scene.canvas.sensor_shape
-    dark = sensor.electrons(np.zeros(shape, np.float32)).astype(np.float64)
-    per_unit = sensor.electrons(scene.gain_of_fields()).astype(np.float64) - dark
-    variance = sensor.electrons(scene.expected_light()).astype(np.float64) + sensor.read_noise_e**2
-    # A pixel without light and noise says nothing about the cell: it has no weight.
-    weight = np.divide(per_unit**2, variance, out=np.zeros(shape), where=variance > 0)
-    return transient * np.sqrt(images.sums(weight, squared=True))
+    noise = SensorNoise.of(detector.chip(), shape)
+    dark = detector.electrons(np.zeros(shape, np.float32)).astype(np.float64).ravel()
+    per_unit = detector.electrons(scene.gain_of_fields()).astype(np.float64).ravel() - dark
+    rest = detector.electrons(scene.expected_light()).astype(np.float64).ravel()
+    codes = noise.codes(rest)
+    squares = np.zeros(len(images))
+    for units, unit, pixel, value in _blocks(images):
+        rise = noise.codes(rest[pixel] + transient[unit] * value * per_unit[pixel], pixel).mean - codes.mean[pixel]
+        here = PixelCodes(rise, codes.variance[pixel], codes.row_share[pixel])
+        squares[units] = _squares(here, unit - units.start, pixel // shape[1], noise.row_noise_e)
+    return np.sqrt(np.maximum(squares, 0.0))
+
+
+def _squares(pixels: PixelCodes, unit: NDArray[np.intp], row: NDArray[np.int32], row_noise: float) -> Floats:
+    """Compute ΔᵀΣ⁻¹Δ of each unit; ``pixels.mean`` holds Δ, ascending by unit and row."""
+    weight = pixels.mean / pixels.variance
+    squares = _sums(unit, weight * pixels.mean)
+    if row_noise > 0 and len(unit):
+        new = (np.diff(unit, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
+        line = np.cumsum(new) - 1
+        along = _sums(line, weight * pixels.row_share)
+        size = _sums(line, pixels.row_share**2 / pixels.variance)
+        squares -= _sums(unit[new], row_noise**2 * along**2 / (1 + row_noise**2 * size))
+    return squares
+
+
+def _sums(group: NDArray[np.intp], values: Floats) -> Floats:
+    """Sum the values of each group."""
+    return np.asarray(np.bincount(group, values), np.float64)
+
+
+def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArray[np.int32], Floats]]:
+    """Yield observed footprints, some units at a time: which, and each value's unit, pixel and value."""
+    footprints = images.observed
+    start = footprints.indptr
+    cuts = np.searchsorted(start, np.arange(0, int(start[-1]), _BLOCK_VALUES), side="right") - 1
+    for first, stop in pairwise([*np.unique(cuts).tolist(), len(images)]):
+        span = slice(start[first], start[stop])
+        unit = np.repeat(np.arange(first, stop), np.diff(start[first : stop + 1]))
+        if len(unit):
+            # Empty units at the end get no value of their own, nor do they need one.
+            units = slice(first, int(unit[-1]) + 1)
+            yield units, unit, footprints.indices[span], footprints.data[span].astype(np.float64)
+
+
+def largest_transients(scene: Scene) -> Floats:
+    """Compute the largest rise of each cell's light over its rest that a frame of the recording shows.
+
+    Bleaching takes its share of both. The rise is in units of light, like C; 0 if the cell never is above its rest.
+
+    Parameters
+    ----------
+    scene
+        A scene with rendered cells.
+
+    Returns
+    -------
+    float64 ``(unit_id,)``.
+
+    Raises
+    ------
+    SpecError
+        If the spec renders no cells.
+    """
+    light = scene.require(CellLight)
+    rest = light.activity.baseline[:, np.newaxis]
+    largest = np.zeros(len(rest))
+    for start in range(0, scene.n_frames, _BLOCK_FRAMES):
+        stop = min(start + _BLOCK_FRAMES, scene.n_frames)
+        left: Floats32 | float = 1.0
+        if light.bleaching is not None:
+            left = np.stack([light.bleaching.remaining(frame) for frame in range(start, stop)], axis=1)
+        # Light of the tissue beyond the cells comes behind that of the cells.
+        rise = light.gains(start, stop)[: len(rest)] - rest * left
+        np.maximum(largest, rise.max(axis=1), out=largest)
+    # Light is float32: what rounding leaves of a cell at rest is no transient.
+    return np.where(largest > 1e-6 * rest[:, 0], largest, 0.0)
+
+
+def share_without_background(images: CellImages) -> Floats:
+    """Compute ‖A − G·A‖/‖A‖: what is left of each image A when a local average G is subtracted from the movie.
+
+    G is a Gaussian of σ = 10 µm. It takes little from a sharp soma and nearly all from a deep cell's broad blur.
+    Since G is symmetric and G·G is a Gaussian of √2·σ, ‖A − G·A‖² = AᵀA − 2·AᵀGA + AᵀG_√2σ·A needs no pixel beyond
+    the image's own.
+
+    Parameters
+    ----------
+    images
+        The cells' images.
+
+    Returns
+    -------
+    float64 ``(unit_id,)``, 0 to 1; 0 for a cell without an image.
+    """
+    sigma = LOCAL_BACKGROUND_UM / images.canvas.pixel_size_um
+    longest = int(images.patches.box[:, 2:].max(initial=1))
+    kernels = [_gaussian_matrix(longest, sigma), _gaussian_matrix(longest, np.sqrt(2) * sigma)]
+    shares = np.zeros(len(images))
+    for i in range(len(images)):
+        image = images.patches.patch(i).values.astype(np.float64)
+        height, width = image.shape
+        whole = float((image * image).sum())
+        if whole > 0:
+            once, twice = (((k[:height, :height] @ image @ k[:width, :width]) * image).sum() for k in kernels)
+            shares[i] = np.sqrt(max(whole - 2 * once + twice, 0.0) / whole)
+    return shares
+
+
+def _gaussian_matrix(n: int, sigma: float) -> Floats:
+    """Return the matrix that averages ``n`` pixels in a line by a Gaussian, float64 ``(n, n)``; outside is dark."""
+    reach = max(n, int(6 * sigma) + 2)
+    profile = elementary.exp(-(np.arange(-reach, reach + 1.0) ** 2) / (2 * sigma**2))
+    profile /= profile.sum()
+    at = np.arange(n)
+    return profile[at[:, np.newaxis] - at + reach]
+
+
+def saturation_notes(scene: Scene) -> tuple[str, ...]:
+    """Tell how much of the expected picture is saturated with every cell at rest, where it is a thousandth or more.
+
+    Parameters
+    ----------
+    scene
+        A scene.
+
+    Returns
+    -------
+    One line, or none.
+    """
+    full = _full_pixels(scene)
+    share = float(full.mean()) if full.size else 0.0
+    if share < _FULL_SHARE:
+        return ()
+    return (
+        f"sensor: {100 * share:.1f} % of the pixels are saturated with every cell at rest, and show no transient: give "
+        "less light or background, or a larger full_well_e",
+    )
+
+
+def _full_pixels(scene: Scene) -> Bools:
+    """Tell which pixels are full with every cell at rest, ``(height, width)``."""
+    detector = scene.find(SensorCodes)
+    shape = scene.canvas.sensor_shape
+    if detector is None:
+        return np.zeros(shape, np.bool_)
+    return SensorNoise.of(detector.chip(), shape).full(detector.electrons(scene.expected_light()).astype(np.float64))
+
+
+def _unsaturated_fraction(scene: Scene, images: CellImages) -> Floats:
+    """Compute the share of each footprint, squared, outside full pixels; float64 ``(unit_id,)``, 1 for an empty one."""
+    full = images.sums(_full_pixels(scene).astype(np.float64), squared=True)
+    whole = images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
+    return 1 - np.divide(full, whole, out=np.zeros(len(images)), where=whole > 0)
 
 
 def _overlap(images: CellImages) -> Floats:

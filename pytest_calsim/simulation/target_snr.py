@@ -4,6 +4,8 @@ A cell's snr is c·g/√(b + Σ_j a_j·g_j), where g is its own brightness and g
 brightness that a cell needs grows with its neighbours' brightness, at most by a square root. Each round gives every
 cell what it needs in the present light. This converges to the one solution, because every round at least halves the
 logarithmic error. It starts from below: a cell that asks for too much in any round asks for too much in the end.
+Near the full well more light gives less signal. There rounds converge more slowly, still from below, to the least
+brightness that reaches the snr; a cell that none brings there rises until it is given up.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ def solve_for_snr(scene: Scene) -> Scene:
     aimed = np.isfinite(wanted) & drawn.in_fov
     solved = aimed
     needed = np.full(len(drawn), _FIRST_BRIGHTNESS)
+    brightness = needed
+    off = ~solved
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
         messages = _messages(step, drawn, aimed, solved)
@@ -65,6 +69,10 @@ def solve_for_snr(scene: Scene) -> Scene:
         if not off[solved].any() and (within == solved).all():
             break
         solved = within
+    else:
+        # A cell on the verge of saturation may creep up for ever: it is given up with the others.
+        messages = _messages(step, drawn, aimed, solved & ~off)
+        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
     return scene
 
 
@@ -88,8 +96,8 @@ def _messages(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> 
             others = "as bright as the median of the others" if (members & solved).any() else "of brightness 1"
             messages.append(
                 f"{step.kind}: {short} of {np.count_nonzero(members)} cells in view of populations.{i} would have to "
-                f"be brighter than {MAX_BRIGHTNESS:g} to reach snr = {population.snr:g}, and are {others}: "
-                "bring them into focus, or lower snr"
+                f"be brighter than {MAX_BRIGHTNESS:g}, or than the sensor can show, to reach snr = {population.snr:g}, "
+                f"and are {others}: bring them into focus, or lower snr"
             )
     return tuple(messages)
 

@@ -17,9 +17,10 @@ __all__ = ["missed_table", "spurious_table", "worst_fits_table", "worst_frames_t
 
 def missed_table(scores: FootprintScores, cells: PlantedCells, labels: NDArray[Any]) -> Table:
     """List the cells missed, with the reason for each."""
-    snr = cells.columns.get("snr", np.zeros(len(cells)))
+    snr = cells.columns.get("snr_peak", cells.columns.get("snr", np.zeros(len(cells))))
     missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
-    why = [scores.why_missed(int(cell), cells.columns, labels) for cell in missed[:N_SHOWN]]
+    shown = missed[:N_SHOWN].tolist()
+    why = [scores.why_missed(cell, cells.columns, labels, cells.louder_neighbour(cell)) for cell in shown]
     return cells.table("cells missed, brightest first", missed, {"why": why})
 
 

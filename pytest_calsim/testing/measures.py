@@ -129,7 +129,7 @@ def measure_footprints(
         else:
             checks.append(check)
     facts |= {"n_estimates": len(scores.cell_of), "n_counted": cells.n_counted, "n_planted": len(cells)}
-    facts |= matched.facts()
+    facts |= matched.facts() | cells.facts()
     notes = matched.notes()
     tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]
     if not mean_iou.passed or not offset.passed:
@@ -209,7 +209,7 @@ def measure_traces(
     columns = {"pearson": [f"{r:.2f}" for r in pearson[worst]], "gain": [f"{g:.3g}" for g in gain[worst]]}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     notes = [] if matched is None else matched.notes()
-    facts |= {} if matched is None else matched.facts()
+    facts |= ({} if matched is None else matched.facts()) | cells.facts()
     card = Scorecard("traces", checks, facts, tables, notes)
     if not checks[0].passed and len(ids):
         notes += trace_mistakes(est, true)
@@ -252,7 +252,7 @@ def measure_spikes(
     columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted}
-    facts |= {} if matched is None else matched.facts()
+    facts |= ({} if matched is None else matched.facts()) | cells.facts()
     return Scorecard("spikes", checks, facts, tables, [] if matched is None else matched.notes())
 
 

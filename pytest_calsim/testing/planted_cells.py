@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.scorecard import Table
 
@@ -22,6 +23,9 @@ Units = Literal["detectable", "in_focus", "all"]
 
 N_SHOWN = 8
 """Rows of a table in a message."""
+
+_LOUD = 0.5
+"""A neighbour is loud from this share of a cell's own largest transient on: real pipelines lose such cells."""
 
 
 class PlantedCells:
@@ -66,6 +70,33 @@ class PlantedCells:
             raise EstimateError("the recording's truth has no 'A_observed': its spec lacks 'cell_optics'")
         return self._truth.A_observed
 
+    def facts(self) -> dict[str, int]:
+        """Give the version of the rule that says which cells are detectable, where that decides which cells count."""
+        rule = self._truth.arrays.get("detection_rule")
+        if self.units != "detectable" or not isinstance(rule, TruthArray):
+            return {}
+        return {"detection_rule": int(rule.values)}
+
+    def louder_neighbour(self, cell: int) -> int | None:
+        """Return the cell whose largest transient adds most below a cell, if it is half of the cell's own or more.
+
+        What a cell j adds to a matched filter for cell i, in units of what i does, is ⟨A_i, A_j⟩·p_j/(⟨A_i, A_i⟩·p_i),
+        where p are their largest transients.
+        """
+        if "largest_transient" not in self.columns:
+            return None
+        peaks = self.columns["largest_transient"]
+        pixels, values = self.A.unit(cell)
+        if not values.size or not peaks[cell] > 0:
+            return None
+        picture = np.zeros(self.A.shape[1:])
+        picture.ravel()[pixels] = values
+        light = self.A.sums(picture) * peaks
+        own = light[cell]
+        light[cell] = 0.0
+        loudest = int(light.argmax())
+        return loudest if peaks[loudest] > peaks[cell] and light[loudest] >= _LOUD * own else None
+
     def describe(self, n_found: int) -> str:
         """Say how many of how many cells were found: the denominator in words."""
         kind = {"all": "", "in_focus": "in-focus "}.get(self.units, f"{self.units} ")
@@ -75,12 +106,13 @@ class PlantedCells:
         )
 
     def table(self, title: str, cells: Iterable[int] | NDArray[np.intp], columns: Mapping[str, Iterable[Any]]) -> Table:
-        """Lay out the first rows of a table of cells: unit, place, snr, and more columns, one entry a cell."""
+        """Lay out the first rows of a table of cells: unit, place, both snr, and more columns, one entry a cell."""
         ids = [int(cell) for cell in cells]
         shown = ids[:N_SHOWN]
         named: dict[str, list[Any]] = {"unit": shown, "row, col": [self._where(cell) for cell in shown]}
-        if "snr" in self.columns:
-            named["snr"] = [f"{self.columns['snr'][cell]:.1f}" for cell in shown]
+        for name in ("snr", "snr_peak"):
+            if name in self.columns:
+                named[name] = [f"{self.columns[name][cell]:.1f}" for cell in shown]
         named |= {name: list(values)[:N_SHOWN] for name, values in columns.items()}
         rows = tuple(tuple(map(str, row)) for row in zip(*named.values(), strict=True))
         return Table(title, tuple(named), rows, len(ids))

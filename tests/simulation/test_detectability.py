@@ -1,13 +1,30 @@
-"""Verdicts on cells against the same arithmetic on dense pictures."""
+"""Verdicts on cells against the same arithmetic on dense pictures, and against filters on rendered frames."""
+
+import warnings
 
 import numpy as np
+import pytest
+from brute_force import Bench
+from scipy import ndimage
 
 from pytest_calsim import load_preset, simulate
-from pytest_calsim.simulation.detectability import assess
+from pytest_calsim.errors import PlacementWarning
+from pytest_calsim.simulation.detectability import (
+    DETECTION_RULE,
+    LOCAL_BACKGROUND_UM,
+    assess_cells,
+    largest_transients,
+    share_without_background,
+    snr,
+)
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
+
+CHIP = "acquisition.image_sensor"
+CROP = {f"{CHIP}.height_px": 224, f"{CHIP}.width_px": 224}
+LONE = {"place_neurons.populations": ({},), "place_neurons.positions_um": ((110.0, 0.0, 0.0),)}
 
 
 def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
@@ -24,20 +41,161 @@ def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
 
 
 def test_a_lone_cell_overlaps_none():
-    spec = load_preset("tiny").edit(
-        {"place_neurons.populations": ({},), "place_neurons.positions_um": ((110.0, 0.0, 0.0),)}
-    )
-    assert simulate(spec).truth.cells.overlap.tolist() == [0]
+    assert simulate(load_preset("tiny").edit(LONE)).truth.cells.overlap.tolist() == [0]
 
 
 def test_background_fluctuation_is_that_of_the_neuropil_that_is_painted():
     """Patches are expected to fluctuate as declared; over a long recording and all cells they do."""
-    spec = load_preset("static").edit({"acquisition.duration_s": 120, "acquisition.fps": 5})
+    spec = load_preset("static").edit({"acquisition.duration_s": 120, "acquisition.fps": 10})
     scene = plan(spec.edit(drop=["background_cells"]))
-    found = assess(scene)["background_fluctuation"].values
+    found = assess_cells(scene)["background_fluctuation"].values
     images, activity = scene.require(CellImages), scene.require(Activity)
     neuropil = scene.paint(until="neuropil") - scene.paint(until="render")
     under = neuropil.reshape(scene.n_frames, -1) @ images.observed.csr.T.astype(np.float32)
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
     seen = scene.require(Cells).in_fov & (images.fov_fraction > 0.9)
     np.testing.assert_allclose(np.median(found[seen]), np.median((under.std(axis=0) / signal)[seen]), rtol=0.15)
+
+
+# --- snr is what a filter on rendered frames reaches ------------------------------------------------------------------
+
+
+def median_ratio(name, overrides=None):
+    crop = {} if name in ("static", "moving", "tiny") else CROP
+    scene = plan(load_preset(name).edit({**crop, "acquisition.duration_s": 1, **(overrides or {})}))
+    return np.median(Bench(scene).ratios(snr(scene), scene.artifacts["cell_activity"].typical_transient))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{}, {f"{CHIP}.row_noise_adu": 2, f"{CHIP}.bit_depth": 10}, {"sensor.photon_rate_per_s_um2": 65_700}],
+    ids=["8 bit", "10 bit, row noise", "three times the light: saturating"],
+)
+def test_a_matched_filter_on_frames_reaches_the_declared_snr(overrides):
+    assert median_ratio("static", overrides) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("light", [1, 3])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "generic_1p_ca1",
+        "generic_1p_cortex_l23",
+        "grin_low_na_ca1",
+        "miniscope_v4_ca1",
+        "miniscope_v4_ca1_bleaching",
+        "miniscope_v4_ca1_dim",
+        "miniscope_v4_ca1_still",
+        "miniscope_v4_cortex_l23",
+        "moving",
+        "static",
+        "tiny",
+    ],
+)
+def test_on_every_preset_at_its_light_and_three_times_that(name, light):
+    rate = load_preset(name).step("sensor").photon_rate_per_s_um2
+    assert median_ratio(name, {"sensor.photon_rate_per_s_um2": light * rate}) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row_noise_adu", [0, 0.5, 1, 2])
+@pytest.mark.parametrize("bit_depth", [8, 10])
+@pytest.mark.parametrize("name", ["static", "miniscope_v4_ca1_dim"])
+def test_at_every_depth_and_row_noise(name, bit_depth, row_noise_adu):
+    chip = {f"{CHIP}.bit_depth": bit_depth, f"{CHIP}.row_noise_adu": row_noise_adu}
+    assert median_ratio(name, chip) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("worse", [{"bit_depth": 6}, {"row_noise_adu": 4}, {"read_noise_e": 60}, {"full_well_e": 2500}])
+def test_every_noise_lowers_every_snr(worse):
+    spec = load_preset("tiny")
+    before = snr(plan(spec))
+    after = snr(plan(spec.edit({f"{CHIP}.{name}": value for name, value in worse.items()})))
+    assert (after[before > 0] < before[before > 0]).all()
+
+
+# --- the largest transient ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("add", [[], [{"kind": "bleaching", "lifetime_s": 3}]], ids=["lasting", "bleaching"])
+def test_the_largest_transient_is_that_of_the_truth(add):
+    spec = load_preset("tiny").edit({"acquisition.duration_s": 20}, add=add)  # more frames than one block
+    recording = simulate(spec)
+    C = recording.truth.C.values.astype(float)
+    left = 1.0 if recording.truth.bleaching is None else recording.truth.bleaching.values
+    rise = ((C - recording.truth.cells.amplitude.to_numpy()[:, None]) * left).max(axis=1)
+    np.testing.assert_allclose(recording.truth.cells.largest_transient, np.maximum(rise, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_a_longer_recording_shows_larger_transients_and_the_same_snr():
+    short, long = (plan(load_preset("tiny").edit({"acquisition.duration_s": s})) for s in (2, 8))
+    np.testing.assert_array_equal(snr(short), snr(long))
+    assert (largest_transients(long) >= largest_transients(short)).all()
+    assert (largest_transients(long) > largest_transients(short)).any()
+
+
+def test_cells_that_never_rise_are_not_detectable():
+    spec = load_preset("tiny").edit({"cell_activity.active_rate_hz": 1e-6, "cell_activity.quiescent_rate_hz": 0})
+    cells = simulate(spec).truth.cells
+    assert (cells.n_spikes == 0).all()
+    assert (cells.snr_peak == 0).all()
+    assert not cells.detectable.any()
+
+
+def test_what_a_local_background_leaves_of_each_image():
+    scene = plan(load_preset("static").edit({"acquisition.duration_s": 1}))
+    images = scene.artifacts["cell_optics"]
+    shares = share_without_background(images)
+    sigma_px = LOCAL_BACKGROUND_UM / scene.canvas.pixel_size_um
+    for unit in range(0, len(images), 7):
+        image = np.pad(images.patches.patch(unit).values.astype(float), 60)
+        left = image - ndimage.gaussian_filter(image, sigma_px, truncate=8)
+        assert shares[unit] == pytest.approx(np.linalg.norm(left) / np.linalg.norm(image), rel=1e-3)
+    deep = images.defocus_um > 60
+    assert shares[deep].max() < 0.5 < shares[~deep].min()
+
+
+def test_detectable_is_in_view_with_a_large_enough_peak_and_names_its_rule():
+    truth = simulate(load_preset("static").edit({"acquisition.duration_s": 10})).truth
+    cells = truth.cells
+    np.testing.assert_array_equal(cells.detectable, cells.in_fov & (cells.snr_peak >= 4.5))
+    assert 0 < cells.detectable.sum() < len(cells)
+    assert int(truth["detection_rule"]) == DETECTION_RULE
+    assert list(cells.columns[3:6]) == ["snr", "snr_peak", "detectable"]
+
+
+@pytest.mark.parametrize("drop", ["render", "cell_activity", "sensor"])
+def test_a_verdict_that_needs_a_missing_step_is_left_out(drop):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spec = load_preset("tiny").edit(drop=[drop] if drop != "cell_activity" else ["render", "cell_activity"])
+    cells = simulate(spec).truth.cells
+    assert ("detectable" in cells) == (drop == "sensor")
+    if drop == "sensor":
+        assert np.isinf(cells.snr[cells.n_spikes > 0]).all()
+
+
+# --- saturation ----------------------------------------------------------------------------------------------------
+
+
+def test_the_expected_picture_is_what_saturates():
+    """No cell alone reaches the full well here: cells and background together do."""
+    bright = load_preset("static").edit({"acquisition.duration_s": 1, "sensor.photon_rate_per_s_um2": 65_700})
+    with pytest.warns(PlacementWarning, match=r"[2-5]\d\.\d % of the pixels are saturated with every cell at rest"):
+        recording = simulate(bright)
+    assert any("saturated" in note for note in recording.notes)
+    left = recording.truth.cells.unsaturated_fraction
+    assert left.min() < 0.1
+    assert left.max() == 1
+    before = simulate(load_preset("static")).truth.cells.snr
+    full = left < 1e-3
+    assert full.sum() > 5
+    assert (recording.truth.cells.snr[full] < 0.15 * before[full]).all()
+
+
+@pytest.mark.parametrize("name", ["static", "moving", "tiny"])
+def test_small_presets_do_not_saturate(name):
+    recording = simulate(load_preset(name).edit({"acquisition.duration_s": 1}))
+    assert not recording.notes
+    assert (recording.truth.cells.unsaturated_fraction == 1).all()

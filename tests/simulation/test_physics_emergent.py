@@ -83,7 +83,7 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
 def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
     neurons = layer(60, count=80)
     background = {"level": 0.5, "components": [{"contrast": 0, "fluctuation": 0}]}
-    dim = {"photon_rate_per_s_um2": photon_rate(100, 10)}
+    dim = {"photon_rate_per_s_um2": photon_rate(200, 10)}
 
     def detected(**light):
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
@@ -171,7 +171,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus():
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photon_rate_per_s_um2": photon_rate(68, 10)},
+                sensor={"photon_rate_per_s_um2": photon_rate(100, 10)},
             )
         )
         found.append(int(recording.truth.cells.detectable.sum()))

@@ -40,7 +40,8 @@ def matched_filter_snr(recording, unit):
     electrons = recording.scene.artifacts["sensor"].photons_per_unit * sensor.quantum_efficiency
     signal = truth.A_observed[unit] * np.asarray(truth.vignette) * electrons
     signal *= scene.artifacts["cell_activity"].typical_transient[unit]
-    noise = scene.expected_light() * electrons + sensor.read_noise_e**2
+    steps = 2 ** (sensor.adc_bit_depth - sensor.bit_depth) / sensor.gain_adu_per_e
+    noise = scene.expected_light() * electrons + sensor.read_noise_e**2 + steps**2 / 12
     return np.sqrt((signal**2 / noise).sum())
 
 

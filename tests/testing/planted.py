@@ -15,7 +15,7 @@ def blob(y, x, sigma=2.5):
     return np.where(image > 0.05, image, 0.0)
 
 
-# Nine planted cells: seven detectable in view, one (6) outside the field of view, one (8) too dim.
+# Nine planted cells: seven detectable in view, one (6) outside the field of view, one (8) that hardly ever rises.
 A = np.array(
     [blob(*at) for at in [(8, 8), (8, 14), (25, 10), (25, 30), (10, 40), (33, 43), (20, -1), (38, 20), (16, 25)]]
 )
@@ -26,6 +26,7 @@ COLUMNS = {
     "soma_in_focus": np.arange(9) != 4,
     "defocus_um": np.where(np.arange(9) == 4, -41.2, 3.0),
     "snr": np.array([10, 9, 8, 7, 3.5, 6, 8, 4, 1.2]),
+    "snr_peak": np.array([10, 9, 8, 7, 3.5, 6, 8, 5, 1.2]),
     "n_spikes": np.array([5, 5, 5, 5, 5, 5, 5, 5, 0]),
     "fov_fraction": np.array([1, 1, 1, 1, 1, 1, 0.4, 0.55, 1]),
 }

@@ -102,18 +102,50 @@ def reasons(estimate, **kwargs):
     """The last column of both tables, by the first one."""
     message = failure(estimate, 1, 1, **kwargs)
     missed, _, spurious = message.partition("estimates that match no planted cell")
-    rows = [line.split(maxsplit=4) for line in missed.splitlines() if line[:5].strip().isdigit() or line[4:5].isdigit()]
+    rows = [line.split(maxsplit=5) for line in missed.splitlines() if line[:5].strip().isdigit() or line[4:5].isdigit()]
     why = [line.split(maxsplit=1) for line in spurious.splitlines() if line[4:5].isdigit()]
-    return {int(r[0]): r[4] for r in rows}, {int(r[0]): r[1] for r in why}
+    return {int(r[0]): r[5] for r in rows}, {int(r[0]): r[1] for r in why}
 
 
 def test_a_missed_cell_has_the_reasons_that_hide_it():
     missed, _ = reasons(A[[0]])
     assert missed[2] == "no estimate there"
-    assert missed[4] == "no estimate there: dim (snr 3.5), out of focus (by 41 µm)"
-    assert missed[7] == "no estimate there: dim (snr 4.0), at the edge (55 % in view)"
+    assert missed[4] == "no estimate there: largest transient too small: snr_peak 3.5, out of focus (by 41 µm)"
+    assert missed[7] == "no estimate there: largest transient small: snr_peak 5.0, at the edge (55 % in view)"
     missed, _ = reasons(A[[0]], units="all")
-    assert missed[8] == "no estimate there: never fired, dim (snr 1.2)"
+    assert missed[8] == "no estimate there: never fired, largest transient too small: snr_peak 1.2"
+
+
+@pytest.mark.parametrize(
+    ("peaks", "reason"),
+    [
+        ((1.0, 4.0), ": under a louder neighbour, unit 1"),
+        ((1.0, 1.5), ""),  # a sixth of the neighbour's light falls here
+        ((1.0, 0.9), ""),
+        ((4.0, 1.0), ""),
+    ],
+)
+def test_a_cell_under_a_louder_neighbour_says_which(peaks, reason):
+    footprints = A.copy()
+    footprints[1] = blob(8, 14.5)
+    largest = np.array([*peaks, *[1.0] * 7])
+    missed, _ = reasons(footprints[[2, 3, 4, 5]], recording=record(footprints=footprints, largest_transient=largest))
+    assert missed[0] == f"no estimate there{reason}"
+
+
+@pytest.mark.parametrize(("left", "reason"), [(0.2, ": saturated (80 % of its image)"), (0.6, ""), (1.0, "")])
+def test_a_saturated_cell_says_so(left, reason):
+    missed, _ = reasons(A[[0]], recording=record(unsaturated_fraction=np.full(9, left)))
+    assert missed[2] == f"no estimate there{reason}"
+
+
+def test_the_rule_that_says_what_is_detectable_is_a_fact():
+    rule = {"detection_rule": TruthArray((), np.array(2))}
+    recording = Recording(Spec(), BlackFrames(), GroundTruth({**RECORDING.truth.arrays, **rule}))
+    assert cells(A[SEEN], recording=recording).as_dict()["footprints.detection_rule"] == 2
+    other = cells(A[SEEN], recording=recording, units="in_focus", min_precision=0).as_dict()
+    assert "footprints.detection_rule" not in other
+    assert "footprints.detection_rule" not in cells(A[SEEN]).as_dict()
 
 
 def test_cells_in_one_estimate_are_merged():
@@ -134,7 +166,7 @@ def test_a_badly_fitting_estimate_says_how():
     assert missed[5].startswith("estimate 6 fits badly: IoU 0.2")
     assert spurious[6].startswith("fits unit 5 badly: IoU 0.2")
     missed, _ = reasons(np.array([*A[[0, 1, 2, 3, 5, 7]], blob(10, 40, 1.0)]))
-    assert missed[4].endswith("times its area; dim (snr 3.5), out of focus (by 41 µm)")
+    assert missed[4].endswith("times its area; largest transient too small: snr_peak 3.5, out of focus (by 41 µm)")
 
 
 def test_a_second_estimate_of_a_cell_is_a_duplicate_and_one_of_nothing_is_said_so():

@@ -16,8 +16,10 @@ from pytest_calsim.testing.scoring.matching import Match, assign, overlaps
 
 __all__ = ["FootprintScores", "score_footprints"]
 
-# The Rose criterion: what is fainter than 5 times its noise cannot be told from it reliably.
-_DIM_SNR = 5.0
+# Below it, pipelines find less than four in five cells (docs/physics.md).
+_SMALL_PEAK = 6.0
+# Below it, fewer than half: the cell is not detectable.
+_TOO_SMALL_PEAK = 4.5
 # A mask lies in another when at least half of it does.
 _HALF = 0.5
 # An estimate fits a cell, and no more, when this share of it lies in that cell.
@@ -104,12 +106,14 @@ class FootprintScores:
         """Sum of the IoU of all matched pairs: how well the whole fits."""
         return float(self.match.score.sum())
 
-    def why_missed(self, cell: int, cells: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> str:
-        """Why a counted cell was not found, in a few words."""
+    def why_missed(
+        self, cell: int, cells: Mapping[str, NDArray[Any]], labels: NDArray[Any], louder: int | None = None
+    ) -> str:
+        """Why a counted cell was not found, in a few words; ``louder`` is a neighbour that outshines it."""
         iou, of_est, of_true = (
             share[:, cell] for share in (self.overlaps.iou, self.overlaps.of_est, self.overlaps.of_true)
         )
-        facts = ", ".join(_facts(cell, cells))
+        facts = ", ".join(_facts(cell, cells, louder))
         if self.overlaps.true_area[cell] == 0:
             return "outside the estimate's picture, or without an image of its own"
         below = ""
@@ -156,13 +160,17 @@ class FootprintScores:
         return f"fits unit {best} badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
 
 
-def _facts(cell: int, cells: Mapping[str, NDArray[Any]]) -> list[str]:
+def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> list[str]:
     """What makes a cell hard to see."""
     facts: list[str] = []
     if "n_spikes" in cells and cells["n_spikes"][cell] == 0:
         facts.append("never fired")
-    if "snr" in cells and cells["snr"][cell] < _DIM_SNR:
-        facts.append(f"dim (snr {cells['snr'][cell]:.1f})")
+    if "snr_peak" in cells and (peak := cells["snr_peak"][cell]) < _SMALL_PEAK:
+        facts.append(f"largest transient {'too ' if peak < _TOO_SMALL_PEAK else ''}small: snr_peak {peak:.1f}")
+    if "unsaturated_fraction" in cells and cells["unsaturated_fraction"][cell] <= _HALF:
+        facts.append(f"saturated ({100 * (1 - cells['unsaturated_fraction'][cell]):.0f} % of its image)")
+    if louder is not None:
+        facts.append(f"under a louder neighbour, unit {louder}")
     if "soma_in_focus" in cells and "defocus_um" in cells and not cells["soma_in_focus"][cell]:
         facts.append(f"out of focus (by {abs(cells['defocus_um'][cell]):.0f} µm)")
     if "fov_fraction" in cells and cells["fov_fraction"][cell] < 0.9:
