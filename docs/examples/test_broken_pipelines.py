@@ -81,8 +81,8 @@ def test_one_frame_late(sound, recording):
     with pytest.raises(RecoveryError, match=r"recall .* < 0\.80: events within ± 1 frames"):
         assert_spikes_recovered(late, recording, **SPIKED)
     with pytest.raises(RecoveryError, match=r"the traces are evidently 1 frame late"):
-        assert_traces_recovered(late, recording, min_pearson=0.87)
-    assert_traces_recovered(sound, recording, min_pearson=0.87)
+        assert_traces_recovered(late, recording, min_pearson=0.85)
+    assert_traces_recovered(sound, recording, min_pearson=0.85)
 
 
 def test_traces_scaled(sound, recording):

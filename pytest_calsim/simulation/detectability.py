@@ -99,7 +99,8 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
             largest = largest_transients(scene)
             peak = snr(scene, largest)
             columns["largest_transient"] = largest
-            columns["snr_peak"] = peak * share_without_background(images)
+            left = share_without_background(images)
+            columns["snr_peak"] = np.multiply(peak, left, out=np.zeros(len(images)), where=left > 0)
             columns["detectable"] = cells.in_fov & (columns["snr_peak"] >= DETECTABLE_SNR_PEAK)
             numbers["detection_rule"] = TruthArray((), np.array(DETECTION_RULE))
     return {name: TruthArray(("unit_id",), values) for name, values in columns.items()} | numbers

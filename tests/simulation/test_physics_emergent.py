@@ -89,7 +89,7 @@ def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
         cells = cells[cells.in_fov]
         radius = np.hypot(cells.y_um, cells.x_um)
-        inner, outer = cells.detectable[radius < 45], cells.detectable[radius > 75]
+        inner, outer = cells.detectable[radius < 45], cells.detectable[radius > 85]
         assert min(len(inner), len(outer)) > 15
         return inner.mean(), outer.mean()
 

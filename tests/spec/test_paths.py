@@ -9,7 +9,7 @@ TINY = load_preset("tiny")
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("place_neurons.min_distance_um", 3.0),
+        ("place_neurons.populations.0.min_distance_um", 3.0),
         ("place_neurons.populations.0.soma_radius_um", 4.0),
         ("sensor.photon_rate_per_s_um2", 500.0),
     ],
@@ -34,12 +34,12 @@ def test_presets_and_sweeps_take_the_same_paths():
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("steps.place_neurons.min_distance", "nothing named 'min_distance' under 'place_neurons'; did you mean 'min_"),
+        ("steps.place_neurons.populations.0.min_distance", "nothing named 'min_distance' under 'place_neurons.populations.0'; did you mean 'min_"),
         ("steps.place_neuron.min_distance_um", "no step 'place_neuron' in this spec; did you mean 'place_neurons'?"),
         ("steps.brain_motion.max_shift_um", "this spec has no step 'brain_motion'; add it first"),
         ("steps.acquisition.fps", "'acquisition' is no step; did you mean 'acquisition.fps'?"),
         ("steps.seed", "'seed' is no step; did you mean 'seed'?"),
-        ("steps", "name a step's field, such as 'cell_activity'; or add and drop"),
+        ("steps", "name a step's field, such as 'background_cells'; or add and drop"),
         ("steps.", "no step '' in this spec; known: "),
         ("steps.0.min_distance_um", "no step '0' in this spec; known: "),
         ("acquisition.fps.x", "'acquisition.fps' is a value and has no part 'x'"),
