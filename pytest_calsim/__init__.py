@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
     from pytest_calsim.recording.cache import simulate_cached as simulate_cached
+    from pytest_calsim.recording.exports.damage import damage as damage
     from pytest_calsim.recording.recording import Recording as Recording
     from pytest_calsim.recording.simulate import simulate as simulate
     from pytest_calsim.recording.truth import GroundTruth as GroundTruth
@@ -74,6 +75,7 @@ _WHERE = {
     "assert_shifts_recovered": "testing.assertions",
     "assert_spikes_recovered": "testing.assertions",
     "assert_traces_recovered": "testing.assertions",
+    "damage": "recording.exports.damage",
     "field_pearson": "testing.scoring.fields",
     "hungarian_match": "testing.scoring.matching",
     "load_preset": "spec.presets",
@@ -114,6 +116,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "assert_shifts_recovered",
     "assert_spikes_recovered",
     "assert_traces_recovered",
+    "damage",
     "field_pearson",
     "hungarian_match",
     "load_preset",

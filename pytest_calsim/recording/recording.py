@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.errors import StoreError
+from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Recording", "data_of"]
 
 
-class Recording:
+class Recording(WritesFiles):
     """A simulated movie and its truth; immutable, as the tests of a session share it."""
 
     def __init__(
