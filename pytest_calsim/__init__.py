@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
     from pytest_calsim.testing.assertions import assert_traces_recovered as assert_traces_recovered
     from pytest_calsim.testing.background import assert_background_recovered as assert_background_recovered
+    from pytest_calsim.testing.compare import compare as compare
     from pytest_calsim.testing.estimate import Estimate as Estimate
     from pytest_calsim.testing.score import Scores as Scores
     from pytest_calsim.testing.score import score as score
@@ -75,6 +76,7 @@ _WHERE = {
     "assert_shifts_recovered": "testing.assertions",
     "assert_spikes_recovered": "testing.assertions",
     "assert_traces_recovered": "testing.assertions",
+    "compare": "testing.compare",
     "damage": "recording.exports.damage",
     "field_pearson": "testing.scoring.fields",
     "hungarian_match": "testing.scoring.matching",
@@ -116,6 +118,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "assert_shifts_recovered",
     "assert_spikes_recovered",
     "assert_traces_recovered",
+    "compare",
     "damage",
     "field_pearson",
     "hungarian_match",

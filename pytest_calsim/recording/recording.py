@@ -14,6 +14,7 @@ from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.errors import StoreError
 from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
+from pytest_calsim.recording.plots.recording_plots import RecordingPlots
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
@@ -116,6 +117,11 @@ class Recording(WritesFiles):
 
         lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
         return lazy if frames is None else lazy.isel(frame=frames)
+
+    @cached_property
+    def plot(self) -> RecordingPlots:
+        """Pictures of the movie and its truth: ``recording.plot.frame()``, ... (the extra ``plot``)."""
+        return RecordingPlots(self)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the recording to one file: a zip of zarr (format 2) arrays, which zarr and xarray open as well.

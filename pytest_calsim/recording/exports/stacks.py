@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ __all__ = ["write_npy", "write_nwb", "write_tiff", "write_zarr"]
 _CLASSIC_TIFF_BYTES = 4_000_000_000
 """Above this the offsets of a classic TIFF, 32 bits, may not reach."""
 
-_UNKNOWN_START = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_UNKNOWN_START = datetime(2000, 1, 1, tzinfo=UTC)
 """NWB demands a time of day, and a simulation has none."""
 
 
@@ -27,17 +27,17 @@ def write_tiff(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
     pixels_per_cm = 1e4 / acquisition.pixel_size_um
     n_frames, height, width = movie.frames.shape
     page_bytes = height * width * movie.frames.dtype.itemsize + 512  # with its table of tags
-    with published(path, overwrite=overwrite) as partial:
-        with tifffile.TiffWriter(partial, bigtiff=n_frames * page_bytes > _CLASSIC_TIFF_BYTES) as writer:
-            writer.write(
-                images_of(movie.frames, label=path.name),
-                shape=movie.frames.shape,
-                dtype=movie.frames.dtype,
-                photometric="minisblack",
-                resolution=(pixels_per_cm, pixels_per_cm),
-                resolutionunit="CENTIMETER",
-                metadata={"axes": "TYX", "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um},
-            )
+    bigtiff = n_frames * page_bytes > _CLASSIC_TIFF_BYTES
+    with published(path, overwrite=overwrite) as partial, tifffile.TiffWriter(partial, bigtiff=bigtiff) as writer:
+        writer.write(
+            images_of(movie.frames, label=path.name),
+            shape=movie.frames.shape,
+            dtype=movie.frames.dtype,
+            photometric="minisblack",
+            resolution=(pixels_per_cm, pixels_per_cm),
+            resolutionunit="CENTIMETER",
+            metadata={"axes": "TYX", "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um},
+        )
 
 
 def write_npy(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
