@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.background import assert_background_recovered as assert_background_recovered
     from pytest_calsim.testing.compare import compare as compare
     from pytest_calsim.testing.estimate import Estimate as Estimate
+    from pytest_calsim.testing.plots import save_overlay as save_overlay
+    from pytest_calsim.testing.plots import save_report as save_report
     from pytest_calsim.testing.score import Scores as Scores
     from pytest_calsim.testing.score import score as score
     from pytest_calsim.testing.scorecard import Scorecard as Scorecard
@@ -84,6 +86,8 @@ _WHERE = {
     "plan": "simulation.planning",
     "preset_names": "spec.presets",
     "preset_summary": "spec.presets",
+    "save_overlay": "testing.plots",
+    "save_report": "testing.plots",
     "score": "testing.score",
     "shift_rmse": "testing.scoring.shifts",
     "simulate": "recording.simulate",
@@ -126,6 +130,8 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "plan",
     "preset_names",
     "preset_summary",
+    "save_overlay",
+    "save_report",
     "score",
     "shift_rmse",
     "simulate",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.errors import StoreError
 from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
@@ -52,6 +53,17 @@ class Recording(WritesFiles):
     def __repr__(self) -> str:
         frames, height, width = self._source.shape
         return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("acquisition", self.spec.acquisition),
+            ("stages", ", ".join(self.stages)),
+            ("cells", self.truth.n_units),
+            ("seed", self.spec.seed),
+            ("key", self.spec.key()[:12]),
+            *(("note", note) for note in self.notes),
+        ]
+        return html_table(repr(self)[1:-1], rows)
 
     @property
     def spec(self) -> Spec:

@@ -51,7 +51,7 @@ def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Ca
     axes[0].figure.suptitle(", ".join(facts), fontsize="medium")
 
 
-_FACTS = (("depth_um", 0, "µm deep"), ("defocus_um", 0, "µm out of focus"))
+_FACTS = (("depth_um", 0, "µm deep"), ("defocus_um", 0, "µm defocus"))
 
 
 def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisition, canvas: Canvas) -> None:
@@ -68,7 +68,8 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
     )
     for ax, down in ((top, y), (side, depth)):
         for label, chosen, colour in kinds:
-            _add_circles(ax, x[chosen], down[chosen], radius[chosen], colour, f"{label} ({int(chosen.sum())})")
+            told = f"{label} ({int(chosen.sum())})" if ax is top else None
+            _add_circles(ax, x[chosen], down[chosen], radius[chosen], colour, told)
     height_um, width_um = acquisition.field_size_um
     patches = require("matplotlib.patches", "plot", "plotting")
     corner = (-width_um / 2, -height_um / 2)
@@ -81,6 +82,7 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
         side.fill_between(across, surface - half, surface + half, color=VERMILLION, alpha=0.2, label="depth of field")
         side.plot(across, surface, color=VERMILLION, label="focal surface at y = 0")
     top.set_title("from above")
+    top.set_xlabel("x (µm)")
     top.set_ylabel("y (µm)")
     top.set_aspect("equal")
     top.set_xlim(-span, span)
@@ -102,7 +104,7 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
 
 
 def _add_circles(
-    ax: Any, x: NDArray[np.float64], y: NDArray[np.float64], radius: NDArray[np.float64], colour: str, label: str
+    ax: Any, x: NDArray[np.float64], y: NDArray[np.float64], radius: NDArray[np.float64], colour: str, label: str | None
 ) -> None:
     """Draw somata at their true size."""
     collections = require("matplotlib.collections", "plot", "plotting")
@@ -118,4 +120,5 @@ def _add_circles(
         alpha=0.75,
     )
     ax.add_collection(circles)
-    ax.scatter([], [], color=colour, alpha=0.75, label=label)  # legends know no collections of ellipses
+    if label is not None:
+        ax.scatter([], [], color=colour, alpha=0.75, label=label)  # legends know no collections of ellipses

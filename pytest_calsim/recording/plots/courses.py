@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.recording.plots.comparison import Comparison
-from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION
+from pytest_calsim.recording.plots.style import BLUE, GREY, ORANGE, SKY, VERMILLION
 from pytest_calsim.recording.truth import GroundTruth
 
-__all__ = ["draw_detection", "draw_shifts", "draw_traces", "snr_column"]
+__all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", "snr_column"]
 
 _Z95 = 1.959964
 """Normal quantile of a 95 % interval."""
@@ -82,12 +82,15 @@ def draw_shifts(
 ) -> None:
     """Draw the tissue's displacement along rows and columns, in px and µm, and the estimated one."""
     time_s = np.arange(len(shifts)) / fps
-    styles = (("height", SKY), ("width", ORANGE))
-    for axis, (name, colour) in enumerate(styles):
-        ax.plot(time_s, shifts[:, axis], color=colour, linewidth=1.2, label=f"{name}, true")
-        if comparison is not None and comparison.shifts is not None:
-            estimated = comparison.shifts[:, axis]
-            ax.plot(time_s, estimated, color=colour, linewidth=0.9, linestyle=":", label=f"{name}, estimated")
+    colours = (("height", SKY, BLUE), ("width", ORANGE, VERMILLION))
+    estimated = None if comparison is None else comparison.shifts
+    for axis, (name, true_colour, estimated_colour) in enumerate(colours):
+        # The estimate is a thin line on a broad one: where they part is seen, and where they agree both are.
+        width = 1.2 if estimated is None else 3.0
+        ax.plot(time_s, shifts[:, axis], color=true_colour, linewidth=width, label=f"{name}, true")
+        if estimated is not None:
+            line = estimated[:, axis]
+            ax.plot(time_s, line, color=estimated_colour, linewidth=0.8, label=f"{name}, estimated")
     ax.set_xlim(0, len(time_s) / fps)
     ax.set_xlabel("time (s)")
     ax.set_ylabel("displacement of the tissue (px)")
@@ -95,6 +98,19 @@ def draw_shifts(
     right = ax.secondary_yaxis("right", functions=(lambda px: px * pixel_size_um, lambda um: um / pixel_size_um))
     right.set_ylabel("displacement (µm)")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize="small")
+
+
+def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: Comparison) -> None:
+    """Draw how far the estimated displacement is from the true one, px, a constant apart."""
+    if comparison.shifts is None:
+        raise ValueError("the estimate has no shifts to draw the errors of")
+    error_px = np.hypot(*(comparison.shifts - shifts).T)
+    ax.plot(np.arange(len(error_px)) / fps, error_px, color=VERMILLION, linewidth=0.9)
+    ax.set_xlim(0, len(error_px) / fps)
+    ax.set_ylim(0, None)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("error of the shift (px)")
+    _add_frame_axis(ax, fps)
 
 
 def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = None, n_bins: int = 6) -> None:

@@ -70,10 +70,10 @@ class RecordingPlots:
 
     def mean(self, *, registered: bool = False, ax: Axes | None = None) -> Axes:
         """Show the mean over all frames, moved back by the true shifts where ``registered``."""
-        return self._show(self._project(registered).mean, f"mean{_moved_back(registered)}", self._units, ax)
+        return self._show(self._project(registered).mean, f"mean{self._said(registered)}", self._units, ax)
 
     def max_projection(self, *, registered: bool = True, ax: Axes | None = None) -> Axes:
-        """Show each pixel's maximum minus its mean, so that the still background is gone.
+        """Show each pixel's maximum minus its mean: the still background is gone. The maximum is of means over 0.25 s.
 
         ``registered``: frames are first moved back by the true shifts, to the nearest pixel.
         """
@@ -201,14 +201,15 @@ class RecordingPlots:
         return None if shifts is None else shifts.values.astype(np.float64)
 
     def _said(self, registered: bool) -> str:
-        return _moved_back(registered and self._recording.truth.shifts is not None)
+        moved = registered and self._recording.truth.shifts is not None
+        return ", moved back by the true shifts" if moved else ""
 
     def _project(self, registered: bool) -> Projections:
         """Project once: a pass over a long recording takes a while."""
         shifts = self._true_shifts() if registered else None
         key = shifts is not None
         if key not in self._projections:
-            self._projections[key] = project(self._recording.frames, shifts)
+            self._projections[key] = project(self._recording.frames, self._recording.spec.acquisition.fps, shifts)
         return self._projections[key]
 
     def _brightest(self, n: int, comparison: Comparison | None) -> NDArray[np.intp]:
@@ -222,10 +223,6 @@ class RecordingPlots:
 
     def _image(self, ax: Any, image: NDArray[Any], title: str, units: str | None, **options: Any) -> Any:
         return show_image(ax, image, self._recording.spec.canvas, title=title, units=units, **options)
-
-
-def _moved_back(registered: bool) -> str:
-    return ", moved back by the true shifts" if registered else ""
 
 
 def _check_comparison(comparison: object) -> None:

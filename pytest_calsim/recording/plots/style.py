@@ -49,9 +49,9 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
     MissingExtraError
         Without matplotlib.
     """
-    pyplot = require("matplotlib.pyplot", "plot", "plotting")
     if ax is not None:
         return ax
+    pyplot = require("matplotlib.pyplot", "plot", "plotting")
     return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
