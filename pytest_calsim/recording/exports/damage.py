@@ -79,13 +79,11 @@ def _spoil_middle_frame(path: Path) -> None:
     if not places:
         raise StoreError(f"{path}: holds no frame")
     start, size = places[len(places) // 2]
-    data = bytearray(path.read_bytes()[start : start + size])
     # In an AVI a packet's place is that of its chunk's header, which stays: the index still leads to the frame.
     header = 8 if path.suffix.lower() == ".avi" else 0
-    data[header:] = b"\xff" * (size - header)
     with path.open("r+b") as file:
-        file.seek(start)
-        file.write(data)
+        file.seek(start + header)
+        file.write(b"\xff" * size)
 
 
 def _tell_wrong_fps(path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -106,7 +106,7 @@ class _Advance(Protocol):
 
 
 @contextlib.contextmanager
-def _progress(total: int, label: str) -> Iterator[_Advance]:
+def _progress(total: int, label: str) -> Generator[_Advance]:
     """Show a bar on a terminal; elsewhere nothing, and tqdm is not imported."""
     bar: Any = None
     if sys.stderr is not None and sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison] (pythonw)
@@ -121,14 +121,14 @@ def _progress(total: int, label: str) -> Iterator[_Advance]:
 
 def frame_times_s(movie: Movie) -> NDArray[np.float64]:
     """Give when each frame's exposure begins ``(frame,)``, s: its ``time`` coordinate, else its index over fps."""
-    times: Any = movie.observed.coords.get("time")
-    if times is not None:
-        return np.asarray(times.values, np.float64)
+    observed: Any = movie.observed  # xarray's coordinates are typed in part
+    if "time" in observed.coords:
+        return np.asarray(observed.coords["time"].values, np.float64)
     return np.arange(movie.frames.shape[0]) / movie.spec.acquisition.fps
 
 
 @contextlib.contextmanager
-def published(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def published(path: Path, *, overwrite: bool = False) -> Generator[Path]:
     """Give a name to write a file or folder under, and rename it to ``path`` once that has succeeded.
 
     Parameters

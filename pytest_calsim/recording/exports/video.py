@@ -21,6 +21,8 @@ CHUNK_FRAMES = 1000
 """Frames in one AVI of a Miniscope's folder, as its acquisition software writes them."""
 
 _PIXEL_FORMATS = {"|u1": "gray", "<u2": "gray16le"}
+_INTRA = {"g": "1"}
+"""Every frame is decoded by itself: readers may seek, and a bad frame spoils no other."""
 _SAMPLED_FRAMES = 24
 """Frames that say how bright an MP4 of more than 8 bits is to be."""
 
@@ -29,7 +31,7 @@ def write_avi(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
     """Write an AVI in FFV1, which is lossless, with 8 or 16 bits a pixel."""
     pixel_format = _lossless_format(movie, "to_avi")
     with published(path, overwrite=overwrite) as partial:
-        _encode(partial, "avi", "ffv1", pixel_format, movie, images_of(movie.frames, label=path.name))
+        _encode(partial, "avi", "ffv1", pixel_format, movie, images_of(movie.frames, label=path.name), options=_INTRA)
 
 
 def write_mp4(
@@ -68,7 +70,7 @@ def write_miniscope_folder(movie: Movie, path: Path) -> None:
         for i, first in enumerate(range(0, n_frames, CHUNK_FRAMES)):
             last = min(first + CHUNK_FRAMES, n_frames)
             images = images_of(movie.frames, first, last, label=f"{path.name}/{i}.avi")
-            _encode(partial / f"{i}.avi", "avi", "ffv1", pixel_format, movie, images)
+            _encode(partial / f"{i}.avi", "avi", "ffv1", pixel_format, movie, images, options=_INTRA)
         with (partial / "timeStamps.csv").open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["Frame Number", "Time Stamp (ms)", "Buffer Index"])

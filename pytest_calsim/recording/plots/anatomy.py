@@ -11,7 +11,7 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.recording.exports.movie import require
 from pytest_calsim.recording.plots.contours import outlines
-from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION, show_image
+from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION, rescaled, show_image
 from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = ["draw_footprint", "draw_placement"]
@@ -89,9 +89,9 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
     tall = max(float(np.abs(y).max(initial=0)), height_um / 2) * 1.05
     top.set_ylim(tall, -tall)  # rows grow downward, as in a picture
     size = canvas.pixel_size_um
-    rows = top.secondary_yaxis("right", functions=(lambda um: um / size, lambda px: px * size))
+    rows = top.secondary_yaxis("right", functions=rescaled(1 / size))
     rows.set_ylabel("from the axis (px)")
-    columns = top.secondary_xaxis("top", functions=(lambda um: um / size, lambda px: px * size))
+    columns = top.secondary_xaxis("top", functions=rescaled(1 / size))
     columns.set_xlabel("from the axis (px)")
     side.set_title("from the side")
     side.set_xlim(-span, span)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.recording.plots.comparison import Comparison
-from pytest_calsim.recording.plots.style import BLUE, GREY, ORANGE, SKY, VERMILLION
+from pytest_calsim.recording.plots.style import BLUE, GREY, ORANGE, SKY, VERMILLION, rescaled
 from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", "snr_column"]
@@ -40,8 +41,8 @@ def draw_traces(
     """
     if truth.C is None:
         raise ValueError("this recording has no traces: its spec lacks 'cell_activity'")
-    true = truth["C"].values[units].astype(np.float64)
-    time_s = np.arange(true.shape[1]) / fps
+    true: Floats = truth["C"].values[units].astype(np.float64)
+    time_s: Floats = np.arange(true.shape[1]) / fps
     spikes = truth.spike_times
     for i, (unit, trace) in enumerate(zip(units.tolist(), true, strict=True)):
         base = len(units) - 1 - i  # the first one on top
@@ -54,7 +55,7 @@ def draw_traces(
             drawn = base + 0.75 * (fitted - low) / span
             ax.plot(time_s, drawn, color=ORANGE, linewidth=0.9, alpha=0.9, label=None if i else "estimated")
         if spikes is not None:
-            times = spikes[unit]
+            times: Floats = spikes[unit]
             ax.vlines(times, base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label=None if i else "spikes")
     ax.set_yticks(np.arange(len(units))[::-1] + 0.35, [f"unit {unit}" for unit in units.tolist()])
     ax.set_xlim(0, len(time_s) / fps)
@@ -74,14 +75,14 @@ def _fit(estimate: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np
 
 
 def _add_frame_axis(ax: Any, fps: float) -> None:
-    ax.secondary_xaxis("top", functions=(lambda s: s * fps, lambda frame: frame / fps)).set_xlabel("frame")
+    ax.secondary_xaxis("top", functions=rescaled(fps)).set_xlabel("frame")
 
 
 def draw_shifts(
     ax: Any, shifts: NDArray[np.float64], fps: float, pixel_size_um: float, comparison: Comparison | None = None
 ) -> None:
     """Draw the tissue's displacement along rows and columns, in px and µm, and the estimated one."""
-    time_s = np.arange(len(shifts)) / fps
+    time_s: Floats = np.arange(len(shifts)) / fps
     colours = (("height", SKY, BLUE), ("width", ORANGE, VERMILLION))
     estimated = None if comparison is None else comparison.shifts
     for axis, (name, true_colour, estimated_colour) in enumerate(colours):
@@ -95,7 +96,7 @@ def draw_shifts(
     ax.set_xlabel("time (s)")
     ax.set_ylabel("displacement of the tissue (px)")
     _add_frame_axis(ax, fps)
-    right = ax.secondary_yaxis("right", functions=(lambda px: px * pixel_size_um, lambda um: um / pixel_size_um))
+    right = ax.secondary_yaxis("right", functions=rescaled(pixel_size_um))
     right.set_ylabel("displacement (µm)")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize="small")
 

@@ -14,7 +14,7 @@ from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.contours import draw_comparison, draw_truth
 from pytest_calsim.recording.plots.courses import draw_detection, draw_shifts, draw_traces, snr_column
 from pytest_calsim.recording.plots.projections import Projections, project
-from pytest_calsim.recording.plots.style import panels, show_image, use_axes
+from pytest_calsim.recording.plots.style import panels, robust_limits, show_image, use_axes
 from pytest_calsim.recording.truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -59,12 +59,8 @@ class RecordingPlots:
         IndexError
             When there is no such frame.
         """
-        frames = self._recording.frames
-        n = frames.shape[0]
-        if not -n <= index < n:
-            raise IndexError(f"frame {index} of {n}")
-        at = index % n
-        image = frames.read(at, at + 1)[0]
+        at = self._frame(index)
+        image = self._recording.frames.read(at, at + 1)[0]
         time_s = at / self._recording.spec.acquisition.fps
         return self._show(image, f"frame {at}, {time_s:.2f} s", self._units, ax)
 
@@ -77,7 +73,7 @@ class RecordingPlots:
 
         ``registered``: frames are first moved back by the true shifts, to the nearest pixel.
         """
-        return self._show(self._project(registered).rise, f"maximum − mean{self._said(registered)}", self._units, ax)
+        return self._show_rise(registered, self._units, use_axes(ax))
 
     def contours(self, comparison: Comparison | None = None, *, level: float = 0.5, ax: Axes | None = None) -> Axes:
         """Show outlines of the planted cells as observed, over the registered maximum projection.
@@ -95,13 +91,13 @@ class RecordingPlots:
         _check_comparison(comparison)
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, not {level!r}")
-        ax = use_axes(ax, size=(5.5, 5.8))
-        self._show(self._project(True).rise, f"maximum − mean{self._said(True)}", None, ax)
+        axes: Axes = use_axes(ax, size=(5.5, 5.8))
+        self._show_rise(True, None, axes)
         if comparison is None:
-            draw_truth(ax, self._recording.truth, level)
+            draw_truth(axes, self._recording.truth, level)
         else:
-            draw_comparison(ax, self._recording.truth, comparison, level)
-        return ax
+            draw_comparison(axes, self._recording.truth, comparison, level)
+        return axes
 
     def traces(
         self, units: Sequence[int] | NDArray[np.integer] | None = None, comparison: Comparison | None = None,
@@ -127,10 +123,11 @@ class RecordingPlots:
         if len(wrong):
             raise IndexError(f"unit {wrong[0]} of {truth.n_units} planted cells")
         if not len(chosen):
-            raise ValueError("no unit to show the trace of: no planted cell is detectable; give units=[...]")
-        ax = use_axes(ax, size=(7.5, 1.2 + 0.6 * len(chosen)))
-        draw_traces(ax, truth, chosen, self._recording.spec.acquisition.fps, comparison)
-        return ax
+            kind = "detectable" if comparison is None else "found"
+            raise ValueError(f"no unit to show the trace of: no planted cell is {kind}; give units=[...]")
+        axes: Axes = use_axes(ax, size=(7.5, 1.2 + 0.6 * len(chosen)))
+        draw_traces(axes, truth, chosen, self._recording.spec.acquisition.fps, comparison)
+        return axes
 
     def shifts(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
         """Show the tissue's true displacement over time, and the estimated one moved onto it by a constant."""
@@ -138,10 +135,10 @@ class RecordingPlots:
         shifts = self._true_shifts()
         if shifts is None:
             raise ValueError("this recording has no motion: its spec lacks 'brain_motion'")
-        ax = use_axes(ax, size=(7.5, 3.6))
+        axes: Axes = use_axes(ax, size=(7.5, 3.6))
         acquisition = self._recording.spec.acquisition
-        draw_shifts(ax, shifts, acquisition.fps, acquisition.pixel_size_um, comparison)
-        return ax
+        draw_shifts(axes, shifts, acquisition.fps, acquisition.pixel_size_um, comparison)
+        return axes
 
     def fields(self) -> NDArray[np.object_]:
         """Show what acts on the whole picture: illumination, vignette, stray light, vessels, fixed pattern."""
@@ -164,19 +161,20 @@ class RecordingPlots:
         stages = self._recording.stages
         if not stages:
             raise ValueError("this recording has no stages: no step of its spec changes pixels")
+        at = self._frame(index)
         axes = panels(len(stages))
         for ax, name in zip(axes, stages, strict=True):
             stage = self._recording.stage(name)
             units = "ADU" if stage.dtype.kind != "f" else "light (resting cell = 1)"
-            self._image(ax, stage.isel(frame=index).values, f"after {name}", units, um_axes=False)
+            self._image(ax, stage.isel(frame=at).values, f"after {name}", units, um_axes=False)
         return axes
 
     def detection_curve(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
         """Show how many cells have what SNR; with a comparison, which share was found, by SNR."""
         _check_comparison(comparison)
-        ax = use_axes(ax, size=(5.5, 4.2))
-        draw_detection(ax, self._recording.truth, comparison)
-        return ax
+        axes: Axes = use_axes(ax, size=(5.5, 4.2))
+        draw_detection(axes, self._recording.truth, comparison)
+        return axes
 
     def footprint(self, unit: int) -> NDArray[np.object_]:
         """Show one cell as planted (in focus, unblurred) and as observed, with the planted outline on it."""
@@ -191,6 +189,12 @@ class RecordingPlots:
         spec = self._recording.spec
         draw_placement(axes[0], axes[1], self._recording.truth, spec.acquisition, spec.canvas)
         return axes
+
+    def _frame(self, index: int) -> int:
+        n = self._recording.frames.shape[0]
+        if not -n <= index < n:
+            raise IndexError(f"frame {index} of {n}")
+        return index % n
 
     @property
     def _units(self) -> str:
@@ -220,6 +224,12 @@ class RecordingPlots:
 
     def _show(self, image: NDArray[Any], title: str, units: str | None, ax: Axes | None) -> Axes:
         return self._image(use_axes(ax), image, title, units)
+
+    def _show_rise(self, registered: bool, units: str | None, ax: Axes) -> Axes:
+        rise = self._project(registered).rise
+        # A few cells are far brighter than the others, which are to be seen as well.
+        limits = robust_limits(rise, high=99.0)
+        return self._image(ax, rise, f"maximum − mean{self._said(registered)}", units, limits=limits)
 
     def _image(self, ax: Any, image: NDArray[Any], title: str, units: str | None, **options: Any) -> Any:
         return show_image(ax, image, self._recording.spec.canvas, title=title, units=units, **options)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.recording.exports.movie import require
 
@@ -26,6 +28,7 @@ __all__ = [
     "add_um_axes",
     "nice_length",
     "panels",
+    "rescaled",
     "robust_limits",
     "show_image",
     "use_axes",
@@ -136,10 +139,22 @@ def add_um_axes(ax: Any, canvas: Canvas) -> None:
     size = canvas.pixel_size_um
     middle_x = (width - 1) / 2
     middle_y = (height - 1) / 2
-    top = ax.secondary_xaxis("top", functions=(lambda px: (px - middle_x) * size, lambda um: um / size + middle_x))
-    right = ax.secondary_yaxis("right", functions=(lambda px: (px - middle_y) * size, lambda um: um / size + middle_y))
+    top = ax.secondary_xaxis("top", functions=rescaled(size, middle_x))
+    right = ax.secondary_yaxis("right", functions=rescaled(size, middle_y))
     top.set_xlabel("x (µm)")
     right.set_ylabel("y (µm)")
+
+
+def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """Give the functions of a secondary axis: ``(x - zero) * factor``, and its inverse."""
+
+    def there(x: Floats) -> Floats:
+        return (x - zero) * factor
+
+    def back(x: Floats) -> Floats:
+        return x / factor + zero
+
+    return there, back
 
 
 def nice_length(most: float) -> float:
