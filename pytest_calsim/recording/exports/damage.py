@@ -79,10 +79,9 @@ def _spoil_middle_frame(path: Path) -> None:
     if not places:
         raise StoreError(f"{path}: holds no frame")
     start, size = places[len(places) // 2]
-    # In an AVI a packet's place is that of its chunk's header, which stays: the index still leads to the frame.
-    header = 8 if path.suffix.lower() == ".avi" else 0
+    # Nothing but the frame's own bytes: the container around it still leads to every frame.
     with path.open("r+b") as file:
-        file.seek(start + header)
+        file.seek(start)
         file.write(b"\xff" * size)
 
 
@@ -106,7 +105,7 @@ def _avi_header(path: Path) -> bytearray:
     """Read the start of an AVI up to its frames."""
     with path.open("rb") as file:
         head = bytearray(file.read(64 << 10))
-    if head[:4] != b"RIFF" or head[8:12] != b"AVI " or b"avih" not in head:
+    if not (head.startswith(b"RIFF") and head.startswith(b"AVI ", 8)) or b"avih" not in head:
         raise StoreError(f"{path}: is no AVI, whose header alone can be spoilt so")
     frames = head.find(b"movi")
     return head if frames < 0 else head[:frames]

@@ -42,7 +42,7 @@ def draw_traces(
     if truth.C is None:
         raise ValueError("this recording has no traces: its spec lacks 'cell_activity'")
     true: Floats = truth["C"].values[units].astype(np.float64)
-    time_s: Floats = np.arange(true.shape[1]) / fps
+    time_s = np.arange(len(true[0]), dtype=np.float64) / fps
     spikes = truth.spike_times
     for i, (unit, trace) in enumerate(zip(units.tolist(), true, strict=True)):
         base = len(units) - 1 - i  # the first one on top
@@ -55,8 +55,9 @@ def draw_traces(
             drawn = base + 0.75 * (fitted - low) / span
             ax.plot(time_s, drawn, color=ORANGE, linewidth=0.9, alpha=0.9, label=None if i else "estimated")
         if spikes is not None:
-            times: Floats = spikes[unit]
-            ax.vlines(times, base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label=None if i else "spikes")
+            ax.vlines(
+                spikes[unit], base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label=None if i else "spikes"
+            )
     ax.set_yticks(np.arange(len(units))[::-1] + 0.35, [f"unit {unit}" for unit in units.tolist()])
     ax.set_xlim(0, len(time_s) / fps)
     ax.set_ylim(-0.25, len(units) - 0.1)
@@ -82,7 +83,7 @@ def draw_shifts(
     ax: Any, shifts: NDArray[np.float64], fps: float, pixel_size_um: float, comparison: Comparison | None = None
 ) -> None:
     """Draw the tissue's displacement along rows and columns, in px and µm, and the estimated one."""
-    time_s: Floats = np.arange(len(shifts)) / fps
+    time_s = np.arange(len(shifts)) / fps
     colours = (("height", SKY, BLUE), ("width", ORANGE, VERMILLION))
     estimated = None if comparison is None else comparison.shifts
     for axis, (name, true_colour, estimated_colour) in enumerate(colours):
