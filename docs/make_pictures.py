@@ -458,13 +458,10 @@ def plots() -> None:
             for name, work in draw.items():
                 work()
                 figure = plt.gcf()
-                buffer = io.BytesIO()
-                figure.savefig(buffer, dpi=70)
-                plt.close(figure)
                 path = PICTURES / "plots" / f"{name}{suffix}.png"
                 path.parent.mkdir(exist_ok=True)
-                small = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
-                small.save(path, optimize=True)
+                figure.savefig(path, dpi=60, pil_kwargs={"optimize": True})  # a palette would lose thin lines
+                plt.close(figure)
 
 
 def spoilt_estimate(recording: Recording) -> Estimate:
@@ -487,8 +484,8 @@ def plots_section() -> list[str]:
     lines = [
         "## Pictures of a recording",
         "",
-        "What `recording.plot` draws of `moving` ([how to](how-to/look-and-export.md)), in matplotlib's default style and "
-        "in its dark one. Written by `python docs/make_pictures.py plots`.",
+        "What `recording.plot` draws of `moving` ([how to](how-to/look-and-export.md)), in matplotlib's default style "
+        "and in its dark one. Written by `python docs/make_pictures.py plots`.",
         "",
     ]
     for name, call in PLOTS_SHOWN.items():

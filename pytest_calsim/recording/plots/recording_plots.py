@@ -14,7 +14,7 @@ from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.contours import draw_comparison, draw_truth
 from pytest_calsim.recording.plots.courses import draw_detection, draw_shifts, draw_traces, snr_column
 from pytest_calsim.recording.plots.projections import Projections, project
-from pytest_calsim.recording.plots.style import panels, robust_limits, show_image, use_axes
+from pytest_calsim.recording.plots.style import panels, show_image, use_axes
 from pytest_calsim.recording.truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -227,9 +227,7 @@ class RecordingPlots:
 
     def _show_rise(self, registered: bool, units: str | None, ax: Axes) -> Axes:
         rise = self._project(registered).rise
-        # A few cells are far brighter than the others, which are to be seen as well.
-        limits = robust_limits(rise, high=99.0)
-        return self._image(ax, rise, f"maximum − mean{self._said(registered)}", units, limits=limits)
+        return self._image(ax, rise, f"maximum − mean{self._said(registered)}", units)
 
     def _image(self, ax: Any, image: NDArray[Any], title: str, units: str | None, **options: Any) -> Any:
         return show_image(ax, image, self._recording.spec.canvas, title=title, units=units, **options)

@@ -125,6 +125,18 @@ def test_an_avi_plays_at_the_recordings_rate(recording, tmp_path):
         assert stream.frames == recording.frames.shape[0]
 
 
+def test_opencv_reads_and_seeks_an_avi(tmp_path):
+    cv2 = pytest.importorskip("cv2")  # what suite2p and minian read videos with
+    recording = simulate(load_preset("tiny"))
+    video = cv2.VideoCapture(str(written(recording, "avi", tmp_path)))
+    movie = recording.observed.values
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == len(movie)
+    read = np.stack([video.read()[1] for _ in movie])
+    np.testing.assert_array_equal(read, np.repeat(movie[..., None], 3, axis=3))
+    video.set(cv2.CAP_PROP_POS_FRAMES, 57)
+    np.testing.assert_array_equal(video.read()[1][..., 0], movie[57])
+
+
 class Still:
     """A long movie that costs nothing to paint: frame i is i modulo 251 everywhere."""
 
