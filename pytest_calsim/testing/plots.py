@@ -64,6 +64,16 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
         Without matplotlib.
     StoreError
         When it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pytest_calsim import load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> path = Path(tempfile.mkdtemp()) / "overlay.png"
+    >>> save_overlay(path, recording, Estimate(A=recording.truth.A_observed))
+    >>> path.read_bytes()[1:4]
+    b'PNG'
     """
     comparison: Comparison | None = None
     if estimate is not None and estimate.A is not None:
@@ -110,6 +120,15 @@ def save_report(
         Without matplotlib.
     StoreError
         When there is a file already, or it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pytest_calsim import load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> scores = save_report(Path(tempfile.mkdtemp()) / "report.html", recording.truth.A_observed, recording)
+    >>> scores.as_dict()["footprints.recall"]
+    1.0
     """
     picture = recording.frames.shape[1:]
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=picture)

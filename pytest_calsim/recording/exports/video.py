@@ -23,6 +23,8 @@ CHUNK_FRAMES = 1000
 _PIXEL_FORMATS = {"|u1": "gray", "<u2": "gray16le"}
 _INTRA = {"g": "1"}
 """Every frame is decoded by itself: readers may seek, and a bad frame spoils no other."""
+_TO_LOOK_AT = {"crf": "18", "preset": "veryfast"}
+"""No difference that an eye sees; a tenth larger than with x264's default preset, in a third of its time."""
 _SAMPLED_FRAMES = 24
 """Frames that say how bright an MP4 of more than 8 bits is to be."""
 
@@ -52,7 +54,7 @@ def write_mp4(
 
     images = map(shown, images_of(movie.frames, label=path.name))
     with published(path, overwrite=overwrite) as partial:
-        _encode(partial, "mp4", "libx264", "gray", movie, images, stored="yuv420p", speed=speed, options={"crf": "18"})
+        _encode(partial, "mp4", "libx264", "gray", movie, images, stored="yuv420p", speed=speed, options=_TO_LOOK_AT)
 
 
 def write_miniscope_folder(movie: Movie, path: Path) -> None:
