@@ -178,7 +178,7 @@ MEANINGS = {
     "defocus_um": "distance below the (curved) focal surface",
     "in_focus": "|defocus| within half the depth of field: a point's criterion, a label only",
     "soma_in_focus": "the disk of confusion is no larger than the soma: a label only",
-    "core_fraction": "share of the light that tissue leaves in the cell's image",
+    "core_fraction": "share of the light that tissue leaves in the core of the cell's image",
     "fov_fraction": "share of the image within the sensor at zero shift",
     "n_spikes": "spikes in the recording",
     "snr": "peak signal-to-noise ratio of a matched filter on one frame; inf without a sensor",

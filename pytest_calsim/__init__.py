@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from pytest_calsim.recording.truth import GroundTruth as GroundTruth
     from pytest_calsim.simulation.planning import plan as plan
     from pytest_calsim.simulation.scene import Scene as Scene
+    from pytest_calsim.spec.presets import compose_presets as compose_presets
     from pytest_calsim.spec.presets import load_preset as load_preset
     from pytest_calsim.spec.presets import preset_names as preset_names
+    from pytest_calsim.spec.presets import preset_parts as preset_parts
     from pytest_calsim.spec.presets import preset_summary as preset_summary
     from pytest_calsim.spec.spec import Spec as Spec
     from pytest_calsim.testing.assertions import assert_footprints_recovered as assert_footprints_recovered
@@ -79,12 +81,14 @@ _WHERE = {
     "assert_spikes_recovered": "testing.assertions",
     "assert_traces_recovered": "testing.assertions",
     "compare": "testing.compare",
+    "compose_presets": "spec.presets",
     "damage": "recording.exports.damage",
     "field_pearson": "testing.scoring.fields",
     "hungarian_match": "testing.scoring.matching",
     "load_preset": "spec.presets",
     "plan": "simulation.planning",
     "preset_names": "spec.presets",
+    "preset_parts": "spec.presets",
     "preset_summary": "spec.presets",
     "save_overlay": "testing.plots",
     "save_report": "testing.plots",
@@ -123,12 +127,14 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "assert_spikes_recovered",
     "assert_traces_recovered",
     "compare",
+    "compose_presets",
     "damage",
     "field_pearson",
     "hungarian_match",
     "load_preset",
     "plan",
     "preset_names",
+    "preset_parts",
     "preset_summary",
     "save_overlay",
     "save_report",

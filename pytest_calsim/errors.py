@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-import difflib
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "SpecWarning",
     "StoreError",
     "nearest",
+    "warn_user",
 ]
 
 
@@ -88,8 +89,25 @@ class CacheWarning(CalsimWarning):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the hint that follows an unknown name in a message: the nearest known name, else all of them."""
+    import difflib  # here, as every run of pytest imports this module
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none are known"
+
+
+_NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the nearest caller outside this package and the libraries that call it back."""
+    import inspect  # takes longer to import than this module; pytest has it anyway
+
+    level = 1
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level)

@@ -36,7 +36,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def imported():
-    """Runs within this process forget what they imported, and neither steps nor numba's parts may come twice."""
+    """Runs within this process forget what they imported, and steps may not come twice."""
     registry.step_classes()
     simulate(load_preset("moving", overrides={"acquisition.duration_s": 0.1})).observed.load()
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.footprints import weighted_sums
 from pytest_calsim.kernels.rect import Rect
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ class SparseFootprints:
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
         """Σ v·w, or Σ v²·w, of each unit ``(unit,)``; w is a picture ``(height, width)``."""
-        values = self.data.astype(np.float64)
-        terms = (values * values if squared else values) * weight.ravel()[self.indices]
-        unit = np.repeat(np.arange(len(self)), np.diff(self.indptr))
-        return np.asarray(np.bincount(unit, terms, len(self)), np.float64)
+        flat = np.ascontiguousarray(weight, np.float64).ravel()
+        return weighted_sums(self.indptr, self.data, self.indices, flat, squared=squared)
 
     def select(self, units: UnitSelection) -> SparseFootprints:
         """Select units by positions, a slice or a boolean mask, in that order; their labels go with them.
@@ -176,11 +175,7 @@ class SparseFootprints:
     @classmethod
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
         """Gather what is not 0 of patches where a window shows it."""
-        unit, row, column, values = patches.nonzero()
-        row = row - window.row
-        column = column - window.column
-        seen = (row >= 0) & (row < window.height) & (column >= 0) & (column < window.width)
+        counts, indices, values = patches.pixels_within(window)
         indptr = np.zeros(len(patches.box) + 1, np.int64)
-        np.cumsum(np.bincount(unit[seen], minlength=len(patches.box)), out=indptr[1:])
-        indices = (row[seen] * window.width + column[seen]).astype(np.int32)
-        return cls(values[seen], indices, indptr, (len(patches.box), *window.shape))
+        np.cumsum(counts, out=indptr[1:])
+        return cls(values, indices, indptr, (len(patches.box), *window.shape))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
@@ -67,30 +68,71 @@ class Patches(NamedTuple):
             Height and width of the large image, px. All patches must lie on it.
         """
         height, width = shape
-        unit, row, column, values = self.nonzero()
-        first = np.flatnonzero(np.diff(unit * height + row, prepend=-1))
-        count = np.diff(first, append=len(unit))
-        left = column[first]
-        length = column[first + count - 1] + 1 - left
+        unit, first_pixel = self._rows()
+        lit = np.flatnonzero(self.values != 0)
+        bounds = np.searchsorted(lit, np.append(first_pixel, self.values.size))
+        seen = np.flatnonzero(np.diff(bounds))
+        source = lit[bounds[seen]]
+        count = lit[bounds[seen + 1] - 1] + 1 - source
+        unit = unit[seen]
+        patch_row, patch_column = np.divmod(source - self.start[unit], self.box[unit, 3])
+        row = patch_row + self.box[unit, 0]
+        column = patch_column + self.box[unit, 1]
         # Runs of whole eights keep the kernel's loops free of remainders.
-        length = np.minimum(length + -length % 8, width)
-        left = np.minimum(left, width - length)
-        order = np.argsort(row[first], kind="stable")
+        length = np.minimum(count + -count % 8, width)
+        left = np.minimum(column, width - length)
+        order = np.argsort(row, kind="stable")
         row_start = np.zeros(height + 1, np.int64)
-        np.cumsum(np.bincount(row[first], minlength=height), out=row_start[1:])
-        begin = np.zeros(len(first) + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=height), out=row_start[1:])
+        begin = np.zeros(len(row) + 1, np.int64)
         np.cumsum(length[order], out=begin[1:])
         to = np.empty_like(left)
         to[order] = begin[:-1]
         pixels = np.zeros(begin[-1], np.float32)
-        pixels[np.repeat(to - left, count) + column] = values
-        sources = unit[first][order].astype(np.int32)
-        return RowRuns(row_start, sources, left[order].astype(np.int32), begin, pixels)
+        pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
+        return RowRuns(row_start, unit[order], left[order].astype(np.int32), begin, pixels)
 
-    def nonzero(self) -> tuple[Ints, Ints, Ints, Floats32]:
-        """Return patch, row, column and value of each pixel that is not 0, patch by patch in C order."""
-        at = np.flatnonzero(self.values)
-        patch = np.repeat(np.arange(len(self.box)), np.diff(self.start))[at]
-        top, left, _, width = self.box.astype(np.int64).T
-        row, column = np.divmod(at - self.start[patch], width[patch])
-        return patch, row + top[patch], column + left[patch], self.values[at]
+    def _rows(self) -> tuple[Ints32, Ints]:
+        """Return patch and first pixel, in ``values``, of each row of each patch."""
+        heights = self.box[:, 2]
+        unit = np.repeat(np.arange(len(heights), dtype=np.int32), heights)
+        before = np.cumsum(heights) - heights
+        row = np.arange(len(unit)) - np.repeat(before, heights)
+        return unit, self.start[unit] + row * self.box[unit, 3]
+
+    def pixels_within(self, window: Rect) -> tuple[Ints, Ints32, Floats32]:
+        """Gather what a window shows of the pixels that are not 0, patch by patch in C order.
+
+        Returns
+        -------
+        How many there are of each patch, their flat indices in the window, and their values.
+        """
+        lit = self.values != 0
+        top, left, height, width = (self.box - np.array([window.row, window.column, 0, 0], np.int32)).T
+        bottom = top + height
+        right = left + width
+        crossing = (top < 0) | (left < 0) | (bottom > window.height) | (right > window.width)
+        for i in np.flatnonzero(crossing):
+            patch = lit[self.start[i] : self.start[i + 1]].reshape(height[i], width[i])
+            patch[: max(0, -top[i])] = False
+            patch[max(0, window.height - top[i]) :] = False
+            patch[:, : max(0, -left[i])] = False
+            patch[:, max(0, window.width - left[i]) :] = False
+        # Millions of pixels: 32-bit numbers take half the time and the memory.
+        at = np.flatnonzero(lit)
+        counts = np.diff(np.searchsorted(at, self.start))
+        values = self.values[at]
+        at -= np.repeat(self.start[:-1], counts)
+        indices = at.astype(np.int32)
+        of_width = np.repeat(width, counts)
+        row = indices // of_width
+        indices += row * (np.int32(window.width) - of_width)
+        indices += np.repeat(top * np.int32(window.width) + left, counts)
+        return counts, indices, values
+
+
+def _consecutive(first: Ints, count: Ints) -> Ints:
+    """Return ranges of whole numbers, one after the other, each from its first one on."""
+    numbers = np.repeat(first - (np.cumsum(count) - count), count)
+    numbers += np.arange(len(numbers))
+    return numbers

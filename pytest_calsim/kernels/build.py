@@ -3,6 +3,9 @@
 All of ``c/*.c`` becomes one shared library, without Python.h, so one wheel serves every Python. The compiler is
 ``$CC``, else the system's, else clang from the PyPI package ``ziglang``, which pip fetches for the build alone.
 
+``python -m pytest_calsim.kernels.build`` compiles for the source tree it stands in; with ``--wheels`` it writes a
+wheel for each of :data:`TARGETS` to ``dist`` (needs hatchling and ziglang).
+
 Environment variables
 ---------------------
 CC
@@ -30,10 +33,11 @@ from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion", "-Werror"]
+# Errors under CALSIM_CFLAGS=-Werror, as in .ci/run; not for users, whose compilers may know warnings of their own.
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion"]
 # Strict IEEE arithmetic, so that bits depend neither on the processor level nor on the compiler. Nobody reads
 # floating-point exceptions or errno: without them loops become SIMD code.
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0"]
 
 
 class Target(NamedTuple):
@@ -63,17 +67,37 @@ class CompilerError(Exception):
 
 
 def system_compiler() -> list[str]:
-    """Return the command of ``$CC`` or of the system's compiler, empty where there is none."""
+    """Return the command of ``$CC``, or of the first compiler on ``PATH`` that knows the processor levels, or nothing.
+
+    Old compilers do not know them, and macOS has a ``cc`` that only asks for developer tools.
+    """
     if os.environ.get("CC"):
         return shlex.split(os.environ["CC"])
     if sys.platform == "win32":
         return []
-    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    return [found] if found else []
+    level = _levels(x86=_is_x86())[-1]
+    for name in ("cc", "gcc", "clang"):
+        found = shutil.which(name)
+        if found and _knows([found, *_level_flags(level, zig=False)]):
+            return [found]
+    return []
+
+
+def _knows(command: list[str]) -> bool:
+    done = subprocess.run([*command, "-std=c11", "-E", "-x", "c", os.devnull], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _levels(*, x86: bool) -> tuple[str, ...]:
+    return ("v2", "v3", "v4") if x86 else ("base",)
 
 
 class Kernels(BuildHookInterface[Any]):
-    """Compile beside the Python modules; wheels and editable installs take the library from there."""
+    """Compile into the wheel; for an editable install, beside the Python modules."""
 
     def dependencies(self) -> list[str]:
         """Ask for zig's clang where it is needed."""
@@ -85,16 +109,26 @@ class Kernels(BuildHookInterface[Any]):
         if self.target_name != "wheel":  # a source distribution holds the C files alone
             return
         source = Path(self.root, "pytest_calsim", "kernels", "c")
+        self._temporary = tempfile.TemporaryDirectory()
+        editable = version == "editable"
+        folder = source.parent / "lib" if editable else Path(self._temporary.name)
         try:
             target = _chosen_target()
-            library = build_library(source, source.parent / "lib", target, self.app.display_info)
+            library = build_library(source, folder, target, self.app.display_info)
         except CompilerError as error:
+            self._temporary.cleanup()
             self.app.display_error(f"pytest-calsim could not compile its kernels. {error}")
             raise SystemExit(1) from None
         local = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{target.tag if target else local}"
-        build_data["artifacts"].append(library.relative_to(self.root).as_posix())
+        if not editable:
+            build_data["force_include"][str(library)] = f"pytest_calsim/kernels/lib/{library.name}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the library that is in the wheel now."""
+        if self.target_name == "wheel":
+            self._temporary.cleanup()
 
 
 def _chosen_target() -> Target | None:
@@ -132,23 +166,21 @@ def build_library(
         If the compiler cannot be run or refuses a file; the message holds its output.
     """
     suffix = target.suffix if target else {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
-    x86 = target.x86 if target else platform.machine().lower() in ("x86_64", "amd64")
-    zig = target is not None or not system_compiler()
-    compiler = [sys.executable, "-m", "ziglang", "cc"] if zig else system_compiler()
-    common = [
-        *compiler,
-        *(["-target", target.zig] if target else []),
-        *shlex.split(os.environ.get("CALSIM_CFLAGS", "")),
-    ]
+    compiler = [] if target else system_compiler()
+    zig = not compiler
+    compiler = compiler or [sys.executable, "-m", "ziglang", "cc"]
+    if target:
+        compiler = [*compiler, "-target", target.zig]
+    chosen = shlex.split(os.environ.get("CALSIM_CFLAGS", ""))
     position_independent = [] if suffix == "dll" else ["-fPIC"]
-    levels = ("v2", "v3", "v4") if x86 else ("base",)
+    levels = _levels(x86=target.x86 if target else _is_x86())
     say(f"pytest-calsim: compiling its kernels with {shlex.join(compiler)}, for {', '.join(levels)} ...")
 
     def compile_one(job: tuple[Path, str]) -> str:
         path, level = job
         written = f"{temporary}/{path.stem}_{level}.o"
         flags = [*FLAGS, *WARNINGS, *position_independent, *_level_flags(level, zig=zig), f"-DLEVEL={level}"]
-        _run([*common, *flags, "-c", str(path), "-o", written])
+        _run([*compiler, *flags, *chosen, "-c", str(path), "-o", written])
         return written
 
     folder.mkdir(exist_ok=True)
@@ -158,7 +190,7 @@ def build_library(
         jobs = [job for job in jobs if job[0].stem != "level" or job[1] == levels[0]]
         objects = list(pool.map(compile_one, jobs))
         linked = Path(temporary, library.name)
-        _run([*common, "-shared", *objects, "-o", str(linked)])
+        _run([*compiler, *chosen, "-shared", *objects, "-o", str(linked)])
         # Replaced whole: a process that has the old library loaded keeps it.
         fresh = library.with_suffix(f".{os.getpid()}.tmp")
         shutil.copyfile(linked, fresh)
@@ -184,6 +216,15 @@ def _run(command: list[str]) -> None:
         raise CompilerError(f"the C compiler failed:\n  {shlex.join(command)}\n{done.stderr.strip()}")
 
 
+def _build_wheels(root: Path) -> None:
+    for name in TARGETS:
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+        subprocess.run(command, cwd=root, env={**os.environ, "CALSIM_TARGET": name}, check=True)
+
+
 if __name__ == "__main__":
     here = Path(__file__).parent
-    print(build_library(here / "c", here / "lib"))
+    if sys.argv[1:] == ["--wheels"]:
+        _build_wheels(here.parents[1])
+    else:
+        print(build_library(here / "c", here / "lib"))

@@ -41,6 +41,7 @@ _upsample_columns = kernel(
     int,
     int,
     int,
+    int,
     array(np.float32, 2),
     array(np.int64, 1),
     array(np.float32, 2),
@@ -108,13 +109,13 @@ def spread_sources(
         raise ValueError(f"gaussian has shape {gaussian.shape}: its size must be odd")
     values = np.empty((images, *shape), np.float32)
     nodes = np.empty(sources.shape, np.float32)
-    blurred = np.empty(sources.shape[1], np.float32)
+    blurred = np.empty(shape[1] + gaussian.size - 1, np.float32)
     sizes = images, n, *sources.shape, *shape, gaussian.size // 2
     _spread_sources(*sizes, light, *sources[:-1], *offset, gaussian, nodes, blurred, values)
     return values
 
 
-def upsample_columns(values: Floats32, node: Ints, weight: Floats32) -> Floats32:
+def upsample_columns(values: Floats32, node: Ints, weight: Floats32, period: int) -> Floats32:
     """Interpolate coarse fields along their rows, by four taps.
 
     Parameters
@@ -124,6 +125,8 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32) -> Floats32
     node, weight
         The first of the four coarse columns of each column, int64 ``(column,)``, and their weights, float32
         ``(column, 4)``.
+    period
+        After so many columns the same weights follow, with all nodes one further; 2, 4 and 8 are fast.
 
     Returns
     -------
@@ -133,14 +136,16 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32) -> Floats32
     Raises
     ------
     ValueError
-        If shapes disagree, or nodes lie outside the field.
+        If shapes disagree, nodes lie outside the field, or they are not periodic.
     """
     coarse = values.shape[-1]
+    if period < 1 or not np.array_equal(node[period:], node[:-period] + 1):
+        raise ValueError(f"nodes {node} are not one further after each {period} columns")
     _check_taps("column", node, weight, node.size, coarse)
     wide = np.empty((*values.shape[:-1], node.size), np.float32)
     rows = values.size // coarse
     _upsample_columns(
-        rows, coarse, node.size, values.reshape(rows, coarse), node, weight, wide.reshape(rows, node.size)
+        rows, coarse, node.size, period, values.reshape(rows, coarse), node, weight, wide.reshape(rows, node.size)
     )
     return wide
 

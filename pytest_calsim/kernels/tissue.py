@@ -65,9 +65,15 @@ class RowRuns(NamedTuple):
     begin: Ints
     values: Floats32
 
+    @classmethod
+    def none(cls, height: int) -> RowRuns:
+        """No images of no sources."""
+        nothing = np.zeros(0, np.int32)
+        return cls(np.zeros(height + 1, np.int64), nothing, nothing, np.zeros(1, np.int64), np.zeros(0, np.float32))
+
 
 class HaloRows(NamedTuple):
-    """The cells' halo, interpolated to columns but not yet to rows.
+    """Smooth light, interpolated to columns but not yet to rows.
 
     Attributes
     ----------
@@ -84,6 +90,12 @@ class HaloRows(NamedTuple):
     row_node: Ints
     row_weight: Floats32
     transmission: Floats32 | None
+
+    @classmethod
+    def none(cls, images: int, height: int, width: int) -> HaloRows:
+        """No light in some images."""
+        taps = np.zeros(height, np.int64), np.zeros((height, 4), np.float32)
+        return cls(np.zeros((images, 4, width), np.float32), *taps, None)
 
 
 def add_tissue(

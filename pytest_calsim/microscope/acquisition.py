@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats
+from pytest_calsim.microscope.scatter import Skirt, core_share, skirt
 from pytest_calsim.microscope.units import Electrons, Fraction, Frozen, Nm, NonNegative, PositiveUm, Px, Um
 
 __all__ = ["Acquisition", "ImageSensor", "Optics", "Tissue"]
@@ -27,7 +28,7 @@ class Optics(Frozen):
     Attributes
     ----------
     na
-        Numerical aperture in tissue; 0.2 to 0.5 for miniscopes. The ray model holds to 2 % up to 0.5.
+        Numerical aperture in tissue; 0.2-0.5 for miniscopes. Up to 0.5 the disk of confusion is as wide as rays to 2 %.
     magnification
         Size on the sensor over size in tissue.
     emission_nm
@@ -144,33 +145,30 @@ class Tissue(Frozen):
     Attributes
     ----------
     excitation_attenuation_um, emission_attenuation_um
-        Effective attenuation lengths M_ex and M_em. The share exp(−z/M), with 1/M = 1/M_ex + 1/M_em, of a cell's
-        light stays in the core of its image. Large values stand for clear tissue.
+        Attenuation lengths M_ex and M_em. Of the light of a cell at depth z about exp(−z/M), 1/M = 1/M_ex + 1/M_em, is
+        seen within a soma's radius; the sharp core of its image keeps exp(−z/M_ex − 1.2 z/M_em). What emitted light
+        loses there scatters into Gaussians around it, see :mod:`pytest_calsim.microscope.scatter`; lost excitation is
+        never emitted. Infinite tissue clarity: large values.
     scatter_blur_fraction
-        σ of the core's Gaussian blur as a fraction of depth: σ = 0.02 z by default.
-    halo_sigma_um
-        σ of the Gaussian halo, which receives the light scattered out of the core.
+        Gaussian blur of the core, as a fraction of depth (σ = 0.02 z).
     """
 
     excitation_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 1000.0
     emission_attenuation_um: Annotated[float, Field(ge=10, le=1e6)] = 100.0
     scatter_blur_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
-    halo_sigma_um: Annotated[float, Field(ge=50, le=2000)] = 200.0
 
-    @property
-    def attenuation_um(self) -> float:
-        """Attenuation length M of excitation and emission together, µm."""
-        return 1 / (1 / self.excitation_attenuation_um + 1 / self.emission_attenuation_um)
+    def excited_fraction(self, depth_um: Floats) -> Floats:
+        """Share of the excitation that reaches a depth: exp(−z/M_ex)."""
+        return elementary.exp(-np.maximum(depth_um, 0.0) / self.excitation_attenuation_um)
 
     def core_fraction(self, depth_um: Floats) -> Floats:
-        """Return the share of a cell's light that stays in the core of its image, exp(−z/M), 0 to 1.
+        """Share of the light from depth z that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em)."""
+        return self.excited_fraction(depth_um) * core_share(depth_um, self.emission_attenuation_um)
 
-        Parameters
-        ----------
-        depth_um
-            Depth z below the surface; any shape. Above the surface nothing is lost.
-        """
-        return elementary.exp(-np.maximum(depth_um, 0.0) / self.attenuation_um)
+    def skirt(self, depth_um: Floats) -> Skirt:
+        """Share of the light from depths ``(n,)`` in the Gaussians around the core, and their widths ``(3, n)``."""
+        share, sigma_um = skirt(depth_um, self.emission_attenuation_um)
+        return Skirt(self.excited_fraction(depth_um) * share, sigma_um)
 
     def scatter_sigma_um(self, depth_um: Floats) -> Floats:
         """Return σ of the core's Gaussian blur, µm.

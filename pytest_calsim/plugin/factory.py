@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.plugin.requests import PresetSource
 from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.recording.recording import Recording
-from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
 
@@ -22,25 +20,28 @@ class RecordingFactory:
     Session-scoped, so it may be used in fixtures of any scope and inside ``@given``.
     """
 
-    def __init__(self, cache: RecordingCache, preset_dir: Path | None = None) -> None:
+    def __init__(
+        self, cache: RecordingCache, source: PresetSource, *, on_request: Callable[[Spec, str], None] | None = None
+    ) -> None:
         self._cache = cache
-        self._preset_dir = preset_dir
+        self._source = source
+        self._on_request = on_request
 
     def __call__(
         self,
         preset_or_spec: str | Spec,
         *,
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, object] | None = None,
         seed: int | None = None,
-        add: Iterable[Step | Mapping[str, Any]] = (),
+        add: Iterable[Step | Mapping[str, object] | str] = (),
         drop: Iterable[str] = (),
     ) -> Recording:
-        """The recording of a preset or Spec.
+        """Give the recording of a preset or Spec.
 
         Parameters
         ----------
         preset_or_spec
-            The name of a preset, or a Spec.
+            The name of a preset, the path of its file (from the root of the project), or a Spec.
         overrides, seed, add, drop
             Changes, as in :meth:`Spec.edit <pytest_calsim.Spec.edit>`.
 
@@ -50,14 +51,17 @@ class RecordingFactory:
             For an unknown preset or path (naming the nearest), or a value that cannot be simulated.
         """
         __tracebackhide__ = True
-        changes: dict[str, Any] = {"overrides": overrides, "seed": seed, "add": tuple(add), "drop": tuple(drop)}
+        steps = tuple(add)
+        kinds = tuple(drop)
+        changed = bool(overrides or seed is not None or steps or kinds)
+        label = preset_or_spec if isinstance(preset_or_spec, str) else ""
         try:
-            if isinstance(preset_or_spec, str):
-                spec = load_preset(preset_or_spec, extra_dir=self._preset_dir, **changes)
-            elif any((overrides, seed is not None, changes["add"], changes["drop"])):
-                spec = preset_or_spec.edit(**changes)
-            else:  # what is odd about it was said when it was made
-                spec = preset_or_spec
+            # What is odd about a spec was said when it was made, and may be what is changed here.
+            spec = self._source.load(label, quiet=changed) if isinstance(preset_or_spec, str) else preset_or_spec
+            if changed:
+                spec = spec.edit(overrides, seed=seed, add=steps, drop=kinds)
         except SpecError as error:
             raise SpecError(str(error)) from None
-        return self._cache.get(spec, label=preset_or_spec if isinstance(preset_or_spec, str) else "")
+        if self._on_request is not None:
+            self._on_request(spec, label)
+        return self._cache.get(spec, label=label)

@@ -1,202 +1,145 @@
-"""What a test asks for: its ``sim`` marks and parameters, merged, the nearest winning key by key."""
+"""The ``sim`` marks of a test, the nearest winning key by key.
+
+Nearest first: its parameters, its function, its class, the bases of its class, its module, its package.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+import unittest
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import pytest
 
-from pytest_calsim.arrays.plain import plain
-from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.errors import SpecError
+from pytest_calsim.plugin.keys import CASE, REFUSED, RESOLVED
+from pytest_calsim.plugin.options import DEFAULT_PRESET, settings_of
+from pytest_calsim.plugin.requests import Case, PresetSource, SimRequest
 
-if TYPE_CHECKING:
-    from pytest_calsim.spec.spec import Spec
+__all__ = ["case_of", "preset_source", "request_by_marks", "request_for_item", "resolve"]
 
-__all__ = ["CASE", "Ask", "asked_by_item", "asked_by_marks", "cases"]
-
-CASE = "_sim_case"
-"""The private fixture that carries which of a mark's cases a test is."""
-
-_ARGUMENTS = ("preset", "overrides", "seed", "add", "drop", "sweep", "seeds")
+_RECORDING_FIXTURES = ("sim_spec", "sim_recording")
+"""The fixtures that a mark is about; both take indirect parameters, and the second of the two is the nearer."""
 
 
-@dataclass(frozen=True)
-class Ask:
-    """The arguments of one ``sim`` mark, or of several merged."""
-
-    presets: tuple[str | Spec, ...] = ()
-    overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    seed: int | None = None
-    add: tuple[Any, ...] = ()
-    drop: tuple[str, ...] = ()
-    sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
-    seeds: int | None = None
-    cancelled: frozenset[str] = frozenset()
-    """Kinds that a farther mark adds and a nearer one drops: dropped only where the preset has them itself."""
-
-    @classmethod
-    def of(cls, presets: Sequence[Any], arguments: Mapping[str, Any]) -> Ask:
-        """From a mark's positional and keyword arguments; raises ``SpecError`` for a wrong one."""
-        for name in arguments:
-            if name not in _ARGUMENTS:
-                raise SpecError(f"sim mark: unknown argument {name!r}; {nearest(name, _ARGUMENTS)}")
-        if "preset" in arguments:
-            presets = (*presets, arguments["preset"])
-        for preset in presets:
-            _demand(_is_preset(preset), "preset", preset, "the name of a preset, or a Spec")
-        overrides: Any = arguments.get("overrides") or {}
-        _demand(_is_by_path(overrides), "overrides", overrides, "a dict of values by dotted path")
-        sweep: Any = arguments.get("sweep") or {}
-        if _is_by_path(sweep):
-            sweep = {path: plain(values) for path, values in sweep.items()}
-        axes = _is_by_path(sweep) and all(_is_list(values) and values for values in sweep.values())
-        _demand(axes, "sweep", sweep, "a dict of lists of values by dotted path")
-        seed, seeds = plain(arguments.get("seed")), plain(arguments.get("seeds"))
-        _demand(seed is None or _is_count(seed, 0), "seed", seed, "a whole number, 0 or more")
-        _demand(seeds is None or _is_count(seeds, 1), "seeds", seeds, "how many seeds, 1 or more")
-        add, drop = arguments.get("add", ()), arguments.get("drop", ())
-        _demand(_is_list(add), "add", add, "a list of steps")
-        _demand(_is_list(drop) and all(isinstance(kind, str) for kind in drop), "drop", drop, "a list of step kinds")
-        return cls(tuple(presets), overrides, seed, tuple(add), tuple(drop), sweep, seeds)
-
-    @classmethod
-    def of_parameter(cls, value: Any) -> Ask:
-        """From a value that ``parametrize("sim_recording", ..., indirect=True)`` gives: a preset, a Spec or a dict."""
-        if not isinstance(value, Mapping):
-            return cls.of([value], {})
-        ask = cls.of((), cast("Mapping[str, Any]", value))
-        if ask.sweep or ask.seeds:
-            raise SpecError("sim parameter: 'sweep' and 'seeds' make several tests; give them to the mark instead")
-        return ask
-
-    def under(self, nearer: Ask) -> Ask:
-        """Lay a nearer ask over this one."""
-        gone = tuple(f"{kind}." for kind in nearer.drop)
-        overrides = {
-            path: value
-            for path, value in self.overrides.items()
-            if path not in nearer.overrides and not path.startswith(gone)
-        }
-        sweep = {
-            path: values
-            for path, values in self.sweep.items()
-            if path not in (*nearer.overrides, *nearer.sweep) and not path.startswith(gone)
-        }
-        replaced = {*nearer.drop, *map(_kind, nearer.add)}
-        added = {_kind(step) for step in self.add}
-        return Ask(
-            presets=nearer.presets or self.presets,
-            overrides={**overrides, **nearer.overrides},
-            seed=self.seed if nearer.seed is None else nearer.seed,
-            add=(*(step for step in self.add if _kind(step) not in replaced), *nearer.add),
-            drop=tuple(dict.fromkeys((*self.drop, *nearer.drop))),
-            sweep={**sweep, **nearer.sweep},
-            seeds=self.seeds if nearer.seeds is None else nearer.seeds,
-            cancelled=self.cancelled.union(kind for kind in nearer.drop if kind in added),
-        )
-
-    def spec(self, default: str, preset_dir: Path | None) -> tuple[str, Spec]:
-        """The preset's name (empty for a Spec) and the spec that is asked for; raises ``SpecError``."""
-        from pytest_calsim.spec.presets import load_preset
-
-        if len(self.presets) > 1 or self.sweep or self.seeds is not None:
-            raise SpecError(
-                "sim mark: several presets, a sweep or seeds make several tests only of a test "
-                "that takes sim_recording or sim_spec as an argument"
-            )
-        preset = self.presets[0] if self.presets else default
-        name = preset if isinstance(preset, str) else ""
-        with warnings.catch_warnings():  # what is odd about the preset may be what the mark changes
-            warnings.simplefilter("ignore", SpecWarning)
-            base = load_preset(preset, extra_dir=preset_dir) if isinstance(preset, str) else preset
-        drop = [kind for kind in self.drop if kind in base.kinds or kind not in self.cancelled]
-        return name, base.edit(self.overrides, seed=self.seed, add=self.add, drop=drop)
+def resolve(item: pytest.Item) -> None:
+    """Put the spec that a test asks for, or why it cannot be had, on the test."""
+    try:
+        item.stash[RESOLVED] = request_for_item(item).resolve(preset_source(item.config))
+    except SpecError as error:
+        item.stash[REFUSED] = str(error)
+    except Exception as error:  # a fault in one test's mark, or in a step of its own, must not stop the others
+        item.stash[REFUSED] = f"sim mark: {type(error).__name__}: {error}"
 
 
-def asked_by_marks(node: pytest.Item) -> Ask:
-    """The ``sim`` marks of a test and of all around it, merged; raises ``SpecError`` for a wrong one."""
-    ask = Ask()
-    for mark in reversed(list(node.iter_markers("sim"))):
-        ask = ask.under(Ask.of(mark.args, mark.kwargs))
-    return ask
+def preset_source(config: pytest.Config) -> PresetSource:
+    """Say where a project's presets come from."""
+    settings = settings_of(config)
+    origin = ""
+    if settings.sim_preset is not None:
+        origin = f"{settings.origins['sim_preset']} = {settings.sim_preset!r}"
+    return PresetSource(settings.sim_preset or DEFAULT_PRESET, origin, settings.sim_preset_dir, config.rootpath)
 
 
-def asked_by_item(item: pytest.Item) -> Ask:
-    """What one collected test asks for: its marks, its case of them, and its indirect parameters."""
-    ask = asked_by_marks(item)
-    parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    if CASE in parameters:
-        ask = replace(ask, sweep={}, seeds=None).under(parameters[CASE])
-    for name in ("sim_spec", "sim_recording"):
+def request_by_marks(item: pytest.Item) -> SimRequest:
+    """Merge the ``sim`` marks of a test's function, classes and module; raise ``SpecError`` for a wrong one."""
+    request = SimRequest()
+    for mark in _farthest_first(item):
+        request = request.under(SimRequest.of(mark.args, mark.kwargs))
+    return request
+
+
+def request_for_item(item: pytest.Item) -> SimRequest:
+    """Say what one collected test asks for: its marks, its case of them, and its parameters.
+
+    Raises
+    ------
+    SpecError
+        For a wrong mark, and for cases that could not be made into tests.
+    """
+    request = request_by_marks(item)
+    parameters = _parameters(item)
+    case = case_of(item)
+    if case is not None:
+        if case.axes != request.axes:
+            raise SpecError(f"{_SEVERAL} came too late: a hook changed this test's marks after it was collected")
+        request = request.as_case(case.request)
+    elif request.makes_several:
+        raise SpecError(f"{_SEVERAL} {_why_one_test(item)}")
+    for mark in _parameter_marks(item):
+        nearer = SimRequest.of(mark.args, mark.kwargs)
+        if nearer.makes_several:
+            raise SpecError(f"{_SEVERAL} on one parameter cannot make more tests of it; parametrize further")
+        request = request.under(nearer)
+    for name in _RECORDING_FIXTURES:
         if name in parameters:
-            ask = ask.under(Ask.of_parameter(parameters[name]))
-    return ask
+            request = request.under(SimRequest.of_parameter(parameters[name]))
+    return request
 
 
-def cases(ask: Ask) -> list[tuple[str, Ask]]:
-    """The tests that several presets, a sweep or seeds make of one, each with its id; empty when it stays one."""
-    axes: list[list[tuple[str, Ask]]] = []
-    if len(ask.presets) > 1:
-        axes.append([(_preset_id(i, p), Ask(presets=(p,))) for i, p in enumerate(ask.presets)])
-    for path, values in ask.sweep.items():
-        name = _shortest(path, ask.sweep)
-        axes.append([(f"{name}={_value_id(value)}", Ask(overrides={path: value})) for value in values])
-    if ask.seeds is not None:
-        first = ask.seed or 0
-        axes.append([(f"seed={seed}", Ask(seed=seed)) for seed in range(first, first + ask.seeds)])
-    made: list[tuple[str, Ask]] = []
-    for combination in product(*axes) if axes else ():
-        case = Ask()
-        for _, part in combination:
-            case = case.under(part)
-        made.append(("-".join(name for name, _ in combination), case))
-    return made
+def case_of(item: pytest.Item) -> Case | None:
+    """Say which of its marks' cases a test is."""
+    case = _parameters(item).get(CASE)
+    return case if isinstance(case, Case) else None
 
 
-def _demand(holds: bool, name: str, value: Any, what: str) -> None:
-    if not holds:
-        raise SpecError(f"sim mark: {name} = {value!r} must be {what}")
+_SEVERAL = "sim mark: several presets, a sweep or seeds"
 
 
-def _is_by_path(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(path, str) for path in cast("Mapping[Any, Any]", value))
+def _why_one_test(item: pytest.Item) -> str:
+    """Say why the marks of a test were not made into several tests."""
+    if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        return "cannot make several tests of a unittest.TestCase's method; use a plain class, or loop over seeds"
+    if CASE in getattr(item, "fixturenames", ()):
+        return (
+            "came too late: a hook added them after the test was collected; "
+            "give them to a mark on the function, class or module"
+        )
+    return "make several tests only of a test that takes sim_recording or sim_spec as an argument"
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple | range)
+def _farthest_first(item: pytest.Item) -> list[pytest.Mark]:
+    """List the ``sim`` marks around a test, those of its parameters left out.
+
+    pytest lists a class's marks from its bases to itself, so that there the nearer one comes last; elsewhere it comes
+    first.
+    """
+    apart = _parameter_marks(item)
+    marks: list[pytest.Mark] = []
+    for node in item.listchain():
+        own = [mark for mark in node.own_markers if mark.name == "sim"]
+        if isinstance(node, pytest.Class):
+            own = _by_class(own, node.obj)
+        elif node is item:
+            own = [mark for mark in own if not any(mark is other for other in apart)]
+        marks += reversed(own)
+    return marks
 
 
-def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _by_class(marks: list[pytest.Mark], cls: type) -> list[pytest.Mark]:
+    """Sort a class's marks nearest first; one that a hook put before or behind them all stays there."""
+    depth_of = {
+        id(getattr(mark, "mark", mark)): depth
+        for depth, base in reversed(list(enumerate(cls.__mro__)))
+        for mark in _as_list(base.__dict__.get("pytestmark", ()))
+    }
+    depths: list[float] = []
+    for mark in marks:
+        known = any(depth >= 0 for depth in depths)
+        depths.append(depth_of.get(id(mark), float("inf") if known else -1))
+    order = sorted(range(len(marks)), key=depths.__getitem__)
+    return [marks[i] for i in order]
 
 
-def _is_preset(value: Any) -> bool:
-    if isinstance(value, str):
-        return True
-    from pytest_calsim.spec.spec import Spec
-
-    return isinstance(value, Spec)
+def _as_list(given: object) -> Iterable[object]:
+    return cast("Iterable[object]", given) if isinstance(given, list | tuple) else [given]
 
 
-def _kind(step: Any) -> str | None:
-    kind = cast("Mapping[str, Any]", step).get("kind") if isinstance(step, Mapping) else getattr(step, "kind", step)
-    return kind if isinstance(kind, str) else None
+def _parameters(item: pytest.Item) -> Mapping[str, object]:
+    return getattr(getattr(item, "callspec", None), "params", {})
 
 
-def _preset_id(index: int, preset: str | Spec) -> str:
-    return preset if isinstance(preset, str) else f"spec{index}"
-
-
-def _shortest(path: str, paths: Iterable[str]) -> str:
-    """The last part of a path, or all of it where another path ends alike."""
-    last = path.rpartition(".")[2]
-    return path if sum(other.rpartition(".")[2] == last for other in paths) > 1 else last
-
-
-def _value_id(value: Any) -> str:
-    return "x".join(map(_value_id, cast("Sequence[Any]", value))) if _is_list(value) else str(value)
+def _parameter_marks(item: pytest.Item) -> list[pytest.Mark]:
+    """List the ``sim`` marks on a test's parameters: ``pytest.param(..., marks=...)``; of two, the last one wins."""
+    marks: Iterable[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
+    return [mark for mark in marks if mark.name == "sim"]

@@ -1,23 +1,27 @@
-"""What the reports of a run add up to: scores, the cache line, marks that cannot be simulated."""
+"""What the reports of a run add up to: scores, failures, what the cache did, the history."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_calsim.plugin.options import cache_root, option
-from pytest_calsim.testing.scorecard import Scorecard, subscribe
+from pytest_calsim.plugin.keys import REFUSED
+from pytest_calsim.plugin.options import cache_root, settings_of
 
 if TYPE_CHECKING:
+    from pytest_calsim.plugin.attempts import Attempt
+    from pytest_calsim.plugin.history import Entry
     from pytest_calsim.recording.cache import RecordingCache
+    from pytest_calsim.spec.spec import Spec
+    from pytest_calsim.testing.scorecard import Scorecard
 
-__all__ = ["REFUSED", "SimReporter"]
+__all__ = ["SimReporter"]
 
-REFUSED = pytest.StashKey[str]()
-"""On a test: why what its marks ask for cannot be had."""
+_ATTEMPTS = pytest.StashKey[int]()
+_PROPERTIES = pytest.StashKey[list[tuple[str, object]]]()
 
 
 class SimReporter:
@@ -28,55 +32,103 @@ class SimReporter:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._settings = settings_of(config)
+        self._keeps_history = self._settings.sim_scores is not None or self._settings.sim_scores_compare is not None
+        # While tests run:
         self._cache: RecordingCache | None = None
         self._sent: dict[str, float] = {}
-        self._totals: dict[str, float] = {}
         self._new_notes: list[str] = []
-        self._notes: dict[str, None] = {}  # each once, in order
-        self._new_scores: list[str] = []
-        self._scores: dict[str, list[str]] = {}
-        self._collected: list[pytest.Item] = []
+        self._running: tuple[pytest.Item, int, float] | None = None
+        self._attempt: Attempt | None = None
+        # What has arrived:
+        self.totals: dict[str, float] = {}
+        self.notes: dict[str, None] = {}
+        self.scores: dict[str, dict[str, Any]] = {}
+        self.comparison: list[str] = []
+        self._entries: list[dict[str, Any]] = []
+        self._before: list[Entry] | None = None
 
-    def note(self, message: str) -> None:
-        """Take what the cache has to say, for the summary: it fails no test."""
-        self._new_notes.append(message)
+    # --- while tests run ---------------------------------------------------------------------------------------------
 
     def watch(self, cache: RecordingCache) -> None:
         """Count what this cache does."""
         self._cache = cache
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Put every scorecard of a test into its JUnit properties and the summary."""
+    def note(self, line: str) -> None:
+        """Put a line, ``TOPIC: ...``, into the summary: once, whatever the number of workers that say it."""
+        self._new_notes.append(line)
 
-        def listen(card: Scorecard) -> None:
-            item.user_properties.extend(_apart(card, {name for name, _ in item.user_properties}))
-            checks = ", ".join(str(replace(check, words="")) for check in card.checks)
-            self._new_scores.append(f"{card.assertion}: {checks}")
+    def recorded(self, spec: Spec, label: str) -> None:
+        """Remember which recording the running test asked for last."""
+        attempt = self._started()
+        if attempt is not None:
+            attempt.recorded = (spec, label)
 
-        unsubscribe = subscribe(listen)
-        try:
-            return (yield)
-        finally:
-            unsubscribe()
+    def listen(self, card: Scorecard) -> None:
+        """Take a scorecard of the running test."""
+        attempt = self._started()
+        if attempt is not None:
+            attempt.add(card, keep_entry=self._keeps_history)
+
+    def _started(self) -> Attempt | None:
+        """Make the record of the running attempt, which most tests of most projects never need."""
+        if self._attempt is None and self._running is not None:
+            from pytest_calsim.plugin.attempts import Attempt
+
+            self._attempt = Attempt(*self._running)
+        return self._attempt
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin an attempt; those before it do not count any more."""
+        number = item.stash.get(_ATTEMPTS, 0) + 1
+        item.stash[_ATTEMPTS] = number
+        self._running = (item, number, time.perf_counter())
+        self._attempt = None
+        if number > 1:
+            self._started()  # whatever an earlier attempt scored is replaced
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the news on the report; let no xfail hide a mark that cannot be simulated."""
+        """Put the news on the report, and what a failure leaves; let no xfail hide a mark that cannot be simulated."""
+        attempt = self._attempt
+        if call.excinfo is not None:
+            _point_to_the_factory(call.excinfo.value)
+        if attempt is not None:
+            none: list[tuple[str, object]] = []
+            ours = item.stash.get(_PROPERTIES, none)
+            item.stash[_PROPERTIES] = attempt.properties()
+            kept = [pair for pair in item.user_properties if pair not in ours]
+            item.user_properties[:] = [*kept, *item.stash[_PROPERTIES]]
         report = yield
         # Attributes of a report that are plain values cross from an xdist worker.
-        vars(report)["sim_cache"] = self._news()
-        vars(report)["sim_notes"], self._new_notes = self._new_notes, []
-        vars(report)["sim_scores"], self._new_scores = self._new_scores, []
+        sent = vars(report)
+        sent["sim_cache"] = self._news()
+        sent["sim_notes"] = self._new_notes
+        self._new_notes = []
+        if attempt is not None:
+            sent["sim_attempt"] = attempt.number
+            sent["sim_scores"] = {name: tally.as_dict() for name, tally in attempt.tallies.items()}
+            sent["sim_entries"] = attempt.new_entries()
+            if report.failed and call.excinfo is not None:
+                self._keep_failure(attempt, call.excinfo.value, report)
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
             report.outcome = "failed"
         return report
 
+    def _keep_failure(self, attempt: Attempt, error: BaseException, report: pytest.TestReport) -> None:
+        if attempt.recorded is None and not attempt.tallies:
+            return  # it has nothing to do with us
+        from pytest_calsim.plugin.artifacts import failure_section
+
+        section = failure_section(attempt, error, self._settings.sim_artifacts, self._config.invocation_params.dir)
+        report.sections.append(("recovery", section))
+
     def _news(self) -> dict[str, float]:
-        """What the cache did since this was last asked."""
+        """Say what the cache did since this was last asked."""
         if self._cache is None:
             return {}
         now = self._cache.counters.as_dict()
@@ -84,57 +136,108 @@ class SimReporter:
         self._sent = now
         return {name: value for name, value in news.items() if value}
 
+    # --- where reports arrive ----------------------------------------------------------------------------------------
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Sum up, on the one process that every report reaches."""
-        news: dict[str, float] = getattr(report, "sim_cache", {})
-        for name, value in news.items():
-            self._totals[name] = self._totals.get(name, 0) + value
-        self._notes.update(dict.fromkeys(getattr(report, "sim_notes", [])))
-        scores: list[str] = getattr(report, "sim_scores", [])
-        if scores:
-            self._scores.setdefault(report.nodeid, []).extend(scores)
+        sent = vars(report)
+        for name, value in sent.get("sim_cache", {}).items():
+            self.totals[name] = self.totals.get(name, 0) + value
+        self.notes |= dict.fromkeys(sent.get("sim_notes", ()))
+        if "sim_scores" in sent:
+            # Each report has all scores of its attempt so far: the last one that arrives has those that count.
+            self.scores[report.nodeid] = sent["sim_scores"]
+        self._keep_entries(sent.get("sim_entries", []))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Once all workers are done, sweep the cache and keep it within ``--sim-cache-max-size``."""
-        root = cache_root(self._config) if self._totals else None
-        if root is None or hasattr(self._config, "workerinput"):
+    def _keep_entries(self, entries: list[dict[str, Any]]) -> None:
+        """Append to the history at once: a run that is killed loses nothing that it reported."""
+        if not entries or hasattr(self._config, "workerinput"):
+            return
+        from pytest_calsim.plugin import history
+
+        self.baseline()  # read before this run's entries may go to the same file
+        if not self._entries:
+            self._run = history.describe_run(self._config.rootpath)
+        entries = [{**entry, "run": self._run} for entry in entries]
+        self._entries += entries
+        if self._settings.sim_scores is not None:
+            try:
+                history.append(self._settings.sim_scores, entries)
+            except OSError as error:
+                reason = error.strerror or error
+                self.notes[f"scores: cannot write {self._settings.sim_scores} ({reason})"] = None
+
+    def baseline(self) -> list[Entry]:
+        """Read the scores to compare with, once.
+
+        Raises
+        ------
+        pytest.UsageError
+            When the file holds none.
+        """
+        path = self._settings.sim_scores_compare
+        if self._before is None and path is not None:
+            from pytest_calsim.plugin import history
+
+            try:
+                self._before = history.read(path)
+            except ValueError as error:
+                origin = self._settings.origins["sim_scores_compare"]
+                raise pytest.UsageError(f"{origin} = {str(path)!r} {error}") from None
+        return self._before or []
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Once all workers are done: compare scores; sweep the cache and keep it within ``--sim-cache-max-size``."""
+        if hasattr(self._config, "workerinput"):
+            return
+        if self._settings.sim_scores_compare is not None:
+            self._compare(session)
+        root = cache_root(self._config) if self.totals else None
+        if root is None:
             return
         from pytest_calsim.recording.cache import RecordingCache
 
-        cache = RecordingCache(root, max_bytes=option(self._config, "sim_cache_max_size"))
+        cache = RecordingCache(root, max_bytes=self._settings.sim_cache_max_size)
         cache.sweep()
         cache.evict()
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the scores and the cache line; with ``--collect-only``, the marks that cannot be simulated."""
-        say = terminalreporter.write_line
-        refused = [item for item in self._collected if REFUSED in item.stash]
-        if refused and self._config.option.collectonly:
-            terminalreporter.section("sim marks that cannot be simulated", yellow=True)
-            for item in refused:
-                say(f"{item.nodeid}: {item.stash[REFUSED]}")
-        if self._scores and self._config.get_verbosity() >= 0:
-            terminalreporter.section("recovery scores")
-            for nodeid, lines in sorted(self._scores.items()):
-                for line in lines:
-                    say(f"{nodeid}  {line}")
-        for note in self._notes:
-            say(f"sim cache: {note}")
-        if self._totals:
-            counts = ", ".join(f"{self._totals.get(n, 0):.0f} {n}" for n in ("simulated", "hits", "waited", "rebuilt"))
-            saved, place = self._totals.get("seconds_saved", 0), cache_root(self._config) or "off"
-            say(f"sim cache: {counts}, {saved:.1f} s saved ({place})")
+    def _compare(self, session: pytest.Session) -> None:
+        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe
+        from pytest_calsim.plugin.history import Entry
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the tests that were collected."""
-        self._collected = session.items
+        given = self._settings.sim_scores_tolerance
+        tolerance = TOLERANCE if given is None else given
+        changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
+        self.comparison = describe(changes, refusals)
+        if any(change.verdict == "fell" for change in changes) and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print what there is to say, and put the scores into GitHub's summary of the job."""
+        if not (self.totals or self.scores or self.notes or self.comparison):
+            return
+        from pytest_calsim.plugin import summary
+
+        scored = {nodeid: scores for nodeid, scores in sorted(self.scores.items()) if scores}
+        summary.print_scores(terminalreporter, scored)
+        summary.print_comparison(terminalreporter, self.comparison)
+        summary.print_cache(terminalreporter, self.totals, cache_root(self._config) if self.totals else None)
+        if not hasattr(self._config, "workerinput"):
+            self.notes |= dict.fromkeys(summary.write_job_summary(scored, self.comparison))
+        for note in self.notes:
+            terminalreporter.write_line(f"sim {note}")
 
 
-def _apart(card: Scorecard, taken: set[str]) -> list[tuple[str, object]]:
-    """A scorecard's flat properties; a second one of the same assertion in a test is ``footprints#2``."""
-    prefix, number = card.assertion, 1
-    while f"{prefix}.passed" in taken:
-        number += 1
-        prefix = f"{card.assertion}#{number}"
-    return [(prefix + name.removeprefix(card.assertion), value) for name, value in card.as_dict().items()]
+def _point_to_the_factory(error: BaseException) -> None:
+    """Say what to do where a fixture of a wider scope, or ``@given``, takes a recording of one test."""
+    message = str(error)
+    if not any(repr(name) in message or f" {name} " in message for name in ("sim_recording", "sim_spec")):
+        return
+    hint = "For a recording in a fixture of a wider scope, or inside @given, take sim_recording_factory instead."
+    if isinstance(error, pytest.fail.Exception) and "ScopeMismatch" in message:
+        error.msg = f"{message}\n{hint}"
+    elif type(error).__name__ == "FailedHealthCheck":
+        error.add_note(hint)

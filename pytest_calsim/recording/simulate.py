@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.errors import PlacementWarning, SpecError
+from pytest_calsim.errors import PlacementWarning, SpecError, warn_user
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.truth import GroundTruth
@@ -68,5 +67,5 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
     source = SceneFrames(scene, until)
     notes = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())
     for note in notes:
-        warnings.warn(note, PlacementWarning, stacklevel=2)
+        warn_user(note, PlacementWarning)
     return Recording(spec, source, GroundTruth(_Planned(scene)), notes=notes, until=until, scene=scene)

@@ -16,17 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
-from pytest_calsim.kernels.tissue import add_tissue
+from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
+from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.simulation.smooth_light import SmoothLight
 from pytest_calsim.steps.pixels import (
     CellSources,
     Detector,
     Displacement,
     FixedField,
-    Image,
     Layers,
     Painter,
     PixelArtifact,
+    SmoothSources,
     Space,
 )
 
@@ -50,44 +52,70 @@ class Pass(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _TissuePass:
-    """Add the light of sources, then of layers, row by row to all frames."""
+    """Add the light of cells, all smooth light, then layers, row by row to all frames."""
 
-    sources: CellSources | None = None
+    canvas: Canvas
+    cells: CellSources | None = None
+    smooth: tuple[SmoothSources, ...] = ()
     layers: Layers | None = None
 
+    @classmethod
+    def of(cls, artifact: SmoothSources | Layers, canvas: Canvas) -> _TissuePass:
+        """Return the pass for one artifact."""
+        if isinstance(artifact, Layers):
+            return cls(canvas, layers=artifact)
+        return cls(canvas, artifact if isinstance(artifact, CellSources) else None, (artifact,))
+
     def joined(self, artifact: PixelArtifact) -> Pass | None:
+        if isinstance(artifact, CellSources):
+            return None if self.cells is not None else replace(self, cells=artifact, smooth=(*self.smooth, artifact))
+        if isinstance(artifact, SmoothSources):
+            return replace(self, smooth=(*self.smooth, artifact))
         if isinstance(artifact, Layers) and self.layers is None:
             return replace(self, layers=artifact)
         return None
 
+    @cached_property
+    def _smooth_light(self) -> list[tuple[tuple[SmoothSources, ...], SmoothLight]]:
+        """Smooth light that shares a map of transmission, and whose it is."""
+        shared: dict[int, list[SmoothSources]] = {}
+        for sources in self.smooth:
+            shared.setdefault(id(sources.transmission), []).append(sources)
+        found = [
+            (tuple(some), SmoothLight.of([sources.spots for sources in some], self.canvas, some[0].transmission))
+            for some in shared.values()
+        ]
+        return [(some, light) for some, light in found if light is not None]
+
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
         stop = start + len(images)
-        gains = None if self.sources is None else self.sources.gains(start, stop)
+        gains = [sources.gains(start, stop) for sources in self.smooth]
         weights = None if self.layers is None else self.layers.temporal[start:stop]
         return self._add(images, gains, weights, dark=dark)
 
     def expected(self, image: Image) -> Image:
         """Add the light of resting, unbleached sources and of layers at their expected level, in place."""
-        gains = None if self.sources is None else self.sources.expected_gains()
+        gains = [sources.expected_gains() for sources in self.smooth]
         weights = None if self.layers is None else np.ones((1, len(self.layers.spatial)), np.float32)
         return self._add(image[np.newaxis], gains, weights, dark=False)[0]
 
-    def _add(self, images: Image, gains: Image | None, weights: Image | None, *, dark: bool) -> Image:
+    def _add(self, images: Image, gains: Sequence[Image], weights: Image | None, *, dark: bool) -> Image:
         n, *shape = images.shape
-        if self.layers is None or weights is None:
-            layers = np.empty((0, *shape), np.float32)
-            weights = np.empty((n, 0), np.float32)
-        else:
-            layers = self.layers.spatial
-        if self.sources is not None and gains is not None:
-            halo = self.sources.halo_rows(gains)
-            add_tissue(images, self.sources.runs, gains, halo, layers, weights, dark=dark)
-            return images
-        if dark:
-            images[:] = 0
-        for image, shares in zip(images, weights, strict=True):
-            for share, layer in zip(shares, layers, strict=True):
-                image += share * layer
+        gains_of = dict(zip(map(id, self.smooth), gains, strict=True))
+        halos = [
+            light.rows(np.concatenate([gains_of[id(sources)] for sources in some]))
+            for some, light in self._smooth_light
+        ]
+        halos = halos or [HaloRows.none(n, *shape)]
+        no_runs, no_light = RowRuns.none(shape[0]), np.empty((0, n), np.float32)
+        no_layers, no_weights = np.empty((0, *shape), np.float32), np.empty((n, 0), np.float32)
+        for i, halo in enumerate(halos):
+            runs, light, layers, shares = no_runs, no_light, no_layers, no_weights
+            if i == 0 and self.cells is not None:
+                runs, light = self.cells.runs, gains_of[id(self.cells)]
+            if i == len(halos) - 1 and self.layers is not None and weights is not None:
+                layers, shares = self.layers.spatial, weights
+            add_tissue(images, runs, light, halo, layers, shares, dark=dark and i == 0)
         return images
 
 
@@ -176,10 +204,8 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
 
 
 def _pass_of(artifact: PixelArtifact, canvas: Canvas) -> Pass:
-    if isinstance(artifact, CellSources):
-        return _TissuePass(sources=artifact)
-    if isinstance(artifact, Layers):
-        return _TissuePass(layers=artifact)
+    if isinstance(artifact, SmoothSources | Layers):
+        return _TissuePass.of(artifact, canvas)
     if isinstance(artifact, Displacement):
         return _InstrumentPass(canvas, displacement=artifact)
     if isinstance(artifact, FixedField):
@@ -195,10 +221,8 @@ def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
     """Return the light that is expected on the sensor ``(height, width)``: every source at rest, the tissue unmoved."""
     image = np.zeros(canvas.shape, np.float32)
     for artifact in artifacts:
-        if isinstance(artifact, CellSources):
-            image = _TissuePass(sources=artifact).expected(image)
-        elif isinstance(artifact, Layers):
-            image = _TissuePass(layers=artifact).expected(image)
+        if isinstance(artifact, SmoothSources | Layers):
+            image = _TissuePass.of(artifact, canvas).expected(image)
         elif not isinstance(artifact, Detector):
             image = _after(artifact, canvas.crop(image) if artifact.space is Space.SENSOR else image)
     return canvas.crop(image)

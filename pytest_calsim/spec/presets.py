@@ -22,7 +22,7 @@ import tomllib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
 
-__all__ = ["load_preset", "preset_names", "preset_summary"]
+__all__ = ["compose_presets", "load_preset", "preset_names", "preset_parts", "preset_summary"]
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -62,31 +62,70 @@ class _Preset:
         return self.table.get("drop", [])
 
 
+@dataclass(frozen=True)
+class _Shelf:
+    """The folders that presets are looked for in, the first one that has a name winning."""
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, extra_dir: str | PathLike[str] | None, *nearer: Path) -> _Shelf:
+        folders = list(nearer)
+        if extra_dir is not None:
+            folders.append(Path(extra_dir))
+            if not folders[-1].is_dir():
+                raise SpecError(f"preset folder {str(extra_dir)!r} does not exist")
+        return cls((*folders, _package_dir()))
+
+    def find(self, name: str, *, parts: bool) -> Path | None:
+        """Find a preset's file; a part has its folder in its name."""
+        # Names come from presets and marks: none may lead out of the folders.
+        if not name or (not parts and "/" in name) or ".." in name.split("/") or Path(name).is_absolute():
+            return None
+        paths = (folder / f"{name}.toml" for folder in self.folders)
+        return next((path for path in paths if path.is_file()), None)
+
+    def names(self, *, parts: bool) -> list[str]:
+        """List the names of the presets, or of the parts in the folders below, sorted."""
+        found: set[str] = set()
+        for folder in self.folders:
+            for path in folder.glob("*/**/*.toml" if parts else "*.toml"):
+                found.add(path.relative_to(folder).with_suffix("").as_posix())
+        return sorted(found)
+
+
 def preset_names(extra_dir: str | PathLike[str] | None = None) -> tuple[str, ...]:
-    """Names of the presets on offer, sorted: the package's own and those of ``extra_dir``."""
-    return tuple(sorted(name for name in _files(extra_dir) if "/" not in name))
+    """List the names of the presets on offer, sorted: the package's own and those of ``extra_dir``."""
+    return tuple(_Shelf.of(extra_dir).names(parts=False))
+
+
+def preset_parts(extra_dir: str | PathLike[str] | None = None) -> tuple[str, ...]:
+    """List the names of the parts that presets are made of, sorted: ``scopes/miniscope_v4``, ``regions/ca1``, ..."""
+    return tuple(_Shelf.of(extra_dir).names(parts=True))
 
 
 def preset_summary(name: str, *, extra_dir: str | PathLike[str] | None = None) -> str:
-    """What a preset is, in one line."""
-    return _read(_find(name, _files(extra_dir))).table.get("summary", "")
+    """Say what a preset or a part is, in one line."""
+    shelf = _Shelf.of(extra_dir)
+    return " ".join(_read(_found(name, shelf, parts=True)).table.get("summary", "").split())
 
 
 def load_preset(
-    name: str,
+    name: str | PathLike[str],
     *,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
-    add: Iterable[Step | Mapping[str, Any]] = (),
+    add: Iterable[Step | Mapping[str, Any] | str] = (),
     drop: Iterable[str] = (),
     extra_dir: str | PathLike[str] | None = None,
 ) -> Spec:
-    """The spec of a preset, with changes.
+    """Make the spec of a preset, with changes.
 
     Parameters
     ----------
     name
-        One of :func:`preset_names`.
+        One of :func:`preset_names`, or the path of a preset file (it ends in ``.toml``), which may extend its
+        neighbours by name.
     overrides, seed, add, drop
         Changes, as in :meth:`Spec.edit <pytest_calsim.Spec.edit>`.
     extra_dir
@@ -97,54 +136,107 @@ def load_preset(
     SpecError
         For an unknown name (naming the nearest), a preset file that cannot be used (naming the file), or a change
         that does not fit.
+
+    Examples
+    --------
+    >>> load_preset("tiny", overrides={"acquisition.duration_s": 1}, seed=3).seed
+    3
     """
-    files = _files(extra_dir)
-    path = _find(name, files)
-    tree = _applied(name, files, {"acquisition": {}, "steps": {}}, ())
+    text = fspath(name)
+    if text.endswith(".toml"):
+        path = Path(text)
+        shelf = _Shelf.of(extra_dir, path.parent)
+    else:
+        shelf = _Shelf.of(extra_dir)
+        path = _found(text, shelf, parts=False)
+    tree = _applied(path, shelf, _EMPTY, ())
+    return _spec_of(tree, f"preset {text!r} ({path})", overrides, seed, add, drop)
+
+
+def compose_presets(
+    *names: str,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    add: Iterable[Step | Mapping[str, Any] | str] = (),
+    drop: Iterable[str] = (),
+    extra_dir: str | PathLike[str] | None = None,
+) -> Spec:
+    """Make one spec of several presets and parts, laid over each other in order as in a preset's ``extends``.
+
+    Parameters
+    ----------
+    *names
+        Presets (:func:`preset_names`) and parts (:func:`preset_parts`); the later one wins, key by key.
+    overrides, seed, add, drop, extra_dir
+        As in :func:`load_preset`.
+
+    Raises
+    ------
+    SpecError
+        As :func:`load_preset`; and when no name is given.
+
+    Examples
+    --------
+    >>> spec = compose_presets("scopes/miniscope_v4", "regions/ca1", drop=["vasculature"])
+    >>> "vasculature" in spec.kinds
+    False
+    """
+    if not names:
+        raise SpecError(f"compose_presets takes the names of presets and parts: {', '.join(preset_parts(extra_dir))}")
+    shelf = _Shelf.of(extra_dir)
+    tree = _EMPTY
+    for name in names:
+        tree = _applied(_found(name, shelf, parts=True), shelf, tree, ())
+    return _spec_of(tree, f"presets {' + '.join(names)}", overrides, seed, add, drop)
+
+
+_EMPTY: dict[str, Any] = {"acquisition": {}, "steps": {}}
+
+
+def _spec_of(
+    tree: Mapping[str, Any],
+    what: str,
+    overrides: Mapping[str, Any] | None,
+    seed: int | None,
+    add: Iterable[Step | Mapping[str, Any] | str],
+    drop: Iterable[str],
+) -> Spec:
     data = {**tree, "steps": [{**table, "kind": kind} for kind, table in tree["steps"].items()]}
-    changed = bool(overrides or seed is not None or add or drop)
+    steps = tuple(add)
+    kinds = tuple(drop)
+    changed = bool(overrides or seed is not None or steps or kinds)
     try:
         with warnings.catch_warnings():
             if changed:  # what is odd about the preset may be what the caller changes
                 warnings.simplefilter("ignore", SpecWarning)
             spec = Spec.make(data)
     except SpecError as error:
-        raise SpecError(f"preset {name!r} ({path}): {error}") from None
-    return spec.edit(overrides, seed=seed, add=add, drop=drop) if changed else spec
+        raise SpecError(f"{what}: {error}") from None
+    return spec.edit(overrides, seed=seed, add=steps, drop=kinds) if changed else spec
 
 
 def _package_dir() -> Path:
-    """Where the package's presets are: inside it in a wheel, beside it in a source tree."""
+    """Find the package's presets: inside it in a wheel, beside it in a source tree."""
     shipped = _PACKAGE / "_presets"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "presets"
 
 
-def _files(extra_dir: str | PathLike[str] | None) -> dict[str, Path]:
-    """Every preset file by name; a part's name has its folder in it, ``scopes/miniscope_v4``."""
-    folders = [_package_dir()]
-    if extra_dir is not None:
-        folders.append(Path(extra_dir))
-        if not folders[-1].is_dir():
-            raise SpecError(f"preset folder {str(extra_dir)!r} does not exist")
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for folder in folders
-        for path in folder.rglob("*.toml")
-    }
-
-
-def _find(name: str, files: Mapping[str, Path]) -> Path:
-    offered = [known for known in files if "/" not in known]
-    if name not in offered:
+def _found(name: str, shelf: _Shelf, *, parts: bool) -> Path:
+    path = shelf.find(name, parts=parts)
+    if path is None:
+        offered = shelf.names(parts=False) + (shelf.names(parts=True) if parts else [])
         raise SpecError(f"unknown preset {name!r}; {nearest(name, offered)}")
-    return files[name]
+    return path
 
 
 def _read(path: Path) -> _Preset:
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"preset file {path}: {error}") from None
+        # Some editors put a byte order mark first.
+        table = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise SpecError(f"preset file {path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"preset file {path}: {' '.join(str(error).split())}") from None
     for key, value in table.items():
         if key not in _KEYS:
             raise SpecError(f"preset file {path}: unknown key {key!r}; {nearest(key, _KEYS)}")
@@ -158,27 +250,31 @@ def _read(path: Path) -> _Preset:
     return _Preset(path, table)
 
 
-def _applied(name: str, files: Mapping[str, Path], tree: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
-    """``tree`` with a preset file laid over it: first what the file extends, then what it drops, then its own."""
-    chain = (*chain, name)
-    if name in chain[:-1]:
-        raise SpecError(f"preset file {files[name]}: presets extend each other in a circle: {' -> '.join(chain)}")
-    preset = _read(files[name])
+def _applied(path: Path, shelf: _Shelf, tree: dict[str, Any], above: tuple[Path, ...]) -> dict[str, Any]:
+    """Lay a preset file over ``tree``: first what the file extends, then what it drops, then its own tables."""
+    chain = (*above, path)
+    if path in above:
+        raise SpecError(
+            f"preset file {path}: presets extend each other in a circle: {' -> '.join(p.stem for p in chain)}"
+        )
+    preset = _read(path)
     for base in preset.extends:
-        if base not in files:
-            raise SpecError(f"preset file {preset.path}: extends unknown preset {base!r}; {nearest(base, files)}")
-        tree = _applied(base, files, tree, chain)
+        found = shelf.find(base, parts=True)
+        if found is None:
+            offered = shelf.names(parts=False) + shelf.names(parts=True)
+            raise SpecError(f"preset file {path}: extends unknown preset {base!r}; {nearest(base, offered)}")
+        tree = _applied(found, shelf, tree, chain)
     steps = dict(tree["steps"])
     for kind in preset.drop:
         if kind not in steps:
-            raise SpecError(f"preset file {preset.path}: drops {kind!r}, which is not there; {nearest(kind, steps)}")
+            raise SpecError(f"preset file {path}: drops {kind!r}, which is not there; {nearest(kind, steps)}")
         del steps[kind]
     own = {key: preset.table[key] for key in ("seed", "acquisition", "steps") if key in preset.table}
     return _merged({**tree, "steps": steps}, own)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables merged key by key; anything else is replaced."""
+    """Merge tables key by key; anything else is replaced."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from pytest_calsim.arrays.html_table import html_table
-from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.errors import SpecError, SpecWarning, nearest, warn_user
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
@@ -77,7 +76,7 @@ class Spec(Frozen):
                 raise ValueError(f"{step.kind}: {error}") from None
         self._check_size(context)
         for text in soft_warnings:
-            warnings.warn(text, SpecWarning, stacklevel=2)
+            warn_user(text, SpecWarning)
         return self
 
     @cached_property

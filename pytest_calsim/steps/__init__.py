@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.pixels import Detector as Detector
     from pytest_calsim.steps.pixels import Displacement as Displacement
     from pytest_calsim.steps.pixels import FixedField as FixedField
+    from pytest_calsim.steps.pixels import GaussianSpots as GaussianSpots
     from pytest_calsim.steps.pixels import Layers as Layers
     from pytest_calsim.steps.pixels import LightOrder as LightOrder
     from pytest_calsim.steps.pixels import Painter as Painter
+    from pytest_calsim.steps.pixels import SmoothSources as SmoothSources
     from pytest_calsim.steps.pixels import Space as Space
     from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
     from pytest_calsim.steps.step import Context as Context
@@ -56,6 +58,7 @@ _WHERE = {
     "Detector": "steps.pixels",
     "Displacement": "steps.pixels",
     "FixedField": "steps.pixels",
+    "GaussianSpots": "steps.pixels",
     "HillSaturation": "steps.cells.cell_activity",
     "Illumination": "steps.light.illumination",
     "Jumps": "steps.motion.brain_motion",
@@ -71,6 +74,7 @@ _WHERE = {
     "RandomWalk": "steps.motion.brain_motion",
     "Render": "steps.cells.render",
     "Sensor": "steps.sensor.sensor",
+    "SmoothSources": "steps.pixels",
     "Space": "steps.pixels",
     "SpecContext": "steps.step",
     "Step": "steps.step",

@@ -1,8 +1,4 @@
-"""A grid for smooth fields: few nodes, interpolated to pixels.
-
-A field that changes little from pixel to pixel is computed at nodes several pixels apart. The loop over frames handles
-the nodes alone; interpolation is the last step.
-"""
+"""Grids for what is smooth: few nodes in the loop over frames, evaluated at finer nodes and at pixels."""
 
 from __future__ import annotations
 
@@ -15,11 +11,14 @@ from pytest_calsim.kernels.halo import upsample_columns
 from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 
-__all__ = ["SmoothGrid", "cubic_taps"]
+__all__ = ["NodeGrid", "Taps", "spline_taps"]
+
+Taps = tuple[Ints, Floats32]
+"""The first of four consecutive nodes around each position, int64 ``(position,)``; their weights ``(position, 4)``."""
 
 
-def cubic_taps(nodes: Floats) -> tuple[Ints, Floats32]:
-    """Return the four nodes around each position, and their weights, for Keys' cubic convolution (1981, a = −1/2).
+def spline_taps(nodes: Floats) -> Taps:
+    """The four nodes around each position and the weights of their cubic B-splines there.
 
     Parameters
     ----------
@@ -31,111 +30,96 @@ def cubic_taps(nodes: Floats) -> tuple[Ints, Floats32]:
     first
         The first of each position's four consecutive nodes, int64 ``(position,)``.
     weights
-        Float32 ``(position, 4)``. They sum to 1 and reproduce quadratic functions.
+        ``(position, 4)``; they are ≥ 0, sum to 1, and have the position as mean and a variance of 1/3.
     """
     below = np.floor(nodes)
     t = nodes - below
     weights = np.stack(
         [
-            t * (-0.5 + t * (1 - 0.5 * t)),
-            1 + t * t * (1.5 * t - 2.5),
-            t * (0.5 + t * (2 - 1.5 * t)),
-            t * t * (0.5 * t - 0.5),
+            (1 - t) * (1 - t) * (1 - t) / 6,
+            (t * t * (3 * t - 6) + 4) / 6,
+            (t * (t * (3 - 3 * t) + 3) + 1) / 6,
+            t * t * t / 6,
         ],
         axis=-1,
     )
     return below.astype(np.int64) - 1, weights.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class SmoothGrid:
-    """Place nodes at whole multiples of a step from the optical axis; they cover the canvas and what its pixels need.
+def _halving_taps(first: int, n: int) -> Taps:
+    """Which nodes of twice the step make up the splines of ``n`` nodes from ``first`` on; the function is the same."""
+    node = np.arange(first, first + n)
+    odd = node % 2
+    return node // 2 - 1, np.array([[0.125, 0.75, 0.125, 0], [0, 0.5, 0.5, 0]], np.float32)[odd]
 
-    The nodes' positions do not depend on the canvas: a wider margin adds nodes around the same ones.
+
+@dataclass(frozen=True, eq=False)
+class NodeGrid:
+    """Nodes of cubic B-splines at whole multiples of a power of two of a pixel from the optical axis.
+
+    A sum of B-splines is one of B-splines of half the step as well, to the last digit but for rounding: so it does not
+    matter on how fine a grid fields are added up before they are evaluated. Where the nodes lie does not depend on the
+    canvas; a wider margin only adds nodes around the same ones.
 
     Attributes
     ----------
-    canvas
-        The pixels to interpolate to.
-    step_um
-        Distance between nodes. A Gaussian of σ ≥ 4 steps is interpolated to better than 10⁻³ of its peak.
+    level
+        The step is 2^level pixels, level ≥ 0.
+    rows, columns
+        The nodes around each position to evaluate at: pixels of the canvas, or nodes of half the step. ``first`` counts
+        from the node on the optical axis.
+    period
+        Positions to a step.
     """
 
-    canvas: Canvas
-    step_um: float
+    level: int
+    rows: Taps
+    columns: Taps
+    period: int
 
     @classmethod
-    def for_scale(cls, canvas: Canvas, sigma_um: float) -> SmoothGrid:
-        """Return a grid that is fine enough for fields as smooth as a Gaussian.
+    def of_canvas(cls, canvas: Canvas, level: int) -> NodeGrid:
+        """Nodes around the pixels of a canvas."""
+        step = 2.0**level
+        rows, columns = (spline_taps(np.linspace((1 - n) / 2, (n - 1) / 2, n) / step) for n in canvas.shape)
+        return cls(level, rows, columns, 2**level)
 
-        The step is σ/4, but no less than 1 and no more than 16 pixels.
+    def coarser(self) -> NodeGrid:
+        """The nodes of twice the step around these."""
+        rows, columns = (_halving_taps(first, n) for first, n in zip(self.first, self.shape, strict=True))
+        return NodeGrid(self.level + 1, rows, columns, 2)
 
-        Parameters
-        ----------
-        canvas
-            The pixels to interpolate to.
-        sigma_um
-            σ of the Gaussian.
-        """
-        pixel_um = canvas.pixel_size_um
-        return cls(canvas, min(max(sigma_um / 4, pixel_um), 16 * pixel_um))
-
-    @cached_property
-    def _rows(self) -> tuple[Ints, Floats32]:
-        return cubic_taps(self.canvas.y_um / self.step_um)
-
-    @cached_property
-    def _columns(self) -> tuple[Ints, Floats32]:
-        return cubic_taps(self.canvas.x_um / self.step_um)
+    @property
+    def step_px(self) -> float:
+        """Distance between nodes, px."""
+        return 2.0**self.level
 
     @property
     def first(self) -> tuple[int, int]:
-        """Number of the first node along rows and columns; the node on the optical axis has number 0."""
-        return int(self._rows[0][0]), int(self._columns[0][0])
+        """Number of the first node along rows and columns; the node on the optical axis is 0, so this is negative."""
+        return int(self.rows[0][0]), int(self.columns[0][0])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of nodes along rows and columns."""
-        rows, _ = self._rows
-        columns, _ = self._columns
+        """Nodes along rows and columns."""
+        rows, columns = self.rows[0], self.columns[0]
         return int(rows[-1] - rows[0]) + 4, int(columns[-1] - columns[0]) + 4
 
-    @property
-    def y_um(self) -> Floats:
-        """Positions of the nodes' rows from the optical axis, µm."""
-        return np.arange(self.first[0], self.first[0] + self.shape[0], dtype=np.float64) * self.step_um
-
-    @property
-    def x_um(self) -> Floats:
-        """Positions of the nodes' columns from the optical axis, µm."""
-        return np.arange(self.first[1], self.first[1] + self.shape[1], dtype=np.float64) * self.step_um
-
-    @property
-    def pixels_per_node(self) -> float:
-        """Number of pixels in the area of one node."""
-        return (self.step_um / self.canvas.pixel_size_um) ** 2
-
-    def upsample_columns(self, values: Image) -> Image:
-        """Interpolate fields along their rows, from the nodes' columns to the canvas' columns.
-
-        Parameters
-        ----------
-        values
-            Fields at the nodes, float32 ``(..., *shape)``.
-
-        Returns
-        -------
-        float32 ``(..., rows of nodes, columns of the canvas)``.
-        """
-        return upsample_columns(values, *self._column_taps)
+    @cached_property
+    def row_taps(self) -> Taps:
+        """The nodes' rows around each position, counted from the grid's first."""
+        return self.rows[0] - self.rows[0][0], self.rows[1]
 
     @cached_property
-    def row_taps(self) -> tuple[Ints, Floats32]:
-        """First of the four nodes' rows around each canvas row, counted from the grid's first, and their weights."""
-        nodes, weights = self._rows
-        return nodes - nodes[0], weights
+    def column_taps(self) -> Taps:
+        """The nodes' columns around each position, counted from the grid's first."""
+        return self.columns[0] - self.columns[0][0], self.columns[1]
 
-    @cached_property
-    def _column_taps(self) -> tuple[Ints, Floats32]:
-        nodes, weights = self._columns
-        return nodes - nodes[0], weights
+    def widen(self, values: Image) -> Image:
+        """Evaluate splines at the nodes ``(..., *shape)``, float32, along rows alone: ``(..., rows of nodes, x)``."""
+        return upsample_columns(values, *self.column_taps, self.period)
+
+    def evaluate(self, values: Image) -> Image:
+        """Evaluate splines at the nodes ``(..., *shape)``, float32, at all positions ``(..., y, x)``."""
+        turned = upsample_columns(np.ascontiguousarray(values.swapaxes(-1, -2)), *self.row_taps, self.period)
+        return self.widen(np.ascontiguousarray(turned.swapaxes(-1, -2)))

@@ -116,7 +116,8 @@ def assert_footprints_recovered(
     if min_recall > 0:
         check_counted(cells)
     bounds = FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px)
-    return judge(measure_footprints(matched, cells, found.labels, min_iou=min_iou, bounds=bounds))
+    card = measure_footprints(matched, cells, found.labels, min_iou=min_iou, bounds=bounds)
+    return judge(card, recording, found)
 
 
 @short_traceback
@@ -180,16 +181,16 @@ def assert_shifts_recovered(
         )
     if given is None:
         raise EstimateError("this Estimate has no shifts")
-    return judge(
-        measure_shifts(
-            given,
-            recording,
-            convention=convention,
-            origin=origin,
-            max_rmse_px=max_rmse_px,
-            max_offset_px=max_offset_px,
-        )
+    card = measure_shifts(
+        given,
+        recording,
+        convention=convention,
+        origin=origin,
+        max_rmse_px=max_rmse_px,
+        max_offset_px=max_offset_px,
     )
+    found = estimate if isinstance(estimate, Estimate) else Estimate(shifts=given, convention=convention)
+    return judge(card, recording, found)
 
 
 @short_traceback
@@ -258,7 +259,8 @@ def assert_traces_recovered(
     matched = None
     if found.A is not None:
         matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
-    return judge(measure_traces(found, recording, cells, matched, TraceBounds(min_pearson, max_gain_error, gain)))
+    card = measure_traces(found, recording, cells, matched, TraceBounds(min_pearson, max_gain_error, gain))
+    return judge(card, recording, found)
 
 
 @short_traceback
@@ -325,6 +327,5 @@ def assert_spikes_recovered(
     if found.A is not None:
         matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
     bounds = SpikeBounds(min_precision, min_recall)
-    return judge(
-        measure_spikes(found, recording, cells, matched, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh)
-    )
+    card = measure_spikes(found, recording, cells, matched, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh)
+    return judge(card, recording, found)

@@ -74,15 +74,14 @@ def assert_background_recovered(
         check_bound("min_course_pearson", min_course_pearson, low=-1)
     truth_of(recording)
     found = estimate if isinstance(estimate, Estimate) else Estimate(b=estimate)
-    return judge(
-        measure_background(
-            found,
-            recording,
-            min_pearson=min_pearson,
-            min_course_pearson=min_course_pearson,
-            footprint_shift=footprint_shift,
-        )
+    card = measure_background(
+        found,
+        recording,
+        min_pearson=min_pearson,
+        min_course_pearson=min_course_pearson,
+        footprint_shift=footprint_shift,
     )
+    return judge(card, recording, found)
 
 
 def measure_background(

@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_calsim.arrays.html_table import html_table
+from pytest_calsim.testing.listeners import LISTENERS
 
-__all__ = ["Check", "Scorecard", "Table", "publish", "subscribe"]
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
+
+__all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
+
+RULE = "1"
+"""Version of the rules of scoring: scores of two versions are not compared."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,10 @@ class Scorecard:
         The worst cells, with a reason for each.
     notes
         What else the reader must know.
+    recording, estimate
+        What was judged, where it is known: for pictures, and to tell which spec a score belongs to.
+    rule
+        Version of the rules of scoring.
     """
 
     assertion: str
@@ -113,6 +125,9 @@ class Scorecard:
     facts: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    recording: Recording | None = field(default=None, repr=False)
+    estimate: Estimate | None = field(default=None, repr=False)
+    rule: str = RULE
 
     @property
     def passed(self) -> bool:
@@ -158,23 +173,19 @@ def _builtin(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-_Listener = Callable[[Scorecard], None]
-_LISTENERS: list[_Listener] = []
-
-
-def subscribe(listener: _Listener) -> Callable[[], None]:
+def subscribe(listener: Callable[[Scorecard], None]) -> Callable[[], None]:
     """Call ``listener`` with every scorecard, passed or failed, from now on; the returned function ends that."""
-    _LISTENERS.append(listener)
+    LISTENERS.append(listener)
 
     def unsubscribe() -> None:
-        if listener in _LISTENERS:
-            _LISTENERS.remove(listener)
+        if listener in LISTENERS:
+            LISTENERS.remove(listener)
 
     return unsubscribe
 
 
 def publish(card: Scorecard) -> Scorecard:
     """Hand a scorecard to all listeners."""
-    for listener in tuple(_LISTENERS):
+    for listener in tuple(LISTENERS):
         listener(card)
     return card

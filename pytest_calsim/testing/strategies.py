@@ -25,7 +25,7 @@ from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optic
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
-from pytest_calsim.steps.motion.brain_motion import BrainMotion
+from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM, BrainMotion
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step, dependencies
 
@@ -234,12 +234,23 @@ def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, ki
     seed = draw(st.integers(0, 2**32 - 1))
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
     movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
+    if movers:
+        acquisition = _with_small_pixels(acquisition)
     scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells)
     made: list[Step] = [draw(_step(known[kind], scene)) for kind in movers]
     free = [step for step in made if not dependencies(type(step)).requires]
     scene = replace(scene, canvas=_spec(acquisition, free, seed).canvas)
     made += [draw(_step(known[kind], scene)) for kind in wanted if kind not in movers]
     return _spec(acquisition, sorted(made, key=lambda step: wanted.index(step.kind)), seed)
+
+
+def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
+    """The acquisition with pixels between which motion can be interpolated."""
+    if acquisition.pixel_size_um <= LARGEST_PIXEL_UM:
+        return acquisition
+    magnification = acquisition.image_sensor.pixel_pitch_um / (0.9 * LARGEST_PIXEL_UM)
+    optics = acquisition.optics.model_copy(update={"magnification": magnification})
+    return acquisition.model_copy(update={"optics": optics})
 
 
 def _with_needs(kinds: Iterable[str], known: Mapping[str, type[Step]]) -> list[str]:
@@ -303,11 +314,15 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
 
 def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
     """Draw populations whose somata are no larger than the field of view; beads where no soma fits."""
-    largest_um = min(max(scene.acquisition.field_size_um) / 2, 15.0)
-    if largest_um < 1:
-        return models(Population, snr=st.none(), morphology=st.just("bead"))
-    radius = st.one_of(st.just(min(5.5, largest_um)), _floats(1, largest_um))
-    return models(Population, snr=st.none(), soma_radius_um=radius)
+    largest_um = max(scene.acquisition.field_size_um) / 2
+
+    def fitted(drawn: Population) -> Population:
+        if drawn.morphology == "bead" or drawn.soma_radius_um <= largest_um:
+            return drawn
+        smaller = {"soma_radius_um": largest_um} if largest_um >= 1 else {"morphology": "bead"}
+        return drawn.model_copy(update=smaller)
+
+    return models(Population, snr=st.none()).map(fitted)
 
 
 def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population, int]]) -> PlaceNeurons:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from pytest_calsim.errors import RecoveryError
 from pytest_calsim.testing.scorecard import Scorecard, publish
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
 
 __all__ = ["judge"]
 
 
-def judge(card: Scorecard) -> Scorecard:
-    """Publish a scorecard, and raise if a bound is missed.
+def judge(card: Scorecard, recording: Recording, estimate: Estimate) -> Scorecard:
+    """Publish a scorecard together with what it judges, and raise if a bound is missed.
 
     Raises
     ------
     RecoveryError
         It carries the card.
     """
-    publish(card)
+    card = publish(replace(card, recording=recording, estimate=estimate))
     if not card.passed:
         raise RecoveryError(str(card), card)
     return card

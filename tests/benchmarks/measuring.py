@@ -39,7 +39,7 @@ class Job:
     """One workload: a script, or a line of Python, run by one Python.
 
     With ``call``, time is what the workload itself measured around one call; else it is the whole process's.
-    ``empties`` is a folder that is removed before and after each run.
+    ``empties`` is a file or a folder that is removed before and after each run.
     """
 
     python: Path
@@ -78,7 +78,9 @@ class Job:
         return sample
 
     def _clean(self) -> None:
-        if self.empties is not None:
+        if self.empties is not None and self.empties.is_file():
+            self.empties.unlink()
+        elif self.empties is not None:
             shutil.rmtree(self.empties, ignore_errors=True)
 
 

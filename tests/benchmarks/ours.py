@@ -150,12 +150,13 @@ def score(path: str, units: int, everything: bool, dense: bool = False) -> dict[
 def sensor_pass(frames: int) -> dict[str, Any]:
     """The sensor on frames of the scene, one thread."""
     from pytest_calsim import plan
+    from pytest_calsim.simulation.fusion import fuse
 
     made = plan(scene(608, 2))
-    light = made.paint_frame(0, until="leakage")
-    sensor = made.painters["sensor"]
-    sensor.paint(light, 0)
-    _, cost = timed(lambda: [sensor.paint(light, frame) for frame in range(frames)])
+    light = made.paint(0, 1, until="leakage")
+    (sensor,) = fuse([made.pixel_artifacts["sensor"]], made.canvas)
+    sensor.run(light, 0, dark=False)
+    _, cost = timed(lambda: [sensor.run(light, frame, dark=False) for frame in range(frames)])
     return {**cost, "pixels": frames * light.size}
 
 

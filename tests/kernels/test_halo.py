@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from pytest_calsim.kernels.halo import Sources, spread_sources, upsample_columns
-from pytest_calsim.steps.smooth_grid import cubic_taps
+from pytest_calsim.steps.smooth_grid import spline_taps
 
 
 def sources(n, shape, seed=0):
     rng = np.random.default_rng(seed)
-    row, row_weight = cubic_taps(rng.uniform(1, shape[0] - 3.001, n))
-    column, column_weight = cubic_taps(rng.uniform(1, shape[1] - 3.001, n))
+    row, row_weight = spline_taps(rng.uniform(1, shape[0] - 3.001, n))
+    column, column_weight = spline_taps(rng.uniform(1, shape[1] - 3.001, n))
     return Sources(rng.uniform(0.5, 2, n).astype(np.float32), row, row_weight, column, column_weight, shape)
 
 
@@ -64,21 +64,18 @@ def test_nothing_shines_without_sources_and_images():
     assert spread_sources(np.empty((4, 0), np.float32), sources(4, (8, 8)), kernel, (0, 0), (5, 6)).shape == (0, 5, 6)
 
 
-@pytest.mark.parametrize("width", [0, 1, 7, 64, 101])
-def test_columns_are_interpolated_by_four_taps(width):
-    values = np.random.default_rng(3).normal(size=(2, 5, 12)).astype(np.float32)
-    node, weight = cubic_taps(np.linspace(1, 9.5, width))
-    got = upsample_columns(values, node, weight)
+@pytest.mark.parametrize("width", [1, 7, 64, 101])
+@pytest.mark.parametrize("period", [1, 2, 3, 4, 8, 16])
+def test_columns_are_interpolated_by_four_taps(width, period):
+    rng = np.random.default_rng(3)
+    columns = np.arange(width)
+    node = np.sort(rng.integers(0, 2, period))[columns % period] + columns // period
+    weight = rng.uniform(0, 1, (period, 4)).astype(np.float32)[columns % period]
+    values = rng.normal(size=(2, 5, node.max() + 4)).astype(np.float32)
+    got = upsample_columns(values, node, weight, period)
     near = values[..., node[:, None] + np.arange(4)].astype(np.float64)
     np.testing.assert_allclose(got, (near * weight).sum(-1), atol=1e-6)
     assert got.dtype == np.float32
-
-
-def test_a_quadratic_function_is_kept():
-    x = np.linspace(1, 9.5, 40)
-    nodes = np.arange(12.0)
-    got = upsample_columns((1 + nodes - 0.1 * nodes**2).astype(np.float32)[None], *cubic_taps(x))
-    np.testing.assert_allclose(got[0], 1 + x - 0.1 * x**2, atol=2e-6)
 
 
 def test_shapes_and_nodes_outside_are_refused():
@@ -95,6 +92,9 @@ def test_shapes_and_nodes_outside_are_refused():
         spread_sources(light[:4], some, kernel, (0, 0), (5, 5))
     with pytest.raises(ValueError, match="odd"):
         spread_sources(light, some, kernel[1:], (0, 0), (5, 5))
-    node, weight = cubic_taps(np.array([9.5]))
+    node, weight = spline_taps(np.array([9.5]))
     with pytest.raises(ValueError, match=r"0\.\.10"):
-        upsample_columns(np.ones((3, 11), np.float32), node, weight)
+        upsample_columns(np.ones((3, 11), np.float32), node, weight, 1)
+    node, weight = spline_taps(np.array([1.2, 1.8, 2.2, 3.8]))
+    with pytest.raises(ValueError, match="not one further after each 2 columns"):
+        upsample_columns(np.ones((3, 11), np.float32), node, weight, 2)

@@ -54,14 +54,23 @@ def test_between_pixels_against_a_direct_sum_in_double_precision(row, column, se
         y, x = row + i, column + j
         rows = np.array([keys(y - r) for r in range(20)])
         columns = np.array([keys(x - c) for c in range(24)])
-        assert got[i, j] == pytest.approx(rows @ image.astype(float) @ columns, abs=2e-6)
+        assert got[i, j] == pytest.approx(max(rows @ image.astype(float) @ columns, 0), abs=2e-6)
+
+
+@pytest.mark.parametrize("at", [(1.5, 1.5), (2.25, 3.7), (3.0, 2.5)])
+def test_light_beside_a_sharp_spot_is_none_and_never_negative(at):
+    image = np.zeros((20, 24), np.float32)
+    image[9, 11] = 1
+    got = shifted(image, *at, 12, 15)
+    assert got.min() == 0
+    assert got.max() > 0.3
 
 
 def test_quadratics_are_reproduced():
     y, x = np.mgrid[0:30, 0:30].astype(np.float32)
-    got = shifted((0.1 * y**2 - 0.2 * y * x + x).astype(np.float32), 3.3, 4.6, 20, 20)
+    got = shifted((0.1 * y**2 - 0.2 * y * x + x + 90).astype(np.float32), 3.3, 4.6, 20, 20)
     y, x = np.mgrid[0:20, 0:20] + np.array([3.3, 4.6])[:, None, None]
-    np.testing.assert_allclose(got, 0.1 * y**2 - 0.2 * y * x + x, atol=2e-4)
+    np.testing.assert_allclose(got, 0.1 * y**2 - 0.2 * y * x + x + 90, atol=2e-4)
 
 
 @pytest.mark.parametrize("width", [1, 191, 193, 400])
@@ -88,6 +97,7 @@ def test_each_image_has_a_window_of_its_own_and_fields_follow_each_other(width):
             light = v[0] * rows[:height]
             for k in (1, 2, 3):
                 light = light + v[k] * rows[k : k + height]
+            light = np.maximum(light, 0)
         expected = (light * fields.values[0] + fields.values[1]) * fields.values[2]
         np.testing.assert_array_equal(got[f], expected)
 

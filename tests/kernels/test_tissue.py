@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
-from pytest_calsim.steps.smooth_grid import cubic_taps
+from pytest_calsim.steps.smooth_grid import spline_taps
 
 
 def scene(images=3, height=11, width=37, units=6, layers=2, seed=0, shaded=True):
@@ -34,7 +34,7 @@ def scene(images=3, height=11, width=37, units=6, layers=2, seed=0, shaded=True)
     def uniform(*shape):
         return rng.uniform(0, 2, shape).astype(np.float32)
 
-    taps = cubic_taps(np.linspace(1, 3.5, height))
+    taps = spline_taps(np.linspace(1, 3.5, height))
     halo = HaloRows(uniform(images, 7, width), *taps, uniform(height, width) if shaded else None)
     arguments = (runs, uniform(units, images), halo, uniform(layers, height, width), uniform(images, layers))
     return arguments, pictures

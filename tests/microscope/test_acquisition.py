@@ -34,7 +34,7 @@ def test_curvature_is_the_sagitta_of_a_circle():
 def test_attenuation_lengths_join():
     tissue = Tissue(excitation_attenuation_um=1000, emission_attenuation_um=100)
     depths = np.array([0.0, 50.0, 200.0])
-    assert tissue.core_fraction(depths) == pytest.approx(np.exp(-depths / 1000) * np.exp(-depths / 100))
+    assert tissue.core_fraction(depths) == pytest.approx(np.exp(-depths / 1000 - 1.2 * depths / 100))
 
 
 @pytest.mark.parametrize(("fps", "duration_s", "frames"), [(20, 30, 600), (30, 0.1, 3), (15, 2.34, 35), (0.5, 2, 1)])

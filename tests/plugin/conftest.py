@@ -35,7 +35,7 @@ extends = ["glow"]
 def project(pytester, monkeypatch):
     """A user's project with presets of its own, ``glow`` and ``rim``, and a cache of its own, ``cache``."""
     for name in list(os.environ):
-        if name.startswith("PYTEST_SIM_"):
+        if name.startswith("PYTEST_SIM_") or name == "GITHUB_STEP_SUMMARY":
             monkeypatch.delenv(name)
     folder = pytester.mkdir("my_presets")
     for name, text in PRESETS.items():
@@ -43,7 +43,7 @@ def project(pytester, monkeypatch):
     pytester.makeini(
         """
         [pytest]
-        addopts = --strict-markers -p no:cacheprovider
+        addopts = --strict-markers -p no:cacheprovider -p no:randomly
         filterwarnings = error
         sim_preset = glow
         sim_preset_dir = my_presets

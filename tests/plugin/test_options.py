@@ -97,7 +97,7 @@ def test_flags_can_be_set_in_the_environment(project, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("sim_cache", " ", "* = ' ': give a folder"),
+        ("sim_cache", " ", "* = ' ': give a path"),
         ("sim_cache_max_size", "lots", "* = 'lots': give a size such as 500MB or 2GB"),
         ("sim_cache_max_size", "-2GB", "* = '-2GB': give a size such as 500MB or 2GB"),
         ("sim_preset_dir", "nowhere", "* = 'nowhere': there is no folder '*nowhere'"),
@@ -123,10 +123,10 @@ def test_a_wrong_option_is_a_usage_error_that_says_where_it_was_given(project, m
 
 @pytest.mark.parametrize(("text", "size"), [("2GB", 2e9), ("500 MB", 5e8), ("1.5k", 1500), ("70", 70)])
 def test_sizes(project, text, size):
-    from pytest_calsim.plugin.options import option
+    from pytest_calsim.plugin.options import settings_of
 
     config = project.parseconfigure(f"--sim-cache-max-size={text}")
-    assert option(config, "sim_cache_max_size") == size
+    assert settings_of(config).sim_cache_max_size == size
 
 
 def test_the_help_names_every_option(project):

@@ -1,5 +1,6 @@
 """Not used, the plugin costs nothing."""
 
+import re
 import subprocess
 import sys
 
@@ -43,3 +44,31 @@ def test_the_package_and_the_plugin_import_nothing_heavy(tmp_path):
     code = f"import sys, pytest_calsim.plugin; print(sorted(name for name in {HEAVY} if name in sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert run.stdout.strip() == "[]"
+
+
+def test_collecting_makes_no_reporter_and_no_specs(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure(config):
+            print("ours:", sorted(name for name in sys.modules if name.startswith("pytest_calsim")))
+        """
+    )
+    pytester.makepyfile("def test_it(tmp_path): pass")
+    result = pytester.runpytest_subprocess("-p", "calsim", "--collect-only")
+    ours = ["", ".errors", ".plugin", *(f".plugin.{name}" for name in ("fixtures", "hooks", "keys", "options"))]
+    assert [line for line in result.outlines if line.startswith("ours: ")] == [
+        f"ours: {[f'pytest_calsim{name}' for name in ours]}"
+    ]
+
+
+def test_a_run_that_does_not_use_it_says_nothing(pytester, monkeypatch):
+    pytester.makepyfile("def test_it(tmp_path): pass\ndef test_fails(): assert False")
+    lines = []
+    for arguments in ([], ["-p", "no:calsim"]):
+        result = pytester.runpytest_subprocess(*arguments)
+        lines.append([line for line in result.outlines if "plugins: " not in line and not re.search(r" in \d", line)])
+        assert not result.errlines
+    assert lines[0] == lines[1]

@@ -25,7 +25,7 @@ def displaced(image, shift, margin, shape):
     columns = np.arange(shape[1])[:, None] + margin - shift[1]
     by_row = keys(rows - np.arange(image.shape[0]))
     by_column = keys(columns - np.arange(image.shape[1]))
-    return by_row @ image.astype(float) @ by_column.T
+    return np.maximum(by_row @ image.astype(float) @ by_column.T, 0)
 
 
 def closes(spec):

@@ -29,14 +29,13 @@ CHAIN = {"place_neurons", "cell_activity", "cell_optics", "render"}
 
 # What must make room for an extreme, by path, or by path and value.
 PIXEL, CHIP = "acquisition.optics.magnification", "acquisition.image_sensor"
-SPARSE = {"place_neurons.populations.0.density_per_mm3": 100}
 TINY_FIELD = {"brain_motion.max_shift_um": 0.1, "place_neurons.populations.0.morphology": "bead"}
 ROOM = {
     ("acquisition.fps", 0.1): {"acquisition.duration_s": 10},
     ("acquisition.optics.na", 1.2): {"acquisition.optics.refractive_index": 2},
-    (PIXEL, 0.05): SPARSE,
+    (PIXEL, 0.05): {f"{CHIP}.pixel_pitch_um": 0.11},
     (PIXEL, 100): TINY_FIELD,
-    (f"{CHIP}.pixel_pitch_um", 100): SPARSE,
+    (f"{CHIP}.pixel_pitch_um", 100): {PIXEL: 50},
     (f"{CHIP}.pixel_pitch_um", math.nextafter(0.1, 1)): TINY_FIELD,
     (f"{CHIP}.bit_depth", 16): {f"{CHIP}.adc_bit_depth": 16},
     (f"{CHIP}.adc_bit_depth", 4): {f"{CHIP}.bit_depth": 4, f"{CHIP}.black_level_adu": 3},
@@ -46,11 +45,6 @@ ROOM = {
     ("cell_activity.quiescent_rate_hz", 100): {"cell_activity.active_rate_hz": 100},
     ("cell_activity.rise_s", 10): {"cell_activity.decay_s": 20},
     ("cell_activity.refractory_s", 0.1): {"cell_activity.active_rate_hz": 5},
-    ("brain_motion.max_shift_um", 10000): {
-        f"{CHIP}.pixel_pitch_um": 100,
-        PIXEL: 0.05,
-        "place_neurons.populations.0.density_per_mm3": 1,
-    },
     ("vasculature.root_radius_um", 2): {"vasculature.min_radius_um": 1},
     ("vasculature.root_radius_um", 100): {"vasculature.min_radius_um": 10},
     ("vasculature.min_radius_um", 1): {"vasculature.root_radius_um": 12},
@@ -64,6 +58,7 @@ REFUSED = {
     ("acquisition.duration_s", math.nextafter(0, 1)),
     ("acquisition.optics.field_curvature_radius_um", math.nextafter(0, 1)),
     ("cell_activity.decay_s", 0.001),
+    ("brain_motion.max_shift_um", 10000),
 }
 
 # 2 million frames: cost grows with them, and nothing else does.

@@ -46,6 +46,7 @@ def finite(spec, data):
             assert frames.max() < 2**spec.acquisition.image_sensor.bit_depth
         else:
             assert frames.dtype == np.float32
+            assert frames.min(initial=0) >= 0
     for name, value in scene.truth().items():
         values = np.asarray(value.values if hasattr(value, "values") else value.data)
         assert np.isfinite(values).all(), name

@@ -1,4 +1,4 @@
-"""Bits of small recordings, one per group of steps, as they were when ``SIM_VERSION`` was last raised.
+"""Bits of small recordings, one per group of steps, and of whole movies, as when ``SIM_VERSION`` was last raised.
 
 They are the same on every processor and system, with every compiler and every version of numpy. When they change on
 purpose: raise ``SIM_VERSION`` in ``pytest_calsim/spec/versions.py`` (or the ``version`` of the step that changed), and
@@ -19,6 +19,7 @@ import pytest
 
 from pytest_calsim.kernels import library
 from pytest_calsim.recording.simulate import simulate
+from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.spec.versions import SIM_VERSION
 
@@ -61,6 +62,11 @@ RECORDINGS = {
     "target_snr": {**CELLS, "place_neurons": {"populations": [{**LAYER, "snr": 8}]}, "neuropil": {"level": 2}},
 }
 
+# A difference in one of 10^7 pixels shows in whole movies only.
+MOVIES = ("tiny", "static", "moving", "miniscope_v4_ca1")
+MOVIE_FRAMES = 600
+BLOCK_FRAMES = 60
+
 
 def recording(name):
     steps = dict(RECORDINGS[name])
@@ -91,6 +97,17 @@ def digests(found):
     return {name: digest(array) for name, array in sorted(arrays.items())}
 
 
+def movie_digest(preset):
+    """SHA-256 of a preset's movie of 600 frames."""
+    duration_s = MOVIE_FRAMES / load_preset(preset).acquisition.fps
+    movie = simulate(load_preset(preset, overrides={"acquisition.duration_s": duration_s})).observed
+    assert len(movie) == MOVIE_FRAMES
+    hashed = hashlib.sha256()
+    for start in range(0, MOVIE_FRAMES, BLOCK_FRAMES):
+        hashed.update(movie[start : start + BLOCK_FRAMES].values.tobytes())
+    return hashed.hexdigest()
+
+
 @pytest.fixture(scope="module")
 def stored():
     return json.loads(DIGESTS.read_text("utf-8"))
@@ -99,6 +116,7 @@ def stored():
 def test_the_bits_are_those_of_this_version(stored):
     assert stored["SIM_VERSION"] == SIM_VERSION, "SIM_VERSION was raised: run python tests/simulation/test_digests.py"
     assert sorted(stored["recordings"]) == sorted(RECORDINGS), "run python tests/simulation/test_digests.py"
+    assert sorted(stored["movies"]) == sorted(MOVIES), "run python tests/simulation/test_digests.py"
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -112,15 +130,26 @@ def test_bits(name, stored):
 @pytest.mark.parametrize("level", ["v2", "v3", "v4"])
 def test_every_processor_level_gives_the_same_bits(level):
     """Without numpy's vectors and with another BLAS core type, too, as old processors have neither."""
+    check_in_child(
+        level,
+        "--check",
+        NPY_DISABLE_CPU_FEATURES=_cpu_features() if level == "v2" else "",
+        OPENBLAS_CORETYPE="Prescott" if level == "v2" else "Haswell",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["v2", "v3", "v4"])
+def test_every_processor_level_gives_the_same_movies(level):
+    check_in_child(level, "--check-movies")
+
+
+def check_in_child(level, what, **environment):
     if level > library.level():
         pytest.skip(f"this processor does not run {level}")
-    changed = {
-        library.LEVEL_VARIABLE: level,
-        "NPY_DISABLE_CPU_FEATURES": _cpu_features() if level == "v2" else "",
-        "OPENBLAS_CORETYPE": "Prescott" if level == "v2" else "Haswell",
-    }
-    command = [sys.executable, "-W", "ignore", __file__, "--check"]
-    done = subprocess.run(command, env={**os.environ, **changed}, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-W", "ignore", __file__, what]
+    environment = {**os.environ, library.LEVEL_VARIABLE: level, **environment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -131,10 +160,15 @@ def _cpu_features():
     return ",".join(name for name in __cpu_dispatch__ if __cpu_features__[name])
 
 
-def check():
-    """Exit with 1 and a line for each recording whose bits are not those of this version."""
-    recordings = json.loads(DIGESTS.read_text("utf-8"))["recordings"]
-    wrong = [name for name in RECORDINGS if digests(recording(name)) != recordings[name]]
+def compute(name):
+    """Digests of a recording, or that of a preset's movie."""
+    return digests(recording(name)) if name in RECORDINGS else movie_digest(name)
+
+
+def check(kind):
+    """Exit with 1 and a line for each recording, or movie, whose bits are not those of this version."""
+    expected = json.loads(DIGESTS.read_text("utf-8"))[kind]
+    wrong = [name for name in expected if compute(name) != expected[name]]
     print(*(f"the bits of {name} have changed" for name in wrong), sep="\n")
     sys.exit(bool(wrong))
 
@@ -142,10 +176,16 @@ def check():
 def write():
     contents = {
         "SIM_VERSION": SIM_VERSION,
-        "recordings": {name: digests(recording(name)) for name in RECORDINGS},
+        "recordings": {name: compute(name) for name in RECORDINGS},
+        "movies": {name: compute(name) for name in MOVIES},
     }
     DIGESTS.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    check() if "--check" in sys.argv else write()
+    if "--check" in sys.argv:
+        check("recordings")
+    elif "--check-movies" in sys.argv:
+        check("movies")
+    else:
+        write()

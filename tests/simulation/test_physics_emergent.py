@@ -166,7 +166,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus():
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photons_per_unit": 60},
+                sensor={"photons_per_unit": 68},
             )
         )
         found.append(int(recording.truth.cells.detectable.sum()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.spec.presets import load_preset, preset_names, preset_summary
+from pytest_calsim.spec.presets import compose_presets, load_preset, preset_names, preset_parts, preset_summary
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +103,98 @@ def test_a_users_preset_extends_and_hides_the_packages(shelf):
     assert load_preset("mine", extra_dir=folder) == load_preset("tiny", seed=7)
     shelf("tiny", "summary = 'another'\nseed = 1\n")
     assert load_preset("tiny", extra_dir=folder).kinds == ()
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_a_preset_by_the_path_of_its_file(shelf, monkeypatch, as_path):
+    shelf("scopes/small", SCOPE)
+    shelf("leaky", "extends = ['scopes/small']\n[steps.leakage]\n")
+    folder = shelf("lone", "extends = ['leaky', 'tiny']\nseed = 5\n")
+    spec = load_preset(as_path(folder / "lone.toml"), overrides={"acquisition.fps": 15})
+    assert (spec.seed, spec.acquisition.fps) == (5, 15)
+    assert {"leakage", "vignette", "place_neurons"} <= set(spec.kinds)
+    monkeypatch.chdir(folder.parent)
+    assert load_preset(as_path(f"{folder.name}/lone.toml"), overrides={"acquisition.fps": 15}) == spec
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+def test_files_of_windows_making(tmp_path, mark, end):
+    (tmp_path / "mine.toml").write_bytes(
+        mark + end.join([b'summary = "mine"', b'extends = ["tiny"]', b"seed = 2", b""])
+    )
+    assert load_preset("mine", extra_dir=tmp_path) == load_preset("tiny", seed=2)
+    assert preset_summary("mine", extra_dir=tmp_path) == "mine"
+
+
+@pytest.mark.parametrize("summary", ['"one\\ntwo"', '"""\n  one\n  two\n"""', '"one\\r\\n\\ttwo"', '"  one two "'])
+def test_a_summary_is_one_line(shelf, summary):
+    folder = shelf("mine", f"summary = {summary}")
+    assert preset_summary("mine", extra_dir=folder) == "one two"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[build-system]\nrequires = []\n", b"summary = 3\n", b"not toml", b"\xff\xfe", b"a = 1\n\n[b]\nc = '\n"],
+    ids=["foreign", "type", "syntax", "bytes", "lines"],
+)
+def test_a_file_that_is_no_preset_harms_no_other(shelf, content):
+    folder = shelf("mine", 'extends = ["tiny"]')
+    (folder / "bad.toml").write_bytes(content)
+    assert load_preset("mine", extra_dir=folder) == load_preset("tiny")
+    with pytest.raises(SpecError, match=r"^preset file .*bad\.toml: ") as caught:
+        preset_summary("bad", extra_dir=folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../presets/tiny", "/tiny", "", ".", "scopes/../tiny", "scopes", "tiny/"])
+def test_no_name_leads_out_of_the_folders(name):
+    with pytest.raises(SpecError, match=r"^unknown preset "):
+        load_preset(name)
+    with pytest.raises(SpecError, match=r"^unknown preset "):
+        compose_presets("tiny", name)
+
+
+def test_presets_are_composed_as_extends_does(shelf):
+    shelf("scopes/small", SCOPE)
+    shelf("conditions/leaky", "[acquisition]\nfps = 20\n[steps.leakage]\nlevel = 2\n")
+    folder = shelf("whole", 'extends = ["scopes/small", "conditions/leaky"]\n')
+    composed = compose_presets("scopes/small", "conditions/leaky", extra_dir=folder)
+    assert composed == load_preset("whole", extra_dir=folder)
+    changed = compose_presets(
+        "scopes/small",
+        "conditions/leaky",
+        overrides={"leakage.level": 3},
+        seed=4,
+        add=["illumination"],
+        drop=["vignette"],
+        extra_dir=folder,
+    )
+    assert changed.kinds == ("illumination", "leakage")
+    assert (changed.seed, changed.step("leakage").level, changed.acquisition.fps) == (4, 3, 20)
+    # The later one wins, and what both extend is applied again.
+    assert compose_presets("conditions/leaky", "scopes/small", extra_dir=folder).acquisition.fps == 10
+    assert compose_presets("tiny") == load_preset("tiny")
+
+
+def test_every_part_of_the_package_has_a_name_and_is_composed():
+    parts = preset_parts()
+    assert parts == tuple(sorted(parts))
+    assert {part.split("/")[0] for part in parts} == {"scopes", "regions", "conditions"}
+    scopes = [part for part in parts if part.startswith("scopes/")]
+    regions = [part for part in parts if part.startswith("regions/")]
+    for scope in scopes:
+        for region in regions:
+            assert "place_neurons" in compose_presets(scope, region).kinds
+
+
+def test_a_composition_that_cannot_be_is_one_line():
+    with pytest.raises(
+        SpecError, match=r"^unknown preset 'scopes/miniscope_v5'; did you mean 'scopes/miniscope_v4'\?$"
+    ):
+        compose_presets("scopes/miniscope_v5", "regions/ca1")
+    with pytest.raises(SpecError, match=r"^compose_presets takes the names of presets and parts: conditions/"):
+        compose_presets()
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ static End grow_path(End at, f64 length, f64 first_radius, f64 last_radius, bool
         s[0] = at.y;
         s[1] = at.x;
         s[2] = radius;
-        at.y += sin_(at.heading) * length / STEPS;
-        at.x += cos_(at.heading) * length / STEPS;
-        f64 left = 1 - (f64)(k + 1) / STEPS;
+        at.y += sin_(at.heading) * length / (f64)STEPS;
+        at.x += cos_(at.heading) * length / (f64)STEPS;
+        f64 left = 1 - (f64)(k + 1) / (f64)STEPS;
         radius = last_radius + (first_radius - last_radius) * (squared ? left * left : left);
         s[3] = at.y;
         s[4] = at.x;

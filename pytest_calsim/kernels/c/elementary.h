@@ -172,11 +172,11 @@ static inline f64 asin_(f64 x) {
     return 8 * (t - t * z * series);
 }
 
-/* x to the power y, for x >= 0. */
+/* x to the power y, for x >= 0. One way for all numbers, so that loops become SIMD code: log_ and exp_ make 0 and
+ * infinity of 0, and only 0 * infinity needs care. */
 static inline f64 pow_(f64 x, f64 y) {
-    if (y == 0 || x == 1) return 1;
-    if (x == 0) return y > 0 ? 0 : INFINITY;
-    return exp_(y * log_(x));
+    f64 power = exp_(y * log_(x));
+    return ((y == 0) | (x == 1)) ? 1 : power;
 }
 
 #endif

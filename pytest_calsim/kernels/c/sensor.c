@@ -69,7 +69,8 @@ static inline const f32 *pixel_of(const View *view, i64 f, i64 r) {
     return view->images + (f * view->image_height + view->row[f] + r) * view->image_width + view->column[f];
 }
 
-/* Weigh four rows by four columns of image f around each pixel of row r. Rows come one after the other from 0 on: each
+/* Weigh four rows by four columns of image f around each pixel of row r. Where that undershoots, beside a sharp edge,
+ * there is no light: none is negative. Rows come one after the other from 0 on: each
  * image row is filtered once, and kept for the next three. */
 static inline void displace(const View *view, i64 f, i64 r, f32 *restrict light) {
     i64 width = view->width;
@@ -88,8 +89,10 @@ static inline void displace(const View *view, i64 f, i64 r, f32 *restrict light)
     const f32 *upper = filtered + ((r + 1) & 3) * width;
     const f32 *lower = filtered + ((r + 2) & 3) * width;
     const f32 *below = filtered + ((r + 3) & 3) * width;
-    for (i64 x = 0; x < width; x++)
-        light[x] = down[0] * above[x] + down[1] * upper[x] + down[2] * lower[x] + down[3] * below[x];
+    for (i64 x = 0; x < width; x++) {
+        f32 sum = down[0] * above[x] + down[1] * upper[x] + down[2] * lower[x] + down[3] * below[x];
+        light[x] = sum > 0 ? sum : 0;
+    }
 }
 
 /* Write the light that reaches row r of the sensor in frame f. */

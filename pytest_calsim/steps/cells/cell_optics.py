@@ -19,10 +19,14 @@ from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.cell_images import plant_and_image
 from pytest_calsim.steps.cells.defocus import image_blur
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.pixels import GaussianSpots
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellImages", "CellOptics"]
+
+_WIDEST_UM = 200.0
+"""Blur from which on a cell's core is painted as a Gaussian."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +44,9 @@ class CellImages(Artifact):
     flux
         Planted light on an infinite plane, the shape's area in pixels; float64 ``(n,)``.
     core_fraction
-        Share of the light that stays in the core of the image, exp(−z/M); float64 ``(n,)``.
-    halo_flux
-        Light that left the core for the scatter halo, on an infinite plane; float64 ``(n,)``.
+        Share of the light that stays in the core of the image; float64 ``(n,)``.
+    spots
+        What scattered out of the cores, as Gaussians, at brightness 1; and all light of cells that have no patch.
     defocus_um
         Distance below the curved focal surface, z + shift(r) − focal depth; float64 ``(n,)``.
     in_focus
@@ -60,7 +64,7 @@ class CellImages(Artifact):
     patches: Patches
     flux: Floats
     core_fraction: Floats
-    halo_flux: Floats
+    spots: GaussianSpots
     defocus_um: Floats
     in_focus: Bools
     soma_in_focus: Bools
@@ -117,10 +121,11 @@ class CellOptics(Step):
     """Image every cell through the optics and the tissue that the acquisition declares. The step has no fields.
 
     :func:`~pytest_calsim.steps.cells.defocus.image_blur` says how widely a cell is blurred; its image is averaged over
-    each pixel's area. Of its light exp(−z/M) stays in that image; the rest goes to the scatter halo. A cell that is
-    blurred more widely than the halo has no image: all of its light goes to the halo, and its ``A_observed`` is empty.
-    Tails fainter than 10⁻⁴ of an image's peak are cut, and what they held is given back to the rest; so the flux is
-    that of the planted shape at every focus.
+    each pixel's area. That is the core of its image and its ``A_observed``; of its light exp(−z/M_ex − 1.2 z/M_em)
+    stays there. Three Gaussians around it hold what tissue scattered (:mod:`pytest_calsim.microscope.scatter`), widened
+    by the blur and by the soma's own size. A cell whose blur is wider than 200 µm has no core: that light is one more
+    Gaussian, and its ``A_observed`` is empty. Tails fainter than 10⁻⁴ of a core's peak are cut, and what they held is
+    given back to the rest; so the flux is that of the planted shape at every focus.
 
     Rays of an isotropic source crowd towards the middle of the disk; a uniform disk leaves that out. Its centre is 4 %
     too dim at NA 0.3 and 10 % at 0.5, its width 0.6 % and 1.9 % too large.
@@ -132,18 +137,33 @@ class CellOptics(Step):
         z, y, x = cells.center_um.T
         blur = image_blur(acq, cells)
         core = acq.tissue.core_fraction(z)
-        has_image = blur.narrower_than(acq.tissue.halo_sigma_um)
+        has_image = blur.narrower_than(_WIDEST_UM)
         # Coordinates on the sensor do not depend on the canvas' margin, to the last bit.
         sensor = replace(ctx.canvas, margin_px=0)
         center_px = sensor.rows(y), sensor.columns(x)
         imaged = plant_and_image(cells, ctx.canvas, center_px, blur.disk_radius_um, blur.sigma_um, has_image)
+        light = acq.optics.collection * imaged.flux
+        # A uniform disk of radius r has a variance of r²/4 along each axis.
+        soma_um = np.where(cells.is_bead, 0.0, cells.radius_um / 2)
+        disk_um = blur.disk_radius_um / 2
+        around = np.hypot(np.hypot(disk_um, acq.optics.diffraction_sigma_um), soma_um)
+        share, sigma = acq.tissue.skirt(z)
+        lost = np.flatnonzero(~has_image)
+        unit = np.arange(len(cells))
         return CellImages(
             canvas=ctx.canvas,
             planted=SparseFootprints.from_patches(imaged.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
             patches=_attenuated(imaged.images, core * acq.optics.collection, z, vessels),
             flux=imaged.flux,
             core_fraction=core,
-            halo_flux=np.where(has_image, 1 - core, 1.0) * acq.optics.collection * imaged.flux,
+            spots=GaussianSpots(
+                len(cells),
+                source=np.concatenate([unit, unit, unit, lost]),
+                y_um=np.concatenate([y, y, y, y[lost]]),
+                x_um=np.concatenate([x, x, x, x[lost]]),
+                sigma_um=np.concatenate([np.hypot(sigma, around).ravel(), np.hypot(disk_um, blur.sigma_um)[lost]]),
+                flux=np.concatenate([(light * share).ravel(), (light * core)[lost]]),
+            ),
             defocus_um=blur.defocus_um,
             in_focus=blur.in_focus(acq.depth_of_field_um),
             soma_in_focus=blur.disk_radius_um <= cells.radius_um,

@@ -66,6 +66,9 @@ class Cells(Artifact):
         Morphology of each population.
     seed, kind
         Name of the streams from which the shapes are drawn.
+    tissue_um
+        Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
+        positions were given.
     remarks
         What the user must be told about these cells, beside how many there are.
     """
@@ -79,6 +82,7 @@ class Cells(Artifact):
     morphologies: tuple[Morphology, ...]
     seed: int
     kind: str
+    tissue_um: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -269,6 +273,7 @@ class PlaceNeurons(Step):
             tuple(p.morphology for p in self.populations),
             ctx.seed,
             ctx.kind,
+            Zone.of(ctx.canvas, Zone.rings(ctx.canvas)).outer_um if self.positions_um is None else None,
         )
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:

@@ -22,7 +22,7 @@ from pytest_calsim.microscope.units import Frozen, Um
 from pytest_calsim.steps.pixels import Displacement, LightOrder
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
-__all__ = ["BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
+__all__ = ["LARGEST_PIXEL_UM", "BrainMotion", "Jumps", "Motion", "Oscillator", "RandomWalk"]
 
 # Random motion is drawn on this clock, so that it does not depend on the frame rate. Between ticks it is straight.
 _TICK_S = 0.002
@@ -82,6 +82,10 @@ class Jumps(Frozen):
 
     rate_hz: Annotated[float, Field(ge=1e-6, le=100)] = 0.02
     size_um: Annotated[float, Field(gt=0, le=1000)] = 3.0
+
+
+LARGEST_PIXEL_UM = 2.3
+"""Up to this pixel size a soma in focus that is moved by any part of a pixel keeps its peak to 2 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +172,14 @@ class BrainMotion(Step):
         return self.max_shift_um
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse a bound beyond the field of view and a path too short for the recording; warn of wide motion."""
+        """Refuse large pixels, a bound beyond the field of view, and too short a path; remark on wide motion."""
         acquisition = context.acquisition
+        if acquisition.pixel_size_um > LARGEST_PIXEL_UM:
+            raise ValueError(
+                f"pixels of {acquisition.pixel_size_um:.3g} um in tissue are too large to interpolate between: a "
+                f"cell's peak would be more than 2 % off; let it move on pixels of at most {LARGEST_PIXEL_UM:g} um, "
+                "and bin the frames"
+            )
         field = min(acquisition.field_size_um)
         if self.max_shift_um > field:
             raise ValueError(

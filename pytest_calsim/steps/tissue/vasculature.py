@@ -137,8 +137,8 @@ class Vasculature(Step):
     top_depth_um, bottom_depth_um
         Depths between which the vessels run.
     absorption_per_um
-        Absorption coefficient of blood for excitation and emission together, µm⁻¹. Oxygenated whole blood has about
-        0.016 to 0.018 between 470 and 525 nm for a single passage.
+        Absorption coefficient of blood, µm⁻¹, for excitation and emission as one: both cross a vessel, and oxygenated
+        whole blood has about 0.016-0.018 between 470 and 525 nm for a single passage.
     """
 
     n_trees: Annotated[int, Field(ge=1, le=12)] = 4
@@ -149,7 +149,7 @@ class Vasculature(Step):
     taper: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     top_depth_um: Annotated[float, Field(ge=0, le=2000)] = 20.0
     bottom_depth_um: Annotated[float, Field(ge=0, le=2000)] = 80.0
-    absorption_per_um: Annotated[float, Field(gt=0, le=1)] = 0.02
+    absorption_per_um: Annotated[float, Field(gt=0, le=1)] = 0.035
 
     @model_validator(mode="after")
     def _grows(self) -> Self:

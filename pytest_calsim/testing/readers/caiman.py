@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.inputs.footprints import as_footprints
 from pytest_calsim.testing.inputs.matrices import as_matrix
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ def _dims(given: Sequence[int] | NDArray[np.integer] | None, *owners: object) ->
 def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
     """Columns of pixels in Fortran order, as footprints."""
     from scipy.sparse import coo_array
-
-    from pytest_calsim.testing.inputs.footprints import as_footprints
 
     matrix: Any = coo_array(A)
     if matrix.shape[0] != height * width:

@@ -109,20 +109,39 @@ def test_a_bead_is_planted_in_its_one_pixel():
     assert values.tolist() == [1]
 
 
-def test_core_and_halo_share_the_light():
+def test_core_and_spots_hold_the_light_that_tissue_lets_through():
     acq = _acquisition(side=128, optics=Optics(na=0.4))
-    images = _images(acq, [(z, 0.0, 0.0) for z in (0.0, 30.0, 100.0, 250.0)], "soma")
-    m = 1 / (1 / 1000 + 1 / 100)
-    np.testing.assert_allclose(images.core_fraction, np.exp(-np.array([0, 30, 100, 250]) / m))
+    z = np.array([0.0, 30.0, 100.0, 250.0])
+    images = _images(acq, [(depth, 0.0, 0.0) for depth in z], "soma")
+    np.testing.assert_allclose(images.core_fraction, np.exp(-z / 1000 - 1.2 * z / 100))
+    light = images.flux * (0.4 / 0.3) ** 2
     core = np.array([images.patches.patch(i).values.sum(dtype=float) for i in range(4)])
-    np.testing.assert_allclose(core + images.halo_flux, images.flux * (0.4 / 0.3) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(core, light * images.core_fraction, rtol=1e-5)
+    around = np.bincount(images.spots.source, images.spots.flux)
+    np.testing.assert_allclose(around, light * acq.tissue.skirt(z).share.sum(0), rtol=1e-9)
 
 
-def test_an_image_wider_than_the_halo_joins_it():
+def test_spots_are_as_wide_as_scatter_blur_and_the_soma_together():
+    acq = _acquisition(side=128, focal_depth_um=60.0)
+    for morphology in ("soma", "bead"):
+        spots = _images(acq, [(100.0, 5.0, -3.0)], morphology).spots
+        radius = 0 if morphology == "bead" else _cells(acq, [(100.0, 5.0, -3.0)], morphology).radius_um[0]
+        disk = 40 * acq.optics.cone_slope
+        blur = disk**2 / 4 + acq.optics.diffraction_sigma_um**2 + radius**2 / 4
+        scatter = acq.tissue.skirt(np.array([100.0])).sigma_um[:, 0]
+        np.testing.assert_allclose(spots.sigma_um**2, scatter**2 + blur, rtol=1e-9)
+        np.testing.assert_array_equal(spots.y_um, 5.0)
+        np.testing.assert_array_equal(spots.x_um, -3.0)
+
+
+def test_an_image_wider_than_200_um_is_a_spot():
     acq = _acquisition(focal_depth_um=0.0)
     images = _images(acq, [(1900.0, 0.0, 0.0)], "soma")
     assert images.patches.values.size == 0
-    assert images.halo_flux[0] == pytest.approx(images.flux[0])
+    assert images.spots.source.tolist() == [0, 0, 0, 0]
+    assert images.spots.flux[3] == pytest.approx(images.flux[0] * images.core_fraction[0])
+    blur = np.hypot(1900 * acq.optics.cone_slope / 2, 0.02 * 1900)
+    assert images.spots.sigma_um[3] == pytest.approx(blur, rel=1e-3)
     assert images.observed[0].sum() == 0
     assert images.fov_fraction[0] == 0
 

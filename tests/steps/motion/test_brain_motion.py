@@ -10,12 +10,17 @@ from painting import paint
 from scipy import signal, stats
 
 from pytest_calsim.errors import SpecError, SpecWarning
+from pytest_calsim.kernels.sensor import Fields, Windows, look
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
+from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.cells.cell_optics import CellOptics
+from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.light.leakage import Leakage
 from pytest_calsim.steps.light.vignette import Vignette
 from pytest_calsim.steps.motion.brain_motion import (
+    LARGEST_PIXEL_UM,
     BrainMotion,
     Jumps,
     Oscillator,
@@ -59,6 +64,38 @@ def centroid(image):
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     total = image.sum(dtype=float)
     return (y * image).sum(dtype=float) / total, (x * image).sum(dtype=float) / total
+
+
+@pytest.mark.parametrize("pixel_um", [0.5, 1.66, LARGEST_PIXEL_UM])
+@pytest.mark.parametrize("shift_px", [(0.25, 0.25), (0.5, 0.5), (0.5, 0.0), (0.1, 0.7)])
+@pytest.mark.parametrize("depth_um", [0.0, 30.0, 120.0])
+def test_the_peak_of_a_moved_soma_is_that_of_one_planted_there(depth_um, shift_px, pixel_um):
+    acq = Acquisition(
+        focal_depth_um=depth_um,
+        optics=Optics(magnification=4.8 / pixel_um),
+        image_sensor=ImageSensor(height_px=64, width_px=64),
+    )
+    canvas = Canvas(64, 64, 0, acq.pixel_size_um)
+
+    def planted(y_px, x_px):
+        at = (depth_um, (y_px + 0.5) * pixel_um, (x_px + 0.5) * pixel_um)
+        cells = PlaceNeurons(positions_um=(at,), populations=(Population(brightness_cv=0),)).plan(
+            Context(acq, canvas, 0, "place_neurons")
+        )
+        return CellOptics().plan(Context(acq, canvas, 0, "cell_optics"), cells).observed[0]
+
+    wide = np.pad(planted(0, 0), 4)
+    windows = Windows.at(np.array([[4 - shift_px[0], 4 - shift_px[1]]]), (64, 64))
+    moved = look(wide[np.newaxis], windows, Fields.none((64, 64)))[0]
+    assert moved.max() == pytest.approx(planted(*shift_px).max(), rel=0.02)
+
+
+@pytest.mark.parametrize("magnification", [1.7, 1.0, 0.1])
+def test_pixels_too_large_to_interpolate_between_are_refused(magnification):
+    acq = {**acquisition().model_dump(), "optics": {"magnification": magnification}}
+    with pytest.raises(SpecError, match=r"pixels of .* um in tissue are too large .* at most 2.3 um, and bin"):
+        Spec.make({"acquisition": acq, "steps": [{"kind": "brain_motion"}]})
+    Spec.make({"acquisition": acq, "steps": [{"kind": "leakage"}]})
 
 
 @settings(max_examples=25)

@@ -1,0 +1,63 @@
+"""Sum pictures under sparse footprints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Ints32
+
+__all__ = ["weighted_sums"]
+
+_weighted_sums = kernel(
+    "weighted_sums",
+    int,
+    array(np.int64, 1),
+    array(np.float32, 1),
+    array(np.int32, 1),
+    array(np.float64, 1),
+    bool,
+    output(np.float64, 1),
+)
+
+
+def weighted_sums(
+    start: Ints,
+    values: Floats32,
+    pixels: Ints32,
+    weight: Floats,
+    *,
+    squared: bool = False,
+) -> Floats:
+    """Compute Σ v·w, or Σ v²·w, over each unit's pixels, in their order.
+
+    Parameters
+    ----------
+    start
+        Where each unit's pixels begin, int64, one more than there are units.
+    values, pixels
+        Values v of all units, one after the other, and which pixels they are, float32 and int32.
+    weight
+        Picture w, flat; float64.
+    squared
+        Whether values are squared.
+
+    Returns
+    -------
+    float64 ``(unit,)``.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or pixels lie outside the picture.
+    """
+    n = len(start) - 1
+    check_shape("values", values, int(start[-1]))
+    check_shape("pixels", pixels, int(start[-1]))
+    if start[0] != 0 or (np.diff(start) < 0).any():
+        raise ValueError("start does not ascend from 0")
+    if pixels.size and not 0 <= pixels.min() <= pixels.max() < weight.size:
+        raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave a picture of {weight.size} pixels")
+    sums = np.empty(n)
+    _weighted_sums(n, start, values, pixels, weight, squared, sums)
+    return sums

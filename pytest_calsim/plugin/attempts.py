@@ -1,0 +1,127 @@
+"""One attempt of one test: what it recorded, and what it scored. Plain values leave it, so that xdist can send them."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_calsim.plugin.marks import case_of
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_calsim.spec.spec import Spec
+    from pytest_calsim.testing.scorecard import Check, Scorecard
+
+__all__ = ["Attempt", "Tally", "is_given", "test_without"]
+
+
+@dataclass
+class Tally:
+    """All scorecards of one assertion in one attempt: how many there were, and the worst.
+
+    Attributes
+    ----------
+    n_scored, n_failed
+        How many scorecards, and how many of them broke a bound.
+    text
+        The worst one's numbers in one line.
+    properties
+        The worst one's flat values, for JUnit.
+    checks
+        The worst one's ``(name, value, bound, at most, passed)``.
+    """
+
+    n_scored: int = 0
+    n_failed: int = 0
+    text: str = ""
+    properties: dict[str, Any] = field(default_factory=dict[str, Any])
+    checks: list[tuple[str, float, float | None, bool, bool]] = field(
+        default_factory=list[tuple[str, float, float | None, bool, bool]]
+    )
+    _worst: tuple[bool, float] = (True, math.inf)
+
+    def add(self, card: Scorecard) -> None:
+        """Count a scorecard, and keep it when it is the worst yet."""
+        rank = (bool(card.passed), min(map(_margin, card.checks), default=math.inf))
+        self.n_scored += 1
+        self.n_failed += not card.passed
+        if self.n_scored == 1 or rank < self._worst:
+            self._worst = rank
+            self.text = f"{card.assertion}: " + ", ".join(str(replace(check, words="")) for check in card.checks)
+            self.properties = dict(card.as_dict())
+            self.checks = [(c.name, float(c.value), c.bound, c.at_most, bool(c.passed)) for c in card.checks]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        many = f" (worst of {self.n_scored}; {self.n_failed} failed)" if self.n_scored > 1 else ""
+        return {"text": self.text + many, "n_scored": self.n_scored, "checks": self.checks}
+
+
+class Attempt:
+    """What one attempt of one test did so far."""
+
+    def __init__(self, item: pytest.Item, number: int, began: float) -> None:
+        self.item = item
+        self.number = number
+        self.tallies: dict[str, Tally] = {}
+        self.recorded: tuple[Spec, str] | None = None
+        self._began = began
+        self._entries: list[dict[str, Any]] = []
+        self._n_sent = 0
+
+    def add(self, card: Scorecard, *, keep_entry: bool) -> None:
+        """Take a scorecard; ``keep_entry`` for the history too."""
+        self.tallies.setdefault(card.assertion, Tally()).add(card)
+        # The scenes of a @given are drawn anew in every run: there is nothing to pair its scores with.
+        if keep_entry and not is_given(self.item):
+            from pytest_calsim.plugin.history import Entry
+
+            seconds = time.perf_counter() - self._began
+            entry = Entry.of(test_without(self.item, "seed"), card, attempt=self.number, seconds=seconds).as_dict()
+            entry["nth"] = sum(
+                other["assertion"] == entry["assertion"] and other["key"] == entry["key"] for other in self._entries
+            )
+            self._entries.append(entry)
+
+    def new_entries(self) -> list[dict[str, Any]]:
+        """Give the entries of the history that were not given before."""
+        new = self._entries[self._n_sent :]
+        self._n_sent = len(self._entries)
+        return new
+
+    def properties(self) -> list[tuple[str, object]]:
+        """Give the JUnit properties: the same names whatever the number of scorecards."""
+        found: list[tuple[str, object]] = []
+        for assertion, tally in self.tallies.items():
+            found += tally.properties.items()
+            if tally.n_scored > 1:
+                found.append((f"{assertion}.n_scored", tally.n_scored))
+        return found
+
+
+def is_given(item: pytest.Item) -> bool:
+    """Say whether a test is a Hypothesis ``@given``."""
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
+def test_without(item: pytest.Item, what: str) -> str:
+    """Give a test's id without a part that this plugin put there: its ``"seed"``, or the whole ``"case"``."""
+    case = case_of(item)
+    part = "" if case is None else case.seed_name if what == "seed" else case.name
+    name = getattr(item, "originalname", None) or item.name
+    if not part or not item.name.startswith(f"{name}["):
+        return item.nodeid
+    rest = f"-{item.name[len(name) + 1 : -1]}-".replace(f"-{part}-", "-", 1)[1:-1]
+    return item.nodeid.removesuffix(item.name) + (f"{name}[{rest}]" if rest else name)
+
+
+def _margin(check: Check) -> float:
+    """Give how far a number lies on the good side of its bound, if it has one."""
+    if check.bound is None:
+        return math.inf
+    if math.isnan(check.value):
+        return math.inf if check.passed else -math.inf
+    return (check.bound - check.value) if check.at_most else (check.value - check.bound)

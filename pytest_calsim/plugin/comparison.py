@@ -1,0 +1,208 @@
+"""The comparison of two runs' scores, seed by seed: what fell, what rose, what cannot be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_calsim.plugin.history import Entry
+
+__all__ = ["TOLERANCE", "Change", "Refusal", "compare", "describe"]
+
+LEVEL = 0.05
+"""Share of runs of equal code in which anything at all may be said to have fallen."""
+
+TOLERANCE = 0.005
+"""How much a mean score may fall unless --sim-scores-tolerance says otherwise."""
+
+# Fewer pairs than this have no sign flips that are rarer than the level.
+_FEWEST_SEEDS = 5
+# Up to so many pairs all sign flips are counted; of more, a sample.
+_MOST_EXACT = 12
+_RESAMPLES = 9_999
+# Sums of the same numbers in another order differ by rounding.
+_TIE = 1e-12
+
+Verdict = Literal["fell", "fell within the tolerance", "rose", "as before"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one score of one test changed between two runs, over the seeds that both have.
+
+    Attributes
+    ----------
+    test, assertion, score
+        Which score.
+    n_pairs
+        How many pairs of equal scene and seed.
+    before, after
+        Means over the pairs.
+    gain
+        Mean of the pairs' differences, + for better.
+    interval
+        95 % confidence interval of ``gain`` (Student's t); ``None`` for a single pair.
+    p_fell
+        How often equal code would show such a fall, or a larger one (exact or resampled sign flips of the
+        differences); for fewer than 5 pairs, by Student's t.
+    verdict
+        What to make of it.
+    """
+
+    test: str
+    assertion: str
+    score: str
+    n_pairs: int
+    before: float
+    after: float
+    gain: float
+    interval: tuple[float, float] | None
+    p_fell: float
+    verdict: Verdict = "as before"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Scores that cannot be compared, and why."""
+
+    test: str
+    assertion: str
+    reason: str
+
+
+def compare(
+    before: Sequence[Entry], after: Sequence[Entry], *, tolerance: float = TOLERANCE
+) -> tuple[list[Change], list[Refusal]]:
+    """Compare two runs by common random numbers: each scene and seed with itself.
+
+    A score fell when its mean fell by more than ``tolerance`` and equal code would hardly show it: over all scores
+    together, sign flips of the differences call at most 5 % of runs of equal code (Holm's correction). Of a single
+    pair, and of fewer than five, there is no such proof: there the tolerance decides, and for two to four pairs a t
+    test beside it.
+
+    Parameters
+    ----------
+    before, after
+        Entries of either run; of several attempts, and of several runs in one file, the last counts.
+    tolerance
+        In the score's own unit.
+
+    Returns
+    -------
+    changes, refusals
+        One change a test and score that both runs have; what cannot be compared, with the reason. Tests that only one
+        run has appear in neither.
+    """
+    old = {entry.pairs_with: entry for entry in before}
+    new = {entry.pairs_with: entry for entry in after}
+    gains: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
+    for pair in new.keys() & old.keys():
+        for name, value in new[pair].scores.items():
+            was = old[pair].scores.get(name, math.nan)
+            if math.isfinite(value) and math.isfinite(was):
+                sign = -1 if name in new[pair].at_most else 1
+                row = (new[pair].test, new[pair].assertion, name)
+                gains.setdefault(row, []).append((was, value, sign * (value - was)))
+    changes = _judge([_measure(row, sorted(values)) for row, values in sorted(gains.items())], tolerance)
+    return changes, _refusals(old.values(), new.values(), {(test, assertion) for test, assertion, _ in gains})
+
+
+def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
+    """Lay out a comparison as lines: what fell, what rose, how many stayed, what cannot be compared."""
+    lines: list[str] = []
+    for verdict in ("fell", "fell within the tolerance", "rose"):
+        rows = [change for change in changes if change.verdict == verdict]
+        lines += [f"{verdict}:"] if rows else []
+        for change in sorted(rows, key=lambda change: change.gain):
+            seeds = f"{change.n_pairs} seed{'s' if change.n_pairs > 1 else ''}"
+            move = f"{change.before:.4g} -> {change.after:.4g}"
+            width = "no interval" if change.interval is None else "95 % [{:+.4f}, {:+.4f}]".format(*change.interval)
+            lines.append(
+                f"  {change.test}  {change.assertion}.{change.score}  {move} "
+                f"(gain {change.gain:+.4f}, {width}, {seeds})"
+            )
+    same = sum(change.verdict == "as before" for change in changes)
+    lines.append(f"as before: {same} of {len(changes)} scores")
+    lines += ["not comparable:"] if refusals else []
+    lines += [f"  {refusal.test}  {refusal.assertion}: {refusal.reason}" for refusal in refusals]
+    return lines
+
+
+def _measure(row: tuple[str, str, str], values: list[tuple[float, float, float]]) -> Change:
+    import numpy as np
+
+    was, value, gain = np.array(values).T
+    mean = float(gain.mean())
+    interval: tuple[float, float] | None = None
+    if len(gain) > 1:
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(len(gain) - 1, 0.975) * gain.std(ddof=1) / math.sqrt(len(gain)))
+        interval = (mean - half, mean + half)
+    return Change(*row, len(gain), float(was.mean()), float(value.mean()), mean, interval, _p_fell(gain))
+
+
+def _p_fell(gain: NDArray[np.float64]) -> float:
+    """Tell how probable such a fall is where the two runs are alike."""
+    import numpy as np
+
+    if not gain.any():
+        return 1.0
+    if len(gain) == 1:
+        return 0.0 if gain[0] < 0 else 1.0
+    if len(gain) < _FEWEST_SEEDS:
+        if gain.std() == 0:
+            return 0.0 if gain[0] < 0 else 1.0
+        from scipy.special import stdtr
+
+        t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
+        return 1.0 * stdtr(len(gain) - 1, t)
+    if len(gain) <= _MOST_EXACT:
+        signs = np.array(list(product((-1.0, 1.0), repeat=len(gain))))
+        return np.count_nonzero(signs @ gain <= gain.sum() + _TIE) / len(signs)
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, len(gain)))
+    # The observed one counts as a resample, so that p is never 0.
+    return (1 + np.count_nonzero(signs @ gain <= gain.sum() + _TIE)) / (1 + _RESAMPLES)
+
+
+def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:
+    """Give each change its verdict, by Holm's step-down correction over all of them."""
+    verdicts: dict[int, Verdict] = {}
+    order = sorted(range(len(changes)), key=lambda i: changes[i].p_fell)
+    for rank, i in enumerate(order):
+        if changes[i].p_fell > LEVEL / (len(changes) - rank):
+            break
+        verdicts[i] = "fell" if changes[i].gain < -tolerance else "fell within the tolerance"
+    for i, change in enumerate(changes):
+        low = change.gain if change.interval is None else change.interval[0]
+        if low > 0:
+            verdicts[i] = "rose"
+    return [replace(change, verdict=verdicts.get(i, "as before")) for i, change in enumerate(changes)]
+
+
+def _refusals(old: Iterable[Entry], new: Iterable[Entry], compared: set[tuple[str, str]]) -> list[Refusal]:
+    """Say why scores that both runs have are not compared."""
+    known: dict[tuple[str, str], list[Entry]] = {}
+    for entry in old:
+        known.setdefault((entry.test, entry.assertion), []).append(entry)
+    reasons: dict[tuple[str, str], str] = {}
+    for entry in new:
+        row = (entry.test, entry.assertion)
+        if row in compared or row not in known:
+            continue
+        if all(entry.rule != other.rule for other in known[row]):
+            reasons[row] = f"the rule of scoring changed ({known[row][-1].rule} -> {entry.rule})"
+        elif all(entry.scene != other.scene for other in known[row]):
+            reasons[row] = "its spec changed, or the simulation's version"
+        elif all(entry.seed != other.seed for other in known[row]):
+            reasons[row] = "no seed in common"
+        else:
+            reasons[row] = "no score is defined in both"
+    return [Refusal(*row, reason) for row, reason in sorted(reasons.items())]

@@ -1,0 +1,103 @@
+"""The fixtures. What they need is imported when a test asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_calsim.plugin.keys import REFUSED, RESOLVED
+from pytest_calsim.plugin.options import OFF, cache_root, settings_of
+
+if TYPE_CHECKING:
+    from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim.plugin.requests import Case, ResolvedRequest
+    from pytest_calsim.recording.cache import RecordingCache
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.spec.spec import Spec
+
+__all__ = ["_sim_case", "sim_cache", "sim_recording", "sim_recording_factory", "sim_spec"]
+
+
+@pytest.fixture(scope="session")
+def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
+    """The cache of recordings that all tests and workers share (``--sim-cache``)."""
+    from pytest_calsim.plugin.session import session_of
+    from pytest_calsim.recording.cache import RecordingCache
+
+    session = session_of(pytestconfig)
+    root = cache_root(pytestconfig)
+    if root is None and settings_of(pytestconfig).sim_cache != OFF:
+        session.reporter.note("cache: there is no home directory to keep recordings in; give --sim-cache=DIR, or 'off'")
+    cache = RecordingCache(
+        root,
+        max_bytes=settings_of(pytestconfig).sim_cache_max_size,
+        say=session.announcer.say,
+        announce=session.announcer.simulating,
+        note=lambda line: session.reporter.note(f"cache: {line}"),
+    )
+    session.reporter.watch(cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache) -> RecordingFactory:
+    """Recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
+    from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim.plugin.marks import preset_source
+    from pytest_calsim.plugin.session import session_of
+
+    reporter = session_of(pytestconfig).reporter
+    return RecordingFactory(sim_cache, preset_source(pytestconfig), on_request=reporter.recorded)
+
+
+@pytest.fixture
+def _sim_case(request: pytest.FixtureRequest) -> Case | None:
+    """Which of its marks' cases this test is (parametrized by ``pytest_generate_tests``)."""
+    return getattr(request, "param", None)
+
+
+@pytest.fixture
+def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
+    """The spec that this test's ``sim`` marks ask for; the project's default preset without a mark."""
+    item = cast("pytest.Item", request.node)
+    if RESOLVED not in item.stash:  # requested by name while the test runs
+        from pytest_calsim.plugin.marks import resolve
+
+        resolve(item)
+        if REFUSED in item.stash:
+            pytest.fail(item.stash[REFUSED], pytrace=False)
+    _warn(item, item.stash[RESOLVED])
+    return item.stash[RESOLVED].spec
+
+
+@pytest.fixture
+def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: RecordingCache) -> Recording:
+    """The simulated recording that this test's ``sim`` marks ask for: ``.observed``, ``.truth``, ``.spec``."""
+    from pytest_calsim.plugin.session import session_of
+    from pytest_calsim.spec.spec import Spec
+
+    if not isinstance(sim_spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+        pytest.fail(
+            f"sim_recording: this test's own sim_spec is {sim_spec!r} and must be a Spec, such as load_preset('tiny'); "
+            "parametrize('sim_spec', [...], indirect=True) takes presets by name",
+            pytrace=False,
+        )
+    item = cast("pytest.Item", request.node)
+    resolved = item.stash.get(RESOLVED, None)
+    # A test may have a sim_spec of its own, which no mark knows.
+    label = resolved.label if resolved is not None and resolved.spec == sim_spec else ""
+    session_of(item.config).reporter.recorded(sim_spec, label)
+    return sim_cache.get(sim_spec, label=label)
+
+
+def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
+    """Say what is odd about a test's spec, at the test's own line."""
+    import inspect
+    import warnings
+
+    function = inspect.unwrap(getattr(item, "function", _warn))
+    code = getattr(function, "__code__", None)
+    line = 1 if code is None else code.co_firstlineno
+    for odd in resolved.warnings:
+        warnings.warn_explicit(odd, type(odd), str(item.path), line)

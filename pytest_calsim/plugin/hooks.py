@@ -1,0 +1,111 @@
+"""The hooks: from options and marks to specs, before anything is simulated."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_calsim.errors import SpecError
+from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
+from pytest_calsim.plugin.options import add_options, settings_of
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_cmdline_main",
+    "pytest_collection_finish",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "pytest_runtest_setup",
+    "pytest_terminal_summary",
+]
+
+_REFUSED_TESTS = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and ini keys."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark; refuse wrong options; listen to scorecards."""
+    config.addinivalue_line("markers", DESCRIPTION)
+    settings = settings_of(config)
+    if config.option.collectonly:
+        return  # nothing runs, so there is nothing to report
+    from pytest_calsim.plugin.session import start
+
+    session = start(config)
+    config.pluginmanager.register(session.reporter, "calsim-reporter")
+    session.reporter.baseline()
+    if settings.sim_replay is not None:
+        from pytest_calsim.plugin.replay import Replay, read_failure
+
+        try:
+            failure = read_failure(settings.sim_replay)
+        except ValueError as error:
+            origin = settings.origins["sim_replay"]
+            raise pytest.UsageError(f"{origin} = {str(settings.sim_replay)!r} {error}") from None
+        config.pluginmanager.register(Replay(failure, session.reporter.note), "calsim-replay")
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Look after the cache and list presets, where asked to."""
+    settings = settings_of(config)
+    wanted = {"clear": settings.sim_cache_clear, "show": settings.sim_cache_show, "verify": settings.sim_cache_verify}
+    jobs = [job for job, is_wanted in wanted.items() if is_wanted]
+    if hasattr(config, "workerinput") or not (jobs or settings.sim_presets):
+        return None
+    from pytest_calsim.plugin.cache_commands import list_presets, look_after_cache
+    from pytest_calsim.plugin.options import cache_root
+
+    status = look_after_cache(cache_root(config), jobs)
+    return list_presets(settings.sim_preset_dir) if settings.sim_presets else status
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make several tests of one whose marks name several presets, a sweep or seeds."""
+    if CASE not in metafunc.fixturenames:
+        return
+    settings = settings_of(metafunc.config)
+    if settings.sim_replay is not None:
+        return  # there is one recording
+    from pytest_calsim.plugin.marks import request_by_marks
+    from pytest_calsim.plugin.requests import cases
+
+    try:
+        made = cases(request_by_marks(metafunc.definition), settings.sim_seeds)
+    except SpecError:
+        return  # pytest_collection_finish says what is wrong, of this test alone
+    if made:
+        metafunc.parametrize(CASE, made, ids=[case.name for case in made], indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the spec of every selected test, so that a wrong mark is known before anything is simulated."""
+    for item in session.items:
+        if CASE in getattr(item, "fixturenames", ()):
+            from pytest_calsim.plugin.marks import resolve
+
+            resolve(item)
+            if REFUSED in item.stash:
+                session.config.stash.setdefault(_REFUSED_TESTS, {})[item.nodeid] = item.stash[REFUSED]
+    if settings_of(session.config).sim_artifacts is not None:
+        from pytest_calsim.plugin.replay import print_blobs
+
+        for item in session.items:
+            print_blobs(item)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose marks cannot be simulated, before its fixtures are set up."""
+    if REFUSED in item.stash:
+        pytest.fail(item.stash[REFUSED], pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With ``--collect-only``, print the marks that cannot be simulated; otherwise their tests say so."""
+    if config.option.collectonly and _REFUSED_TESTS in config.stash:
+        from pytest_calsim.plugin.summary import print_refused
+
+        print_refused(terminalreporter, config.stash[_REFUSED_TESTS])

@@ -1,0 +1,181 @@
+"""Smooth light against sums of Gaussians in double precision."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from painting import paint, paint_block
+
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.pixels import GaussianSpots, Image, LightOrder, SmoothSources
+
+CANVAS = Canvas(96, 80, 4, 1.6)
+
+
+@dataclass(frozen=True, eq=False)
+class Glow(SmoothSources):
+    """Spots with given courses."""
+
+    spots: GaussianSpots
+    courses: Image
+    transmission: Image | None = None
+    light_order = LightOrder.BACKGROUND
+
+    def gains(self, start, stop):
+        return self.courses[:, start:stop]
+
+    def expected_gains(self):
+        return np.ones((self.spots.n_sources, 1), np.float32)
+
+
+def glow(y, x, sigma, flux=1.0, frames=30, seed=0, transmission=None):
+    columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (y, x, sigma, flux)))
+    courses = np.random.default_rng(seed).uniform(0.5, 2, (len(columns[0]), frames)).astype(np.float32)
+    return Glow(GaussianSpots.one_each(*columns), courses, transmission)
+
+
+def scattered(n, sigma_um, canvas=CANVAS, seed=0, **kwargs):
+    rng = np.random.default_rng(seed)
+    y, x = rng.uniform(-120, 120, (2, n))
+    low, high = sigma_um
+    return glow(y, x, np.exp(rng.uniform(np.log(low), np.log(high), n)), rng.uniform(0.5, 2, n), **kwargs)
+
+
+def exact(sources, frame, canvas):
+    spots = sources.spots
+    image = np.zeros(canvas.shape)
+    for i, source in enumerate(spots.source):
+        sigma = np.hypot(spots.sigma_um[i], canvas.pixel_size_um / np.sqrt(12))
+        y, x = (
+            np.exp(-((at - centre) ** 2) / (2 * sigma**2)) * canvas.pixel_size_um / (sigma * np.sqrt(2 * np.pi))
+            for at, centre in ((canvas.y_um, spots.y_um[i]), (canvas.x_um, spots.x_um[i]))
+        )
+        image += float(sources.courses[source, frame]) * spots.flux[i] * np.outer(y, x)
+    return image
+
+
+def painted(sources, frame=0, canvas=CANVAS):
+    return paint(sources, np.zeros(canvas.shape, np.float32), frame, canvas)
+
+
+def peak(sources, frame):
+    """Of the largest spot's Gaussian, in the canvas or not."""
+    spots = sources.spots
+    return (sources.courses[spots.source, frame] * spots.flux / (2 * np.pi * spots.sigma_um**2)).max() * 1.6**2
+
+
+@pytest.mark.parametrize("sigma_um", [2.0, 5.3, 8.0, 13.0, 30.0, 55.5, 200.0, 900.0])
+@pytest.mark.parametrize("at", [(0.0, 0.0), (33.3, -21.7), (-90.0, 100.0)])
+def test_a_spot_is_its_gaussian(sigma_um, at):
+    one = glow(*at, sigma_um)
+    expected = exact(one, 2, CANVAS)
+    np.testing.assert_allclose(painted(one, 2), expected, atol=0.04 * peak(one, 2))
+
+
+@pytest.mark.parametrize("step", [2, 5, 9, 15, 22, 25])
+@pytest.mark.parametrize("at", [(0.0, 0.0), (13.3, -21.7)])
+def test_a_width_that_is_blurred_as_such_is_right_to_two_hundredths(step, at):
+    sigma_px = np.sqrt(2 ** (step / 2) - 1 / 12)
+    one = glow(*at, sigma_px * CANVAS.pixel_size_um)
+    np.testing.assert_allclose(painted(one), exact(one, 0, CANVAS), atol=0.02 * peak(one, 0))
+
+
+@pytest.mark.parametrize("sigma_um", [0.0, 0.4, 1.0, 1.5])
+def test_a_spot_narrower_than_a_pixel_is_a_pixel_wide(sigma_um):
+    one, wide = glow(2.1, -0.3, sigma_um), glow(2.1, -0.3, 1.6 * np.sqrt(11 / 12))
+    np.testing.assert_array_equal(painted(one), painted(wide))
+    assert painted(one).sum(dtype=float) == pytest.approx(one.courses[0, 0], rel=1e-3)
+
+
+@pytest.mark.parametrize("pixel_um", [0.2, 1.0, 4.0, 7.0, 11.0])
+def test_a_spot_is_its_gaussian_whatever_the_pixels(pixel_um):
+    canvas = Canvas(64, 96, 3, pixel_um)
+    one = glow(1.0, -2.0, 12.0)
+    expected = exact(one, 0, canvas)
+    np.testing.assert_allclose(painted(one, 0, canvas), expected, atol=0.045 * expected.max())
+
+
+def moments(image, canvas):
+    y, x = canvas.y_um[:, None], canvas.x_um[None, :]
+    total = image.sum()
+    centre = (image * y).sum() / total, (image * x).sum() / total
+    return total, *centre, (image * (y - centre[0]) ** 2).sum() / total, (image * (x - centre[1]) ** 2).sum() / total
+
+
+@pytest.mark.parametrize("sigma_um", [3.0, 4.4, 6.1, 9.0, 12.5])
+def test_light_centre_and_variance_of_a_spot_are_kept(sigma_um):
+    one = glow(2.3, -3.1, sigma_um, 5.0)
+    total, y, x, along_y, along_x = moments(painted(one).astype(float), CANVAS)
+    assert total == pytest.approx(5 * one.courses[0, 0], rel=1e-3)
+    assert (y, x) == pytest.approx((2.3, -3.1), abs=0.01)
+    expected = sigma_um**2 + CANVAS.pixel_size_um**2 / 12
+    assert (along_y, along_x) == pytest.approx((expected, expected), rel=0.01)
+
+
+def test_many_sources_add_up_and_none_is_lost_beyond_the_canvas():
+    many = scattered(300, (4, 300))
+    for frame in (0, 17):
+        expected = exact(many, frame, CANVAS)
+        np.testing.assert_allclose(painted(many, frame), expected, rtol=0.04)
+
+
+def test_a_source_may_have_several_spots_and_another_none():
+    y, x, flux = np.zeros(3), np.array([0.0, 0.0, 20.0]), np.array([1.0, 2.0, 3.0])
+    spots = GaussianSpots(4, np.array([2, 2, 1]), y, x, np.array([5.0, 40.0, 9.0]), flux)
+    some = Glow(spots, np.random.default_rng(3).uniform(1, 2, (4, 5)).astype(np.float32))
+    expected = exact(some, 4, CANVAS)
+    np.testing.assert_allclose(painted(some, 4), expected, atol=0.045 * expected.max())
+
+
+def test_light_is_never_negative():
+    for seed in range(5):
+        some = scattered(3, (2.0, 200.0), seed=seed)
+        assert painted(some).min() >= 0
+
+
+def test_several_artifacts_are_painted_as_one():
+    one, other = scattered(20, (5, 60), seed=1), scattered(30, (5, 200), seed=2)
+    fine = glow(5.0, 6.0, 1.7)
+    together = paint_block([one, other, fine], np.zeros((3, *CANVAS.shape), np.float32), 4, CANVAS)
+    for i in range(3):
+        expected = painted(one, 4 + i) + painted(other, 4 + i) + painted(fine, 4 + i)
+        np.testing.assert_allclose(together[i], expected, rtol=2e-6)
+
+
+def test_each_map_of_transmission_shades_its_own_sources():
+    rng = np.random.default_rng(5)
+    maps = rng.uniform(0, 1, (2, *CANVAS.shape)).astype(np.float32)
+    shaded = [scattered(9, (5, 60), seed=k, transmission=t) for k, t in enumerate([maps[0], maps[1], None])]
+    clear = [scattered(9, (5, 60), seed=k) for k in range(3)]
+    got = paint_block(shaded, np.zeros((2, *CANVAS.shape), np.float32), 1, CANVAS)
+    expected = sum(painted(one, 2) * t for one, t in zip(clear, [maps[0], maps[1], 1], strict=True))
+    np.testing.assert_allclose(got[1], expected, rtol=1e-5)
+
+
+def test_the_bits_of_a_frame_depend_on_no_block():
+    some = scattered(40, (5, 200))
+    dark = np.zeros((30, *CANVAS.shape), np.float32)
+    whole = paint_block([some], dark, 0, CANVAS)
+    for start, stop in ((0, 1), (7, 19), (29, 30)):
+        np.testing.assert_array_equal(whole[start:stop], paint_block([some], dark[start:stop], start, CANVAS))
+
+
+@pytest.mark.parametrize("margin", [1, 9, 50])
+def test_a_wider_margin_changes_no_bit(margin):
+    some = scattered(40, (3, 200))
+    narrow, wide = Canvas(50, 60, 0, 1.6), Canvas(50, 60, margin, 1.6)
+    np.testing.assert_array_equal(painted(some, 3, narrow), wide.crop(painted(some, 3, wide)))
+
+
+def test_nothing_shines_without_sources_or_out_of_reach():
+    assert not painted(scattered(0, (5, 60))).any()
+    assert not painted(glow(5000.0, 0.0, 20.0)).any()
+    assert not painted(glow(0.0, 0.0, 20.0, 0.0)).any()
+
+
+def test_spots_that_do_not_fit_are_refused():
+    y = np.zeros(2)
+    with pytest.raises(ValueError, match=r"flux has shape \(3,\), not \(2,\)"):
+        GaussianSpots.one_each(y, y, y + 1, np.ones(3))
+    with pytest.raises(ValueError, match=r"sources 0..2, and there are 0..1"):
+        GaussianSpots(2, np.array([0, 2]), y, y, y + 1, y)

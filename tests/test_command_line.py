@@ -1,0 +1,105 @@
+"""The command line: ``python -m pytest_calsim``."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_calsim import Recording, load_preset, preset_names, preset_parts, preset_summary
+from pytest_calsim.__main__ import main
+from pytest_calsim.recording.cache import RecordingCache
+
+SHORT = ["--set", "acquisition.duration_s=0.2"]
+
+
+def test_presets(capsys):
+    assert main(["presets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(preset_names())
+    assert all(preset_summary(line.split()[0]) in line for line in lines)
+
+
+def test_parts(capsys):
+    assert main(["presets", "--parts"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(preset_parts())
+
+
+def test_presets_of_ones_own(capsys, tmp_path):
+    (tmp_path / "mine.toml").write_text("summary = 'first\\nsecond'\n".replace("\\n", "\\n"), "utf-8")
+    (tmp_path / "theirs.toml").write_text("[tool]\n", "utf-8")
+    assert main(["presets", "--preset-dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "theirs" in out
+    assert "unknown key 'tool'" in out
+
+
+def test_simulate(capsys, tmp_path):
+    target = tmp_path / "recording"
+    assert main(["simulate", "tiny", "-o", str(target), "--seed", "3", "--drop", "sensor", *SHORT]) == 0
+    spec = load_preset("tiny", overrides={"acquisition.duration_s": 0.2}, seed=3, drop=["sensor"])
+    assert Recording.load(target).spec == spec
+    assert f"seed 3, key {spec.key()[:12]}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["acquisition.focal_depth_um=auto", "acquisition.focal_depth_um=120.5", "seed=7"])
+def test_values_are_numbers_where_they_look_like_it(tmp_path, text):
+    assert main(["simulate", "tiny", "-o", str(tmp_path / "r"), "--set", text, *SHORT]) == 0
+    path, _, value = text.partition("=")
+    found = Recording.load(tmp_path / "r").spec.model_dump()
+    for part in path.split("."):
+        found = found[part]
+    assert str(found) == value
+
+
+def test_simulate_parts_in_order(tmp_path):
+    size = ["--set", "acquisition.image_sensor.height_px=32", "--set", "acquisition.image_sensor.width_px=32"]
+    arguments = ["scopes/miniscope_v4", "regions/ca1", "-o", str(tmp_path / "r"), *SHORT, *size]
+    assert main(["simulate", *arguments]) == 0
+    assert Recording.load(tmp_path / "r").observed.shape[1:] == (32, 32)
+
+
+def test_cache(capsys, tmp_path):
+    RecordingCache(tmp_path).get(load_preset("tiny", overrides={"acquisition.duration_s": 0.2}), label="tiny")
+    assert main(["cache", "show", "--dir", str(tmp_path)]) == 0
+    assert "1 recordings" in capsys.readouterr().out
+    assert main(["cache", "verify", "--dir", str(tmp_path)]) == 0
+    assert main(["cache", "clear", "--dir", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["simulate", "tinny", "-o", "r"], "unknown preset 'tinny'; did you mean 'tiny'?"),
+        (["simulate", "tiny", "-o", "r", "--set", "acquisition.fpss=3"], "did you mean 'fps'?"),
+        (["simulate", "tiny", "-o", "r", "--drop", "sensr"], "did you mean 'sensor'?"),
+        (["presets", "--preset-dir", "/nowhere"], "preset folder '/nowhere' does not exist"),
+        (["simulate", "no.toml", "-o", "r"], "preset file no.toml: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(capsys, tmp_path, monkeypatch, arguments, line):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("pytest_calsim: ")
+    assert said.count("\n") == 1
+    assert line in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["simulte"], ["cache", "eat"], ["simulate", "tiny", "-o", "r", "--set", "x"]]
+)
+def test_wrong_arguments_are_argparses_business(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m pytest_calsim" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys, runpy; sys.argv = ['x', '--help']\n"
+        "try: runpy.run_module('pytest_calsim', run_name='__main__')\n"
+        "except SystemExit: print('numpy' in sys.modules, 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "False False"
