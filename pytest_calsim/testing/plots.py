@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -56,7 +57,8 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
         The recording.
     estimate
         What was found in it. ``None``, or without footprints: the planted cells alone. Where its frame of reference
-        cannot be known, because its shifts are wrong, it is drawn where it lies.
+        cannot be known, because its shifts are wrong, it is drawn where it lies. A recording without cells is shown
+        without outlines.
 
     Raises
     ------
@@ -75,15 +77,23 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
     >>> path.read_bytes()[1:4]
     b'PNG'
     """
-    comparison: Comparison | None = None
-    if estimate is not None and estimate.A is not None:
-        try:
-            comparison = compare(estimate, recording)
-        except EstimateError:
-            comparison = compare(estimate, recording, footprint_shift=None, units="all")
-    png = _png((6.0, 6.4), lambda ax: recording.plot.contours(comparison, ax=ax))
+    if recording.truth.A_observed is None:
+        png = _png((6.0, 6.4), lambda ax: recording.plot.max_projection(ax=ax))
+    else:
+        comparison = None if estimate is None or estimate.A is None else _drawable(estimate, recording)
+        png = _png((6.0, 6.4), lambda ax: recording.plot.contours(comparison, ax=ax))
     with published(Path(path), overwrite=True) as partial:
         partial.write_bytes(png)
+
+
+def _drawable(estimate: Estimate, recording: Recording) -> Comparison | None:
+    """Match an estimate as well as it can be: a picture of a failed test is not to fail as well."""
+    try:
+        return compare(estimate, recording)
+    except EstimateError:
+        with suppress(EstimateError):
+            return compare(estimate, recording, footprint_shift=None, units="all")
+    return None
 
 
 def save_report(

@@ -67,6 +67,12 @@ def test_an_overlay_is_saved_whatever_was_found(given, recording, estimate, tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_overlay_of_no_cells_is_the_movie(tmp_path):
+    recording = simulate(load_preset("tiny").edit(drop=["place_neurons", "cell_activity", "cell_optics", "render"]))
+    save_overlay(tmp_path / "overlay.png", recording, Estimate(A=np.ones((1, *recording.frames.shape[1:]))))
+    assert (tmp_path / "overlay.png").read_bytes().startswith(PNG)
+
+
 def test_an_overlay_leaves_pyplot_alone(recording, tmp_path):
     from matplotlib import pyplot
 
