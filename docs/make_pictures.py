@@ -300,7 +300,10 @@ def photon_transfer() -> None:
     """Variance against mean of the default chip, measured on flat light."""
     chip = ImageSensor(height_px=400, width_px=400, bit_depth=10)
     spec = Spec.make(
-        {"acquisition": {"image_sensor": chip.model_dump()}, "steps": [{"kind": "sensor", "photons_per_unit": 5000}]}
+        {
+            "acquisition": {"image_sensor": chip.model_dump()},
+            "steps": [{"kind": "sensor", "photon_rate_per_s_um2": 36_500}],
+        }
     )
     sensor = plan(spec).artifacts["sensor"]
     light = np.geomspace(0.003, 5, 26)

@@ -59,6 +59,17 @@ class Patches(NamedTuple):
         """Return the patches moved down by some rows and to the right by some columns, px."""
         return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
 
+    def cropped(self, shape: tuple[int, int]) -> Patches:
+        """The same, dark where they lie beyond a large picture of some height and width."""
+        height, width = shape
+        patch = np.repeat(np.arange(len(self.box)), np.diff(self.start))
+        top, left, _, wide = self.box.astype(np.int64).T
+        row, column = np.divmod(np.arange(len(self.values)) - self.start[patch], wide[patch])
+        row += top[patch]
+        column += left[patch]
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        return self._replace(values=read_only(np.where(inside, self.values, np.float32(0))))
+
     def row_runs(self, shape: tuple[int, int]) -> RowRuns:
         """Sort the rows of all patches by their row on the large image, as runs of pixels (run-length encoding).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import freeze_arrays
@@ -40,3 +41,17 @@ class TruthArray:
         freeze_arrays(self)
         if self.values.ndim != len(self.dims):
             raise ValueError(f"dims {self.dims} do not fit an array of shape {self.values.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the whole array."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        return self.values.dtype
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return frames ``start`` to ``stop`` of a quantity with the axis ``frame``, read-only."""
+        return self.values[(slice(None),) * self.dims.index("frame") + (slice(start, stop),)]

@@ -3,24 +3,104 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
 
-__all__ = ["PlacedSpheres", "place_spheres"]
+__all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "draw_candidates", "place_spheres"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
+REFUSED, PLACED, UNCERTAIN = range(3)
+"""What becomes of a sphere; uncertain: it depends on what lies outside the part of the plane that is known."""
+
+_draw_candidates = kernel(
+    "draw_candidates",
+    *(int, array(np.uint64, 1), float, float, int, array(np.int64, 1), output(np.float64, 2), output(np.int64, 1)),
+)
 _place_spheres = kernel(
     "place_spheres",
-    *(int, int, array(np.float64, 3), array(np.float64, 1), float),
-    *(output(np.float64, 2), output(np.float64, 1), int, int, int, output(np.int64, 2), output(np.int64, 1)),
-    *(float, float, float, output(np.int64, 1)),
+    *(int, array(np.float64, 2), array(np.float64, 1), float, array(np.bool_, 1), int, array(np.float64, 1), float),
+    *(output(np.float64, 2), output(np.float64, 1), output(np.bool_, 1), int),
+    *(int, int, output(np.int64, 2), output(np.int64, 1), float, float, float, output(np.uint8, 1)),
     returns=int,
 )
+
+
+class Candidates(NamedTuple):
+    """Spheres that ask for a place, tile after tile; in each tile in the order of their arrival.
+
+    Attributes
+    ----------
+    tile, number
+        Which tile each belongs to, and its number there; int64 ``(n,)``.
+    arrival
+        When it arrives; float64 ``(n,)``.
+    place
+        Where it asks to lie in the layer's depth, down and along the tile, each in (0, 1]; float64 ``(n, 3)``.
+    size
+        A triangular number between −1 and 1, of variance 1/6; float64 ``(n,)``.
+    normal
+        A standard normal number; float64 ``(n,)``.
+    """
+
+    tile: Ints
+    number: Ints
+    arrival: Floats
+    place: Floats
+    size: Floats
+    normal: Floats
+
+    def of(self, which: Ints | Bools) -> Candidates:
+        """Return some of them."""
+        return Candidates(
+            self.tile[which],
+            self.number[which],
+            self.arrival[which],
+            self.place[which],
+            self.size[which],
+            self.normal[which],
+        )
+
+
+def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: int | None = None) -> Candidates:
+    """Draw the candidates of tiles that arrive until some time: in each tile a Poisson process.
+
+    A later time only appends to a tile's candidates.
+
+    Parameters
+    ----------
+    keys
+        Name of each tile's stream, uint64 ``(tile,)``.
+    rate
+        Candidates in a tile per unit of time, positive.
+    until
+        The time.
+    most
+        How many of a tile's candidates are drawn at most; ``None``: all.
+
+    Raises
+    ------
+    ValueError
+        If the number of candidates has no bound.
+    """
+    bound = -1 if most is None else most
+    if not rate > 0 or (most is None and not until < np.inf):
+        raise ValueError(f"candidates arriving at a rate of {rate:g} until {until:g} are not to be counted")
+    count = np.empty(keys.size, np.int64)
+    _draw_candidates(keys.size, keys, rate, until, bound, np.zeros(keys.size + 1, np.int64), np.empty((0, 6)), count)
+    start = np.concatenate([[0], np.cumsum(count)])
+    values = np.empty((start[-1], 6))
+    _draw_candidates(keys.size, keys, rate, until, bound, start, values, count)
+    tile = np.repeat(np.arange(keys.size), count)
+    return Candidates(
+        tile, np.arange(start[-1]) - start[tile], values[:, 0], values[:, 1:4], values[:, 4], values[:, 5]
+    )
 
 
 @dataclass(eq=False)
@@ -29,8 +109,9 @@ class PlacedSpheres:
 
     Attributes
     ----------
-    center_um, radius_um
-        Centres (z, y, x) and radii; of float64 ``(capacity, 3)`` and ``(capacity,)`` the first ``count`` rows.
+    center_um, radius_um, certain
+        Centres (z, y, x), radii, and whether each is placed for certain; of float64 ``(capacity, 3)``,
+        ``(capacity,)`` and bool ``(capacity,)`` the first ``count``.
     newest
         The sphere that came last in each bin, −1 for none; int64 ``(rows, columns)``.
     older
@@ -39,77 +120,116 @@ class PlacedSpheres:
         Corner (y, x) of the bins; what lies outside them belongs to the nearest.
     bin_um
         Their side, at least the largest distance at which two spheres can meet.
+    known_um
+        What is known of the plane: first y, last y, first x, last x.
     count
         How many there are.
     """
 
     center_um: Floats
     radius_um: Floats
+    certain: Bools
     newest: Ints
     older: Ints
     origin_um: tuple[float, float]
     bin_um: float
+    known_um: Floats
     count: int = 0
 
     @classmethod
     def none_yet(
-        cls, capacity: int, bins: tuple[int, int], origin_um: tuple[float, float], bin_um: float
+        cls, box_um: tuple[float, float, float, float], bin_um: float, *, nothing_beyond: bool = False
     ) -> PlacedSpheres:
-        """Make room for spheres in so many rows and columns of bins.
+        """Divide a part of the plane into bins.
+
+        Parameters
+        ----------
+        box_um
+            First y, last y, first x, last x.
+        bin_um
+            Side of the bins.
+        nothing_beyond
+            Whether it is known that nothing lies beyond that part.
 
         Raises
         ------
         ValueError
             If there is no bin.
         """
-        if min(bins) < 1 or not bin_um > 0:
-            raise ValueError(f"{bins} bins of {bin_um} um hold nothing")
+        top, bottom, left, right = box_um
+        if not (bin_um > 0 and bottom > top and right > left):
+            raise ValueError(f"bins of {bin_um:g} um on {box_um} um hold nothing")
+        bins = [max(1, int(np.ceil(side / bin_um))) for side in (bottom - top, right - left)]
+        known = (-np.inf, np.inf, -np.inf, np.inf) if nothing_beyond else box_um
         return cls(
-            np.empty((capacity, 3)),
-            np.empty(capacity),
-            np.full(bins, -1, np.int64),
-            np.empty(capacity, np.int64),
-            origin_um,
-            bin_um,
+            *(np.empty((0, 3)), np.empty(0), np.empty(0, np.bool_), np.full(bins, -1, np.int64), np.empty(0, np.int64)),
+            *((top, left), bin_um, np.array(known, np.float64)),
         )
 
+    def make_room(self, n: int) -> None:
+        """Make room for so many more."""
+        short = self.count + n - len(self.radius_um)
+        if short > 0:
+            self.center_um = np.concatenate([self.center_um, np.empty((short, 3))])
+            self.radius_um = np.concatenate([self.radius_um, np.empty(short)])
+            self.certain = np.concatenate([self.certain, np.empty(short, np.bool_)])
+            self.older = np.concatenate([self.older, np.empty(short, np.int64)])
 
-def place_spheres(tries_um: Floats, radius_um: Floats, min_distance_um: float | None, placed: PlacedSpheres) -> Ints:
-    """Give each sphere the first of its tries that no earlier sphere refuses, and append it to those placed.
+
+def place_spheres(
+    center_um: Floats,
+    radius_um: Floats,
+    min_distance_um: float | None,
+    placed: PlacedSpheres,
+    *,
+    largest_um: float,
+    counts: Bools | None = None,
+    stop_after: int | None = None,
+) -> NDArray[np.uint8]:
+    """Place each sphere that no earlier one refuses, in their order, and append it to those placed.
 
     Parameters
     ----------
-    tries_um
-        Candidate centres (z, y, x) of each new sphere; float64 ``(n, tries, 3)``.
+    center_um
+        Centres (z, y, x); float64 ``(n, 3)``.
     radius_um
-        Their radii; float64 ``(n,)``.
+        Radii; float64 ``(n,)``.
     min_distance_um
-        Least distance of two centres; ``None``: the sum of the two radii.
+        Least distance of their centres from earlier ones; ``None``: the sum of the two radii.
     placed
         The earlier spheres; filled on.
+    largest_um
+        Largest radius of a sphere that may lie outside what is known of the plane.
+    counts, stop_after
+        Stop when so many of those that count, bool ``(n,)``, are placed; ``None``: never.
 
     Returns
     -------
-    Which try each sphere took, −1 where all were refused; int64 ``(n,)``.
+    :data:`REFUSED`, :data:`PLACED` or :data:`UNCERTAIN` for each that was looked at, uint8; where it stopped, the last
+    one is the last that counts.
 
     Raises
     ------
     ValueError
-        If shapes do not agree, or ``placed`` has no room for all of them.
+        If shapes do not agree.
     """
-    n, tries = tries_um.shape[:2]
-    capacity = len(placed.center_um)
-    check_shape("tries_um", tries_um, n, tries, 3)
+    n = len(radius_um)
+    counts = np.zeros(n, np.bool_) if counts is None else counts
+    check_shape("center_um", center_um, n, 3)
     check_shape("radius_um", radius_um, n)
+    check_shape("counts", counts, n)
+    placed.make_room(n)
+    capacity = len(placed.radius_um)
     check_shape("placed.center_um", placed.center_um, capacity, 3)
-    check_shape("placed.radius_um", placed.radius_um, capacity)
+    check_shape("placed.certain", placed.certain, capacity)
     check_shape("placed.older", placed.older, capacity)
-    if placed.count + n > capacity:
-        raise ValueError(f"{placed.count} spheres are placed and {n} come, but there is room for {capacity}")
-    taken = np.empty(n, np.int64)
-    placed.count = _place_spheres(
-        *(n, tries, tries_um, radius_um, -1.0 if min_distance_um is None else min_distance_um),
-        *(placed.center_um, placed.radius_um, placed.count, *placed.newest.shape, placed.newest, placed.older),
-        *(*placed.origin_um, placed.bin_um, taken),
+    state = np.empty(n, np.uint8)
+    seen = _place_spheres(
+        *(n, center_um, radius_um, -1.0 if min_distance_um is None else min_distance_um),
+        *(counts, -1 if stop_after is None else stop_after, placed.known_um, largest_um),
+        *(placed.center_um, placed.radius_um, placed.certain, placed.count),
+        *(*placed.newest.shape, placed.newest, placed.older, *placed.origin_um, placed.bin_um, state),
     )
-    return taken
+    state = state[:seen]
+    placed.count += int(np.count_nonzero(state != REFUSED))
+    return state

@@ -1,4 +1,7 @@
-"""Random numbers for every pixel of a map, each by a hash of its own name: a larger map continues a smaller one."""
+"""Random numbers for every pixel of a map, each by a hash of its own name.
+
+Pixels of the sensor are counted from the optical axis, so a larger sensor continues a smaller one on all sides.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, kernel, output
 
-__all__ = ["gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
+__all__ = ["about_axis", "gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
 
 Words = NDArray[np.uint64]
 
@@ -28,26 +31,35 @@ def mix(words: Words) -> Words:
     return words ^ (words >> _31)
 
 
-def row_words(key: int, height: int, frame: int = 0) -> Words:
-    """Return a random word per row, named by (key, frame, row), uint64 ``(height,)``: its pixels' counters start there.
+def about_axis(size: int) -> range:
+    """Return the numbers of the pixels along a side of the sensor: the optical axis is at 0, or half a pixel before."""
+    return range(-(size // 2), size - size // 2)
+
+
+def row_words(key: int, rows: range, frame: int = 0) -> Words:
+    """Return a random word per row, named by (key, frame, row), uint64 ``(row,)``: its pixels' counters start there.
 
     Parameters
     ----------
     key
         Name of the map, 0 to 2⁶⁴ − 1.
-    height
-        Number of rows.
+    rows
+        Numbers of the rows, also negative ones.
     frame
         Which of a series of maps.
     """
     of_frame = mix(mix(np.array([key], np.uint64)) + np.array([frame], np.uint64) * _GAMMA)
-    return mix(of_frame + np.arange(height, dtype=np.uint64) * _GAMMA)
+    return mix(of_frame + _counters(rows))
 
 
-def pixel_words(key: int, height: int, width: int, frame: int = 0) -> Words:
-    """Return a random word per pixel, named by (key, frame, row, column), uint64 ``(height, width)``."""
-    columns = np.arange(width, dtype=np.uint64) * _GAMMA
-    return mix(row_words(key, height, frame)[:, np.newaxis] + columns)
+def pixel_words(key: int, rows: range, columns: range, frame: int = 0) -> Words:
+    """Return a random word per pixel, named by (key, frame, row, column), uint64 ``(row, column)``."""
+    return mix(row_words(key, rows, frame)[:, np.newaxis] + _counters(columns))
+
+
+def _counters(numbers: range) -> Words:
+    # A negative number is its complement, as in C: its product wraps to the right counter.
+    return np.arange(numbers.start, numbers.stop, numbers.step).astype(np.uint64) * _GAMMA
 
 
 def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -70,10 +82,11 @@ def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 
 def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
-    """Draw a standard Gaussian per pixel, float32 ``(height, width)``."""
-    return gaussian_pairs(pixel_words(key, height, width))[0]
+    """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``."""
+    return gaussian_pairs(pixel_words(key, about_axis(height), about_axis(width)))[0]
 
 
 def uniform_map(key: int, height: int, width: int) -> NDArray[np.float64]:
-    """Draw a number inside (0, 1) per pixel, float64 ``(height, width)``."""
-    return ((pixel_words(key, height, width) >> _11).astype(np.float64) + 0.5) * 2.0**-53
+    """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``."""
+    words = pixel_words(key, about_axis(height), about_axis(width))
+    return ((words >> _11).astype(np.float64) + 0.5) * 2.0**-53

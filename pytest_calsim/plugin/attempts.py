@@ -52,7 +52,10 @@ class Tally:
             self._worst = rank
             self.text = f"{card.assertion}: " + ", ".join(str(replace(check, words="")) for check in card.checks)
             self.properties = dict(card.as_dict())
-            self.checks = [(c.name, float(c.value), c.bound, c.at_most, bool(c.passed)) for c in card.checks]
+            # pytest-xdist sends no numbers but Python's own between processes.
+            bounds = [None if c.bound is None else float(c.bound) for c in card.checks]
+            both = zip(card.checks, bounds, strict=True)
+            self.checks = [(c.name, float(c.value), bound, bool(c.at_most), bool(c.passed)) for c, bound in both]
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values."""

@@ -1,4 +1,4 @@
-"""A movie as an xarray array whose frames are painted or read when they are asked for."""
+"""Arrays of xarray whose frames are painted, computed or read when they are asked for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from xarray.core import indexing
 
 if TYPE_CHECKING:
     from pytest_calsim.arrays.frame_source import FrameSource
+    from pytest_calsim.arrays.lazy import LazyArray
 
-__all__ = ["lazy_movie"]
+__all__ = ["lazy_array", "lazy_movie"]
 
 _DIMS = ("frame", "height", "width")
 
@@ -22,8 +23,9 @@ _DIMS = ("frame", "height", "width")
 class _LazyFrames(BackendArray):
     """What xarray needs to read frames lazily; whole frames are read, the rest is cut from them."""
 
-    def __init__(self, source: FrameSource) -> None:
+    def __init__(self, source: LazyArray, axis: int) -> None:
         self.source = source
+        self.axis = axis
         self.shape = source.shape
         self.dtype = source.dtype
 
@@ -31,25 +33,31 @@ class _LazyFrames(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
 
     def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        frames, *rest = key
+        before, frames, behind = key[: self.axis], key[self.axis], key[self.axis + 1 :]
+        n = self.shape[self.axis]
         if isinstance(frames, slice):
-            wanted = range(*frames.indices(self.shape[0]))
+            wanted = range(*frames.indices(n))
             if len(wanted) == 0:
-                return np.zeros((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
+                shape = (*self.shape[: self.axis], 0, *self.shape[self.axis + 1 :])
+                return np.zeros(shape, self.dtype)[(*before, slice(None), *behind)]
             low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
-            block = self.source.read(low, high + 1)
             step = wanted.step
-            block = block[::step] if step > 0 else block[::-1][::-step]
-            return block[(slice(None), *rest)]
-        index = int(frames) % self.shape[0]
-        return self.source.read(index, index + 1)[(0, *rest)]
+            block = self.source.read(low, high + 1)
+            return block[(*before, slice(None, None, step), *behind)]
+        index = int(frames) % n
+        return self.source.read(index, index + 1)[(*before, 0, *behind)]
 
 
 def lazy_movie(source: FrameSource, name: str) -> xr.DataArray:
     """The movie ``(frame, height, width)`` of some source under a name."""
+    return lazy_array(source, _DIMS, name)
+
+
+def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataArray:
+    """Return an array of some source, one of whose axes is ``frame``, under a name."""
     # As in movies that xarray opens from disk: whoever assigns to it gets a copy in memory, of the whole movie.
-    lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source))
+    lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source, dims.index("frame")))
     data = indexing.CopyOnWriteArray(lazy)
     # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.
-    coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(_DIMS, source.shape, strict=True)}
-    return xr.DataArray(xr.Variable(_DIMS, data), coords=coords, name=name)
+    coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(dims, source.shape, strict=True)}
+    return xr.DataArray(xr.Variable(dims, data), coords=coords, name=name)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.html_table import html_table
+from pytest_calsim.arrays.lazy import LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import nearest
 
@@ -39,7 +40,9 @@ class GroundTruth:
             if isinstance(value, SparseFootprints):
                 rows.append((name, f"unit_id, height, width: {value.shape}, sparse", "1"))
             else:
-                rows.append((name, f"{', '.join(value.dims)}: {value.values.shape}", value.units))
+                # What is computed on demand is not computed for its shape.
+                shape = value.source.shape if isinstance(value, LazyTruth) else value.values.shape
+                rows.append((name, f"{', '.join(value.dims)}: {shape}", value.units))
         return html_table(f"GroundTruth of {self.n_units} planted cells", rows, ("name", "axes", "units"))
 
     @property
@@ -63,6 +66,10 @@ class GroundTruth:
         value = self._arrays[name]
         if isinstance(value, SparseFootprints):
             return value.dense().rename(name)
+        if isinstance(value, LazyTruth):
+            from pytest_calsim.recording.lazy_array import lazy_array
+
+            return lazy_array(value, value.dims, name).assign_attrs(units=value.units)
         sizes = zip(value.dims, value.values.shape, strict=True)
         coords: dict[str, NDArray[Any]] = {dim: np.arange(size) for dim, size in sizes if dim != "shift_dim"}
         if "shift_dim" in value.dims:

@@ -48,8 +48,8 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         - ``snr_event``: the same for a filter over all frames of the typical transient.
         - ``detectable``: whether the cell is in the field of view, has snr ≥ 3, and spikes at least once.
         - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
-        - ``background_fluctuation``: standard deviation of the neuropil under the footprint, in units of the cell's
-          typical transient.
+        - ``background_fluctuation``: standard deviation of the neuropil, its patches included, under the footprint, in
+          units of the cell's typical transient.
     """
     columns: dict[str, NDArray[Any]] = {}
     cells = scene.find(Cells)
@@ -115,5 +115,10 @@ def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity
     variance = np.zeros(len(images))
     for field, sd in zip(fields, spread, strict=True):
         variance += (sd * images.sums(field)) ** 2
+    if neuropil.patches is not None:  # wider than cells: alike all over one
+        deviation = np.full(scene.canvas.sensor_shape, neuropil.patches.deviation)
+        if neuropil.transmission is not None:
+            deviation *= neuropil.transmission[scene.canvas.window.slices]
+        variance += images.sums(deviation) ** 2
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
     return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)

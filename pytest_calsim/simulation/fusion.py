@@ -62,18 +62,22 @@ class _TissuePass:
     @classmethod
     def of(cls, artifact: SmoothSources | Layers, canvas: Canvas) -> _TissuePass:
         """Return the pass for one artifact."""
-        if isinstance(artifact, Layers):
-            return cls(canvas, layers=artifact)
-        return cls(canvas, artifact if isinstance(artifact, CellSources) else None, (artifact,))
+        return cls(
+            canvas,
+            cells=artifact if isinstance(artifact, CellSources) else None,
+            smooth=(artifact,) if isinstance(artifact, SmoothSources) else (),
+            layers=artifact if isinstance(artifact, Layers) else None,
+        )
 
     def joined(self, artifact: PixelArtifact) -> Pass | None:
-        if isinstance(artifact, CellSources):
-            return None if self.cells is not None else replace(self, cells=artifact, smooth=(*self.smooth, artifact))
-        if isinstance(artifact, SmoothSources):
-            return replace(self, smooth=(*self.smooth, artifact))
-        if isinstance(artifact, Layers) and self.layers is None:
-            return replace(self, layers=artifact)
-        return None
+        if not isinstance(artifact, SmoothSources | Layers):
+            return None
+        more = _TissuePass.of(artifact, self.canvas)
+        if (self.cells and more.cells) or (self.layers and more.layers):
+            return None
+        return _TissuePass(
+            self.canvas, self.cells or more.cells, (*self.smooth, *more.smooth), self.layers or more.layers
+        )
 
     @cached_property
     def _smooth_light(self) -> list[tuple[tuple[SmoothSources, ...], SmoothLight]]:
@@ -81,11 +85,18 @@ class _TissuePass:
         shared: dict[int, list[SmoothSources]] = {}
         for sources in self.smooth:
             shared.setdefault(id(sources.transmission), []).append(sources)
-        found = [
-            (tuple(some), SmoothLight.of([sources.spots for sources in some], self.canvas, some[0].transmission))
-            for some in shared.values()
-        ]
+        found = [(tuple(some), self._light_of(some)) for some in shared.values()]
         return [(some, light) for some, light in found if light is not None]
+
+    def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
+        before = np.cumsum([0, *(sources.spots.n_sources for sources in shared)])
+        pictures = [
+            some._replace(source=some.source + first)
+            for sources, first in zip(shared, before[:-1], strict=True)
+            for some in sources.pictures
+        ]
+        spots = [sources.spots for sources in shared]
+        return SmoothLight.of(spots, self.canvas, shared[0].transmission, pictures)
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
         stop = start + len(images)

@@ -1,4 +1,4 @@
-"""Paint what many sources spread as Gaussians, on shared grids as coarse as each Gaussian allows.
+"""Paint smooth light of many sources, as Gaussians or as pictures, on shared grids as coarse as each allows.
 
 Gaussians of four widths to an octave are blurred on nodes, and any other width is the mixture of its two neighbours
 that has its variance: the peak is then at most 3 % too high. Nodes lie at powers of two of a pixel, 0.4 to 0.8 of σ
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.halo import Sources, spread_sources
-from pytest_calsim.kernels.tissue import HaloRows
+from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
 from pytest_calsim.kernels.types import Floats, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.pixels import GaussianSpots
+from pytest_calsim.steps.pixels import GaussianSpots, NodePictures
 from pytest_calsim.steps.smooth_grid import NodeGrid, spline_taps
 
 __all__ = ["SmoothLight"]
@@ -90,6 +90,48 @@ class _Width:
         return spread_sources(gains[self.source], self.sources, self.gaussian, self.offset, shape)
 
 
+def _runs_of(pictures: NodePictures, grid: NodeGrid) -> RowRuns:
+    """Lay out pictures on their grid; what lies beyond it reaches no pixel."""
+    first_row, first_column = grid.first
+    runs = pictures.patches.moved(-first_row, -first_column).cropped(grid.shape).row_runs(grid.shape)
+    return runs._replace(unit=pictures.source[runs.unit].astype(np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """What is painted on one grid.
+
+    Attributes
+    ----------
+    grid
+        Its nodes.
+    widths
+        Spots that are blurred there, by width.
+    pictures
+        Pictures that are added there, as runs of nodes.
+    """
+
+    grid: NodeGrid
+    widths: tuple[_Width, ...]
+    pictures: tuple[RowRuns, ...]
+
+    def add(self, values: Image | None, gains: Image) -> Image | None:
+        """Add its light, at gains ``(source, frame)``, to fields ``(frame, *shape)`` at its nodes."""
+        for width in self.widths:
+            light = width.spread(gains, self.grid.shape)
+            if values is None:
+                values = light
+            else:
+                values += light
+        for runs in self.pictures:
+            n, rows, columns = gains.shape[1], *self.grid.shape
+            dark = values is None
+            values = np.empty((n, rows, columns), np.float32) if values is None else values
+            layers, weights = np.empty((0, rows, columns), np.float32), np.empty((n, 0), np.float32)
+            add_tissue(values, runs, gains, HaloRows.none(n, rows, columns), layers, weights, dark=dark)
+        return values
+
+
 @dataclass(frozen=True, eq=False)
 class SmoothLight:
     """The smooth light of one or several artifacts, ready to be painted.
@@ -97,17 +139,26 @@ class SmoothLight:
     Attributes
     ----------
     levels
-        Grids from the coarsest to the finest, and the spots that are blurred on each, by width.
+        From the coarsest to the finest.
     transmission
         What multiplies the light on the canvas, float32 ``(height, width)``; ``None``: nothing.
     """
 
-    levels: tuple[tuple[NodeGrid, tuple[_Width, ...]], ...]
+    levels: tuple[_Level, ...]
     transmission: Image | None
 
     @classmethod
-    def of(cls, spots: Sequence[GaussianSpots], canvas: Canvas, transmission: Image | None) -> SmoothLight | None:
-        """Lay out spots; their sources are numbered through. ``None`` where there is nothing to paint."""
+    def of(
+        cls,
+        spots: Sequence[GaussianSpots],
+        canvas: Canvas,
+        transmission: Image | None,
+        pictures: Sequence[NodePictures] = (),
+    ) -> SmoothLight | None:
+        """Lay out spots, and pictures; ``None`` where there is nothing to paint.
+
+        The sources of spots are numbered through, and the pictures are of sources by these numbers.
+        """
         together = GaussianSpots.joined(spots)
         pixel_um = canvas.pixel_size_um
         variance = np.maximum((together.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE, _LEAST_VARIANCE)
@@ -120,35 +171,32 @@ class SmoothLight:
             share = np.where(below == i, 1 - larger, np.where(below + 1 == i, larger, 0.0))
             if share.any():
                 by_level.setdefault(_level(i), []).append((float(sigmas[i]), share))
-        if not by_level:
+        used = {*by_level, *(some.level for some in pictures if len(some.source))}
+        if not used:
             return None
-        grid = NodeGrid.of_canvas(canvas, min(by_level))
-        levels: list[tuple[NodeGrid, tuple[_Width, ...]]] = []
-        for level in range(min(by_level), max(by_level) + 1):
+        grid = NodeGrid.of_canvas(canvas, min(used))
+        levels: list[_Level] = []
+        for level in range(min(used), max(used) + 1):
             if levels:
                 grid = grid.coarser()
             found = [
                 _Width.of(together, together.flux * share, sigma, grid, pixel_um)
                 for sigma, share in by_level.get(level, [])
             ]
-            levels.append((grid, tuple(width for width in found if width is not None)))
+            shown = [_runs_of(some, grid) for some in pictures if some.level == level]
+            levels.append(_Level(grid, tuple(width for width in found if width is not None), tuple(shown)))
         return cls(tuple(levels[::-1]), transmission)
 
     def rows(self, gains: Image) -> HaloRows:
         """Return the light of sources of given gain ``(source, frame)``, interpolated to the canvas' columns."""
         values: Image | None = None
         coarser: NodeGrid | None = None
-        for grid, widths in self.levels:
+        for level in self.levels:
             if values is not None and coarser is not None:
                 values = coarser.evaluate(values)
-            for width in widths:
-                light = width.spread(gains, grid.shape)
-                if values is None:
-                    values = light
-                else:
-                    values += light
-            coarser = grid
-        finest = self.levels[-1][0]
+            values = level.add(values, gains)
+            coarser = level.grid
+        finest = self.levels[-1].grid
         if values is None:
             values = np.zeros((gains.shape[1], *finest.shape), np.float32)
         return HaloRows(finest.widen(values), *finest.row_taps, self.transmission)

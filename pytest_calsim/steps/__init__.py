@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_calsim.arrays.truth_array import TruthArray as TruthArray
     from pytest_calsim.steps.artifact import Artifact as Artifact
+    from pytest_calsim.steps.background.background_cells import BackgroundCells as BackgroundCells
+    from pytest_calsim.steps.background.background_cells import BackgroundPopulation as BackgroundPopulation
+    from pytest_calsim.steps.background.neuropil import LocalBackground as LocalBackground
     from pytest_calsim.steps.background.neuropil import Neuropil as Neuropil
     from pytest_calsim.steps.background.neuropil import NeuropilComponent as NeuropilComponent
     from pytest_calsim.steps.cells.bleaching import Bleaching as Bleaching
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.pixels import GaussianSpots as GaussianSpots
     from pytest_calsim.steps.pixels import Layers as Layers
     from pytest_calsim.steps.pixels import LightOrder as LightOrder
+    from pytest_calsim.steps.pixels import NodePictures as NodePictures
     from pytest_calsim.steps.pixels import Painter as Painter
     from pytest_calsim.steps.pixels import SmoothSources as SmoothSources
     from pytest_calsim.steps.pixels import Space as Space
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Artifact": "steps.artifact",
+    "BackgroundCells": "steps.background.background_cells",
+    "BackgroundPopulation": "steps.background.background_cells",
     "Bleaching": "steps.cells.bleaching",
     "BrainMotion": "steps.motion.brain_motion",
     "CellActivity": "steps.cells.cell_activity",
@@ -65,9 +71,11 @@ _WHERE = {
     "Layers": "steps.pixels",
     "Leakage": "steps.light.leakage",
     "LightOrder": "steps.pixels",
+    "LocalBackground": "steps.background.neuropil",
     "Neuropil": "steps.background.neuropil",
     "NeuropilComponent": "steps.background.neuropil",
     "Oscillator": "steps.motion.brain_motion",
+    "NodePictures": "steps.pixels",
     "Painter": "steps.pixels",
     "PlaceNeurons": "steps.cells.place_neurons",
     "Population": "steps.cells.population",

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
@@ -30,6 +31,7 @@ __all__ = [
     "Image",
     "Layers",
     "LightOrder",
+    "NodePictures",
     "Painter",
     "PixelArtifact",
     "SmoothSources",
@@ -135,8 +137,29 @@ class GaussianSpots:
         return cls(int(before[-1]), np.concatenate(sources), *(np.concatenate(column) for column in columns))
 
 
+class NodePictures(NamedTuple):
+    """Pictures of sources on nodes coarser than pixels, for smooth light that is not Gaussian.
+
+    The light at a pixel is the sum of the nodes' cubic B-splines there, times the pictures' values. A source may have
+    several pictures.
+
+    Attributes
+    ----------
+    level
+        Nodes lie at whole multiples of 2^level px from the optical axis, along rows and columns; level ≥ 0.
+    source
+        Each picture's source, int64 ``(picture,)``.
+    patches
+        The pictures, each with the number of its first node along rows and columns; the optical axis is node 0.
+    """
+
+    level: int
+    source: NDArray[np.int64]
+    patches: Patches
+
+
 class SmoothSources(PixelArtifact, ABC):
-    """Smooth light of sources in the tissue: Gaussian spots, each with its source's course.
+    """Smooth light of sources in the tissue: Gaussian spots and pictures on nodes, with their sources' courses.
 
     All smooth light of a scene is painted together, on grids as coarse as each Gaussian allows. That costs little
     for each source, so there may be thousands.
@@ -146,6 +169,8 @@ class SmoothSources(PixelArtifact, ABC):
 
     spots: GaussianSpots
     """The spots, and whose they are."""
+    pictures: tuple[NodePictures, ...] = ()
+    """What the sources show beside their spots."""
     transmission: Image | None
     """What vessels let through of them, float32 ``(height, width)`` on the canvas; ``None``: all.
 

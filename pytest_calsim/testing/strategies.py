@@ -24,6 +24,8 @@ from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.background.background_cells import BackgroundCells, BackgroundPopulation
+from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM, BrainMotion
 from pytest_calsim.steps.registry import step_classes
@@ -183,6 +185,7 @@ class _Scene:
     acquisition: Acquisition
     canvas: Canvas
     max_cells: int
+    seed: int = 0
 
 
 def steps(kind: str, acquisition: Acquisition | None = None, *, max_cells: int = 8) -> st.SearchStrategy[Any]:
@@ -236,7 +239,7 @@ def _specs(draw: st.DrawFn, max_pixels: int, max_frames: int, max_cells: int, ki
     movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
     if movers:
         acquisition = _with_small_pixels(acquisition)
-    scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells)
+    scene = _Scene(acquisition, Spec(acquisition=acquisition).canvas, max_cells, seed)
     made: list[Step] = [draw(_step(known[kind], scene)) for kind in movers]
     free = [step for step in made if not dependencies(type(step)).requires]
     scene = replace(scene, canvas=_spec(acquisition, free, seed).canvas)
@@ -307,9 +310,12 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
         populations=st.tuples(_populations(scene)),
         positions_um=st.lists(at, max_size=most).map(tuple),
     )
-    layers = st.lists(st.tuples(_populations(scene), st.integers(0, most)), min_size=1, max_size=_LONGEST)
+    layer = st.tuples(_populations(scene), st.integers(0, most), st.booleans())
+    layers = st.lists(layer, min_size=1, max_size=_LONGEST)
     scattered = st.tuples(models(PlaceNeurons, populations=st.just((Population(),)), positions_um=st.none()), layers)
-    return st.one_of(given, scattered.map(lambda drawn: _scattered(scene, *drawn)))
+    placed = scattered.map(lambda drawn: _scattered(scene, *drawn))
+    # Given ones more often: a scene shrinks best if it was found with them.
+    return st.integers(0, 3).flatmap(lambda choice: placed if choice == 3 else given)
 
 
 def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
@@ -322,23 +328,29 @@ def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
         smaller = {"soma_radius_um": largest_um} if largest_um >= 1 else {"morphology": "bead"}
         return drawn.model_copy(update=smaller)
 
-    return models(Population, snr=st.none()).map(fitted)
+    return models(Population, snr=st.none(), n_cells=st.none()).map(fitted)
 
 
-def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population, int]]) -> PlaceNeurons:
-    """Layers with about so many cells each, and never more than allowed in all."""
+def _scattered(scene: _Scene, step: PlaceNeurons, layers: list[tuple[Population, int, bool]]) -> PlaceNeurons:
+    """Layers with about so many cells each, or exactly so many in view, and never more than allowed in all."""
     canvas = scene.canvas
-    area_um2 = canvas.shape[0] * canvas.shape[1] * canvas.pixel_size_um**2
-    populations: list[Population] = []
-    for layer, count in layers:
-        in_a_mm3 = area_um2 * max(layer.thickness_um, 2 * layer.soma_radius_um) * 1e-9
-        density = min(count / len(layers) / in_a_mm3, 1e6)
-        populations.append(layer.model_copy(update={"density_per_mm3": density, "labelled_fraction": 1.0}))
-    made = step.model_copy(update={"populations": tuple(populations)})
-    while made.sample(scene.acquisition, canvas=canvas).requested > scene.max_cells:
-        populations = [p.model_copy(update={"density_per_mm3": p.density_per_mm3 / 2}) for p in populations]
+    step = step.model_copy(update={"populations": tuple(population for population, _, _ in layers)})
+    reach_um = 2 * step.reach_um(scene.acquisition, canvas)
+    height_um, width_um = scene.acquisition.field_size_um
+    area_um2 = (height_um + reach_um) * (width_um + reach_um)
+    share = 1.0
+    while True:
+        populations: list[Population] = []
+        for population, count, is_exact in layers:
+            some = share * count / len(layers)
+            density = min(some / population.layer.volume_mm3(area_um2), 1e6)
+            exact = round(some * height_um * width_um / area_um2) if is_exact else None
+            fields = {"density_per_mm3": density, "labelled_fraction": 1.0, "n_cells": exact}
+            populations.append(population.model_copy(update=fields))
         made = step.model_copy(update={"populations": tuple(populations)})
-    return made
+        if len(made.sample(scene.acquisition, scene.seed, canvas)) <= scene.max_cells:
+            return made
+        share /= 2
 
 
 def _motions(scene: _Scene) -> st.SearchStrategy[BrainMotion]:
@@ -360,9 +372,29 @@ def _motions(scene: _Scene) -> st.SearchStrategy[BrainMotion]:
     return st.one_of(given, drawn)
 
 
+def _background_cells(scene: _Scene) -> st.SearchStrategy[BackgroundCells]:
+    """Slabs with a few cells each, in and around the field of view."""
+    slab = st.tuples(models(BackgroundPopulation), _floats(0, 4 * max(scene.max_cells, 1)))
+    slabs = st.lists(slab, min_size=1, max_size=_LONGEST)
+
+    def scattered(step: BackgroundCells, drawn: list[tuple[BackgroundPopulation, float]]) -> BackgroundCells:
+        populations = tuple(slab.with_count(count, scene.canvas) for slab, count in drawn)
+        return step.model_copy(update={"populations": populations})
+
+    return st.builds(scattered, models(BackgroundCells, populations=st.just((BackgroundPopulation(),))), slabs)
+
+
+def _neuropils(scene: _Scene) -> st.SearchStrategy[Neuropil]:
+    """Neuropil, with some dozens of patches at most."""
+    sparse = models(LocalBackground, density_per_mm2=_floats(10, 100))
+    return models(Neuropil, local=st.one_of(st.none(), sparse))
+
+
 _FITTED: Mapping[type[Step], Callable[[_Scene], st.SearchStrategy[Any]]] = {
     PlaceNeurons: _neurons,
     BrainMotion: _motions,
+    BackgroundCells: _background_cells,
+    Neuropil: _neuropils,
 }
 """Steps of which a drawn one must fit the acquisition, and hardly ever would by chance."""
 

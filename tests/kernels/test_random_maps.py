@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_calsim.kernels.random_maps import gaussian_pairs, mix, normal_map, pixel_words, uniform_map
+from pytest_calsim.kernels.random_maps import about_axis, gaussian_pairs, mix, normal_map, pixel_words, uniform_map
 
 # Seeds are fixed, so these tests are deterministic; a p-value below this is a wrong distribution, not bad luck.
 P_MIN = 1e-4
@@ -24,16 +24,20 @@ def splitmix(word):
 
 def test_words_are_hashes_of_key_frame_row_and_column():
     gamma, key, frame = 0x9E3779B97F4A7C15, 2**64 - 5, 7
-    words = pixel_words(key, 3, 4, frame)
+    rows, columns = range(-2, 3), range(3, 6)
+    words = pixel_words(key, rows, columns, frame)
     assert words.dtype == np.uint64
-    for row, column in np.ndindex(3, 4):
+    for (i, row), (j, column) in itertools.product(enumerate(rows), enumerate(columns)):
         of_frame = splitmix((splitmix(key) + frame * gamma) % 2**64)
         of_row = splitmix((of_frame + row * gamma) % 2**64)
-        assert words[row, column] == splitmix((of_row + column * gamma) % 2**64)
+        assert words[i, j] == splitmix((of_row + column * gamma) % 2**64)
 
 
 def test_no_pixel_shares_a_word_with_another():
-    maps = [pixel_words(key, 3, 2000, frame) for key, frame in itertools.product((1, 2, 2**63), (0, 1, 2))]
+    maps = [
+        pixel_words(key, range(-1, 2), range(-1000, 1000), frame)
+        for key, frame in itertools.product((1, 2, 2**63), (0, 1, 2))
+    ]
     words = np.concatenate([words.ravel() for words in maps])
     assert len(np.unique(words)) == len(words)
 
@@ -88,19 +92,24 @@ def test_a_word_gives_the_same_pair_wherever_it_stands(drawn):
     np.testing.assert_array_equal(gaussian_pairs(words[:20:2])[0], one[:20:2])
 
 
+@pytest.mark.parametrize(("size", "numbers"), [(4, [-2, -1, 0, 1]), (5, [-2, -1, 0, 1, 2]), (1, [0]), (0, [])])
+def test_pixels_are_counted_from_the_axis(size, numbers):
+    assert list(about_axis(size)) == numbers
+
+
 def test_maps_are_gaussian_and_uniform_and_named_by_pixel():
     normal, uniform = normal_map(5, 400, 500), uniform_map(5, 400, 500)
     assert normal.dtype == np.float32
     assert uniform.dtype == np.float64
     assert stats.kstest(normal.ravel(), "norm").pvalue > P_MIN
     assert stats.kstest(uniform.ravel(), "uniform").pvalue > P_MIN
-    np.testing.assert_array_equal(normal_map(5, 40, 30), normal[:40, :30])
-    np.testing.assert_array_equal(uniform_map(5, 40, 30), uniform[:40, :30])
+    np.testing.assert_array_equal(normal_map(5, 40, 30), normal[180:220, 235:265])
+    np.testing.assert_array_equal(uniform_map(5, 40, 30), uniform[180:220, 235:265])
     assert (normal_map(6, 400, 500) != normal).all()
 
 
 def test_a_uniform_is_its_words_high_53_bits():
-    words = pixel_words(9, 1, 50)[0].tolist()
+    words = pixel_words(9, range(1), about_axis(50))[0].tolist()
     assert uniform_map(9, 1, 50)[0].tolist() == [math.ldexp((word >> 11) + 0.5, -53) for word in words]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from pytest_calsim.kernels.poisson import poisson_tables
-from pytest_calsim.kernels.random_maps import gaussian_pairs, mix, pixel_words, row_words
+from pytest_calsim.kernels.random_maps import about_axis, gaussian_pairs, mix, pixel_words, row_words
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -160,7 +160,8 @@ def pixel_counts(mean, words):
 
 def four_words(key, height, width, frame):
     """The words of each pixel: four in a row."""
-    return pixel_words(key, height, 4 * width, frame).reshape(-1, 4).T
+    columns = about_axis(width)
+    return pixel_words(key, about_axis(height), range(4 * columns.start, 4 * columns.stop), frame).reshape(-1, 4).T
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1 / 16), (0, 8), (0, 128), (128, 140), (128, 3000)])
@@ -192,7 +193,7 @@ def test_every_code_of_a_block(scale, top_code, drop_bits, dtype):
     assert codes.dtype == dtype
     assert codes.shape == light.shape
     for f in range(n):
-        row_gaussian, _ = gaussian_pairs(mix(~row_words(key, height, start + f)))
+        row_gaussian, _ = gaussian_pairs(mix(~row_words(key, about_axis(height), start + f)))
         mean = light[f] * response + dark
         counts, other = pixel_counts(mean.ravel(), four_words(key, height, width, start + f))
         signal = np.minimum(counts, full_well) + read_noise * other
@@ -224,6 +225,21 @@ def test_a_block_is_its_frames_and_the_types_agree():
     for f in range(6):
         alone = expose(light[f : f + 1], Windows.at(np.zeros((1, 2)), (20, 200)), fields, chip, 7 + f, np.uint16)
         np.testing.assert_array_equal(alone[0], whole[f])
+
+
+@pytest.mark.parametrize(("more_rows", "more_columns"), [(0, 2), (6, 0), (4, 300)])
+@pytest.mark.parametrize("shape", [(20, 30), (21, 30), (20, 193), (1, 1)])
+def test_a_larger_sensor_shows_the_same_noise_in_its_middle(shape, more_rows, more_columns):
+    wide = shape[0] + more_rows, shape[1] + more_columns
+    middle = np.s_[:, more_rows // 2 : more_rows // 2 + shape[0], more_columns // 2 : more_columns // 2 + shape[1]]
+    light = np.random.default_rng(0).random((2, *wide), dtype=np.float32)
+
+    def codes(light, shape):
+        row = np.ones((1, shape[1]), np.float32)
+        chip = Chip(300 * row, row, 20 * row, 1, 1000.0, 3.0, 0.2, 1.0, 255, 0)
+        return expose(light, Windows.at(np.zeros((2, 2)), shape), Fields.none(shape), chip, 7, np.uint8)
+
+    np.testing.assert_array_equal(codes(light, wide)[middle], codes(np.ascontiguousarray(light[middle]), shape))
 
 
 @pytest.fixture

@@ -82,3 +82,20 @@ def test_a_wrong_mark_on_a_worker_is_one_clean_line(project):
     result = project.runpytest_subprocess("-n2")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["unknown preset 'gloww'; did you mean 'glow'?"])
+
+
+def test_bounds_and_scores_of_numpy_cross_from_a_worker(project):
+    """pytest-xdist sends no numbers but Python's own."""
+    project.makepyfile(
+        """
+        import numpy as np
+        import pytest
+        from pytest_calsim.testing.scorecard import Check, Scorecard, publish
+
+        @pytest.mark.parametrize("kind", [np.float64, np.float32, float])
+        def test_it(kind):
+            publish(Scorecard("footprints", [Check("recall", kind(0.75), kind(0.5), at_most=np.bool_(False))]))
+        """
+    )
+    result = project.runpytest_subprocess("-n2")
+    result.assert_outcomes(passed=3)

@@ -8,7 +8,7 @@ from laws import FEW, KINDS, MANY, SMALL, scene_of
 
 from pytest_calsim.testing import strategies as sims
 
-PLAIN = ["render", "neuropil", "bleaching", "illumination", "vignette", "leakage", "vasculature"]
+PLAIN = ["render", "background_cells", "neuropil", "bleaching", "illumination", "vignette", "leakage", "vasculature"]
 
 
 def keys(t):
@@ -26,6 +26,29 @@ def displaced(image, shift, margin, shape):
     by_row = keys(rows - np.arange(image.shape[0]))
     by_column = keys(columns - np.arange(image.shape[1]))
     return np.maximum(by_row @ image.astype(float) @ by_column.T, 0)
+
+
+def spline(u):
+    """The cubic B-spline, by distance in nodes."""
+    u = np.abs(u)
+    return np.where(u < 1, 2 / 3 - u**2 + u**3 / 2, np.where(u < 2, (2 - u) ** 3 / 6, 0))
+
+
+def smooth_layer(scene, artifact, frame):
+    """Pictures on nodes times their sources' light, behind vessels, on the canvas: one source after the other."""
+    light = artifact.gains(frame, frame + 1)[:, 0].astype(float)
+    at = [np.arange(n) - (n - 1) / 2 for n in scene.canvas.shape]
+    image = np.zeros(scene.canvas.shape)
+    for pictures in artifact.pictures:
+        step = 2.0**pictures.level
+        for i, source in enumerate(pictures.source.tolist()):
+            values, row, column = pictures.patches.patch(i)
+            by_row, by_column = (
+                spline(positions[:, None] / step - first - np.arange(n))
+                for positions, first, n in zip(at, (row, column), values.shape, strict=True)
+            )
+            image += light[source] * (by_row @ values.astype(float) @ by_column.T)
+    return image if artifact.transmission is None else image * artifact.transmission
 
 
 def closes(spec):
@@ -52,8 +75,13 @@ def closes(spec):
             cells = (footprints.csr.T.astype(float) @ light).reshape(shape) if len(light) else np.zeros(shape)
             halo = tissue[rows, columns] - cells
             assert halo.min() >= -4e-6 * max(tissue.max(), cells.max(), 1e-30)  # the halo is light, never shade
+        if "background_cells" in noise_free:
+            layer = smooth_layer(scene, scene.artifacts["background_cells"], frame)
+            close(stage("background_cells", canvas=True), tissue + layer, layer)
+            tissue = stage("background_cells", canvas=True)
         if "neuropil" in noise_free:
             layers = np.tensordot(truth["neuropil_temporal"][:, frame], truth["neuropil_spatial"], 1)
+            layers += smooth_layer(scene, scene.artifacts["neuropil"], frame)[rows, columns]
             close(stage("neuropil"), tissue[rows, columns] + layers, layers)
             tissue = stage("neuropil", canvas=True)
         image = tissue[rows, columns]

@@ -15,13 +15,16 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import dependencies
 
+OPTIONAL = ("brain_motion", "cell_activity", "neuropil")
+
 # Every step, every optional part of one, on a small sensor and with few cells.
 EVERYTHING = {
     "acquisition": {"fps": 20, "duration_s": 0.1, "image_sensor": {"height_px": 24, "width_px": 16}},
     "steps": [
-        *({"kind": kind} for kind in sorted(step_classes()) if kind not in ("brain_motion", "cell_activity")),
+        *({"kind": kind} for kind in sorted(step_classes()) if kind not in OPTIONAL),
         {"kind": "brain_motion", "max_shift_um": 1, "random_walk": {}, "oscillator": {}, "jumps": {}},
         {"kind": "cell_activity", "saturation": {}},
+        {"kind": "neuropil", "local": {}},
     ],
 }
 
@@ -30,6 +33,7 @@ CHAIN = {"place_neurons", "cell_activity", "cell_optics", "render"}
 # What must make room for an extreme, by path, or by path and value.
 PIXEL, CHIP = "acquisition.optics.magnification", "acquisition.image_sensor"
 TINY_FIELD = {"brain_motion.max_shift_um": 0.1, "place_neurons.populations.0.morphology": "bead"}
+SPARSE = {"place_neurons.populations.0.density_per_mm3": 100}
 ROOM = {
     ("acquisition.fps", 0.1): {"acquisition.duration_s": 10},
     ("acquisition.optics.na", 1.2): {"acquisition.optics.refractive_index": 2},
@@ -41,10 +45,16 @@ ROOM = {
     (f"{CHIP}.adc_bit_depth", 4): {f"{CHIP}.bit_depth": 4, f"{CHIP}.black_level_adu": 3},
     (f"{CHIP}.black_level_adu", 60000): {f"{CHIP}.adc_bit_depth": 16},
     ("place_neurons.populations.0.depth_um", 0): {"place_neurons.populations.0.thickness_um": 0},
-    ("place_neurons.populations.0.thickness_um", 2000): {"place_neurons.populations.0.depth_um": 1000},
+    ("place_neurons.populations.0.thickness_um", 2000): {"place_neurons.populations.0.depth_um": 1000, **SPARSE},
     ("cell_activity.quiescent_rate_hz", 100): {"cell_activity.active_rate_hz": 100},
     ("cell_activity.rise_s", 10): {"cell_activity.decay_s": 20},
     ("cell_activity.refractory_s", 0.1): {"cell_activity.active_rate_hz": 5},
+    ("background_cells.populations.0.depth_um", 1): {"background_cells.populations.0.thickness_um": 2},
+    ("background_cells.populations.0.thickness_um", 2000): {"background_cells.populations.0.depth_um": 1000},
+    ("neuropil.local.fluctuation", 0.3): {"neuropil.local.density_per_mm2": 100, "neuropil.local.share": 1},
+    ("neuropil.local.least_um", 200): {"neuropil.local.largest_um": 200},
+    ("neuropil.local.largest_um", 20): {"neuropil.local.least_um": 20},
+    ("neuropil.local.share", 0.01): {"neuropil.local.fluctuation": 0.002},
     ("vasculature.root_radius_um", 2): {"vasculature.min_radius_um": 1},
     ("vasculature.root_radius_um", 100): {"vasculature.min_radius_um": 10},
     ("vasculature.min_radius_um", 1): {"vasculature.root_radius_um": 12},
@@ -59,6 +69,7 @@ REFUSED = {
     ("acquisition.optics.field_curvature_radius_um", math.nextafter(0, 1)),
     ("cell_activity.decay_s", 0.001),
     ("brain_motion.max_shift_um", 10000),
+    ("place_neurons.populations.0.n_cells", 20_000),  # with those around the field of view there are more
 }
 
 # 2 million frames: cost grows with them, and nothing else does.

@@ -45,13 +45,20 @@ NOISY_CHIP = {
 
 RECORDINGS = {
     "light": {"illumination": {}, "vignette": {"exponent": 3}, "leakage": {"level": 1, "center_x_um": 5}, "sensor": {}},
-    "sensor": {"chip": NOISY_CHIP, "leakage": {"level": 0.2}, "sensor": {"photons_per_unit": 2000}},
+    "sensor": {"chip": NOISY_CHIP, "leakage": {"level": 0.2}, "sensor": {"photon_rate_per_s_um2": 14600}},
     "cells": {
         **CELLS,
         "place_neurons": {"populations": [LAYER, {**LAYER, "morphology": "cytosolic", "depth_um": 200}]},
         "cell_activity": {"mean_quiescent_s": 0.5, "saturation": {}, "refractory_s": 0.005, "indicator": "gcamp8m"},
         "illumination": {},
         "bleaching": {"lifetime_s": 2, "fast_fraction": 0.2, "fast_lifetime_s": 1, "turnover_s": 60, "spread": 0.3},
+    },
+    "background": {
+        **CELLS,
+        "background_cells": {"populations": [{**LAYER, "depth_um": 150}, {**LAYER, "depth_um": 400}]},
+        "neuropil": {"local": {"density_per_mm2": 200}},
+        "illumination": {},
+        "bleaching": {"lifetime_s": 2, "turnover_s": 60},
     },
     "tissue": {**CELLS, "neuropil": {}, "vasculature": {"min_radius_um": 2}},
     "motion": {

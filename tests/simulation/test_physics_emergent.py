@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from painting import photon_rate
 
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
@@ -16,7 +17,7 @@ def spec(*, acquisition=None, side=SIDE, duration_s=10, **steps):
         "cell_activity": {"mean_quiescent_s": 1, "rate_spread": 0},
         "cell_optics": {},
         "render": {},
-        "sensor": {"photons_per_unit": 2000},
+        "sensor": {"photon_rate_per_s_um2": photon_rate(2000, 10)},
     }
     return Spec.make(
         {
@@ -42,18 +43,19 @@ def layer(depth_um, thickness_um=0, count=40, **more):
                 "depth_um": depth_um,
                 "thickness_um": thickness_um,
                 "brightness_cv": 0,
+                "min_distance_um": 0,
                 **more,
             }
         ],
-        "min_distance_um": 0,
     }
 
 
-def seen_in_the_movie(recording):
-    """Correlation of each cell's trace with what its footprint collects from the codes ``(unit_id,)``."""
+def seen_in_the_movie(recording, units):
+    """Correlation of each of some cells' traces with what its footprint collects from the codes ``(unit,)``."""
     movie = recording.observed.values.reshape(recording.spec.acquisition.n_frames, -1).astype(float)
-    collected = recording.truth.A_observed.csr @ (movie - movie.mean(axis=0)).T
-    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(collected, recording.truth.C.values, strict=True)])
+    collected = recording.truth.A_observed.csr[units] @ (movie - movie.mean(axis=0)).T
+    traces = recording.truth.C.values[units]
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(collected, traces, strict=True)])
 
 
 def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
@@ -61,6 +63,8 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
     background = {"level": 1.0, "components": [{"fluctuation": 0, "activity_fraction": 0}]}
     recording = simulate(spec(acquisition={"focal_depth_um": 60}, place_neurons=neurons, neuropil=background))
     cells = recording.truth.cells
+    in_view = cells.in_fov.to_numpy()
+    cells = cells[in_view]
     thirds = [cells.depth_um < 100, cells.depth_um.between(120, 180), cells.depth_um > 200]
     assert min(map(np.count_nonzero, thirds)) >= 9
     near, middle, far = (cells.detectable[third].mean() for third in thirds)
@@ -69,7 +73,7 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
     assert near >= middle >= far
     assert cells.snr.corr(cells.depth_um, method="spearman") < -0.95
     # And so it is in the movie itself, which knows nothing of the verdict.
-    seen = seen_in_the_movie(recording)
+    seen = seen_in_the_movie(recording, in_view)
     medians = [np.median(seen[third]) for third in thirds]
     assert medians[0] > 0.9
     assert medians[0] - 0.3 > medians[2]
@@ -79,10 +83,11 @@ def test_detectability_falls_with_depth_past_a_fixed_focal_plane():
 def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
     neurons = layer(60, count=80)
     background = {"level": 0.5, "components": [{"contrast": 0, "fluctuation": 0}]}
-    dim = {"photons_per_unit": 100}
+    dim = {"photon_rate_per_s_um2": photon_rate(100, 10)}
 
     def detected(**light):
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
+        cells = cells[cells.in_fov]
         radius = np.hypot(cells.y_um, cells.x_um)
         inner, outer = cells.detectable[radius < 45], cells.detectable[radius > 75]
         assert min(len(inner), len(outer)) > 15
@@ -166,7 +171,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus():
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photons_per_unit": 68},
+                sensor={"photon_rate_per_s_um2": photon_rate(68, 10)},
             )
         )
         found.append(int(recording.truth.cells.detectable.sum()))

@@ -37,7 +37,7 @@ def scene_spec(populations=None, *, duration_s=4, add=(), **overrides):
 def matched_filter_snr(recording, unit):
     """The snr of one cell by hand: signal and noise electrons pixel by pixel."""
     truth, scene, sensor = recording.truth, recording.scene, recording.spec.acquisition.image_sensor
-    electrons = recording.spec.step("sensor").photons_per_unit * sensor.quantum_efficiency
+    electrons = recording.scene.artifacts["sensor"].photons_per_unit * sensor.quantum_efficiency
     signal = truth.A_observed[unit] * np.asarray(truth.vignette) * electrons
     signal *= scene.artifacts["cell_activity"].typical_transient[unit]
     noise = scene.expected_light() * electrons + sensor.read_noise_e**2

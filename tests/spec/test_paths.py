@@ -11,7 +11,7 @@ TINY = load_preset("tiny")
     [
         ("place_neurons.min_distance_um", 3.0),
         ("place_neurons.populations.0.soma_radius_um", 4.0),
-        ("sensor.photons_per_unit", 500.0),
+        ("sensor.photon_rate_per_s_um2", 500.0),
     ],
 )
 def test_steps_before_a_kind_means_the_same(path, value):
@@ -21,14 +21,14 @@ def test_steps_before_a_kind_means_the_same(path, value):
 
 
 def test_a_whole_step_may_be_given_by_either_path():
-    table = {"photons_per_unit": 500.0}
+    table = {"photon_rate_per_s_um2": 500.0}
     assert TINY.edit({"steps.sensor": table}) == TINY.edit({"sensor": table})
 
 
 def test_presets_and_sweeps_take_the_same_paths():
-    path = "steps.sensor.photons_per_unit"
+    path = "steps.sensor.photon_rate_per_s_um2"
     assert load_preset("tiny", overrides={path: 500}) == TINY.edit({path: 500})
-    assert [spec.step("sensor").photons_per_unit for spec, _ in sweep(TINY, {path: [200, 500]})] == [200, 500]
+    assert [spec.step("sensor").photon_rate_per_s_um2 for spec, _ in sweep(TINY, {path: [200, 500]})] == [200, 500]
 
 
 @pytest.mark.parametrize(

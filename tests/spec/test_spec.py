@@ -61,7 +61,7 @@ def test_a_version_changes_the_key(monkeypatch):
     [
         ({"overrides": {"leakage.levl": 3}}, "path 'leakage.levl': nothing named 'levl' under 'leakage'; did you mean"),
         ({"overrides": {"leakag.level": 3}}, "did you mean 'leakage'?"),
-        ({"overrides": {"sensor.photons_per_unit": 3}}, "this spec has no step 'sensor'; add it first"),
+        ({"overrides": {"sensor.photon_rate_per_s_um2": 3}}, "this spec has no step 'sensor'; add it first"),
         ({"overrides": {"leakage.level": -3}}, "leakage.level = -3"),
         ({"overrides": {"leakage.level": float("nan")}}, "leakage.level = nan"),
         ({"overrides": {"leakage.level.x": 3}}, "'leakage.level' is a value and has no part 'x'"),
@@ -179,7 +179,10 @@ def test_resolved_writes_out_the_automatic_choices():
 
 
 def test_a_repr_shows_what_differs_from_the_defaults_and_evaluates():
-    spec = Spec(acquisition=Acquisition(fps=10), steps=(Sensor(photons_per_unit=7), Vignette()), seed=3)
+    spec = Spec(acquisition=Acquisition(fps=10), steps=(Sensor(photon_rate_per_s_um2=7), Vignette()), seed=3)
     shown = repr(spec)
-    assert shown == "Spec(acquisition=Acquisition(fps=10.0), steps=(Sensor(photons_per_unit=7.0), Vignette()), seed=3)"
+    assert (
+        shown
+        == "Spec(acquisition=Acquisition(fps=10.0), steps=(Sensor(photon_rate_per_s_um2=7.0), Vignette()), seed=3)"
+    )
     assert eval(shown) == spec

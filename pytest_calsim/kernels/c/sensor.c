@@ -3,7 +3,8 @@
  * Row by row while a row of some frames is at hand, in pieces that stay in the nearest cache, through short loops that
  * become SIMD code. Every pixel of every frame has four random words of its own, named by (key, frame, row, column),
  * whatever its light and whatever other pixels do: one for a pair of Gaussians (the read noise, and a bright pixel's
- * count), the others for what its count needs besides.
+ * count), the others for what its count needs besides. Here rows and columns are counted from the optical axis in the
+ * window's middle, so that a larger sensor shows the same noise there.
  */
 #include "poisson.h"
 
@@ -134,7 +135,7 @@ static inline void expose_piece(const Chip *chip, i64 r, i64 x, i64 n, const f32
     u64 a[PIECE], b[PIECE], c[PIECE], d[PIECE];
     f32 mean[PIECE], one[PIECE], other[PIECE], rest[PIECE];
     i32 electrons[PIECE];
-    u64 counter = word + (u64)x * STEP;
+    u64 counter = word + (u64)(x - chip->width / 2) * STEP;
     hash_row(counter, n, a);
     hash_row(counter + GAMMA, n, b);
     const f32 *response = row_of(chip->response, chip->response_rows, r, chip->width) + x;
@@ -182,7 +183,7 @@ KERNEL(void, look)(VIEW_PARAMETERS, f32 *restrict out) {
         for (i64 r = 0; r < height; r++)                                                                            \
             for (i64 f = 0; f < n; f++) {                                                                           \
                 look_at(&view, f, r, light);                                                                        \
-                u64 word = row_word(key, start + f, r);                                                             \
+                u64 word = row_word(key, start + f, r - height / 2);                                                \
                 f32 row_offset = chip.row_noise * gaussian(mix(~word));                                             \
                 type *row_out = out + (f * height + r) * width;                                                     \
                 for (i64 x = 0; x < width; x += piece) {                                                            \

@@ -1,43 +1,46 @@
-"""How the cells' fluorophore fades under the excitation light."""
+"""How fluorophore fades under the excitation light."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
+from pytest_calsim.steps.pixels import Image
+from pytest_calsim.steps.step import Context, Step
 
-__all__ = ["Bleaching", "BleachingCurve"]
+__all__ = ["Bleaching", "BleachingCurve", "Fading"]
 
 Floats = NDArray[np.float64]
+
+_BLOCK_FRAMES = 256
 
 LifetimeS = Annotated[float, Field(ge=1, le=1e7)]
 
 
-@dataclass(frozen=True, eq=False)
-class BleachingCurve(Artifact):
-    """Share of each cell's fluorophore that is left: a constant and decaying exponentials.
+class Fading(NamedTuple):
+    """Share of its fluorophore that is left to each of some sources: a constant and decaying exponentials.
 
     Attributes
     ----------
     floor
-        Share that turnover keeps up for good ``(n,)``.
+        Share that turnover keeps up for good, float64 ``(source,)``.
     weight, rate_hz
-        Share and rate of each exponential ``(pool, n)``.
-    fps, n_frames
+        Share and rate of each exponential, float64 ``(pool, source)``.
+    fps
         The recording's clock.
     """
 
@@ -45,34 +48,97 @@ class BleachingCurve(Artifact):
     weight: Floats
     rate_hz: Floats
     fps: float
-    n_frames: int
 
-    def __post_init__(self) -> None:
-        for name in ("floor", "weight", "rate_hz"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+    def remaining(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Share left in frames ``start`` to ``stop``, averaged over the exposure; 1 at the recording's start.
 
-    def remaining(self, frame: int) -> NDArray[np.float32]:
-        """Share left in each cell, averaged over the frame's exposure; float32 ``(n,)``, 1 at the recording's start."""
+        Returns
+        -------
+        ndarray
+            float32 ``(source, frame)``.
+        """
         step = self.rate_hz / self.fps
         # (1 − e^−x)/x, the mean of e^−x over an exposure, by its series where the quotient would lose digits.
         mean = np.where(step < 1e-5, 1 - step / 2, (1 - elementary.exp(-step)) / np.maximum(step, 1e-300))
-        left = self.floor + (self.weight * elementary.exp(-step * frame) * mean).sum(axis=0)
+        left = np.repeat(self.floor[:, np.newaxis], stop - start, axis=1)
+        frame = np.arange(start, stop, dtype=np.float64)
+        for weight, rate in zip(self.weight * mean, step, strict=True):
+            left += weight[:, np.newaxis] * elementary.exp(-np.multiply.outer(rate, frame))
         return left.astype(np.float32)
 
+
+@dataclass(frozen=True, eq=False)
+class BleachingCurve(Artifact):
+    """How all that fluoresces bleaches: each cell, and whatever else is asked for by its place.
+
+    Attributes
+    ----------
+    cells
+        Of the planted cells, in the order of units.
+    pools
+        Share and lifetime, s, of each pool of fluorophore.
+    turnover_hz
+        Rate at which bleached fluorophore is replaced.
+    light
+        Excitation on the sensor, relative to the field's centre; ``None``: 1 everywhere.
+    canvas
+        Where the sensor lies.
+    fps, n_frames
+        The recording's clock.
+    """
+
+    cells: Fading
+    pools: tuple[tuple[float, float], ...]
+    turnover_hz: float
+    light: Image | None
+    canvas: Canvas
+    fps: float
+    n_frames: int
+
+    def light_at(self, y_um: Floats, x_um: Floats) -> Floats:
+        """Excitation at some positions; beyond the sensor, that of its nearest pixel."""
+        y, x = np.broadcast_arrays(y_um, x_um)
+        if self.light is None:
+            return np.ones(y.shape)
+        margin = self.canvas.margin_px
+        row = np.rint(self.canvas.rows(y)).astype(np.int64) - margin
+        column = np.rint(self.canvas.columns(x)).astype(np.int64) - margin
+        height, width = self.light.shape
+        return self.light[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(np.float64)
+
+    def in_light(self, light: Floats) -> Fading:
+        """What is left to sources in some light ``(source,)``."""
+        return _fading(light, self.pools, self.turnover_hz, self.fps)
+
+    def at(self, y_um: Floats, x_um: Floats) -> Fading:
+        """What is left to sources at some positions ``(source,)``."""
+        return self.in_light(self.light_at(y_um, x_um))
+
+    def remaining(self, frame: int) -> NDArray[np.float32]:
+        """Share left in each cell in one frame, float32 ``(n,)``."""
+        return self.cells.remaining(frame, frame + 1)[:, 0]
+
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``bleaching``: share left, ``(unit_id, frame)``."""
-        curve = np.empty((len(self.floor), self.n_frames), np.float32)
-        for frame in range(self.n_frames):
-            curve[:, frame] = self.remaining(frame)
-        return {"bleaching": TruthArray(("unit_id", "frame"), curve)}
+        """Return ``bleaching``: the share left to each cell, ``(unit_id, frame)``."""
+        curve = FrameValues((len(self.cells.floor), self.n_frames), np.dtype(np.float32), self.cells.remaining)
+        return {"bleaching": LazyTruth(("unit_id", "frame"), curve)}
+
+
+def _fading(light: Floats, pools: tuple[tuple[float, float], ...], turnover_hz: float, fps: float) -> Fading:
+    """Solve each pool's equation in some light."""
+    share = np.array([share for share, _ in pools])[:, np.newaxis]
+    rate_hz = light / np.array([[lifetime_s] for _, lifetime_s in pools]) + turnover_hz
+    steady = np.where(rate_hz > 0, turnover_hz / np.maximum(rate_hz, 1e-300), 1.0)
+    return Fading((share * steady).sum(axis=0), share * (1 - steady), rate_hz, fps)
 
 
 class Bleaching(Step):
-    """Fluorophore fades exponentially in one pool or two, faster where there is more light, and is made anew.
+    """All that fluoresces fades: cells, background cells and neuropil, faster where there is more light.
 
-    Each pool follows dx/dt = −I·x/τ + (1 − x)/τ_turnover from x = 1 at the recording's start, where I is the
-    illumination at the cell's reference position, relative to the field's centre. No reliable constant has been found
-    for one-photon recordings: all defaults are of low confidence.
+    Fluorophore fades exponentially in one pool or two, and is made anew. Each pool follows
+    dx/dt = −I·x/τ + (1 − x)/τ_turnover from x = 1 at the recording's start, where I is the illumination at the
+    source's reference position, relative to the field's centre. Leaked light does not fade. No reliable constant has
+    been found for one-photon recordings: all defaults are of low confidence.
 
     Attributes
     ----------
@@ -85,7 +151,7 @@ class Bleaching(Step):
     light_driven
         Whether the rate follows the illumination (where that is a step of the spec) or is the same everywhere.
     spread
-        Standard deviation of ln(rate) across cells, mean rate kept; 0: all cells alike.
+        Standard deviation of ln(rate) across planted cells, mean rate kept; 0: all alike.
     """
 
     lifetime_s: LifetimeS = 3600.0
@@ -95,31 +161,18 @@ class Bleaching(Step):
     light_driven: bool = True
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
 
-    def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of the table of what is left, when the truth is gathered."""
-        return Cost(bytes_per_cell=4.0 * context.acquisition.n_frames)
-
     def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
-        """Give every cell its rates."""
-        light = np.ones(len(cells))
-        if self.light_driven and illumination is not None:
-            light = _at_cells(ctx, cells, illumination)
+        """Give every cell its rates, and everything else what it needs to fade."""
+        both = (1 - self.fast_fraction, self.lifetime_s), (self.fast_fraction, self.fast_lifetime_s)
+        curve = BleachingCurve(
+            cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
+            pools=tuple((share, lifetime_s) for share, lifetime_s in both if share > 0),
+            turnover_hz=0.0 if self.turnover_s is None else 1 / self.turnover_s,
+            light=illumination.field if self.light_driven and illumination is not None else None,
+            canvas=ctx.canvas,
+            fps=ctx.acquisition.fps,
+            n_frames=ctx.n_frames,
+        )
         z = np.array([ctx.stream("rate", *cells.entity(i)).standard_normal() for i in range(len(cells))])
-        factor = light * elementary.exp(self.spread * z - self.spread**2 / 2)
-        share = np.array([1 - self.fast_fraction, self.fast_fraction])
-        loss = factor / np.array([[self.lifetime_s], [self.fast_lifetime_s]])
-        gain = 0.0 if self.turnover_s is None else 1 / self.turnover_s
-        rate = loss + gain
-        steady = np.where(rate > 0, gain / np.maximum(rate, 1e-300), 1.0)[share > 0]
-        share, rate = share[share > 0, None], rate[share > 0]
-        floor = (share * steady).sum(axis=0)
-        return BleachingCurve(floor, share * (1 - steady), rate, ctx.acquisition.fps, ctx.n_frames)
-
-
-def _at_cells(ctx: Context, cells: Cells, illumination: IlluminationField) -> Floats:
-    """The field at each cell's reference position; beyond the sensor, at its nearest pixel."""
-    field = np.asarray(illumination.field, np.float64)
-    margin = ctx.canvas.margin_px
-    row = np.rint(ctx.canvas.rows(cells.center_um[:, 1])).astype(np.int64) - margin
-    column = np.rint(ctx.canvas.columns(cells.center_um[:, 2])).astype(np.int64) - margin
-    return field[np.clip(row, 0, field.shape[0] - 1), np.clip(column, 0, field.shape[1] - 1)]
+        light = curve.light_at(cells.center_um[:, 1], cells.center_um[:, 2])
+        return replace(curve, cells=curve.in_light(light * elementary.exp(self.spread * z - self.spread**2 / 2)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
@@ -26,8 +27,10 @@ from pytest_calsim.kernels.calcium import (
 from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.cell_courses import CellCourses, SpikeProcess
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, slow_frame_warnings, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Activity", "CellActivity", "HillSaturation"]
@@ -99,10 +102,9 @@ class Activity(Artifact):
 
     Attributes
     ----------
-    C
-        Fluorescence, brightness · (1 + ΔF/F), averaged over each exposure, bleaching apart; float32 ``(n, frame)``.
-    S
-        Spikes in [t_f, t_f + T); uint16 ``(n, frame)``.
+    traces
+        Fluorescence, brightness · (1 + ΔF/F), averaged over each exposure, bleaching apart, and number of spikes in
+        each; of any block of frames.
     spike_time_s, spike_start
         Times of all spikes from 0 on, cell by cell; cell i's are ``spike_time_s[spike_start[i]:spike_start[i + 1]]``.
     baseline
@@ -115,10 +117,11 @@ class Activity(Artifact):
         Median peak rise of C over lone active bouts, at this exposure ``(n,)``.
     transient_energy
         Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
+    model
+        The step that made it: other cells of the same tissue are active in the same way.
     """
 
-    C: NDArray[np.float32]
-    S: NDArray[np.uint16]
+    traces: CalciumTraces
     spike_time_s: Floats
     spike_start: NDArray[np.int64]
     baseline: Floats
@@ -126,16 +129,31 @@ class Activity(Artifact):
     expected_C: Floats  # noqa: N815
     typical_transient: Floats
     transient_energy: Floats
+    model: CellActivity
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, name, read_only(cast("NDArray[Any]", value)))
+
+    @property
+    def C(self) -> NDArray[np.float32]:
+        """Fluorescence in every frame, computed anew; float32 ``(n, frame)``, read-only."""
+        return read_only(self.traces.fluorescence(0, self.traces.n_frames))
+
+    @property
+    def S(self) -> NDArray[np.uint16]:
+        """Spikes in every frame, computed anew; uint16 ``(n, frame)``, read-only."""
+        return read_only(self.traces.spikes(0, self.traces.n_frames))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
+        shape = len(self.baseline), self.traces.n_frames
+        fluorescence = FrameValues(shape, np.dtype(np.float32), self.traces.fluorescence)
+        spikes = FrameValues(shape, np.dtype(np.uint16), self.traces.spikes)
         return {
-            "C": TruthArray(("unit_id", "frame"), self.C),
-            "S": TruthArray(("unit_id", "frame"), self.S),
+            "C": LazyTruth(("unit_id", "frame"), fluorescence),
+            "S": LazyTruth(("unit_id", "frame"), spikes),
             "spike_time_s": TruthArray(("spike",), self.spike_time_s, "s"),
             "spike_start": TruthArray(("unit_edge",), self.spike_start),
             "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
@@ -205,11 +223,11 @@ class CellActivity(Step):
         return soft_warnings
 
     def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of traces, spike counts and spike times."""
+        """Return the memory of spike times, and of the checkpoints of traces."""
         acquisition = context.acquisition
         rate_hz = float(self._mean_rate_hz(np.array([self.quiescent_rate_hz, self.active_rate_hz])))
         duration_s = acquisition.n_frames * acquisition.exposure_s
-        return Cost(bytes_per_cell=6.0 * acquisition.n_frames + 8 * rate_hz * duration_s)
+        return Cost(bytes_per_cell=24.0 * math.ceil(acquisition.n_frames / FRAMES) + 8 * rate_hz * duration_s)
 
     @property
     def time_constants_s(self) -> tuple[float, float]:
@@ -239,11 +257,50 @@ class CellActivity(Step):
         gain = baseline * self.dff_per_spike
         start = calcium_at_start(trains, rise, decay)
         response = self._response(ctx.acquisition.exposure_s)
-        C, S, _ = integrate_calcium(trains, response, start, range(ctx.n_frames), offset=baseline, gain=gain)
+        # What came before the recording is in the first checkpoint.
+        seen = SpikeTrains(trains.times_s, trains.start, np.empty(0), np.zeros_like(trains.start))
+        traces = CalciumTraces.of(seen, response, start, offset=baseline, gain=gain, n_frames=ctx.n_frames)
         rate = self._mean_rate_hz(rates)
         peak, energy = self._typical(ctx, z)
         expected = baseline + gain * rate * self._area_per_spike(ctx, z)
-        return Activity(C, S, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy)
+        return Activity(traces, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy, self)
+
+    def spikes_of(self, keys: NDArray[np.uint64], z: Floats, end_s: float) -> tuple[Floats, float]:
+        """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
+
+        Parameters
+        ----------
+        keys, z
+            As in :meth:`courses_of`.
+        end_s
+            The recording's length.
+        """
+        rates = self._rates_hz(np.clip(z, -_SPREAD, _SPREAD))
+        dead_s = self.refractory_s
+        trains = draw_spikes(keys, ~keys, rates, self._leave_hz, dead_s, memory_s=dead_s, end_s=end_s)
+        return trains.times_s, float(self._mean_rate_hz(rates).sum())
+
+    def courses_of(self, ctx: Context, keys: NDArray[np.uint64], z: Floats, baseline: Floats) -> CellCourses:
+        """Return the courses of other cells, which are computed when frames are asked for.
+
+        Parameters
+        ----------
+        ctx
+            Of the step that asks.
+        keys
+            Name of each cell's streams, uint64 ``(cell,)``.
+        z
+            Standard normal number that decides each cell's rate, float64 ``(cell,)``.
+        baseline
+            Fluorescence at rest, float64 ``(cell,)``.
+        """
+        z = np.clip(z, -_SPREAD, _SPREAD)
+        rates = self._rates_hz(z)
+        gain = baseline * self.dff_per_spike
+        expected = baseline + gain * self._mean_rate_hz(rates) * self._area_per_spike(ctx, z)
+        process = SpikeProcess(rates, self._leave_hz, self.refractory_s)
+        response = self._response(ctx.acquisition.exposure_s)
+        return CellCourses(keys, process, response, baseline, gain, expected, ctx.n_frames)
 
     def _rates_hz(self, z: Floats) -> Floats:
         """Rate in the (quiescent, active) state ``(cell, 2)`` of cells at z standard deviations of ln(rate)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Self
@@ -17,13 +17,14 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.streams import stream
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
+from pytest_calsim.kernels.packing import draw_candidates
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
-from pytest_calsim.steps.cells.packing import RING_UM, TRIES, Packing, Zone
-from pytest_calsim.steps.cells.population import Population
+from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
+from pytest_calsim.steps.cells.population import MAX_CELLS, Population
 from pytest_calsim.steps.pixels import CellSources, Detector
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -31,22 +32,23 @@ __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
 
 Floats = NDArray[np.float64]
 
-MAX_CELLS = 20_000
-"""Most cells that a spec may ask for, those outside the field of view included."""
+TISSUE_REACH_UM = 100.0
+"""How far around the field of view cells are placed, moving or not: they light the rim as others do the middle."""
 
-# The steps that decide how well a cell can be seen.
+_WIDEST_IMAGE_UM = 300.0
+"""Images that are wider than this are no longer filled up at the rim."""
 
-# Cells whose tries are drawn at once: bounds memory (TRIES · 24 bytes a cell) and changes no draw.
-_BLOCK = 1024
+_BLUR_REACH = 4.3
+"""σ of a blur at which its light ends."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cells(Artifact):
     """The planted cells, those in the field of view first.
 
-    Units are in the order field of view, ring 1, ring 2, ...; within each by population, then by slot. So a larger
-    margin appends units. Another population, or more density beside rings or a second population, leaves every
-    cell as it was, but may move its unit number: ``identity`` names it for good.
+    Given cells are in the order given. Of others those in the field of view come first, by population, then by
+    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density
+    or another population leaves every cell as it was, but may move its unit number: ``identity`` names it for good.
 
     Attributes
     ----------
@@ -57,11 +59,12 @@ class Cells(Artifact):
     brightness
         Brightness at rest; float64 ``(n,)``.
     identity
-        (population, ring, slot) of each cell; int64 ``(n, 3)``. See :meth:`entity`.
+        (population, row and column of the tile, number in the tile) of each cell; int64 ``(n, 4)``. See
+        :meth:`entity`.
     in_fov
         Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
     requested
-        Cells asked for.
+        Cells asked for: those placed, and those for which there was no room.
     morphologies
         Morphology of each population.
     seed, kind
@@ -102,16 +105,21 @@ class Cells(Artifact):
         """Whether each cell is a point source; bool ``(n,)``."""
         return np.array([m == "bead" for m in self.morphologies])[self.population]
 
-    def entity(self, unit: int) -> tuple[int, int, int]:
+    @property
+    def middle_um(self) -> float:
+        """Median depth of the cells; 0 without any."""
+        return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
+
+    def entity(self, unit: int) -> tuple[int, int, int, int]:
         """Name of one cell for random streams, the same whatever the margin, density or other populations."""
-        population, ring, slot = self.identity[unit].tolist()
-        return population, ring, slot
+        population, tile_row, tile_column, index = self.identity[unit].tolist()
+        return population, tile_row, tile_column, index
 
     @cached_property
     def shapes(self) -> CellShapes:
         """All cells' shapes, each drawn from its own stream, when first asked for."""
-        names: list[tuple[int, int, int]] = self.identity.tolist()
-        morphologies: list[Morphology] = [self.morphologies[population] for population, _, _ in names]
+        names: list[tuple[int, int, int, int]] = self.identity.tolist()
+        morphologies: list[Morphology] = [self.morphologies[name[0]] for name in names]
         return draw_shapes(
             morphologies, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit])
         )
@@ -149,8 +157,8 @@ class Cells(Artifact):
         if len(self) == self.requested:
             return self.remarks
         return (
-            f"{self.kind}: placed {len(self)} of {self.requested} cells; {TRIES} tries found no room for the others: "
-            "lower density_per_mm3, soma_radius_um or min_distance_um",
+            f"{self.kind}: placed {len(self)} of {self.requested} cells in and around the field of view; there is no "
+            "room for the others: lower density_per_mm3, n_cells, soma_radius_um or min_distance_um",
             *self.remarks,
         )
 
@@ -158,25 +166,24 @@ class Cells(Artifact):
 class PlaceNeurons(Step):
     """Cells scattered at random through layers, none inside another; or cells at given positions.
 
-    The field of view is filled first, then whole rings of 25 µm outward as far as motion can bring tissue into view.
-    A population fills a zone slot by slot: each slot has its own radius, brightness and list of tries, and takes the
-    first try that no earlier cell refuses. Earlier are the populations listed before (whether or not their rings are
-    shown) and the zones further in. So more margin, another population at the end, or more density only appends: more
-    density within its zone, while zones further out and later populations give way to the new cells.
+    The plane is divided into tiles from the optical axis on, each with candidates of its own that arrive one after the
+    other; a candidate is accepted unless an earlier one is too near, of its own population or of one listed before. A
+    density lets candidates come for so long, ``n_cells`` until the last one in view. So more margin, a larger sensor,
+    more density or another population at the end shows more of one and the same tissue, though with more density
+    later populations give way to the new cells.
+
+    Tissue goes on around the field of view for 100 µm, or as far as light from there and motion reach, if farther.
 
     Attributes
     ----------
     populations
         Layers of cells.
-    min_distance_um
-        Least distance between two centres; ``None``: two somata do not interpenetrate. 0 lets cells overlap.
     positions_um
         Centres (z, y, x) of given cells, the optical axis at (0, 0), taken as they are; the one population then gives
         radii, brightness and morphology, and its density and layer mean nothing.
     """
 
     populations: Annotated[tuple[Population, ...], Field(min_length=1, max_length=8)] = (Population(),)
-    min_distance_um: Annotated[float, Field(ge=0, le=50)] | None = None
     positions_um: Annotated[tuple[tuple[Um, Um, Um], ...], Field(max_length=MAX_CELLS)] | None = None
 
     @model_validator(mode="after")
@@ -202,27 +209,45 @@ class PlaceNeurons(Step):
             if population.snr is not None:
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
-        self._check_canvas(context.canvas)
+        self._check_canvas(context.acquisition, context.canvas)
         return self._remarks(context.acquisition)
 
-    def _check_canvas(self, canvas: Canvas) -> None:
-        """Refuse positions off the canvas, and more cells than are simulated."""
+    def _check_canvas(self, acquisition: Acquisition, canvas: Canvas) -> None:
+        """Refuse positions off the tissue that is simulated, and more cells than are."""
         if self.positions_um is not None:
-            reach_y, reach_x = Zone.of(canvas, max(1, Zone.rings(canvas))).outer_um
+            reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in _view_um(canvas))
             for i, (_, y, x) in enumerate(self.positions_um):
                 if abs(y) > reach_y or abs(x) > reach_x:
                     raise ValueError(
-                        f"positions_um[{i}] lies off the canvas: (y, x) = ({y}, {x}) um from the optical axis, beyond "
+                        f"positions_um[{i}] lies off the tissue: (y, x) = ({y}, {x}) um from the optical axis, beyond "
                         f"({reach_y:.4g}, {reach_x:.4g}) um; positions are (z, y, x) about the axis"
                     )
             return
-        # Those beyond the rings that are shown are placed too.
-        count = sum(sum(counts) for counts in self._counts(canvas))
+        count = self._n_cells(acquisition, canvas)
         if count > MAX_CELLS:
             raise ValueError(
                 f"populations ask for {count} cells in and around the field of view, and at most {MAX_CELLS} are "
-                "simulated; lower density_per_mm3, labelled_fraction or thickness_um, or the sensor or the margin"
+                "simulated; lower n_cells, density_per_mm3, labelled_fraction or thickness_um, or the sensor or the "
+                "margin"
             )
+
+    def reach_um(self, acquisition: Acquisition, canvas: Canvas) -> float:
+        """Return how far around the field of view cells are placed, µm.
+
+        100 µm, which does not depend on the motion; or more, where light of cells beyond reaches the canvas.
+        """
+        layers = [(p.depth_um - p.thickness_um / 2, p.depth_um + p.thickness_um / 2) for p in self.populations]
+        top, bottom = min(low for low, _ in layers), max(high for _, high in layers)
+        # The focal surface is nearer to the tissue's surface towards the rim: cells there lie deeper below it.
+        rim = float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um + TISSUE_REACH_UM)))
+        focus = acquisition.focal_depth_um
+        shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
+        defocus = max(bottom + rim - shallowest, deepest - top)
+        blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
+        extent = max(_EXTENT[p.morphology] * p.layer.largest_radius_um for p in self.populations)
+        image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
+        margin = canvas.margin_px * canvas.pixel_size_um
+        return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
 
     def _remarks(self, acquisition: Acquisition) -> list[str]:
         """Remark on a focus that lies outside the depths of all cells."""
@@ -243,38 +268,57 @@ class PlaceNeurons(Step):
 
     def cost(self, context: SpecContext) -> Cost:
         """Return how many cells are placed."""
-        return Cost(n_cells=self._n_cells(context.canvas))
+        return Cost(n_cells=self._n_cells(context.acquisition, context.canvas))
 
-    def _n_cells(self, canvas: Canvas) -> int:
+    def _n_cells(self, acquisition: Acquisition, canvas: Canvas) -> int:
+        """Cells asked for on average, around the field of view too."""
         if self.positions_um is not None:
             return len(self.positions_um)
-        return sum(sum(counts[: Zone.rings(canvas) + 1]) for counts in self._counts(canvas))
+        reach, (half_y, half_x) = self.reach_um(acquisition, canvas), _view_um(canvas)
+        view, area = 4 * half_y * half_x, 4 * (half_y + reach) * (half_x + reach)
+        layers = [population.layer.at_density(view) for population in self.populations]
+        return sum(round(layer.density_per_mm3 * layer.volume_mm3(area)) for layer in layers)
 
     def plan(self, ctx: Context) -> Cells:
         """Place every cell; shapes are drawn when they are asked for."""
+        keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
+        half_y, half_x = _view_um(ctx.canvas)
         if self.positions_um is not None:
-            center = np.array(self.positions_um, float).reshape(-1, 3)
-            requested, population = len(center), self.populations[0]
-            radius = population.draw_radius_um(ctx.stream("radius", 0, 0), requested)
-            brightness = population.draw_brightness(ctx.stream("brightness", 0, 0), requested)
-            parts = [(center, radius, brightness, _identity(0, 0, np.arange(requested)))]
+            placed = [self._given(keys[0])]
+            tissue_um = None
         else:
-            requested = self._n_cells(ctx.canvas)
-            by_zone = sorted(self._place(ctx), key=lambda part: part[0])
-            parts = [part for ring, part in by_zone if ring <= Zone.rings(ctx.canvas)]
-        center, radius, brightness, identity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+            reach = self.reach_um(ctx.acquisition, ctx.canvas)
+            placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
+            tissue_um = half_y + reach, half_x + reach
+        center = np.concatenate([own.center_um for own in placed])
+        population = np.repeat(np.arange(len(placed)), [len(own.radius_um) for own in placed])
+        both = zip(self.populations, placed, strict=True)
+        brightness = np.concatenate([p.brightness_of(own.normal) for p, own in both])
+        in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
+        outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
+        order = np.arange(len(center))
+        if self.positions_um is None:
+            order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
-            center,
-            radius,
-            brightness,
-            identity,
-            ctx.canvas.in_view(center[:, 1], center[:, 2]),
-            requested,
+            center[order],
+            np.concatenate([own.radius_um for own in placed])[order],
+            brightness[order],
+            np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
+            in_fov[order],
+            len(center) + sum(own.missing for own in placed),
             tuple(p.morphology for p in self.populations),
             ctx.seed,
             ctx.kind,
-            Zone.of(ctx.canvas, Zone.rings(ctx.canvas)).outer_um if self.positions_um is None else None,
+            tissue_um,
         )
+
+    def _given(self, key: int) -> PlacedLayer:
+        """Return the cells of given positions, with what the first candidates of one tile have besides."""
+        assert self.positions_um is not None
+        center = np.array(self.positions_um, float).reshape(-1, 3)
+        drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
+        name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
+        return PlacedLayer(center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, 0)
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
         """The cells that a spec with this step would have, without planning or painting anything else.
@@ -286,7 +330,7 @@ class PlaceNeurons(Step):
         seed
             The spec's seed.
         canvas
-            ``spec.canvas``, to place those around the field of view too; ``None``: the field of view alone.
+            ``spec.canvas``, whose margin may ask for more tissue; ``None``: without a margin.
 
         Returns
         -------
@@ -297,50 +341,15 @@ class PlaceNeurons(Step):
         if canvas is None:
             sensor = acquisition.image_sensor
             canvas = Canvas(sensor.height_px, sensor.width_px, 0, acquisition.pixel_size_um)
-        self._check_canvas(canvas)
+        self._check_canvas(acquisition, canvas)
         return self.plan(Context(acquisition, canvas, seed, self.kind))
 
-    @property
-    def _reach_um(self) -> float:
-        """Farthest distance at which a cell can refuse another."""
-        if self.min_distance_um is not None:
-            return self.min_distance_um
-        return 2 * max(p.largest_radius_um for p in self.populations)
 
-    def _counts(self, canvas: Canvas) -> list[list[int]]:
-        """Cells asked for by population and zone.
-
-        An earlier population reaches further out than the next one, by the rings over which its cells can refuse
-        others, whether or not these are shown: what it refuses beside a border is then the same with and without them.
-        """
-        shown, beyond = Zone.rings(canvas) + 1, math.ceil(self._reach_um / RING_UM)
-        return [
-            [p.count(Zone.of(canvas, ring).area_um2) for ring in range(shown + beyond * later)]
-            for later, p in zip(reversed(range(len(self.populations))), self.populations, strict=True)
-        ]
-
-    def _place(self, ctx: Context) -> Iterator[tuple[int, tuple[Floats, Floats, Floats, NDArray[np.int64]]]]:
-        """Fill population by population, zone by zone outward: (ring, (centre, radius, brightness, identity))."""
-        counts = self._counts(ctx.canvas)
-        outermost = Zone.of(ctx.canvas, max(len(zones) for zones in counts) - 1)
-        packing = Packing(sum(map(sum, counts)), outermost.outer_um, self._reach_um, self.min_distance_um)
-        for index, (population, zones) in enumerate(zip(self.populations, counts, strict=True)):
-            for ring, count in enumerate(zones):
-                zone = Zone.of(ctx.canvas, ring)
-                radius = population.draw_radius_um(ctx.stream("radius", index, ring), count)
-                brightness = population.draw_brightness(ctx.stream("brightness", index, ring), count)
-                center = np.empty((count, 3))
-                placed = np.zeros(count, bool)
-                rng = ctx.stream("position", index, ring)
-                for start in range(0, count, _BLOCK):
-                    block = slice(start, min(start + _BLOCK, count))
-                    tries = population.tries_um(rng, zone, block.stop - start)
-                    taken = packing.place(tries, radius[block])
-                    placed[block] = taken >= 0
-                    center[block] = tries[np.arange(len(taken)), taken]
-                slots = np.flatnonzero(placed)
-                yield ring, (center[slots], radius[slots], brightness[slots], _identity(index, ring, slots))
+def _view_um(canvas: Canvas) -> tuple[float, float]:
+    """Half the height and half the width of the field of view."""
+    height, width = canvas.sensor_shape
+    return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2
 
 
-def _identity(population: int, ring: int, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.stack([np.full_like(slots, population), np.full_like(slots, ring), slots], axis=1)
+_EXTENT: Mapping[Morphology, float] = {"soma": 1.5, "cytosolic": 7.0, "bead": 0.0}
+"""How far a cell reaches from its centre, in radii of its soma."""

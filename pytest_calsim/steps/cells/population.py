@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from typing import Annotated, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import Morphology
-from pytest_calsim.steps.cells.packing import TRIES, Zone
+from pytest_calsim.steps.cells.packing import Layer
 
-__all__ = ["Population"]
+__all__ = ["MAX_CELLS", "Population"]
+
+
+MAX_CELLS = 20_000
+"""Most cells that a spec may ask for, those outside the field of view included."""
 
 
 class Population(Frozen):
@@ -26,7 +29,11 @@ class Population(Frozen):
         Cells per volume, labelled or not. CA1's pyramidal layer holds a few 10⁵ /mm³; 3·10⁴-8·10⁴ are usual for
         labelled cells.
     labelled_fraction
-        Share of them that carries the indicator. Only these are simulated.
+        Share of them that carries the indicator. Only these are simulated. How many there are in an area is random,
+        density x area x max(thickness, one soma diameter) x labelled fraction on average (to 1 %).
+    n_cells
+        Exact number of cells in the field of view at zero shift, in place of a density; around it they are as dense.
+        They are those that a density would place first.
     depth_um
         Middle of the layer, below the tissue's surface.
     thickness_um
@@ -35,6 +42,9 @@ class Population(Frozen):
         Mean radius of a soma.
     soma_radius_cv
         Standard deviation of the radius over its mean. The distribution is triangular, so it has no long tails.
+    min_distance_um
+        Least distance of a cell's centre from those placed before it: of its own population and of those listed
+        earlier. ``None``: two somata do not interpenetrate. 0 lets cells overlap.
     brightness
         Mean brightness of a cell at rest; 1 is the unit of light.
     brightness_cv
@@ -50,10 +60,12 @@ class Population(Frozen):
 
     density_per_mm3: Annotated[float, Field(ge=0, le=1e6)] = 3.2e4
     labelled_fraction: Fraction = 1.0
+    n_cells: Annotated[int, Field(ge=0, le=MAX_CELLS)] | None = None
     depth_um: Annotated[float, Field(ge=0, le=2000)] = 100.0
     thickness_um: Annotated[float, Field(ge=0, le=2000)] = 30.0
     soma_radius_um: Annotated[float, Field(ge=1, le=15)] = 5.5
     soma_radius_cv: Annotated[float, Field(ge=0, le=0.25)] = 0.1
+    min_distance_um: Annotated[float, Field(ge=0, le=50)] | None = None
     brightness: Annotated[float, Field(ge=0, le=1000)] = 1.0
     brightness_cv: Annotated[float, Field(ge=0, le=2)] = 0.3
     snr: Annotated[float, Field(ge=0.1, le=1000)] | None = None
@@ -97,33 +109,24 @@ class Population(Frozen):
                 "pixels"
             )
 
-    def count(self, area_um2: float) -> int:
-        """Return the expected number of labelled cells in an area, rounded to the nearest whole number.
+    @property
+    def layer(self) -> Layer:
+        """What decides where its cells lie."""
+        return Layer(
+            self.depth_um,
+            self.thickness_um,
+            self.soma_radius_um,
+            self.soma_radius_cv,
+            self.min_distance_um,
+            self.density_per_mm3 * self.labelled_fraction,
+            self.n_cells,
+        )
 
-        It is density x area x max(thickness, one soma diameter) x labelled fraction.
-        """
-        volume_mm3 = area_um2 * max(self.thickness_um, 2 * self.soma_radius_um) * 1e-9
-        return math.floor(self.density_per_mm3 * self.labelled_fraction * volume_mm3 + 0.5)
+    def brightness_of(self, normal: Floats) -> Floats:
+        """Return brightness at rest from standard normal numbers: lognormal of the declared mean and deviation.
 
-    def tries_um(self, rng: np.random.Generator, zone: Zone, count: int) -> Floats:
-        """Draw candidate centres (z, y, x), µm, uniform in the zone's part of the layer; ``(count, TRIES, 3)``."""
-        w, u, v = np.moveaxis(rng.random((count, TRIES, 3)), 2, 0)
-        y, x = zone.spread(u, v)
-        return np.stack([self.depth_um + (w - 0.5) * self.thickness_um, y, x], axis=2)
-
-    def draw_radius_um(self, rng: np.random.Generator, count: int) -> Floats:
-        """Draw radii of somata ``(count,)``, µm, from a triangular distribution of the declared mean and deviation.
-
-        The sum of two uniform numbers is triangular with variance 1/6; hence the factor √6.
-        """
-        u = rng.random((count, 2)).sum(axis=1) - 1
-        return self.soma_radius_um * (1 + math.sqrt(6) * self.soma_radius_cv * u)
-
-    def draw_brightness(self, rng: np.random.Generator, count: int) -> Floats:
-        """Draw the brightness at rest ``(count,)``, lognormal with the declared mean and deviation.
-
-        Its mean is 1 where the population declares an ``snr``, which then decides the brightness.
+        Its mean is 1 where an ``snr`` decides.
         """
         variance = math.log1p(self.brightness_cv**2)
         mean = self.brightness if self.snr is None else 1.0
-        return mean * elementary.exp(math.sqrt(variance) * rng.standard_normal(count) - variance / 2)
+        return mean * elementary.exp(math.sqrt(variance) * normal - variance / 2)

@@ -49,12 +49,11 @@ class CellLight(CellSources):
     def gains(self, start: int, stop: int) -> Floats32:
         """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
         light = np.ones((self.spots.n_sources, stop - start), np.float32)
-        light[:-1] = self.activity.C[:, start:stop]
+        light[:-1] = self.activity.traces.fluorescence(start, stop)
         if self.bleaching is not None and len(light) > 1:
-            for i in range(stop - start):
-                remaining = self.bleaching.remaining(start + i)
-                light[:-1, i] *= remaining
-                light[-1, i] = remaining.mean(dtype=np.float64)
+            remaining = self.bleaching.cells.remaining(start, stop)
+            light[:-1] *= remaining
+            light[-1] = [remaining[:, i].mean(dtype=np.float64) for i in range(stop - start)]
         return light
 
     def expected_gains(self) -> Floats32:
@@ -80,14 +79,13 @@ class Render(Step):
         vessels: Vessels | None = None,
     ) -> CellLight:
         """Sort the images by rows, and continue what scattered out of them beyond the cells."""
-        depth = float(np.median(cells.center_um[:, 0])) if len(cells) else 0.0
         beyond = GaussianSpots.none(1)
         if cells.tissue_um is not None and len(cells):
             beyond = spots_beyond(images.spots, activity.expected_C, cells.tissue_um)
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape),
             GaussianSpots.joined([images.spots, beyond]),
-            None if vessels is None else vessels.transmission(depth),
+            None if vessels is None else vessels.transmission(cells.middle_um),
             activity,
             bleaching,
         )

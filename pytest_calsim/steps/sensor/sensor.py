@@ -15,7 +15,7 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.random_maps import normal_map, uniform_map
 from pytest_calsim.kernels.sensor import Chip
-from pytest_calsim.microscope.acquisition import ImageSensor
+from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.microscope.units import Positive
 from pytest_calsim.steps.pixels import Detector, Image, LightOrder
 from pytest_calsim.steps.step import Context, SpecContext, Step
@@ -149,24 +149,30 @@ class Sensor(Step):
 
     Attributes
     ----------
-    photons_per_unit
-        Photons that reach a pixel in one frame per unit of light (a resting cell's in-focus brightness). The default
-        puts one unit at an 8-bit code of about 77 on the default chip.
+    photon_rate_per_s_um2
+        Photons per second that come from a square micrometre of tissue and reach the sensor, per unit of light (a
+        resting cell's in-focus brightness): the power of the excitation light, say. A pixel collects them from its
+        area in tissue during the exposure; on the default instrument 5000 a frame, an 8-bit code of about 77.
     """
 
-    photons_per_unit: Positive = 5000.0
+    photon_rate_per_s_um2: Positive = 36_500.0
 
     def check(self, context: SpecContext) -> list[str]:
         """Remark on a chip that a resting cell alone saturates."""
         sensor = context.acquisition.image_sensor
-        electrons = self.photons_per_unit * sensor.quantum_efficiency
+        electrons = self.photons_per_unit(context.acquisition) * sensor.quantum_efficiency
         room = min(sensor.full_well_e, (2**sensor.adc_bit_depth - 1 - sensor.black_level_adu) / sensor.gain_adu_per_e)
         if electrons < room:
             return []
         return [
-            f"photons_per_unit = {self.photons_per_unit:g} gives a resting cell {electrons:.4g} electrons, "
-            f"and the sensor saturates at {room:.4g}"
+            f"photon_rate_per_s_um2 = {self.photon_rate_per_s_um2:g} gives a resting cell {electrons:.4g} electrons in "
+            f"a pixel of {context.acquisition.pixel_size_um:.4g} um and an exposure of "
+            f"{context.acquisition.exposure_s:.4g} s, and the sensor saturates at {room:.4g}"
         ]
+
+    def photons_per_unit(self, acquisition: Acquisition) -> float:
+        """Return the photons per unit of light, pixel and frame: rate x exposure x the pixel's area in tissue."""
+        return self.photon_rate_per_s_um2 * acquisition.exposure_s * acquisition.pixel_size_um**2
 
     def plan(self, ctx: Context) -> SensorCodes:
         """Draw the pixels' fixed differences, each from a stream of its own."""
@@ -183,7 +189,8 @@ class Sensor(Step):
         if sensor.hot_pixel_fraction > 0 and sensor.hot_pixel_e_per_s > 0:
             hot = read_only(uniform_map(ctx.stream_key("hot_pixels"), *shape) < sensor.hot_pixel_fraction)
         key = ctx.stream_key("noise")
-        return SensorCodes(sensor, self.photons_per_unit, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
+        photons = self.photons_per_unit(ctx.acquisition)
+        return SensorCodes(sensor, photons, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
 
 
 def _normals(ctx: Context, name: str, shape: tuple[int, int]) -> Image:

@@ -1,4 +1,4 @@
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,8 @@ from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optic
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.fusion import expected_light
 from pytest_calsim.steps.background.neuropil import Neuropil, NeuropilComponent
+from pytest_calsim.steps.cells.cell_activity import CellActivity
+from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
 
@@ -19,19 +21,11 @@ def context(margin_px=0, seed=0, duration_s=5.0, fps=20.0, na=0.3, kind="neuropi
     return Context(acq, Canvas(height, width, margin_px, acq.pixel_size_um), seed, kind)
 
 
-def population(n=50, rate_hz=1.0, duration_s=5.0, seed=0, outside=0):
-    """Cells that fire as Poisson processes; a longer duration extends a shorter one, and cells outside only append."""
-    trains = []
-    for i in range(n + outside):
-        times = np.cumsum(np.random.default_rng((seed, i)).exponential(1 / rate_hz, int(rate_hz * 400) + 50))
-        trains.append(times[times < duration_s])
-    cells = SimpleNamespace(in_fov=np.arange(n + outside) < n)
-    activity = SimpleNamespace(
-        spike_time_s=np.concatenate(trains),
-        spike_start=np.concatenate([[0], np.cumsum([len(t) for t in trains])]),
-        expected_rate_hz=np.full(n + outside, rate_hz),
-    )
-    return cells, activity
+def activity(ctx=None, **fields):
+    """Activity of a few cells; what the neuropil takes from it is how cells are active."""
+    ctx = context() if ctx is None else ctx
+    cells = PlaceNeurons(positions_um=((100.0, 0.0, 0.0),)).plan(replace(ctx, kind="place_neurons"))
+    return CellActivity(**fields).plan(replace(ctx, kind="cell_activity"), cells)
 
 
 def one(**fields):
@@ -52,7 +46,7 @@ def test_collection_goes_with_na_squared():
 
 def test_movie_is_the_sum_of_the_layers():
     ctx = context(margin_px=3)
-    light = Neuropil().plan(ctx, *population())
+    light = Neuropil().plan(ctx, activity())
     truth = light.truth()
     spatial, temporal = truth["neuropil_spatial"].values, truth["neuropil_temporal"].values
     assert spatial.shape == (2, 48, 64)
@@ -66,7 +60,7 @@ def test_movie_is_the_sum_of_the_layers():
 def test_positive():
     wild = one(contrast=1, fluctuation=1, time_constant_s=0.5, activity_fraction=1, lowpass_s=0.05)
     for seed in range(5):
-        light = wild.plan(context(seed=seed), *population(n=2, rate_hz=0.5, seed=seed))
+        light = wild.plan(context(seed=seed), activity(active_rate_hz=0.01))
         assert light.spatial.min() > 0
         assert light.temporal.min() >= 0
 
@@ -79,30 +73,33 @@ def test_slow_course_has_the_declared_fluctuation():
     assert course.std() == pytest.approx(0.2 * (1 - 1 / 120), rel=0.06)
 
 
-def test_follows_the_population():
+def test_follows_a_population_that_is_active_as_cells_are():
     step = one(fluctuation=0, activity_fraction=0.4, lowpass_s=0.5)
-    cells, activity = population(n=40, rate_hz=2, duration_s=200)
-    course = step.plan(context(duration_s=200), cells, activity).temporal[:, 0]
-    assert course.mean() == pytest.approx(1, abs=0.02)
-    # Campbell: relative variance 1/(2τ · 80 Hz), of which the step takes 0.4².
-    assert course.std() == pytest.approx(0.4 / np.sqrt(2 * 0.5 * 80), rel=0.1)
-    counts = np.histogram(activity.spike_time_s, np.arange(4001) / 20)[0]
-    assert np.corrcoef(course[:-1], np.convolve(counts, np.exp(-np.arange(40) / 10))[:3999])[0, 1] > 0.9
+    alike = {"rate_spread": 0, "active_rate_hz": 2, "quiescent_rate_hz": 2}
+    course = step.plan(context(duration_s=200), activity(**alike)).temporal[:, 0]
+    assert course.mean() == pytest.approx(1, abs=0.01)
+    # Campbell: relative variance 1/(2τ · 2000 Hz), of which the step takes 0.4².
+    assert course.std() == pytest.approx(0.4 / np.sqrt(2 * 0.5 * 2000), rel=0.1)
+    bursting = step.plan(context(duration_s=200), activity(rate_spread=0)).temporal[:, 0]
+    assert bursting.std() > 2 * course.std()
 
 
-def test_only_cells_in_view_count():
+@pytest.mark.parametrize("size_px", [(48, 64), (8, 8), (200, 10)])
+@pytest.mark.parametrize("margin_px", [0, 9])
+def test_the_field_of_view_changes_no_course(size_px, margin_px):
     step = Neuropil()
-    seen = step.plan(context(), *population(n=30))
-    more = step.plan(context(margin_px=9), *population(n=30, outside=25))
-    assert np.array_equal(seen.temporal, more.temporal)
+    seen = step.plan(context(), activity())
+    other = step.plan(context(margin_px=margin_px, size_px=size_px), activity())
+    assert np.array_equal(seen.temporal, other.temporal)
 
 
 def test_a_lone_spike_at_most_doubles_the_light():
-    cells, activity = population(n=1, rate_hz=0.002, duration_s=0.0)
-    activity.spike_time_s, activity.spike_start = np.array([2.0]), np.array([0, 1])
-    course = one(fluctuation=0, activity_fraction=1, lowpass_s=1).plan(context(), cells, activity).temporal[:, 0]
-    assert course.max() == pytest.approx(2, abs=0.04)
-    assert course.min() == pytest.approx(1, abs=0.01)
+    step = one(fluctuation=0, activity_fraction=1, lowpass_s=1)
+    rare = activity(active_rate_hz=1e-6, quiescent_rate_hz=5e-6)  # 1000 cells: a spike in three minutes
+    courses = [step.plan(context(duration_s=600, seed=seed), rare).temporal[:, 0] for seed in range(3)]
+    highest = [course.max() for course in courses]
+    assert max(highest) == pytest.approx(2, abs=0.06)
+    assert min(course.min() for course in courses) == pytest.approx(1, abs=0.01)
 
 
 def test_without_cells_the_activitys_share_is_constant():
@@ -121,15 +118,15 @@ def test_the_margin_changes_nothing(margin_px):
 
 
 def test_a_longer_recording_extends_a_shorter_one():
-    short = Neuropil().plan(context(duration_s=5), *population(duration_s=5))
-    long = Neuropil().plan(context(duration_s=60), *population(duration_s=60))
+    short = Neuropil().plan(context(duration_s=5), activity())
+    long = Neuropil().plan(context(duration_s=60), activity())
     assert np.array_equal(long.temporal[:100], short.temporal)
     assert np.array_equal(long.spatial, short.spatial)
 
 
 def test_another_frame_rate_sees_the_same_course():
-    slow = Neuropil().plan(context(fps=10), *population())
-    fast = Neuropil().plan(context(fps=60), *population())
+    slow = Neuropil().plan(context(fps=10), activity())
+    fast = Neuropil().plan(context(fps=60), activity())
     assert fast.temporal.reshape(50, 6, 2).mean(1) == pytest.approx(slow.temporal, rel=1e-5)
 
 

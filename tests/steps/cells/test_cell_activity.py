@@ -180,7 +180,7 @@ def test_peaks_seen_in_a_recording_agree_with_the_typical_one_at_any_frame_rate(
 @pytest.mark.parametrize("name", INDICATORS)
 def test_a_lone_spike_shows_the_indicators_kinetics(name):
     a = activity(
-        20,
+        300,
         fps=1000.0,
         duration_s=12.0,
         indicator=name,

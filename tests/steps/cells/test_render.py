@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from painting import paint, paint_block
 
+from pytest_calsim.kernels.calcium import CalciumState, Response
+from pytest_calsim.kernels.spikes import SpikeTrains
 from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Tissue
 from pytest_calsim.microscope.canvas import Canvas
@@ -15,6 +17,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
 from pytest_calsim.steps.cells.cell_optics import CellOptics
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.cells.render import CellLight, Render
+from pytest_calsim.steps.cells.traces import CalciumTraces
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature
@@ -146,11 +149,13 @@ def test_all_light_of_cells_is_on_a_sensor_that_is_large_enough():
 
 def _light(acq, canvas, cells, images, brightness) -> CellLight:
     n = len(brightness)
-    traces = np.array(brightness, np.float32)[:, None]
-    zeros = np.zeros(n)
-    activity = Activity(
-        traces, np.zeros((n, 1), np.uint16), np.zeros(0), np.zeros(n + 1, np.int64), np.ones(n), *[zeros] * 4
+    zeros, none = np.zeros(n), np.zeros(n + 1, np.int64)
+    trains = SpikeTrains(np.zeros(0), none, np.zeros(0), none)
+    silent = CalciumState(zeros, zeros, np.zeros(n, np.int64))
+    traces = CalciumTraces.of(
+        trains, Response(1.0, 0.1, 0.2, 1), silent, offset=np.array(brightness, float), gain=zeros, n_frames=1
     )
+    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4, model=CellActivity())
     return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
 
 

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from painting import photon_rate
 from scipy import stats
 
 from pytest_calsim.errors import SpecWarning
@@ -30,7 +31,7 @@ BARE = {
 
 def flat(electrons, *, frames=1, side=320, fps=20.0, seed=3, **chip):
     """A spec whose light is 1000 units everywhere: ``electrons`` on the bare chip, changed as given."""
-    steps = [{"kind": "sensor", "photons_per_unit": electrons / 1000 or 1.0}]
+    steps = [{"kind": "sensor", "photon_rate_per_s_um2": photon_rate(electrons / 1000 or 1.0, fps)}]
     if electrons > 0:
         steps.append({"kind": "leakage", "level": 1000.0, "corner_fraction": 1.0})
     image_sensor = {**BARE, "height_px": side, "width_px": side, **chip}
@@ -191,7 +192,7 @@ def test_electrons_are_photons_times_efficiency_plus_dark():
     expected = np.maximum(light, 0) * 0.01 * 0.5 * plan(spec).truth()["prnu"].values + 3
     np.testing.assert_allclose(sensor.electrons(light), expected, rtol=1e-6)
     assert sensor.read_noise_e == 0
-    assert sensor.photons_per_unit == 0.01
+    assert sensor.photons_per_unit == pytest.approx(0.01)
 
 
 def test_at_rest_the_codes_are_those_of_the_mean_electrons():
@@ -295,7 +296,7 @@ def extremes():
 @pytest.mark.parametrize("photons", [1e-9, 1e9])
 def test_the_ends_of_every_range_give_codes_in_range(chip, photons):
     image_sensor = {"height_px": 8, "width_px": 9, **chip}
-    steps = [{"kind": "leakage", "level": 1000.0}, {"kind": "sensor", "photons_per_unit": photons}]
+    steps = [{"kind": "leakage", "level": 1000.0}, {"kind": "sensor", "photon_rate_per_s_um2": photons}]
     spec = Spec.make({"acquisition": {"fps": 0.1, "duration_s": 20, "image_sensor": image_sensor}, "steps": steps})
     scene = plan(spec)
     assert np.isfinite(scene.artifacts["sensor"].electrons(np.full((8, 9), 1e6, np.float32))).all()
@@ -304,5 +305,32 @@ def test_the_ends_of_every_range_give_codes_in_range(chip, photons):
 
 
 def test_a_chip_that_a_resting_cell_saturates_is_called_odd():
-    with pytest.warns(SpecWarning, match=r"photons_per_unit = 20000 gives a resting cell 1\.1e\+04 electrons.*9000"):
-        Spec(steps=(Sensor(photons_per_unit=20_000.0),))
+    with pytest.warns(
+        SpecWarning, match=r"photon_rate_per_s_um2 = 146000 gives a resting cell 1\.1e\+04 electrons.*9000"
+    ):
+        Spec(steps=(Sensor(photon_rate_per_s_um2=146_000.0),))
+    # What does not saturate at 20 frames a second does at 10, or at a lower magnification.
+    Spec(steps=(Sensor(photon_rate_per_s_um2=110_000.0),))
+    for overrides in ({"fps": 10.0}, {"optics": {"magnification": 2}}):
+        with pytest.warns(SpecWarning, match="saturates at 9000"):
+            Spec.make({"acquisition": overrides, "steps": [{"kind": "sensor", "photon_rate_per_s_um2": 110_000}]})
+
+
+@pytest.mark.parametrize("fps", [4.0, 20.0, 90.0])
+@pytest.mark.parametrize("magnification", [1.0, 2.9, 7.0])
+def test_electrons_follow_exposure_and_the_area_of_a_pixel(fps, magnification):
+    """On the chip, by codes of one electron each; dark current follows the exposure alone."""
+    chip = {**BARE, "height_px": 96, "width_px": 96, "dark_current_e_per_s": 100.0}
+
+    def mean(level):
+        acquisition = {"fps": fps, "duration_s": 4 / fps, "optics": {"magnification": magnification}}
+        steps = [{"kind": "leakage", "level": level, "corner_fraction": 1}, {"kind": "sensor"}]
+        steps[1]["photon_rate_per_s_um2"] = 500.0
+        spec = Spec.make({"acquisition": {**acquisition, "image_sensor": chip}, "steps": steps, "seed": 1})
+        return simulate(spec).observed.values.mean()
+
+    lit, dark = mean(20.0), mean(0.0)
+    photons = 20 * 500 / fps * (4.8 / magnification) ** 2
+    error = 4 * (photons / 96**2 / 4) ** 0.5 + 4 * (100 / fps / 96**2 / 4) ** 0.5
+    assert dark == pytest.approx(100 / fps, rel=0.01, abs=0.03)
+    assert lit - dark == pytest.approx(photons, rel=0.003, abs=error)

@@ -1,0 +1,97 @@
+"""Arrays along a recording's frames that are computed or read block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+
+__all__ = ["FrameValues", "LazyArray", "LazyTruth"]
+
+
+class LazyArray(Protocol):
+    """An array of which no more than a block of frames is held."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of all of it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        ...
+
+    def read(self, start: int, stop: int, /) -> NDArray[Any]:
+        """Return frames ``start`` to ``stop``, along the axis of frames; the same bits whatever the blocks."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FrameValues:
+    """A quantity of units and frames as a :class:`LazyArray`.
+
+    Attributes
+    ----------
+    shape
+        Units and frames.
+    dtype
+        Type of the values.
+    read
+        Gives frames from one to another, ``(unit, frame)``.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    read: Callable[[int, int], NDArray[Any]]
+
+
+class LazyTruth(TruthArray):
+    """A quantity of the ground truth that is computed from others when it is asked for.
+
+    Parameters
+    ----------
+    dims
+        Names of the axes, of which one is ``frame``.
+    source
+        What computes it.
+    units
+        Physical unit, ``"1"`` for none.
+    """
+
+    def __init__(self, dims: tuple[str, ...], source: LazyArray, units: str = "1") -> None:
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "units", units)
+        object.__setattr__(self, "source", source)
+        if len(source.shape) != len(dims):
+            raise ValueError(f"dims {dims} do not fit an array of shape {source.shape}")
+
+    source: LazyArray
+
+    def __reduce__(self) -> tuple[type[TruthArray], tuple[Any, ...]]:
+        return TruthArray, (self.dims, self.values, self.units)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the whole array."""
+        return self.source.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        return self.source.dtype
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return frames ``start`` to ``stop``, read-only."""
+        return read_only(self.source.read(start, stop))
+
+    @property
+    def values(self) -> NDArray[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All of it, computed anew."""
+        return self.read(0, self.shape[self.dims.index("frame")])

@@ -1,0 +1,170 @@
+"""Fluorescence of thousands of cells, computed for the frames that are asked for; nothing is held for all frames.
+
+Time is cut into windows. A cell's spikes in a window come from a stream of its own, named by the cell and the window,
+and begin in the process' equilibrium. So any window can be drawn without those before it. A window is at least as long
+as calcium lasts, so the spikes of two windows give a frame's fluorescence; and far longer than the process remembers
+its state, so that its statistics hardly know of windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.recent import Recent
+from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
+from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes
+
+__all__ = ["CellCourses", "SpikeProcess"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+
+_LEAST_WINDOW_S = 20.0
+_MEMORIES = 10
+"""A window lasts so many correlation times of the cells' states at least."""
+_FORGOTTEN = 20
+"""Calcium counts as gone after so many decay times: 2·10⁻⁹ of a transient."""
+_CHUNK_S = 3.0
+_MOST_CHUNK_FRAMES = 256
+# From the stream of one window to that of the next, and to that of what came before a window.
+_NEXT_WINDOW = np.uint64(0xBF58476D1CE4E5B9)
+_PAST = np.uint64(0xD6E8FEB86659FD93)
+
+
+class SpikeProcess(NamedTuple):
+    """How cells spike.
+
+    Attributes
+    ----------
+    rates_hz
+        Spike rate in the quiescent and the active state, float64 ``(cell, 2)``.
+    leave_hz
+        Rate of leaving each state.
+    refractory_s
+        Dead time after each spike.
+    """
+
+    rates_hz: Floats
+    leave_hz: tuple[float, float]
+    refractory_s: float
+
+
+class _Window(NamedTuple):
+    """Spikes of one window: of which cell, and when in the recording, s; in the order of cells, then of time."""
+
+    cell: Ints
+    time_s: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class CellCourses:
+    """Courses of many cells.
+
+    Attributes
+    ----------
+    keys
+        Name of each cell's streams, uint64 ``(cell,)``.
+    process
+        How they spike.
+    response
+        How spikes become fluorescence.
+    baseline
+        Fluorescence at rest, float64 ``(cell,)``.
+    gain
+        Peak rise with a lone spike, float64 ``(cell,)``.
+    expected
+        Long-run mean of the fluorescence, float64 ``(cell,)``.
+    n_frames
+        Length of the recording.
+    """
+
+    keys: Keys
+    process: SpikeProcess
+    response: Response
+    baseline: Floats
+    gain: Floats
+    expected: Floats
+    n_frames: int
+    # A painting thread goes through its own chunks in order.
+    _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
+    _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
+
+    def fluorescence(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return each cell's mean fluorescence in frames ``start`` to ``stop``, float32 ``(cell, frame)``."""
+        found = np.empty((len(self.keys), stop - start), np.float32)
+        frames = self._chunk_frames
+        for chunk in range(start // frames, -(-stop // frames)):
+            first = chunk * frames
+            own = slice(max(start, first), min(stop, first + frames))
+            values = self._chunks.get(chunk, lambda chunk=chunk: self._chunk(chunk))
+            found[:, own.start - start : own.stop - start] = values[:, own.start - first : own.stop - first]
+        return found
+
+    @property
+    def _chunk_frames(self) -> int:
+        return min(max(int(_CHUNK_S / self.response.frame_s), 1), _MOST_CHUNK_FRAMES)
+
+    @property
+    def _memory_s(self) -> float:
+        return _FORGOTTEN * self.response.decay_s
+
+    @property
+    def _window_s(self) -> float:
+        return max(_LEAST_WINDOW_S, self._memory_s, _MEMORIES / sum(self.process.leave_hz))
+
+    def _chunk(self, chunk: int) -> NDArray[np.float32]:
+        first = chunk * self._chunk_frames
+        frames = range(first, min(first + self._chunk_frames, self.n_frames))
+        start_s = frames.start * self.response.frame_s
+        trains = self._trains(start_s, frames.stop * self.response.frame_s)
+        state = calcium_at_start(trains, self.response.rise_s, self.response.decay_s)
+        block = integrate_calcium(trains, self.response, state, frames, offset=self.baseline, gain=self.gain)
+        return read_only(block.fluorescence)
+
+    def _trains(self, start_s: float, stop_s: float) -> SpikeTrains:
+        """Gather the spikes from one time to another, and by their age those before that still count."""
+        n = len(self.keys)
+        first_s = start_s - self._memory_s
+        numbers = range(max(int(first_s // self._window_s), -1), int(stop_s // self._window_s) + 1)
+        windows = [self._windows.get(w, lambda w=w: self._window(w)) for w in numbers]
+        cell = np.concatenate([window.cell for window in windows])
+        time_s = np.concatenate([window.time_s for window in windows])
+        near = (time_s >= first_s) & (time_s < stop_s)
+        cell = cell[near]
+        time_s = time_s[near]
+        # Windows follow each other in time, so a stable order of cells keeps each cell's spikes in theirs.
+        order = np.argsort(cell, kind="stable")
+        cell = cell[order]
+        time_s = time_s[order]
+        past = time_s < start_s
+        ages_s = start_s - time_s[past]
+        return SpikeTrains(time_s[~past], _starts(cell[~past], n), ages_s, _starts(cell[past], n))
+
+    def _window(self, number: int) -> _Window:
+        n = len(self.keys)
+        begin_s = number * self._window_s
+        lasts_s = min(self._window_s, self.n_frames * self.response.frame_s - begin_s)
+        if number < 0:  # of what was before the recording no more is needed than is remembered
+            begin_s = -self._memory_s
+            lasts_s = self._memory_s
+        if lasts_s <= 0:
+            return _Window(np.zeros(0, np.int64), np.zeros(0))
+        keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
+        process = self.process
+        dead_s = process.refractory_s
+        trains = draw_spikes(
+            keys, keys ^ _PAST, process.rates_hz, process.leave_hz, dead_s, memory_s=dead_s, end_s=lasts_s
+        )
+        cell = np.repeat(np.arange(n), np.diff(trains.start))
+        return _Window(cell, begin_s + trains.times_s)
+
+
+def _starts(cell: Ints, n: int) -> Ints:
+    """Where each cell's part begins, of entries in the order of cells."""
+    return np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=n))]).astype(np.int64)

@@ -1,0 +1,100 @@
+"""Fluorescence and spike counts of cells, computed block by block from spike times and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
+from pytest_calsim.kernels.spikes import SpikeTrains
+
+__all__ = ["FRAMES", "CalciumTraces"]
+
+Floats = NDArray[np.float64]
+
+FRAMES = 256
+"""From one checkpoint to the next, and computed together."""
+
+_KEPT_BLOCKS = 4
+"""Threads that paint neighbouring frames ask for the same ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class CalciumTraces:
+    """What cells' spikes look like in every frame; memory grows with the spikes, and with 1/256 of the frames.
+
+    Attributes
+    ----------
+    trains
+        The spikes.
+    response
+        How they become fluorescence.
+    offset, gain
+        Fluorescence is offset + gain · mean response, float64 ``(unit,)``.
+    checkpoints
+        What is left of earlier spikes at every 256th frame.
+    n_frames
+        How many frames there are.
+    """
+
+    trains: SpikeTrains
+    response: Response
+    offset: Floats
+    gain: Floats
+    checkpoints: tuple[CalciumState, ...]
+    n_frames: int
+
+    @classmethod
+    def of(
+        cls,
+        trains: SpikeTrains,
+        response: Response,
+        start: CalciumState,
+        *,
+        offset: Floats,
+        gain: Floats,
+        n_frames: int,
+    ) -> CalciumTraces:
+        """Go through a recording once, and remember the state at every checkpoint; parameters as those above."""
+        states = [start]
+        for first in range(0, n_frames - FRAMES, FRAMES):
+            frames = range(first, first + FRAMES)
+            states.append(integrate_calcium(trains, response, states[-1], frames, offset=offset, gain=gain).state)
+        return cls(trains, response, read_only(offset), read_only(gain), tuple(states), n_frames)
+
+    @cached_property
+    def _block(self) -> Callable[[int], CalciumBlock]:
+        def block(k: int) -> CalciumBlock:
+            frames = range(k * FRAMES, min((k + 1) * FRAMES, self.n_frames))
+            state = self.checkpoints[k]
+            return integrate_calcium(self.trains, self.response, state, frames, offset=self.offset, gain=self.gain)
+
+        return lru_cache(maxsize=_KEPT_BLOCKS)(block)
+
+    def fluorescence(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return the mean over each of frames ``start`` to ``stop``, fresh, float32 ``(unit, frame)``."""
+        out = np.empty((len(self.offset), stop - start), np.float32)
+        for k, block, here in self._blocks(start, stop):
+            out[:, block] = self._block(k).fluorescence[:, here]
+        return out
+
+    def spikes(self, start: int, stop: int) -> NDArray[np.uint16]:
+        """Return the number of spikes in each of frames ``start`` to ``stop``, fresh, uint16 ``(unit, frame)``."""
+        out = np.empty((len(self.offset), stop - start), np.uint16)
+        for k, block, here in self._blocks(start, stop):
+            out[:, block] = self._block(k).spikes[:, here]
+        return out
+
+    @staticmethod
+    def _blocks(start: int, stop: int) -> list[tuple[int, slice, slice]]:
+        """Blocks that hold some frames: which one, where it belongs in the result, and what of it."""
+        found: list[tuple[int, slice, slice]] = []
+        for k in range(start // FRAMES, -(-stop // FRAMES) if stop > start else 0):
+            first, last = max(start, k * FRAMES), min(stop, (k + 1) * FRAMES)
+            found.append((k, slice(first - start, last - start), slice(first - k * FRAMES, last - k * FRAMES)))
+        return found
