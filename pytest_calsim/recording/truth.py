@@ -41,7 +41,7 @@ class GroundTruth:
                 rows.append((name, f"unit_id, height, width: {value.shape}, sparse", "1"))
             else:
                 # What is computed on demand is not computed for its shape.
-                shape = value.source.shape if isinstance(value, LazyTruth) else value.values.shape
+                shape = value.shape if isinstance(value, LazyTruth) else value.values.shape
                 rows.append((name, f"{', '.join(value.dims)}: {shape}", value.units))
         return html_table(f"GroundTruth of {self.n_units} planted cells", rows, ("name", "axes", "units"))
 

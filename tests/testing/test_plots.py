@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pytest_calsim import Estimate, StoreError, compare, load_preset, save_overlay, save_report, score, simulate
+from pytest_calsim import Estimate, Spec, StoreError, compare, load_preset, save_overlay, save_report, score, simulate
 from pytest_calsim.errors import EstimateError, MissingExtraError
 
 pytest.importorskip("matplotlib")
@@ -67,8 +67,11 @@ def test_an_overlay_is_saved_whatever_was_found(given, recording, estimate, tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
+SMALL = {"duration_s": 1, "image_sensor": {"height_px": 32, "width_px": 40}}
+
+
 def test_an_overlay_of_no_cells_is_the_movie(tmp_path):
-    recording = simulate(load_preset("tiny").edit(drop=["place_neurons", "cell_activity", "cell_optics", "render"]))
+    recording = simulate(Spec.make({"acquisition": SMALL, "steps": ["leakage", "sensor"]}))
     save_overlay(tmp_path / "overlay.png", recording, Estimate(A=np.ones((1, *recording.frames.shape[1:]))))
     assert (tmp_path / "overlay.png").read_bytes().startswith(PNG)
 
@@ -135,7 +138,7 @@ def test_a_report_says_what_was_not_scored(recording, estimate, tmp_path):
     with pytest.raises(EstimateError):
         save_report(tmp_path / "report.html", wrong, recording)
     assert not list(tmp_path.iterdir())
-    unknown = Estimate(A=estimate.A, S=np.zeros((74, 3)))
+    unknown = Estimate(A=estimate.A, S=np.zeros((len(estimate.A), 3)))
     save_report(tmp_path / "report.html", unknown, recording)
     assert "not scored: " in (tmp_path / "report.html").read_text("utf-8")
 
