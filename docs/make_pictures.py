@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
-from pytest_calsim import ImageSensor, Recording, Spec, load_preset, plan, preset_names, simulate
+from pytest_calsim import Estimate, ImageSensor, Recording, Spec, compare, load_preset, plan, preset_names, simulate
 from pytest_calsim.errors import SpecWarning
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
@@ -406,6 +406,7 @@ def gallery() -> None:
         table = preset_table(part)
         base = "".join(f" It extends `{name}`." for name in table.get("extends", []))
         lines += [f"**`{part}`**. {table['summary']}.{base}", "", *(f"- {source}" for source in table["sources"]), ""]
+    lines += plots_section()
     text = "\n".join(lines).rstrip().replace("\n\n\n", "\n\n")
     (DOCS / "gallery.md").write_text(text + "\n")
 
@@ -413,6 +414,87 @@ def gallery() -> None:
 def preset_table(name: str) -> dict[str, Any]:
     """A preset's own file, without what it extends."""
     return tomllib.loads((DOCS.parent / "presets" / f"{name}.toml").read_text())
+
+
+PLOTS_SHOWN = {
+    "frame": "`frame()`",
+    "max_projection": "`max_projection()`",
+    "contours": "`contours()`",
+    "contours_compared": "`contours(comparison)`: a third of the cells left out, and two made up",
+    "traces": "`traces()`",
+    "traces_compared": "`traces(comparison=comparison)`",
+    "shifts_compared": "`shifts(comparison)`",
+    "detection": "`detection_curve()`",
+    "detection_compared": "`detection_curve(comparison)`",
+    "footprint": "`footprint(unit)`",
+    "placement": "`placement()`",
+    "fields": "`fields()`",
+    "layers": "`layers()`",
+}
+"""The pictures of `recording.plot` by file, with what draws them."""
+
+
+def plots() -> None:
+    """What `recording.plot` draws, in a light and in a dark style."""
+    recording = simulate(load_preset("moving"))
+    plot = recording.plot
+    comparison = compare(spoilt_estimate(recording), recording)
+    unit = int(recording.truth.detectable_subset()[0])
+    draw: dict[str, Callable[[], object]] = {
+        "frame": plot.frame,
+        "max_projection": plot.max_projection,
+        "contours": plot.contours,
+        "contours_compared": lambda: plot.contours(comparison),
+        "traces": plot.traces,
+        "traces_compared": lambda: plot.traces(comparison=comparison),
+        "shifts_compared": lambda: plot.shifts(comparison),
+        "detection": plot.detection_curve,
+        "detection_compared": lambda: plot.detection_curve(comparison),
+        "footprint": lambda: plot.footprint(unit),
+        "placement": plot.placement,
+        "fields": plot.fields,
+        "layers": plot.layers,
+    }
+    assert draw.keys() == PLOTS_SHOWN.keys()
+    for style, suffix in (("default", ""), ("dark_background", "_dark")):
+        with plt.style.context(style):
+            for name, work in draw.items():
+                work()
+                figure = plt.gcf()
+                path = PICTURES / "plots" / f"{name}{suffix}.png"
+                path.parent.mkdir(exist_ok=True)
+                figure.savefig(path, dpi=60, pil_kwargs={"optimize": True})  # a palette would lose thin lines
+                plt.close(figure)
+
+
+def spoilt_estimate(recording: Recording) -> Estimate:
+    """Two thirds of the cells with noisy traces and shifts, and two of no cell."""
+    truth = recording.truth
+    rng = np.random.default_rng(0)
+    kept = np.sort(rng.permutation(truth.n_units)[: 2 * truth.n_units // 3])
+    made_up = np.zeros((2, *recording.frames.shape[1:]), np.float32)
+    made_up[0, 5:15, 5:15] = 1
+    made_up[1, -20:-8, 20:30] = 1
+    C = truth.C.values[kept]
+    traces = np.concatenate([C + rng.normal(0, 0.2, C.shape), rng.normal(size=(2, C.shape[1]))])
+    shifts = truth.shifts.values + rng.normal(0, 0.2, truth.shifts.shape)
+    A = np.concatenate([np.asarray(truth.A_observed[kept]), made_up])
+    return Estimate(A=A, C=traces, shifts=shifts, convention="displacement")
+
+
+def plots_section() -> list[str]:
+    """The gallery's part on `recording.plot`."""
+    lines = [
+        "## Pictures of a recording",
+        "",
+        "What `recording.plot` draws of `moving` ([how to](how-to/look-and-export.md)), in matplotlib's default style "
+        "and in its dark one. Written by `python docs/make_pictures.py plots`.",
+        "",
+    ]
+    for name, call in PLOTS_SHOWN.items():
+        light = f"![{name}](pictures/plots/{name}.png)"
+        lines += [f"{call}", "", f"{light} ![{name}, dark](pictures/plots/{name}_dark.png)", ""]
+    return lines
 
 
 PICTURE_OF: dict[str, Callable[[], None]] = {
@@ -425,6 +507,7 @@ PICTURE_OF: dict[str, Callable[[], None]] = {
     "indicators": indicators,
     "photon_transfer": photon_transfer,
     "cost": cost,
+    "plots": plots,
     "presets": presets,
     "gallery": gallery,
 }

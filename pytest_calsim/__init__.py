@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
     from pytest_calsim.recording.cache import simulate_cached as simulate_cached
+    from pytest_calsim.recording.exports.damage import damage as damage
     from pytest_calsim.recording.recording import Recording as Recording
     from pytest_calsim.recording.simulate import simulate as simulate
     from pytest_calsim.recording.truth import GroundTruth as GroundTruth
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
     from pytest_calsim.testing.assertions import assert_traces_recovered as assert_traces_recovered
     from pytest_calsim.testing.background import assert_background_recovered as assert_background_recovered
+    from pytest_calsim.testing.compare import compare as compare
     from pytest_calsim.testing.estimate import Estimate as Estimate
+    from pytest_calsim.testing.plots import save_overlay as save_overlay
+    from pytest_calsim.testing.plots import save_report as save_report
     from pytest_calsim.testing.score import Scores as Scores
     from pytest_calsim.testing.score import score as score
     from pytest_calsim.testing.scorecard import Scorecard as Scorecard
@@ -76,7 +80,9 @@ _WHERE = {
     "assert_shifts_recovered": "testing.assertions",
     "assert_spikes_recovered": "testing.assertions",
     "assert_traces_recovered": "testing.assertions",
+    "compare": "testing.compare",
     "compose_presets": "spec.presets",
+    "damage": "recording.exports.damage",
     "field_pearson": "testing.scoring.fields",
     "hungarian_match": "testing.scoring.matching",
     "load_preset": "spec.presets",
@@ -84,6 +90,8 @@ _WHERE = {
     "preset_names": "spec.presets",
     "preset_parts": "spec.presets",
     "preset_summary": "spec.presets",
+    "save_overlay": "testing.plots",
+    "save_report": "testing.plots",
     "score": "testing.score",
     "shift_rmse": "testing.scoring.shifts",
     "simulate": "recording.simulate",
@@ -118,7 +126,9 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "assert_shifts_recovered",
     "assert_spikes_recovered",
     "assert_traces_recovered",
+    "compare",
     "compose_presets",
+    "damage",
     "field_pearson",
     "hungarian_match",
     "load_preset",
@@ -126,6 +136,8 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "preset_names",
     "preset_parts",
     "preset_summary",
+    "save_overlay",
+    "save_report",
     "score",
     "shift_rmse",
     "simulate",

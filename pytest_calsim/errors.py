@@ -5,7 +5,8 @@
     CalsimError
     ├── SpecError(ValueError)           a spec, preset, path or value cannot be simulated
     ├── EstimateError(ValueError)       an estimate cannot be scored (shape, NaN, missing argument)
-    └── StoreError(OSError)             a recording on disk cannot be read
+    ├── StoreError(OSError)             a recording on disk cannot be read
+    └── MissingExtraError(ImportError)  an optional package is not installed
     AssertionError
     └── RecoveryError                   a pipeline recovered less than the test demands
     UserWarning
@@ -25,6 +26,7 @@ __all__ = [
     "CalsimError",
     "CalsimWarning",
     "EstimateError",
+    "MissingExtraError",
     "PlacementWarning",
     "RecoveryError",
     "SpecError",
@@ -49,6 +51,10 @@ class EstimateError(CalsimError, ValueError):
 
 class StoreError(CalsimError, OSError):
     """Tell that a recording on disk is missing, damaged, foreign, of another version, or cannot be written."""
+
+
+class MissingExtraError(CalsimError, ImportError):
+    """Tell that a plot or a file format needs an optional package, and how to install it."""
 
 
 class RecoveryError(AssertionError):

@@ -11,6 +11,9 @@ import zarr  # noqa: F401
 with contextlib.suppress(ImportError):
     import dask.array  # noqa: F401
 
+with contextlib.suppress(ImportError):
+    import matplotlib.pyplot  # noqa: F401
+
 # A first example may import; how long anything takes is measured in tests/benchmarks.
 hypothesis.settings.register_profile("calsim", deadline=None)
 hypothesis.settings.load_profile("calsim")

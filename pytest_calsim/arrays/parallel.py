@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_parallel", "usable_cores"]
+__all__ = ["in_order", "in_parallel", "usable_cores"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,3 +38,25 @@ def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(usable_cores(), len(items))) as pool:
         return list(pool.map(work, items))
+
+
+def in_order(work: Callable[[int], R], n_items: int) -> Iterator[R]:
+    """Give what ``work`` makes of 0, 1, ... in order, on as many threads as there are cores.
+
+    At most two items a core are made or in the making, so memory does not grow with their number.
+
+    Parameters
+    ----------
+    work
+        A function that releases the GIL for most of its time.
+    n_items
+        Number of items.
+    """
+    pending: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for item in range(n_items):
+            if len(pending) == 2 * usable_cores():
+                yield pending.popleft().result()
+            pending.append(pool.submit(work, item))
+        while pending:
+            yield pending.popleft().result()

@@ -2,6 +2,7 @@
 
 from pytest_calsim.plugin.fixtures import _sim_case as _sim_case
 from pytest_calsim.plugin.fixtures import sim_cache as sim_cache
+from pytest_calsim.plugin.fixtures import sim_movie_file as sim_movie_file
 from pytest_calsim.plugin.fixtures import sim_recording as sim_recording
 from pytest_calsim.plugin.fixtures import sim_recording_factory as sim_recording_factory
 from pytest_calsim.plugin.fixtures import sim_spec as sim_spec

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
 from pytest_calsim.errors import RecoveryError
@@ -143,22 +143,6 @@ def _write_estimate(recording: Recording, estimate: Estimate, path: Path) -> Non
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
-    """Draw contours of the planted (observed) and the estimated cells over the brightest of each pixel."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from pytest_calsim.testing.plots import save_overlay
 
-    movie = recording.observed
-    picture = (movie.max("frame") - movie.mean("frame")).values
-    figure = Figure(figsize=(6, 6 * picture.shape[0] / picture.shape[1]), layout="constrained", dpi=120)
-    canvas: Any = FigureCanvasAgg(figure)
-    axes: Any = figure.add_subplot()  # matplotlib's methods are typed in part
-    axes.imshow(picture, cmap="gray")
-    estimated = None
-    if estimate is not None and estimate.A is not None:
-        estimated = estimate.footprints_on(recording.frames.shape[1:])
-    for footprints, colour in ((recording.truth.A_observed, "tab:cyan"), (estimated, "tab:orange")):
-        for image in footprints or ():
-            if image.max() > 0:
-                axes.contour(image, levels=[0.5 * float(image.max())], colors=colour, linewidths=0.8)
-    axes.set_title("planted: cyan; estimated: orange")
-    canvas.print_png(path)
+    save_overlay(path, recording, estimate)

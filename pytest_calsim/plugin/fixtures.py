@@ -10,13 +10,15 @@ from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_calsim.plugin.factory import RecordingFactory
     from pytest_calsim.plugin.requests import Case, ResolvedRequest
     from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.spec.spec import Spec
 
-__all__ = ["_sim_case", "sim_cache", "sim_recording", "sim_recording_factory", "sim_spec"]
+__all__ = ["_sim_case", "sim_cache", "sim_movie_file", "sim_recording", "sim_recording_factory", "sim_spec"]
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +91,33 @@ def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: Rec
     label = resolved.label if resolved is not None and resolved.spec == sim_spec else ""
     session_of(item.config).reporter.recorded(sim_spec, label)
     return sim_cache.get(sim_spec, label=label)
+
+
+@pytest.fixture
+def sim_movie_file(
+    request: pytest.FixtureRequest,
+    sim_recording: Recording,
+    sim_cache: RecordingCache,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The movie of ``sim_recording`` as a file, in the format that ``indirect`` parametrization names; TIFF without.
+
+    It is written once and shared: copy it before changing it.
+    """
+    from pytest_calsim.errors import MissingExtraError, StoreError
+    from pytest_calsim.recording.exports.cached_file import movie_file
+    from pytest_calsim.store.cache_directory import MOVIES
+
+    movie_format: str = getattr(request, "param", "tiff")
+    try:
+        if sim_cache.root is not None:
+            try:
+                return movie_file(sim_recording, movie_format, sim_cache.root / MOVIES)
+            except StoreError:
+                pass  # a disk that takes no file: the test gets one of its own
+        return movie_file(sim_recording, movie_format, tmp_path_factory.mktemp("sim_movie"))
+    except (MissingExtraError, StoreError, ValueError) as error:
+        pytest.fail(f"sim_movie_file: {error}", pytrace=False)
 
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.errors import StoreError
+from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
+from pytest_calsim.recording.plots.recording_plots import RecordingPlots
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Recording", "data_of"]
 
 
-class Recording:
+class Recording(WritesFiles):
     """A simulated movie and its truth; immutable, as the tests of a session share it."""
 
     def __init__(
@@ -50,6 +53,17 @@ class Recording:
     def __repr__(self) -> str:
         frames, height, width = self._source.shape
         return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("acquisition", self.spec.acquisition),
+            ("stages", ", ".join(self.stages)),
+            ("cells", self.truth.n_units),
+            ("seed", self.spec.seed),
+            ("key", self.spec.key()[:12]),
+            *(("note", note) for note in self.notes),
+        ]
+        return html_table(repr(self)[1:-1], rows)
 
     @property
     def spec(self) -> Spec:
@@ -115,6 +129,11 @@ class Recording:
 
         lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
         return lazy if frames is None else lazy.isel(frame=frames)
+
+    @cached_property
+    def plot(self) -> RecordingPlots:
+        """Pictures of the movie and its truth: ``recording.plot.frame()``, ... (the extra ``plot``)."""
+        return RecordingPlots(self)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the recording to one file: a zip of zarr (format 2) arrays, which zarr and xarray open as well.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.arrays.lazy import LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import nearest
@@ -35,6 +36,17 @@ class GroundTruth:
 
     def __init__(self, arrays: Mapping[str, TruthArray | SparseFootprints]) -> None:
         self._arrays = arrays
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, str, str]] = []
+        for name, value in sorted(self._arrays.items(), key=lambda item: item[0]):
+            if isinstance(value, SparseFootprints):
+                rows.append((name, f"unit_id, height, width: {value.shape}, sparse", "1"))
+            else:
+                # What is computed on demand is not computed for its shape.
+                shape = value.shape if isinstance(value, LazyTruth) else value.values.shape
+                rows.append((name, f"{', '.join(value.dims)}: {shape}", value.units))
+        return html_table(f"GroundTruth of {self.n_units} planted cells", rows, ("name", "axes", "units"))
 
     @property
     def names(self) -> tuple[str, ...]:

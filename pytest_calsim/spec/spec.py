@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
+from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.errors import SpecError, SpecWarning, nearest, warn_user
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
@@ -53,6 +54,12 @@ class Spec(Frozen):
     acquisition: Acquisition = Acquisition()
     steps: Annotated[tuple[SerializeAsAny[Step], ...], BeforeValidator(read_steps)] = ()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def _repr_html_(self) -> str:
+        # What a step does not say is its default, which the reference lists.
+        said = [(step.kind, ", ".join(f"{k}={v!r}" for k, v in step.__repr_args__() if k)) for step in self.steps]
+        rows = [("acquisition", str(self.acquisition)), *said, ("seed", self.seed)]
+        return html_table(f"Spec {self.key()[:12]}", rows)
 
     @model_validator(mode="after")
     def _simulates(self) -> Self:

@@ -35,7 +35,10 @@ from pytest_calsim.store.writing import PARTIAL, RecordingData, publish_recordin
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["CacheDirectory", "CacheEntry"]
+__all__ = ["MOVIES", "CacheDirectory", "CacheEntry"]
+
+MOVIES = "movies"
+"""Folder under the root with movies in other programs' formats; they count for the size, and go with the rest."""
 
 _SUFFIX = ".zarr.zip"
 _LOCK = ".lock"
@@ -237,7 +240,7 @@ class CacheDirectory:
         """Path, size and last use of every recording, of any format, least recently used first."""
         found: list[tuple[Path, int, float]] = []
         for folder in _children(self.root):
-            if not re.fullmatch(r"v\d+", folder.name):
+            if not re.fullmatch(rf"v\d+|{MOVIES}", folder.name):
                 continue
             for path in _children(folder):
                 if folder != self.folder or (path.suffix == ".zip" and _KEY.fullmatch(path.name.removesuffix(_SUFFIX))):
@@ -248,6 +251,8 @@ class CacheDirectory:
 
 def _describe(path: Path, size_bytes: int, used: float) -> CacheEntry:
     key = path.name.removesuffix(_SUFFIX)
+    if path.parent.name == MOVIES:
+        return CacheEntry(path.name[:64], "(a movie's file)", path, size_bytes, 0.0, used, used)
     try:
         found = RecordingFile(path).provenance
     except OSError:  # damaged, or of another format

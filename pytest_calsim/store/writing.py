@@ -6,19 +6,18 @@ import contextlib
 import os
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
-from pytest_calsim.arrays.parallel import usable_cores
+from pytest_calsim.arrays.parallel import in_order
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
 from pytest_calsim.spec.spec import Spec
@@ -33,8 +32,6 @@ PARTIAL = ".partial"
 
 _GROUP: Json = {"zarr_format": 2}
 _READABLE_BY_ALL = 0o644 << 16
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -113,10 +110,10 @@ def write_archive(file: IO[bytes], data: RecordingData) -> None:
         rows = movie.rows(chunk)
         return movie.encode(frames.read(rows.start, rows.stop))
 
-    with ZipFile(file, "w") as archive, ThreadPoolExecutor(usable_cores()) as pool:
+    with ZipFile(file, "w") as archive, ThreadPoolExecutor(1) as pool:
         _append(archive, SPEC, data.spec.canonical_json().encode())
         gathered = pool.submit(dict, data.truth)  # some of it is computed only now: beside the painting
-        for chunk, block in enumerate(_in_order(pool, paint, movie.n_chunks, ahead=2 * usable_cores())):
+        for chunk, block in enumerate(in_order(paint, movie.n_chunks)):
             _append(archive, f"observed/{movie.chunk_name(chunk)}", block)
         for name, value in sorted(gathered.result().items()):
             _append_truth(archive, metadata, name, value)
@@ -151,14 +148,3 @@ def _append_truth(archive: ZipFile, metadata: dict[str, Json], name: str, value:
         for chunk in range(layout.n_chunks):
             block = values[layout.rows(chunk)] if layout.shape else values
             _append(archive, f"truth/{path}/{layout.chunk_name(chunk)}", layout.encode(block))
-
-
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[int], T], n_items: int, *, ahead: int) -> Iterator[T]:
-    """Give what ``work`` makes of 0, 1, ... in order, with at most ``ahead`` of them made or in the making."""
-    pending: deque[Future[T]] = deque()
-    for item in range(n_items):
-        if len(pending) == ahead:
-            yield pending.popleft().result()
-        pending.append(pool.submit(work, item))
-    while pending:
-        yield pending.popleft().result()

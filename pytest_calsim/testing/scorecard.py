@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.testing.listeners import LISTENERS
 
 if TYPE_CHECKING:
@@ -144,6 +145,13 @@ class Scorecard:
         # What failed comes first.
         checks = [f"  {c}" for c in sorted(self.checks, key=lambda c: c.passed)]
         return "\n".join([verdict, *checks, *(f"  {n}" for n in self.notes), *map(str, self.tables)])
+
+    def _repr_html_(self) -> str:
+        title = str(self).partition("\n")[0]
+        rows = [("✓" if check.passed else "✗", str(check)) for check in sorted(self.checks, key=lambda c: c.passed)]
+        notes = [("", note) for note in self.notes]
+        tables = [html_table(f"{table.title} ({table.total})", table.rows, table.columns) for table in self.tables]
+        return html_table(title, rows + notes) + "".join(tables)
 
     def as_dict(self) -> dict[str, float | int | str | bool]:
         """Give flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ...

@@ -18,6 +18,7 @@ from cache_helpers import fingerprint, leftovers, light_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_calsim.arrays import parallel
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.parallel import usable_cores
 from pytest_calsim.arrays.truth_array import TruthArray
@@ -176,7 +177,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkey
     monkeypatch.setattr(writing.time, "perf_counter", lambda: 0.0)
     monkeypatch.setattr("time.time", lambda: 0.0)
     for threads in (1, 2, 3):
-        monkeypatch.setattr(writing, "usable_cores", lambda threads=threads: threads)
+        monkeypatch.setattr(parallel, "usable_cores", lambda threads=threads: threads)
         recording.save(tmp_path / str(threads))
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 

@@ -1,0 +1,65 @@
+"""A recording's movie as a file of some format, written once and shared by all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pytest_calsim.errors import StoreError, nearest
+from pytest_calsim.recording.recording import Recording
+
+__all__ = ["MOVIE_FORMATS", "movie_file"]
+
+_Write = Callable[[Recording, Path], None]
+
+MOVIE_FORMATS: Mapping[str, tuple[str, _Write]] = MappingProxyType(
+    {
+        "tiff": (".tif", Recording.to_tiff),
+        "npy": (".npy", Recording.to_npy),
+        "zarr": (".zarr", Recording.to_zarr),
+        "nwb": (".nwb", Recording.to_nwb),
+        "avi": (".avi", Recording.to_avi),
+        "mp4": (".mp4", Recording.to_mp4),
+        "miniscope": ("", Recording.to_miniscope_folder),
+    }
+)
+"""How the name of a file ends and what writes it, by the format's name."""
+
+
+def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
+    """Give a recording's movie as a file, writing it when it is not there yet.
+
+    Parameters
+    ----------
+    recording
+        The recording; the file's name holds its key, so that it is shared by all that ask for the same.
+    movie_format
+        One of :data:`MOVIE_FORMATS`.
+    folder
+        Where such files are kept; made when it is not there. Whoever changes a file changes it for all: copy it first.
+
+    Returns
+    -------
+    Path
+        The file; a folder for ``"zarr"`` and ``"miniscope"``.
+
+    Raises
+    ------
+    ValueError
+        When there is no such format.
+    StoreError
+        When it cannot be written.
+    """
+    if movie_format not in MOVIE_FORMATS:
+        raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
+    suffix, write = MOVIE_FORMATS[movie_format]
+    stage = "" if recording.until is None else f"-{recording.until}"
+    path = folder / f"{recording.spec.key()}{stage}{suffix}"
+    if not path.exists():
+        try:
+            write(recording, path)
+        except StoreError:
+            if not path.exists():  # else another process was faster: its file is the same
+                raise
+    return path

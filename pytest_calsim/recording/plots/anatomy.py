@@ -1,0 +1,124 @@
+"""Where the cells are, and what the microscope makes of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.plots.contours import outlines
+from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION, rescaled, show_image
+from pytest_calsim.recording.truth import GroundTruth
+
+__all__ = ["draw_footprint", "draw_placement"]
+
+_RIM_PX = 4
+
+
+def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Canvas) -> None:
+    """Draw a cell in focus and unblurred, and as the microscope shows it, in one crop."""
+    planted = truth.A_planted
+    observed = truth.A_observed
+    if planted is None or observed is None:
+        raise ValueError("this recording has no footprints: its spec lacks 'cell_optics'")
+    if not 0 <= unit < len(observed):
+        raise IndexError(f"unit {unit} of {len(observed)} planted cells")
+    pixels, values = observed.unit(unit)
+    if not values.size:
+        raise ValueError(f"unit {unit} is out of view: its footprint has no pixel on the sensor")
+    near = values > 0.02 * values.max()  # the halo reaches over the whole sensor, and is not what one looks at
+    rows, columns = np.divmod(pixels[near].astype(np.int64), observed.shape[2])
+    top = max(int(rows.min()) - _RIM_PX, 0)
+    left = max(int(columns.min()) - _RIM_PX, 0)
+    crop = (slice(top, int(rows.max()) + _RIM_PX + 1), slice(left, int(columns.max()) + _RIM_PX + 1))
+    for ax, footprints, name in zip(axes, (planted, observed), ("planted", "observed"), strict=True):
+        image = footprints[unit][crop]
+        limits = (0.0, float(image.max()) or 1.0)
+        title = f"unit {unit}, {name}"
+        show_image(
+            ax, image, canvas, title=title, units="share of the planted peak", cmap="cividis", limits=limits,
+            origin_px=(top, left), um_axes=False,
+        )  # fmt: skip
+    lines = require("matplotlib.collections", "plot", "plotting")
+    rim = outlines(planted, [unit], 0.5)
+    axes[1].add_collection(lines.LineCollection(rim, colors="white", linestyles="--", linewidths=1), autolim=False)
+    cells = truth.cells
+    facts = [f"{cells[name][unit]:.{digits}f} {units}" for name, digits, units in _FACTS if name in cells]
+    axes[0].figure.suptitle(", ".join(facts), fontsize="medium")
+
+
+_FACTS = (("depth_um", 0, "µm deep"), ("defocus_um", 0, "µm defocus"))
+
+
+def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisition, canvas: Canvas) -> None:
+    """Draw the cells from above and from the side, with the sensor's window and the focal surface."""
+    if "x_um" not in truth:
+        raise ValueError("this recording has no cells: its spec lacks 'place_neurons'")
+    x, y, depth, radius = (truth[name].values.astype(np.float64) for name in ("x_um", "y_um", "depth_um", "radius_um"))
+    in_view = truth["in_fov"].values.astype(np.bool_)
+    detectable = np.isin(np.arange(len(x)), truth.detectable_subset())
+    kinds = (
+        ("out of view", ~in_view, GREY),
+        ("in view", in_view & ~detectable, ORANGE),
+        ("detectable", in_view & detectable, SKY),
+    )
+    for ax, down in ((top, y), (side, depth)):
+        for label, chosen, colour in kinds:
+            told = f"{label} ({int(chosen.sum())})" if ax is top else None
+            _add_circles(ax, x[chosen], down[chosen], radius[chosen], colour, told)
+    height_um, width_um = acquisition.field_size_um
+    patches = require("matplotlib.patches", "plot", "plotting")
+    corner = (-width_um / 2, -height_um / 2)
+    top.add_patch(patches.Rectangle(corner, width_um, height_um, fill=False, edgecolor=VERMILLION, label="sensor"))
+    span = max(float(np.abs(x).max(initial=0)), width_um / 2) * 1.05
+    if truth.focal_depth_um is not None:
+        across = np.linspace(-span, span, 201)
+        surface = truth.focal_depth_um - acquisition.curvature_shift_um(np.abs(across))
+        half = acquisition.depth_of_field_um / 2
+        side.fill_between(across, surface - half, surface + half, color=VERMILLION, alpha=0.2, label="depth of field")
+        side.plot(across, surface, color=VERMILLION, label="focal surface at y = 0")
+    top.set_title("from above")
+    top.set_xlabel("x (µm)")
+    top.set_ylabel("y (µm)")
+    top.set_aspect("equal")
+    top.set_xlim(-span, span)
+    tall = max(float(np.abs(y).max(initial=0)), height_um / 2) * 1.05
+    top.set_ylim(tall, -tall)  # rows grow downward, as in a picture
+    size = canvas.pixel_size_um
+    rows = top.secondary_yaxis("right", functions=rescaled(1 / size))
+    rows.set_ylabel("from the axis (px)")
+    columns = top.secondary_xaxis("top", functions=rescaled(1 / size))
+    columns.set_xlabel("from the axis (px)")
+    side.set_title("from the side")
+    side.set_xlim(-span, span)
+    side.set_ylim(max(float((depth + radius).max(initial=1)), truth.focal_depth_um or 0) * 1.05, 0)
+    side.set_ylabel("depth (µm)")
+    side.set_xlabel("x (µm)")
+    side.set_aspect("equal")
+    for ax in (top, side):
+        ax.legend(loc="upper left", bbox_to_anchor=(1.14 if ax is top else 1.02, 1), frameon=False, fontsize="small")
+
+
+def _add_circles(
+    ax: Any, x: NDArray[np.float64], y: NDArray[np.float64], radius: NDArray[np.float64], colour: str, label: str | None
+) -> None:
+    """Draw somata at their true size."""
+    collections = require("matplotlib.collections", "plot", "plotting")
+    circles = collections.EllipseCollection(
+        2 * radius,
+        2 * radius,
+        np.zeros(len(x)),
+        units="xy",
+        offsets=np.column_stack([x, y]),
+        offset_transform=ax.transData,
+        facecolors=colour,
+        edgecolors="none",
+        alpha=0.75,
+    )
+    ax.add_collection(circles)
+    if label is not None:
+        ax.scatter([], [], color=colour, alpha=0.75, label=label)  # legends know no collections of ellipses

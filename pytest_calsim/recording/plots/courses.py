@@ -1,0 +1,159 @@
+"""What happens over time, and what depends on the signal: traces, shifts, detection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.kernels.types import Floats
+from pytest_calsim.recording.plots.comparison import Comparison
+from pytest_calsim.recording.plots.style import BLUE, GREY, ORANGE, SKY, VERMILLION, rescaled
+from pytest_calsim.recording.truth import GroundTruth
+
+__all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", "snr_column"]
+
+_Z95 = 1.959964
+"""Normal quantile of a 95 % interval."""
+
+
+def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
+    """Give the signal-to-noise ratio that decides what is detectable, and its name.
+
+    Raises
+    ------
+    ValueError
+        When the recording has none.
+    """
+    for name in ("snr_peak", "snr"):
+        if name in truth:
+            return name, truth[name].values.astype(np.float64)
+    raise ValueError("this recording has no snr: its spec lacks 'cell_optics' or 'cell_activity'")
+
+
+def draw_traces(
+    ax: Any, truth: GroundTruth, units: NDArray[np.intp], fps: float, comparison: Comparison | None = None
+) -> None:
+    """Draw true traces one above the other with their spikes, and the estimated ones onto them.
+
+    Each true trace is scaled to its own range; an estimate is fitted to it by a gain and an offset (least squares).
+    """
+    if truth.C is None:
+        raise ValueError("this recording has no traces: its spec lacks 'cell_activity'")
+    true: Floats = truth["C"].values[units].astype(np.float64)
+    time_s = np.arange(len(true[0]), dtype=np.float64) / fps
+    spikes = truth.spike_times
+    for i, (unit, trace) in enumerate(zip(units.tolist(), true, strict=True)):
+        base = len(units) - 1 - i  # the first one on top
+        low = float(trace.min())
+        span = float(np.ptp(trace)) or 1.0
+        ax.plot(time_s, base + 0.75 * (trace - low) / span, color=SKY, linewidth=1.1, label="true" if not i else None)
+        row = -1 if comparison is None else int(comparison.estimate_of[unit])
+        if comparison is not None and comparison.C is not None and row >= 0:
+            fitted = _fit(comparison.C[row], trace)
+            drawn = base + 0.75 * (fitted - low) / span
+            ax.plot(time_s, drawn, color=ORANGE, linewidth=0.9, alpha=0.9, label=None if i else "estimated")
+        if spikes is not None:
+            ax.vlines(
+                spikes[unit], base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label=None if i else "spikes"
+            )
+    ax.set_yticks(np.arange(len(units))[::-1] + 0.35, [f"unit {unit}" for unit in units.tolist()])
+    ax.set_xlim(0, len(time_s) / fps)
+    ax.set_ylim(-0.25, len(units) - 0.1)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("fluorescence, each trace to its own range")
+    _add_frame_axis(ax, fps)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, fontsize="small")
+
+
+def _fit(estimate: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale and move an estimate onto the truth, as its units are its own."""
+    centred = estimate - estimate.mean()
+    power = float((centred**2).sum())
+    gain = float((centred * (true - true.mean())).sum()) / power if power > 0 else 0.0
+    return true.mean() + gain * centred
+
+
+def _add_frame_axis(ax: Any, fps: float) -> None:
+    ax.secondary_xaxis("top", functions=rescaled(fps)).set_xlabel("frame")
+
+
+def draw_shifts(
+    ax: Any, shifts: NDArray[np.float64], fps: float, pixel_size_um: float, comparison: Comparison | None = None
+) -> None:
+    """Draw the tissue's displacement along rows and columns, in px and µm, and the estimated one."""
+    time_s = np.arange(len(shifts)) / fps
+    colours = (("height", SKY, BLUE), ("width", ORANGE, VERMILLION))
+    estimated = None if comparison is None else comparison.shifts
+    for axis, (name, true_colour, estimated_colour) in enumerate(colours):
+        # The estimate is a thin line on a broad one: where they part is seen, and where they agree both are.
+        width = 1.2 if estimated is None else 3.0
+        ax.plot(time_s, shifts[:, axis], color=true_colour, linewidth=width, label=f"{name}, true")
+        if estimated is not None:
+            line = estimated[:, axis]
+            ax.plot(time_s, line, color=estimated_colour, linewidth=0.8, label=f"{name}, estimated")
+    ax.set_xlim(0, len(time_s) / fps)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("displacement of the tissue (px)")
+    _add_frame_axis(ax, fps)
+    right = ax.secondary_yaxis("right", functions=rescaled(pixel_size_um))
+    right.set_ylabel("displacement (µm)")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize="small")
+
+
+def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: Comparison) -> None:
+    """Draw how far the estimated displacement is from the true one, px, a constant apart."""
+    if comparison.shifts is None:
+        raise ValueError("the estimate has no shifts to draw the errors of")
+    error_px = np.hypot(*(comparison.shifts - shifts).T)
+    ax.plot(np.arange(len(error_px)) / fps, error_px, color=VERMILLION, linewidth=0.9)
+    ax.set_xlim(0, len(error_px) / fps)
+    ax.set_ylim(0, None)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("error of the shift (px)")
+    _add_frame_axis(ax, fps)
+
+
+def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = None, n_bins: int = 6) -> None:
+    """Draw how many cells there are by signal-to-noise ratio, or which share of them was found.
+
+    The interval is Wilson's, 95 % (Wilson 1927).
+    """
+    name, snr = snr_column(truth)
+    in_view = truth["in_fov"].values.astype(np.bool_) & (snr > 0) & np.isfinite(snr)
+    label = {"snr": "SNR of the typical transient, one frame", "snr_peak": "SNR of the largest transient"}[name]
+    ax.set_xscale("log")
+    ax.set_xlabel(label)
+    if comparison is None:
+        ranked = np.sort(snr[in_view])
+        left = np.arange(len(ranked), 0, -1)
+        ax.step(ranked, left, where="pre", color=SKY, label="cells in view with at least this SNR")
+        n = len(truth.detectable_subset())
+        ax.axhline(n, color=VERMILLION, linestyle="--", label=f"detectable: {n}")
+        ax.set_ylabel("cells")
+        ax.set_ylim(0, None)
+    else:
+        found = comparison.estimate_of >= 0
+        cells = np.flatnonzero(in_view)
+        cells = cells[np.argsort(snr[cells], kind="stable")]
+        for i, part in enumerate(np.array_split(cells, max(1, min(n_bins, len(cells))))):
+            if not len(part):
+                continue
+            share, low, high = _wilson(int(found[part].sum()), len(part))
+            at = float(np.exp(np.log(snr[part]).mean()))
+            bars = [[share - low], [high - share]]
+            told = None if i else "share found, by SNR (95 %)"
+            ax.errorbar([at], [share], yerr=bars, fmt="o", color=SKY, capsize=3, label=told)
+        ax.plot(snr[cells], found[cells].astype(float), "|", color=GREY, label="single cells: found 1, not 0")
+        ax.set_ylabel("share of the cells in view that were found")
+        ax.set_ylim(-0.05, 1.05)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize="small")
+
+
+def _wilson(hits: int, n: int) -> tuple[float, float, float]:
+    """Give a share and the ends of its interval."""
+    share = hits / n
+    middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
+    half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)))
+    return share, min(middle - half, share), max(middle + half, share)

@@ -1,0 +1,82 @@
+"""The mean of a movie and its largest rise above it, in one pass over the frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.recording.exports.movie import blocks_of
+
+__all__ = ["Projections", "project"]
+
+
+_WINDOW_S = 0.25
+"""What the maximum is taken of are means over this time: a transient lasts longer, and noise averages out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projections:
+    """What is left of a movie without its time axis.
+
+    Attributes
+    ----------
+    mean
+        Mean over the frames ``(height, width)``, float64.
+    rise
+        Maximum of means over 0.25 s, minus the mean ``(height, width)``, float64: the still background is gone.
+    """
+
+    mean: NDArray[np.float64]
+    rise: NDArray[np.float64]
+
+
+def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None) -> Projections:
+    """Project a movie along time.
+
+    Parameters
+    ----------
+    frames
+        The movie; read block by block.
+    fps
+        Frames per second.
+    shifts
+        The tissue's displacement ``(frame, 2)``, px. Each frame is moved back by it, to the nearest pixel; a pixel that
+        is never in view is 0. ``None``: frames stay where they are.
+    """
+    _, height, width = frames.shape
+    total = np.zeros((height, width))
+    seen = np.zeros((height, width), np.int64)
+    highest = np.full((height, width), -np.inf)
+    window = max(1, round(_WINDOW_S * fps))
+    at = 0
+    for block in blocks_of(frames, label="projecting", block_frames=window):
+        light = np.zeros((height, width))
+        n = np.zeros((height, width), np.int64)
+        if shifts is None:
+            light += block.sum(axis=0, dtype=np.float64)
+            n += len(block)
+        else:
+            for image, (dy, dx) in zip(block, shifts[at : at + len(block)].tolist(), strict=True):
+                rows, back_rows = _overlap(height, round(dy))
+                columns, back_columns = _overlap(width, round(dx))
+                light[back_rows, back_columns] += image[rows, columns]
+                n[back_rows, back_columns] += 1
+        # A pixel that came into view for less than half the window is as noisy as it is rarely seen.
+        often = 2 * n >= len(block)
+        highest[often] = np.maximum(highest[often], light[often] / n[often])
+        total += light
+        seen += n
+        at += len(block)
+    mean = total / np.maximum(seen, 1)
+    return Projections(mean, np.where(np.isfinite(highest), highest, mean) - mean)
+
+
+def _overlap(size: int, shift: int) -> tuple[slice, slice]:
+    """Give which pixels of a moved axis stay in view, and where they lie when it is moved back."""
+    if shift >= 0:
+        return slice(min(shift, size), size), slice(0, max(size - shift, 0))
+    return slice(0, max(size + shift, 0)), slice(min(-shift, size), size)

@@ -1,0 +1,86 @@
+"""Match an estimate with the truth, for plots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_calsim.recording.plots.comparison import Comparison
+from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
+from pytest_calsim.testing.inputs.matrices import as_shifts
+from pytest_calsim.testing.inputs.types import FootprintsLike
+from pytest_calsim.testing.matched_cells import match_cells, matched_rows
+from pytest_calsim.testing.planted_cells import PlantedCells, Units
+from pytest_calsim.testing.scoring.shifts import check_convention, compare_shifts
+from pytest_calsim.testing.short_traceback import short_traceback
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+
+__all__ = ["compare"]
+
+
+@short_traceback
+def compare(
+    estimate: Estimate | FootprintsLike,
+    recording: Recording,
+    *,
+    min_iou: float = 0.5,
+    units: Units = "detectable",
+    footprint_shift: FootprintShift = "auto",
+) -> Comparison:
+    """Match an estimate with the planted cells as the assertions do, for ``recording.plot``.
+
+    Parameters
+    ----------
+    estimate
+        An :class:`~pytest_calsim.Estimate`, or footprints in any form.
+    recording
+        The recording it was found in.
+    min_iou
+        Lowest IoU of a match, in [0, 1].
+    units, footprint_shift
+        As in :func:`~pytest_calsim.assert_footprints_recovered`.
+
+    Returns
+    -------
+    Comparison
+        Which cells were found and missed, which estimates are spurious or ignored, and what of it lies where.
+
+    Raises
+    ------
+    EstimateError
+        When the estimate or an argument cannot be read, or the two cannot be matched.
+
+    Examples
+    --------
+    >>> from pytest_calsim import load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> compare(recording.truth.A_observed[2:9], recording)
+    <Comparison: 7 found, 5 missed, 0 spurious, 0 ignored>
+    """
+    picture = recording.frames.shape[1:]
+    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=picture)
+    cells = PlantedCells(recording.truth, units)
+    shifts = None
+    if found.shifts is not None:
+        true = true_displacements(recording)
+        given = as_shifts(found.shifts, n_frames=len(true))
+        shifts = true + compare_shifts(given, true, convention=check_convention(found.convention)).error_px
+    if found.A is None:
+        rows, ids = matched_rows(found, cells, None) if found.n_units else (np.zeros(0, np.intp), np.zeros(0, np.intp))
+        cell_of = np.full(found.n_units, -1, np.intp)
+        cell_of[rows] = ids
+        return Comparison(cells.counted, cell_of, shifts=shifts, C=found.C, S=found.S)
+    matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
+    return Comparison(
+        cells.counted,
+        matched.scores.cell_of,
+        footprints=matched.given,
+        offset_px=matched.frame.offset_px,
+        shifts=shifts,
+        C=found.C,
+        S=found.S,
+    )

@@ -1,0 +1,227 @@
+"""Pictures of an estimate beside the truth: the overlay of a failed test, and a report of one page."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_calsim.errors import EstimateError
+from pytest_calsim.recording.exports.movie import published, require
+from pytest_calsim.recording.plots.comparison import Comparison
+from pytest_calsim.recording.plots.courses import draw_shift_errors
+from pytest_calsim.testing.compare import compare
+from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
+from pytest_calsim.testing.inputs.types import FootprintsLike
+from pytest_calsim.testing.planted_cells import Units
+from pytest_calsim.testing.score import Scores, score
+from pytest_calsim.testing.scorecard import Scorecard, Table
+from pytest_calsim.testing.scoring.traces import trace_pearson
+
+if TYPE_CHECKING:
+    from pytest_calsim.recording.recording import Recording
+
+__all__ = ["save_overlay", "save_report"]
+
+_N_WORST = 8
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 75rem; padding: 1rem; }
+main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); }
+section { min-width: 0; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
+img { background: white; height: auto; max-width: 100%; }
+div.table { overflow-x: auto; }
+table { border-collapse: collapse; margin: .3rem 0 1rem; }
+td, th { border-bottom: 1px solid #8886; padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: top; }
+"""
+
+
+def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | None) -> None:
+    """Save the outlines of planted and estimated cells over the maximum projection, as a PNG. Needs matplotlib.
+
+    Parameters
+    ----------
+    path
+        The picture; what is there is replaced.
+    recording
+        The recording.
+    estimate
+        What was found in it. ``None``, or without footprints: the planted cells alone. Where its frame of reference
+        cannot be known, because its shifts are wrong, it is drawn where it lies. A recording without cells is shown
+        without outlines.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib.
+    StoreError
+        When it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pytest_calsim import load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> path = Path(tempfile.mkdtemp()) / "overlay.png"
+    >>> save_overlay(path, recording, Estimate(A=recording.truth.A_observed))
+    >>> path.read_bytes()[1:4]
+    b'PNG'
+    """
+    if recording.truth.A_observed is None:
+        png = _png((6.0, 6.4), lambda ax: recording.plot.max_projection(ax=ax))
+    else:
+        comparison = None if estimate is None or estimate.A is None else _drawable(estimate, recording)
+        png = _png((6.0, 6.4), lambda ax: recording.plot.contours(comparison, ax=ax))
+    with published(Path(path), overwrite=True) as partial:
+        partial.write_bytes(png)
+
+
+def _drawable(estimate: Estimate, recording: Recording) -> Comparison | None:
+    """Match an estimate as well as it can be: a picture of a failed test is not to fail as well."""
+    try:
+        return compare(estimate, recording)
+    except EstimateError:
+        with suppress(EstimateError):
+            return compare(estimate, recording, footprint_shift=None, units="all")
+    return None
+
+
+def save_report(
+    path: str | PathLike[str],
+    estimate: Estimate | FootprintsLike,
+    recording: Recording,
+    *,
+    min_iou: float = 0.5,
+    units: Units = "detectable",
+    footprint_shift: FootprintShift = "auto",
+    overwrite: bool = False,
+) -> Scores:
+    """Save one page about an estimate: outlines, worst traces, shifts, and every number. Needs matplotlib.
+
+    Parameters
+    ----------
+    path
+        The page, ``NAME.html``; pictures are inside.
+    estimate, recording, min_iou, units, footprint_shift
+        As in :func:`~pytest_calsim.score`.
+    overwrite
+        Replace a file that is there.
+
+    Returns
+    -------
+    Scores
+        The numbers on the page.
+
+    Raises
+    ------
+    EstimateError
+        As :func:`~pytest_calsim.score` does.
+    MissingExtraError
+        Without matplotlib.
+    StoreError
+        When there is a file already, or it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pytest_calsim import load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> scores = save_report(Path(tempfile.mkdtemp()) / "report.html", recording.truth.A_observed, recording)
+    >>> scores.as_dict()["footprints.recall"]
+    1.0
+    """
+    picture = recording.frames.shape[1:]
+    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=picture)
+    scores = score(found, recording, min_iou=min_iou, units=units, footprint_shift=footprint_shift)
+    comparison = compare(found, recording, min_iou=min_iou, units=units, footprint_shift=footprint_shift)
+    parts = [*_pictures(recording, comparison), *map(_card, scores.cards), *_skipped(scores)]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>What was recovered</title><style>{_STYLE}</style></head><body><h1>What was recovered</h1>"
+        f"<p>{escape(str(recording.spec.acquisition))}; seed {recording.spec.seed}, "
+        f"key {recording.spec.key()[:12]}</p><main>{''.join(parts)}</main></body></html>\n"
+    )
+    with published(Path(path), overwrite=overwrite) as partial:
+        partial.write_text(page, "utf-8")
+    return scores
+
+
+def _pictures(recording: Recording, comparison: Comparison) -> Iterator[str]:
+    """Draw what the estimate has."""
+    plot = recording.plot
+    fps = recording.spec.acquisition.fps
+    if comparison.footprints is not None:
+        yield _section("Outlines", (6.0, 6.4), lambda ax: plot.contours(comparison, ax=ax))
+        if "snr" in recording.truth:
+            yield _section("Found, by signal", (6.0, 4.6), lambda ax: plot.detection_curve(comparison, ax=ax))
+    if comparison.C is not None and len(worst := _worst_traces(recording, comparison)):
+        size = (7.5, 1.2 + 0.6 * len(worst))
+        yield _section("Worst traces of the cells found", size, lambda ax: plot.traces(worst, comparison, ax=ax))
+    if comparison.shifts is not None and recording.truth.shifts is not None:
+        true = true_displacements(recording)
+        yield _section("Shifts", (7.5, 3.8), lambda ax: plot.shifts(comparison, ax=ax))
+        yield _section("Error of the shifts", (7.5, 3.0), lambda ax: draw_shift_errors(ax, true, fps, comparison))
+
+
+def _worst_traces(recording: Recording, comparison: Comparison) -> Any:
+    """Give the planted cells found whose traces follow the truth worst."""
+    cells = comparison.found
+    if comparison.C is None or not len(cells):
+        return cells
+    true = recording.truth["C"].values[cells].astype(np.float64)
+    pearson = trace_pearson(comparison.C[comparison.estimate_of[cells]], true)
+    return cells[np.argsort(pearson, kind="stable")[:_N_WORST]]
+
+
+def _section(title: str, size: tuple[float, float], draw: Callable[[Any], object]) -> str:
+    source = b64encode(_png(size, draw)).decode()
+    heading = escape(title)
+    return f'<section><h2>{heading}</h2><img alt="{heading}" src="data:image/png;base64,{source}"></section>'
+
+
+def _png(size: tuple[float, float], draw: Callable[[Any], object]) -> bytes:
+    """Draw a figure of its own: neither a window nor the state of pyplot is touched."""
+    figure = require("matplotlib.figure", "plot", "plotting").Figure(figsize=size, layout="constrained", dpi=110)
+    draw(figure.add_subplot())
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _card(card: Scorecard) -> str:
+    """Lay out one scorecard: numbers, notes, tables."""
+    rows = [(check.name, f"{check.value:.3g}", check.words) for check in card.checks]
+    rows += [(name, f"{fact:.3g}" if isinstance(fact, float) else str(fact), "") for name, fact in card.facts.items()]
+    numbers = Table("", ("", "", ""), tuple(rows), len(rows))
+    notes = "".join(f"<p>{escape(note)}</p>" for note in card.notes)
+    tables = "".join(map(_table, (numbers, *card.tables)))
+    return f"<section><h2>{escape(card.assertion.capitalize())}</h2>{notes}{tables}</section>"
+
+
+def _table(table: Table) -> str:
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    head = line(table.columns, "th") if any(table.columns) else ""
+    left = table.total - len(table.rows)
+    more = f"<p>... and {left} more</p>" if left else ""
+    title = f"<p>{escape(table.title)}</p>" if table.title else ""
+    return (
+        f'{title}<div class="table"><table>{head}{"".join(line(row, "td") for row in table.rows)}</table></div>{more}'
+    )
+
+
+def _skipped(scores: Scores) -> Iterator[str]:
+    for name, reason in scores.skipped.items():
+        yield f"<section><h2>{escape(name.capitalize())}</h2><p>not scored: {escape(reason)}</p></section>"
