@@ -70,6 +70,7 @@ class GroundTruth:
         if isinstance(value, SparseFootprints):
             return value.dense().rename(name)
         if isinstance(value, LazyTruth):
+            # Here, as xarray's parts that it needs take longer to import than a small truth takes to read.
             from pytest_calsim.recording.lazy_array import lazy_array
 
             return lazy_array(value, value.dims, name).assign_attrs(units=value.units)

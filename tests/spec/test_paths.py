@@ -34,7 +34,10 @@ def test_presets_and_sweeps_take_the_same_paths():
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("steps.place_neurons.populations.0.min_distance", "nothing named 'min_distance' under 'place_neurons.populations.0'; did you mean 'min_"),
+        (
+            "steps.place_neurons.populations.0.min_distance",
+            "nothing named 'min_distance' under 'place_neurons.populations.0'; did you mean 'min_",
+        ),
         ("steps.place_neuron.min_distance_um", "no step 'place_neuron' in this spec; did you mean 'place_neurons'?"),
         ("steps.brain_motion.max_shift_um", "this spec has no step 'brain_motion'; add it first"),
         ("steps.acquisition.fps", "'acquisition' is no step; did you mean 'acquisition.fps'?"),

@@ -9,7 +9,7 @@ BEAD = Population(morphology="bead", thickness_um=0)
 
 
 def cells_at(acquisition, *positions):
-    return PlaceNeurons(populations=(BEAD,), positions_um=positions, min_distance_um=0).sample(acquisition)
+    return PlaceNeurons(populations=(BEAD,), positions_um=positions).sample(acquisition)
 
 
 def acquisition(**fields):

@@ -178,7 +178,7 @@ def test_at_rest_it_paints_the_baseline_unbleached():
     scene = plan(_spec(steps=(Bleaching(),)))
     bright = replace(scene.artifacts["render"], bleaching=None)
     activity = scene.artifacts["cell_activity"]
-    resting = replace(activity, C=np.broadcast_to(activity.baseline.astype(np.float32)[:, None], activity.C.shape))
+    resting = _light(scene.spec.acquisition, scene.canvas, *_placed(scene), activity.baseline).activity
     painted = paint(replace(bright, activity=resting), np.zeros(scene.canvas.shape, np.float32), 0, scene.canvas)
     beyond = bright.spots.source == bright.spots.n_sources - 1
     far = sum(
