@@ -266,8 +266,10 @@ def saturation_notes(scene: Scene) -> tuple[str, ...]:
 
     Returns
     -------
-    One line, or none.
+    One line, or none; none without cells, which are what saturation hides.
     """
+    if scene.find(CellImages) is None:
+        return ()
     full = _full_pixels(scene)
     share = float(full.mean()) if full.size else 0.0
     if share < _FULL_SHARE:
