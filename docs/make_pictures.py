@@ -26,6 +26,7 @@ from scipy import ndimage
 
 from pytest_calsim import Estimate, ImageSensor, Recording, Spec, compare, load_preset, plan, preset_names, simulate
 from pytest_calsim.errors import SpecWarning
+from pytest_calsim.kernels.sensor import Fields, Windows, expose
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 
@@ -307,10 +308,12 @@ def photon_transfer() -> None:
     )
     sensor = plan(spec).artifacts["sensor"]
     light = np.geomspace(0.003, 5, 26)
+    everywhere = Windows.at(np.zeros((2, 2)), (400, 400))
+    none = Fields.none((400, 400))
     mean, variance = [], []
     for level in light:
         flat = np.full((400, 400), level, np.float32)
-        pair = [sensor.paint(flat.copy(), frame).astype(float) for frame in (0, 1)]
+        pair = expose(np.stack([flat, flat]), everywhere, none, sensor.chip(), 0, sensor.dtype).astype(float)
         mean.append(pair[0].mean() - chip.black_level_adu)
         variance.append((pair[0] - pair[1]).var() / 2)
     mean = np.array(mean)
