@@ -466,7 +466,7 @@ def plots() -> None:
                 figure = plt.gcf()
                 path = PICTURES / "plots" / f"{name}{suffix}.png"
                 path.parent.mkdir(exist_ok=True)
-                figure.savefig(path, dpi=60, pil_kwargs={"optimize": True})  # a palette would lose thin lines
+                figure.savefig(path, dpi=55, pil_kwargs={"optimize": True})  # a palette would lose thin lines
                 plt.close(figure)
 
 
