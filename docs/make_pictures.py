@@ -33,7 +33,9 @@ from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 DOCS = Path(__file__).parent
 PICTURES = DOCS / "pictures"
 DPI = 100
-GREEN, ORANGE, BLUE = "#2ca02c", "#ff7f0e", "#1f77b4"
+GREEN = "#2ca02c"
+ORANGE = "#ff7f0e"
+BLUE = "#1f77b4"
 
 
 def save(figure: Figure, name: str, *, lines: bool = True, greys: int = 96) -> None:
@@ -96,7 +98,10 @@ def projections(recording: Recording, mean_of: int = 4) -> Projections:
     """A frame, the mean, and the maximum over time of what is cell-sized; motion undone by the true shifts."""
     movie = recording.observed
     shifts = recording.truth.shifts
-    total, dog_total, brightest, count = 0.0, 0.0, -np.inf, 0
+    total = 0.0
+    dog_total = 0.0
+    brightest = -np.inf
+    count = 0
     for start in range(0, movie.sizes["frame"] - mean_of + 1, mean_of):
         block = movie[start : start + mean_of].values.astype(np.float32)
         if shifts is not None:
@@ -104,7 +109,9 @@ def projections(recording: Recording, mean_of: int = 4) -> Projections:
             block = np.stack([ndimage.shift(f, -s, order=1, mode="nearest") for f, s in zip(block, true, strict=True)])
         image = block.mean(axis=0)
         sharp = ndimage.gaussian_filter(image, 1) - ndimage.gaussian_filter(image, 7)
-        total, dog_total, count = total + image, dog_total + sharp, count + 1
+        total = total + image
+        dog_total = dog_total + sharp
+        count = count + 1
         brightest = np.maximum(brightest, sharp)
     rise = brightest - dog_total / count
     if shifts is not None:  # the rim was not always in view
@@ -140,7 +147,8 @@ def of_preset(preset: str) -> None:
 
 def outlines(axis: Any, recording: Recording) -> None:
     """The planted cells in view: detectable ones in green, the others in orange."""
-    cells, footprints = recording.truth.cells, recording.truth.A_planted
+    cells = recording.truth.cells
+    footprints = recording.truth.A_planted
     for unit in np.flatnonzero(cells["in_fov"]):
         image = footprints[int(unit)]
         if image.max() > 0:
@@ -164,9 +172,12 @@ def readme() -> None:
 def truth() -> None:
     """Truth over the mean projection."""
     recording, p = seen("miniscope_v4_ca1")
-    cells, spec = recording.truth.cells, recording.spec
-    canvas, margin = spec.canvas, spec.canvas.margin_px
-    row, column = canvas.rows(cells["y_um"]) - margin, canvas.columns(cells["x_um"]) - margin
+    cells = recording.truth.cells
+    spec = recording.spec
+    canvas = spec.canvas
+    margin = spec.canvas.margin_px
+    row = canvas.rows(cells["y_um"]) - margin
+    column = canvas.columns(cells["x_um"]) - margin
     kinds = {
         "detectable": (cells["detectable"], GREEN),
         "in view, not detectable": (cells["in_fov"] & ~cells["detectable"], ORANGE),
@@ -195,8 +206,10 @@ def steps() -> None:
     spec = load_preset("miniscope_v4_ca1")
     recording, p = seen("miniscope_v4_ca1")
     clear = simulate(spec.edit(drop=["vasculature"]))
-    planted, observed = clear.truth.A_planted.csr, clear.truth.A_observed.csr
-    C, rest = clear.truth.C.values[:, frame], clear.truth.cells["amplitude"].to_numpy()
+    planted = clear.truth.A_planted.csr
+    observed = clear.truth.A_observed.csr
+    C = clear.truth.C.values[:, frame]
+    rest = clear.truth.cells["amplitude"].to_numpy()
     shape = recording.frames.shape[1:]
 
     def after(stage: str, of: Recording = recording) -> np.ndarray:
@@ -310,7 +323,8 @@ def photon_transfer() -> None:
     light = np.geomspace(0.003, 5, 26)
     everywhere = Windows.at(np.zeros((2, 2)), (400, 400))
     none = Fields.none((400, 400))
-    mean, variance = [], []
+    mean = []
+    variance = []
     for level in light:
         flat = np.full((400, 400), level, np.float32)
         pair = expose(np.stack([flat, flat]), everywhere, none, sensor.chip(), 0, sensor.dtype).astype(float)
@@ -384,8 +398,10 @@ def gallery() -> None:
     lines += ["The truth of `miniscope_v4_ca1`, over its mean:", "", f"![{alt}](pictures/truth.png)", ""]
     used: list[str] = []
     for name in preset_names():
-        recording, table = simulate(load_preset(name)), preset_table(name)
-        acq, cells = recording.spec.acquisition, recording.truth.cells
+        recording = simulate(load_preset(name))
+        table = preset_table(name)
+        acq = recording.spec.acquisition
+        cells = recording.truth.cells
         frames, height, width = recording.frames.shape
         parts = table.get("extends", [])
         used += [part for part in parts if part not in used and "/" in part]

@@ -87,7 +87,8 @@ def parts(annotation: Any) -> list[type[BaseModel]]:
 
 def values(annotation: Any, metadata: Any) -> str:
     """What a field takes, in words."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    arguments = get_args(annotation)
     if origin is Annotated:
         inner = [
             part for extra in arguments[1:] for part in (extra.metadata if isinstance(extra, FieldInfo) else [extra])
@@ -224,9 +225,13 @@ def truth_page() -> str:
     for name, text in MEANINGS.items():
         value = arrays[name]
         if isinstance(value, SparseFootprints):
-            dims, dtype, units = ("unit_id", "height", "width"), f"{value.data.dtype}, sparse", "1"
+            dims = ("unit_id", "height", "width")
+            dtype = f"{value.data.dtype}, sparse"
+            units = "1"
         else:
-            dims, dtype, units = value.dims, str(value.values.dtype), value.units
+            dims = value.dims
+            dtype = str(value.values.dtype)
+            units = value.units
         column = dims == ("unit_id",)
         shown = f"| `{name}` | {dtype} | {units} | {text} |" if column else None
         axes = ", ".join(f"`{dim}`" for dim in dims) or "a number"

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _I64_1, _I64_2, _F64_1, _F64_2 = (array(dtype, n) for dtype in (np.int64, np.float64) for n in (1, 2))
-_C64_1, _F32_1 = array(np.complex64, 1), array(np.float32, 1)
+_C64_1 = array(np.complex64, 1)
+_F32_1 = array(np.float32, 1)
 _image_cells = kernel(
     "image_cells",
     int,
@@ -201,7 +202,8 @@ def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -
     if (first < 0).any() or (stop < first).any() or (stop > len(shapes.segments_um)).any():
         raise ValueError(f"segments leave the {len(shapes.segments_um)} rows of segments_um")
     imaged = grids.waves > 0
-    begin, end = tables.circle_start[imaged], (tables.circle_start + grids.turns)[imaged]
+    begin = tables.circle_start[imaged]
+    end = (tables.circle_start + grids.turns)[imaged]
     if (begin < 0).any() or (end > len(tables.circles)).any():
         raise ValueError(f"circle_start leaves the {len(tables.circles)} values of circles")
     _check_bessel(tables.bessel)

@@ -59,7 +59,8 @@ def _alias_columns(pmf: Floats) -> Words:
     poor = [count for count in range(size) if share[count] < 1]
     rich = [count for count in range(size) if share[count] >= 1]
     while poor and rich:
-        count, donor = poor.pop(), rich[-1]
+        count = poor.pop()
+        donor = rich[-1]
         alias[count] = donor
         share[donor] -= 1 - share[count]
         if share[donor] < 1:

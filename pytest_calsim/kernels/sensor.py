@@ -227,7 +227,8 @@ def _view(images: Images, windows: Windows, fields: Fields) -> tuple[Any, ...]:
     check_shape("windows.whole", whole, n)
     check_shape("windows.weights", weights, n, 2, 4)
     check_shape("fields.values", fields.values, len(fields.adds), height, width)
-    before, behind = np.where(whole, 0, 1), np.where(whole, 0, 2)
+    before = np.where(whole, 0, 1)
+    behind = np.where(whole, 0, 2)
     inside = (row >= before) & (row + height + behind <= image_height)
     inside &= (column >= before) & (column + width + behind <= image_width)
     if not inside.all():

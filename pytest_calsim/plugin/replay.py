@@ -69,7 +69,9 @@ def read_failure(path: Path) -> Failure:
     fields = {name: value for name, value in cast("dict[str, Any]", given).items() if name != "format"}
     try:
         failure = Failure(**fields)
-        test, spec, key = str(failure.test), dict(failure.spec), str(failure.key)
+        test = str(failure.test)
+        spec = dict(failure.spec)
+        key = str(failure.key)
         hypothesis = failure.hypothesis and (str(failure.hypothesis[0]), str(failure.hypothesis[1]))
     except (TypeError, ValueError, IndexError):
         raise ValueError("is not the spec.json of a failed test: its fields do not fit") from None

@@ -33,14 +33,17 @@ class _LazyFrames(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
 
     def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        before, frames, behind = key[: self.axis], key[self.axis], key[self.axis + 1 :]
+        before = key[: self.axis]
+        frames = key[self.axis]
+        behind = key[self.axis + 1 :]
         n = self.shape[self.axis]
         if isinstance(frames, slice):
             wanted = range(*frames.indices(n))
             if len(wanted) == 0:
                 shape = (*self.shape[: self.axis], 0, *self.shape[self.axis + 1 :])
                 return np.zeros(shape, self.dtype)[(*before, slice(None), *behind)]
-            low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+            low = min(wanted[0], wanted[-1])
+            high = max(wanted[0], wanted[-1])
             step = wanted.step
             block = self.source.read(low, high + 1)
             return block[(*before, slice(None, None, step), *behind)]

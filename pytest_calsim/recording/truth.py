@@ -170,7 +170,8 @@ class GroundTruth:
     @property
     def spike_times(self) -> list[NDArray[np.float64]] | None:
         """Each unit's spike times, s."""
-        times, start = self._arrays.get("spike_time_s"), self._arrays.get("spike_start")
+        times = self._arrays.get("spike_time_s")
+        start = self._arrays.get("spike_start")
         if not isinstance(times, TruthArray) or not isinstance(start, TruthArray):
             return None
         return [times.values[a:b] for a, b in zip(start.values[:-1], start.values[1:], strict=True)]
@@ -186,7 +187,8 @@ class GroundTruth:
 
     def detectable_subset(self) -> NDArray[np.intp]:
         """Ids of the units a pipeline can be asked to find: in the field of view and ``detectable``."""
-        detectable, in_fov = self._arrays.get("detectable"), self._arrays.get("in_fov")
+        detectable = self._arrays.get("detectable")
+        in_fov = self._arrays.get("in_fov")
         if not isinstance(detectable, TruthArray) or not isinstance(in_fov, TruthArray):
             return np.zeros(0, np.intp)
         return np.flatnonzero(detectable.values & in_fov.values)

@@ -118,14 +118,21 @@ class _TissuePass:
             for some, light in self._smooth_light
         ]
         halos = halos or [HaloRows.none(n, *shape)]
-        no_runs, no_light = RowRuns.none(shape[0]), np.empty((0, n), np.float32)
-        no_layers, no_weights = np.empty((0, *shape), np.float32), np.empty((n, 0), np.float32)
+        no_runs = RowRuns.none(shape[0])
+        no_light = np.empty((0, n), np.float32)
+        no_layers = np.empty((0, *shape), np.float32)
+        no_weights = np.empty((n, 0), np.float32)
         for i, halo in enumerate(halos):
-            runs, light, layers, shares = no_runs, no_light, no_layers, no_weights
+            runs = no_runs
+            light = no_light
+            layers = no_layers
+            shares = no_weights
             if i == 0 and self.cells is not None:
-                runs, light = self.cells.runs, gains_of[id(self.cells)]
+                runs = self.cells.runs
+                light = gains_of[id(self.cells)]
             if i == len(halos) - 1 and self.layers is not None and weights is not None:
-                layers, shares = self.layers.spatial, weights
+                layers = self.layers.spatial
+                shares = weights
             add_tissue(images, runs, light, halo, layers, shares, dark=dark and i == 0)
         return images
 

@@ -127,7 +127,8 @@ class _Level:
             n, rows, columns = gains.shape[1], *self.grid.shape
             dark = values is None
             values = np.empty((n, rows, columns), np.float32) if values is None else values
-            layers, weights = np.empty((0, rows, columns), np.float32), np.empty((n, 0), np.float32)
+            layers = np.empty((0, rows, columns), np.float32)
+            weights = np.empty((n, 0), np.float32)
             add_tissue(values, runs, gains, HaloRows.none(n, rows, columns), layers, weights, dark=dark)
         return values
 

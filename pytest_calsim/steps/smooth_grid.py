@@ -102,7 +102,8 @@ class NodeGrid:
     @property
     def shape(self) -> tuple[int, int]:
         """Nodes along rows and columns."""
-        rows, columns = self.rows[0], self.columns[0]
+        rows = self.rows[0]
+        columns = self.columns[0]
         return int(rows[-1] - rows[0]) + 4, int(columns[-1] - columns[0]) + 4
 
     @cached_property

@@ -14,10 +14,8 @@ __all__ = ["register"]
 
 def register() -> None:
     """Let ``st.from_type`` draw specs and acquisitions, once both sides are imported."""
-    spec, acquisition = (
-        sys.modules.get("pytest_calsim.spec.spec"),
-        sys.modules.get("pytest_calsim.microscope.acquisition"),
-    )
+    spec = sys.modules.get("pytest_calsim.spec.spec")
+    acquisition = sys.modules.get("pytest_calsim.microscope.acquisition")
     if "hypothesis" not in sys.modules or not hasattr(spec, "Spec"):
         return
     from hypothesis.strategies import register_type_strategy

@@ -88,7 +88,8 @@ def _fitting(model: type[M], values: Mapping[str, Any]) -> M:
 
 def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     """Values of a type within the bounds of its metadata."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    arguments = get_args(annotation)
     if origin is Annotated:
         inner: list[Any] = []
         for extra in arguments[1:]:
@@ -108,7 +109,8 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     if origin is tuple:
         return st.tuples(*(_typed(argument, ()) for argument in arguments))
     if annotation is float:
-        low, high = bounds.get("gt", bounds.get("ge")), bounds.get("lt", bounds.get("le"))
+        low = bounds.get("gt", bounds.get("ge"))
+        high = bounds.get("lt", bounds.get("le"))
         return _floats(low, high, exclude_min="gt" in bounds, exclude_max="lt" in bounds)
     if annotation is int:
         low = bounds["gt"] + 1 if "gt" in bounds else bounds.get("ge")
@@ -301,7 +303,8 @@ def _step(model: type[Step], scene: _Scene) -> st.SearchStrategy[Any]:
 
 def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
     """Cells at given positions, each of which can shrink away; or scattered ones."""
-    canvas, most = scene.canvas, scene.max_cells
+    canvas = scene.canvas
+    most = scene.max_cells
     reach_y, reach_x = (size * canvas.pixel_size_um / 2 for size in canvas.shape)
     depth = st.one_of(st.just(100.0), _floats(0, 2000))
     at = st.tuples(depth, _floats(-reach_y, reach_y), _floats(-reach_x, reach_x))

@@ -9,7 +9,8 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.patches import Patch, Patches
 from pytest_calsim.kernels.rect import Rect
 
-HEIGHT, WIDTH = 9, 12
+HEIGHT = 9
+WIDTH = 12
 CORNERS = [(0, 0), (-2, 3), (7, 10), (4, -3), (-20, 2), (3, 40), (2, 2)]
 
 
@@ -22,7 +23,8 @@ def _patches():
 
 def _dense(patch, first, shape):
     image = np.zeros((100, 100), np.float32)
-    r, c = patch.row + 30, patch.column + 30
+    r = patch.row + 30
+    c = patch.column + 30
     image[r : r + patch.values.shape[0], c : c + patch.values.shape[1]] = patch.values
     return image[30 + first :, 30 + first :][: shape[0], : shape[1]]
 

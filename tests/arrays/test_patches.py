@@ -48,7 +48,8 @@ def placed_patches(draw):
     shape = draw(st.integers(1, 12)), draw(st.integers(1, 30))
     patches = []
     for _ in range(draw(st.integers(0, 4))):
-        height, width = draw(st.integers(1, shape[0])), draw(st.integers(1, shape[1]))
+        height = draw(st.integers(1, shape[0]))
+        width = draw(st.integers(1, shape[1]))
         values = draw(arrays.arrays(np.float32, (height, width), elements=st.sampled_from([0.0, 0.0, 1.0, 2.0])))
         patches.append(Patch(values, draw(st.integers(0, shape[0] - height)), draw(st.integers(0, shape[1] - width))))
     return Patches.of(patches), shape

@@ -25,7 +25,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 def environment(name: str, requirements: list[str]) -> Path:
     """The Python of an environment at the repository's root, made when it is not there."""
     folder = ROOT / name
-    python, ready = folder / "bin" / "python", folder / "ready"
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
     if not ready.exists() or ready.read_text() != repr(requirements):
         print(f"making {name} ...", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=True, clear=True)
@@ -126,5 +127,7 @@ def busy_cores(seconds: float = 1.0) -> float:
         numbers = [int(n) for n in stat.read_text().splitlines()[0].split()[1:9]]
         return sum(numbers), numbers[3] + numbers[4]
 
-    (all_before, idle_before), _, (all_after, idle_after) = ticks(), time.sleep(seconds), ticks()
+    (all_before, idle_before) = ticks()
+    _ = time.sleep(seconds)
+    (all_after, idle_after) = ticks()
     return (os.cpu_count() or 1) * (1 - (idle_after - idle_before) / (all_after - all_before))

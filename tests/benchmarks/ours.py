@@ -118,12 +118,15 @@ def score(path: str, units: int, everything: bool, dense: bool = False) -> dict[
 
     recording = Recording.load(path)
     truth = recording.truth
-    A, C, S = truth.A_observed, truth.C, truth.S
+    A = truth.A_observed
+    C = truth.C
+    S = truth.S
     assert A is not None
     assert C is not None
     assert S is not None
     first = np.flatnonzero(np.diff(A.indptr))[:units]
-    chosen, (height, width) = A.select(first), A.shape[1:]
+    chosen = A.select(first)
+    (height, width) = A.shape[1:]
     moved = []
     for pixels, values in (chosen.unit(i) for i in range(len(chosen))):
         inside = pixels < (height - 1) * width
@@ -164,7 +167,8 @@ def normals(frames: int) -> dict[str, Any]:
     """One float32 standard normal per pixel, drawn by numpy, one thread."""
     import numpy as np
 
-    rng, frame = np.random.Generator(np.random.SFC64(1)), np.empty((608, 608), np.float32)
+    rng = np.random.Generator(np.random.SFC64(1))
+    frame = np.empty((608, 608), np.float32)
     rng.standard_normal(out=frame, dtype=np.float32)
     _, cost = timed(lambda: [rng.standard_normal(out=frame, dtype=np.float32) for _ in range(frames)])
     return {**cost, "pixels": frames * frame.size}
@@ -195,7 +199,8 @@ def tiny(cache: str) -> dict[str, Any]:
 
 def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """A call's result, and its wall and CPU time."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall = time.perf_counter()
+    cpu = time.process_time()
     result = call()
     return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 

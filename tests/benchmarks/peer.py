@@ -94,7 +94,8 @@ def score(path: str, units: int, everything: bool) -> dict[str, Any]:
 
 def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """A call's result, and its wall and CPU time."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall = time.perf_counter()
+    cpu = time.process_time()
     result = call()
     return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 

@@ -25,14 +25,17 @@ from measuring import ROOT, Job, busy_cores, environment, middle, side_by_side, 
 
 KEPT = ROOT / "build" / "benchmarks"
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: written by tests/benchmarks/run.py -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures: written by tests/benchmarks/run.py -->"
+END = "<!-- end of figures -->"
 
 
 class Bench:
     """The two Pythons, a folder for what jobs write, and how often pairs are repeated."""
 
     def __init__(self, python: Path, peer_python: Path, repeats: int) -> None:
-        self.python, self.peer_python, self.repeats = python, peer_python, repeats
+        self.python = python
+        self.peer_python = peer_python
+        self.repeats = repeats
 
     def ours(self, name: str, call: bool = False, **arguments: Any) -> Job:
         """A job of pytest-calsim, or one of its limits."""
@@ -59,7 +62,8 @@ def movie(bench: Bench, call: bool = False, **size: Any) -> Job:
 
 def same_physics(bench: Bench, **size: Any) -> dict[str, Any]:
     """What both pictures hold; stops the row when they are not equal."""
-    ours, peer = bench.ours("facts", **size).run()["facts"], bench.peer("facts", **size).run()["facts"]
+    ours = bench.ours("facts", **size).run()["facts"]
+    peer = bench.peer("facts", **size).run()["facts"]
     differences = [key for key in ("effects", "bit_depth", "height_px", "width_px") if ours[key] != peer[key]]
     differences += [
         f"{key} {ours[key]:.0f} and {peer[key]:.0f}"
@@ -96,7 +100,8 @@ def fixture(bench: Bench) -> dict[str, Any]:
 
 def kept_recordings(bench: Bench) -> tuple[str, str]:
     """Recordings of both to score against; minisim's is made once."""
-    ours, peer = KEPT / "scored_ours", KEPT / "scored_peer"
+    ours = KEPT / "scored_ours"
+    peer = KEPT / "scored_peer"
     bench.ours("movie", path=str(ours), side_px=608, frames=600).run()
     if not peer.exists():
         bench.peer("prepare", path=str(peer), frames=600).run()
@@ -279,7 +284,8 @@ def physics_table(rows: dict[str, Any]) -> list[str]:
     ]
     for name in ("v4_ca1", "small_v4_ca1", "fixture"):
         if name in rows:
-            ours, peer = rows[name]["physics"]["ours"], rows[name]["physics"]["peer"]
+            ours = rows[name]["physics"]["ours"]
+            peer = rows[name]["physics"]["peer"]
             pairs = [f"{ours[key]:.0f} and {peer[key]:.0f}" for key in ("cells", "footprint_px", "bit_depth")]
             lines.append(f"| {' | '.join([name, *pairs, ', '.join(ours['effects'])])} |")
     return lines
@@ -292,7 +298,9 @@ def scaling_table(name: str, row: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for size, sample in zip(row["sizes"], row["samples"], strict=True):
-        frames, units, plan_s = size["frames"], sample["facts"]["units"], sample["facts"]["plan_cpu_s"]
+        frames = size["frames"]
+        units = sample["facts"]["units"]
+        plan_s = sample["facts"]["plan_cpu_s"]
         lines.append(
             f"| {frames} | {units} | {plan_s:.2f} CPU s | {1000 * plan_s / units:.2f} ms | {sample['cpu_s']:.2f} CPU s "
             f"| {1000 * sample['cpu_s'] / frames:.2f} ms | {sample['peak_mb']:.0f} MB |"

@@ -16,7 +16,8 @@ from pytest_calsim.kernels.calcium import (
 )
 from pytest_calsim.kernels.spikes import SpikeTrains
 
-RISE, DECAY = 0.07, 0.45
+RISE = 0.07
+DECAY = 0.45
 
 
 def hill(kd=3.8, exponent=2.7, rest=0.66):
@@ -72,7 +73,8 @@ def exposed(train, response, frames, state=None):
 
 
 def test_the_linear_mean_is_the_integral():
-    train, (response, _) = trains(), responses()
+    train = trains()
+    (response, _) = responses()
     block = exposed(train, response, range(200))
     edges = np.arange(201) * 0.05
     for i in range(6):
@@ -83,7 +85,8 @@ def test_the_linear_mean_is_the_integral():
 
 
 def test_saturation_is_averaged_over_the_middles_of_substeps():
-    train, (_, response) = trains(), responses()
+    train = trains()
+    (_, response) = responses()
     curve = response.hill
     block = exposed(train, response, range(200))
     middles = (np.arange(800) + 0.5) * 0.05 / 4
@@ -107,7 +110,8 @@ def test_a_lone_spikes_peak_is_1_with_any_curve():
 def test_blocks_have_the_bits_of_the_whole(response, length):
     train = trains()
     whole = exposed(train, response, range(200))
-    state, parts = None, []
+    state = None
+    parts = []
     for first in range(0, 200, length):
         part = exposed(train, response, range(first, min(first + length, 200)), state)
         before = None if state is None else [values.copy() for values in state]
@@ -139,7 +143,8 @@ def test_no_cells_and_no_frames():
 
 
 def test_shapes_are_refused():
-    train, response = trains(), responses()[0]
+    train = trains()
+    response = responses()[0]
     state = calcium_at_start(train, RISE, DECAY)
     good = {"offset": np.zeros(6), "gain": np.zeros(6)}
     with pytest.raises(ValueError, match=r"gain has shape \(5,\), not \(6,\)"):
@@ -158,7 +163,9 @@ def test_shapes_are_refused():
 @pytest.mark.parametrize("refractory_s", [0.0, 0.02])
 def test_bouts_are_those_of_a_simulation_in_python(curve, refractory_s):
     response = Response(0.04, RISE, DECAY, 3, curve)
-    rate_hz, leave_hz, n = 15.0, 0.8, 200
+    rate_hz = 15.0
+    leave_hz = 0.8
+    n = 200
     peaks, energies = bout_transients(np.uint64(77), rate_hz, leave_hz, refractory_s, response, n)
     tail_s = math.log(DECAY / RISE) / (1 / RISE - 1 / DECAY) + 4 * DECAY
     for b in range(n):

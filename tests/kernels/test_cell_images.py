@@ -49,7 +49,8 @@ def scaled(image, flux):
 def test_an_image_is_its_fourier_series(samples, radius, sigma):
     fine = (RNG.random((4 * samples, 4 * samples)) * (RNG.random((4 * samples, 4 * samples)) < 0.7)).astype(np.float32)
     image, pad = image_of_shape(fine, samples, radius, sigma, 7.0)
-    size, first = len(image), pad - 0.5 + 0.5 / samples
+    size = len(image)
+    first = pad - 0.5 + 0.5 / samples
     expected = series(fine, samples, (first, first), size, radius, sigma, (size * samples - 1) // 2)
     assert size == 4 + 2 * pad
     np.testing.assert_allclose(image, scaled(expected, 7.0), atol=1.1e-4 * image.max())
@@ -103,7 +104,8 @@ def cells(n=40, seed=1):
     reach = shapes.extent_um / pixel_um
     first = np.floor(centre + 0.5 - reach[:, None]).astype(np.int64)
     stop = np.floor(centre + 0.5 + reach[:, None]).astype(np.int64) + 1
-    radius, sigma = rng.uniform(0, 5, n), rng.uniform(0.3, 2, n)
+    radius = rng.uniform(0, 5, n)
+    sigma = rng.uniform(0.3, 2, n)
     pad = reach_px(radius, sigma)
     longer = (stop - first).max(axis=1) + 2 * pad
     imaged = np.arange(n) % 7 > 0
@@ -124,12 +126,15 @@ def cells(n=40, seed=1):
 
 def by_hand(grids, shapes, tables, i):
     """One cell's means over pixels, its flux, and its whole image and where that begins."""
-    (top, left, height, width), samples = grids.box[i].tolist(), int(grids.samples[i])
+    (top, left, height, width) = grids.box[i].tolist()
+    samples = int(grids.samples[i])
     if grids.is_point[i]:
-        fine, flux = np.ones((1, 1), np.float32), grids.point_flux[i]
+        fine = np.ones((1, 1), np.float32)
+        flux = grids.point_flux[i]
         first = grids.centre[i] - (top, left) + grids.pad[i]
     else:
-        pixel_um, (y, x) = grids.part_um[i] * samples, grids.centre[i]
+        pixel_um = grids.part_um[i] * samples
+        (y, x) = grids.centre[i]
         rows, columns = ((np.arange(n * samples) + 0.5) / samples - 0.5 for n in (height, width))
         fine = sample_shape(shapes, i, (rows + top - y) * pixel_um, (columns + left - x) * pixel_um)
         first = np.repeat(grids.pad[i] - 0.5 + 0.5 / samples, 2)
@@ -148,7 +153,8 @@ def placed(image, corner, window):
     top, bottom, left, right = window.bounds
     rim = 400
     grid = np.zeros((bottom - top + 2 * rim, right - left + 2 * rim), np.float32)
-    r, c = corner[0] - top + rim, corner[1] - left + rim
+    r = corner[0] - top + rim
+    c = corner[1] - left + rim
     grid[r : r + image.shape[0], c : c + image.shape[1]] = image
     return grid[rim:-rim, rim:-rim]
 
@@ -156,7 +162,8 @@ def placed(image, corner, window):
 def test_every_cell_is_sampled_blurred_and_cut_as_on_its_own():
     grids, shapes, tables = cells()
     found = image_cells(grids, shapes, tables, CANVAS, SENSOR)
-    planted, images = found.planted, found.images
+    planted = found.planted
+    images = found.images
     shown = 0
     for i in range(len(grids.box)):
         means, flux, image, corner = by_hand(grids, shapes, tables, i)
@@ -247,7 +254,8 @@ def test_cells_that_do_not_agree_are_refused():
 
 
 def test_an_image_that_its_waves_cannot_make_is_refused():
-    fine, tables = np.ones((3, 3), np.float32), tables_of(np.array([27]))
+    fine = np.ones((3, 3), np.float32)
+    tables = tables_of(np.array([27]))
     assert image_shape(fine, (9, 9), (4.0, 4.0), 1.0, 0.5, 4, tables, 1.0).shape == (9, 9)
     with pytest.raises(ValueError, match="27 parts of a turn"):
         image_shape(fine, (9, 10), (4.0, 4.0), 1.0, 0.5, 4, tables, 1.0)

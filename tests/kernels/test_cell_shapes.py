@@ -36,7 +36,8 @@ def path(z, heading, length, radii, turns):
 
 def grown(u):
     """Segments of one cell in soma radii, from its draws after the outline's."""
-    segments, n = [], 3 + int(4 * u[0])
+    segments = []
+    n = 3 + int(4 * u[0])
     left = 1 - np.arange(6) / 5
     for i in range(n):
         v = u[2 + 23 * i : 25 + 23 * i]
@@ -57,7 +58,8 @@ def test_dendrites_are_grown_step_by_step():
     u, shapes = drawn(200, True)
     forks = set()
     for i, (first, stop) in enumerate(shapes.segments):
-        own, expected = shapes.segments_um[first:stop], 5.5 * grown(u[i, 8:])
+        own = shapes.segments_um[first:stop]
+        expected = 5.5 * grown(u[i, 8:])
         np.testing.assert_allclose(own, expected, atol=1e-12)
         soma = shapes.mean_um[i] * (1 + (AMPLITUDES * u[i, :4]).sum())
         assert shapes.extent_um[i] == pytest.approx(max(soma, (np.hypot(own[:, 3], own[:, 4]) + own[:, 5]).max()))
@@ -104,7 +106,8 @@ def test_chosen_shapes_keep_their_dendrites():
 def thickness(shapes, i, y, x):
     """The same by angle and by projection onto each segment, on a whole grid."""
     y = y[:, None]
-    theta, m = np.arctan2(y, x), np.arange(2, 6)[:, None, None]
+    theta = np.arctan2(y, x)
+    m = np.arange(2, 6)[:, None, None]
     c, s = shapes.harmonics_um[i].T[:, :, None, None]
     r = shapes.mean_um[i] + (c * np.cos(m * theta) + s * np.sin(m * theta)).sum(axis=0)
     image = np.sqrt(np.clip(1 - (y**2 + x**2) / r**2, 0, None))

@@ -29,7 +29,9 @@ def matrix(positions, sources, kernel):
 @pytest.mark.parametrize("offset", [(0, 0), (-3, 4), (5, -6), (40, 0)])
 @pytest.mark.parametrize("shape", [(9, 14), (23, 31), (1, 1)])
 def test_sources_are_spread_by_the_kernel(shape, offset):
-    n, grid, kernel = 25, (17, 21), gaussian(3.0, 11)
+    n = 25
+    grid = (17, 21)
+    kernel = gaussian(3.0, 11)
     some = sources(n, grid)
     light = np.random.default_rng(1).uniform(0, 3, (n, 5)).astype(np.float32)
     got = spread_sources(light, some, kernel, offset, shape)
@@ -49,7 +51,8 @@ def test_sources_are_spread_by_the_kernel(shape, offset):
 
 
 def test_an_image_does_not_depend_on_the_others():
-    some, kernel = sources(30, (12, 12)), gaussian(2.0, 8)
+    some = sources(30, (12, 12))
+    kernel = gaussian(2.0, 8)
     light = np.random.default_rng(2).uniform(0, 1, (30, 6)).astype(np.float32)
     together = spread_sources(light, some, kernel, (0, 0), (12, 12))
     for f in range(6):
@@ -59,7 +62,8 @@ def test_an_image_does_not_depend_on_the_others():
 
 
 def test_nothing_shines_without_sources_and_images():
-    none, kernel = sources(0, (8, 8)), gaussian(2.0, 3)
+    none = sources(0, (8, 8))
+    kernel = gaussian(2.0, 3)
     assert not spread_sources(np.empty((0, 3), np.float32), none, kernel, (0, 0), (5, 6)).any()
     assert spread_sources(np.empty((4, 0), np.float32), sources(4, (8, 8)), kernel, (0, 0), (5, 6)).shape == (0, 5, 6)
 
@@ -79,7 +83,9 @@ def test_columns_are_interpolated_by_four_taps(width, period):
 
 
 def test_shapes_and_nodes_outside_are_refused():
-    some, kernel, light = sources(5, (12, 12)), gaussian(2.0, 8), np.ones((5, 2), np.float32)
+    some = sources(5, (12, 12))
+    kernel = gaussian(2.0, 8)
+    light = np.ones((5, 2), np.float32)
     for changed, message in (
         ({"row_weight": some.row_weight[:4]}, r"row weight has shape \(4, 4\), not \(5, 4\)"),
         ({"column_node": some.column_node[:3]}, r"column node has shape \(3,\), not \(5,\)"),

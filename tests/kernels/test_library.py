@@ -50,7 +50,8 @@ def test_a_missing_library_says_how_to_get_it(monkeypatch, tmp_path):
 
 def test_arrays_of_another_kind_are_refused():
     function = library.kernel("elementary_exp", int, library.array(np.float64, 1), library.output(np.float64, 1))
-    x, out = np.zeros(4), np.zeros(4)
+    x = np.zeros(4)
+    out = np.zeros(4)
     function(4, x, out)
     assert out.tolist() == [1, 1, 1, 1]
     frozen = out.copy()

@@ -16,7 +16,8 @@ def patches(n: int, seed: int, most: int = 14):
 
 def dense(values, start, box, window):
     """Each patch on a grid with a rim, cut to the window."""
-    rim, (top, left, height, width) = 20, window
+    rim = 20
+    (top, left, height, width) = window
     grid = np.zeros((len(box), SIDE + 2 * rim, SIDE + 2 * rim))
     for i, (r, c, h, w) in enumerate(box):
         grid[i, r + rim : r + rim + h, c + rim : c + rim + w] = values[start[i] : start[i + 1]].reshape(h, w)

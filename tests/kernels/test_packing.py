@@ -4,7 +4,8 @@ from scipy import stats
 
 from pytest_calsim.kernels.packing import PLACED, REFUSED, UNCERTAIN, PlacedSpheres, draw_candidates, place_spheres
 
-HALF_UM, BIN_UM = 60.0, 13.0
+HALF_UM = 60.0
+BIN_UM = 13.0
 BOX_UM = (-HALF_UM, HALF_UM, -HALF_UM, HALF_UM)
 
 
@@ -33,7 +34,8 @@ def by_hand(centers, radii, least, earlier, largest=None):
 @pytest.mark.parametrize("least", [None, 0.0, 4.0, 12.9])
 def test_spheres_are_placed_where_no_earlier_one_is_whichever_call_brings_them(least, largest):
     rng = np.random.default_rng(1)
-    placed, earlier = none_yet(nothing_beyond=largest is None), []
+    placed = none_yet(nothing_beyond=largest is None)
+    earlier = []
     for n in (1, 250, 0, 320):
         centers = rng.uniform(-0.98 * HALF_UM, 0.98 * HALF_UM, (n, 3)) * (0.05, 1, 1)
         radius = rng.uniform(2, 6.4, n)
@@ -126,7 +128,8 @@ def test_candidates_are_a_poisson_process_with_independent_numbers():
 
 
 def test_a_later_time_and_other_tiles_only_append():
-    few, many = draw_candidates(keys(5)[1:4], 2.0, 3.0), draw_candidates(keys(5), 2.0, 9.0)
+    few = draw_candidates(keys(5)[1:4], 2.0, 3.0)
+    many = draw_candidates(keys(5), 2.0, 9.0)
     same = (many.tile >= 1) & (many.tile < 4) & (many.arrival <= 3)
     for name in ("number", "arrival", "place", "size", "normal"):
         assert np.array_equal(getattr(many, name)[same], getattr(few, name))

@@ -54,11 +54,13 @@ def test_the_correction_of_a_rounded_gaussian_is_sound(mean):
     s = np.sqrt(mean)
     k = np.arange(np.floor(mean - 8.5 * s), np.ceil(mean + 11 * s))
     poisson, rounded = chances(mean, k)
-    exact, gaussian = stats.poisson.pmf(k, mean), np.diff(stats.norm.cdf((np.append(k, k[-1] + 1) - mean) / s))
+    exact = stats.poisson.pmf(k, mean)
+    gaussian = np.diff(stats.norm.cdf((np.append(k, k[-1] + 1) - mean) / s))
     # The spread is a single-precision number, so a Gaussian far out is right to 10^-7 of its exponent.
     np.testing.assert_allclose(poisson, exact, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(rounded, gaussian, rtol=1e-5, atol=1e-13)
-    certain, likely = mean - k <= 1.1484, (mean - k > 1.1484) & (gaussian > 1e-12)
+    certain = mean - k <= 1.1484
+    likely = (mean - k > 1.1484) & (gaussian > 1e-12)
     assert (exact >= gaussian - 1e-15)[certain].all()
     assert (gaussian - exact <= gaussian * (mean - k) ** 3 / (6 * mean**2))[likely].all()
     t = np.linspace(-0.6744, 10, 100_001)

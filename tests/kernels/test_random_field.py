@@ -8,7 +8,8 @@ from pytest_calsim.kernels.random_field import sum_cosines
 
 def parts(modes, height, width, seed=0):
     rng = np.random.default_rng(seed)
-    a, b = rng.uniform(-9, 9, (modes, height)), rng.uniform(-9, 9, (modes, width))
+    a = rng.uniform(-9, 9, (modes, height))
+    b = rng.uniform(-9, 9, (modes, width))
     return (np.cos(a), np.sin(a), np.cos(b), np.sin(b)), np.cos(a[:, :, None] + b[:, None, :]).sum(0)
 
 
@@ -21,7 +22,8 @@ def test_the_sum_is_that_of_the_cosines(sizes):
 def test_a_value_depends_on_its_position_alone():
     waves, _ = parts(96, 20, 41)
     whole = sum_cosines(*waves)
-    rows, columns = slice(3, 9), slice(5, 38)
+    rows = slice(3, 9)
+    columns = slice(5, 38)
     part = [np.ascontiguousarray(w[:, rows if i < 2 else columns]) for i, w in enumerate(waves)]
     np.testing.assert_array_equal(sum_cosines(*part), whole[rows, columns])
 

@@ -23,8 +23,11 @@ def splitmix(word):
 
 
 def test_words_are_hashes_of_key_frame_row_and_column():
-    gamma, key, frame = 0x9E3779B97F4A7C15, 2**64 - 5, 7
-    rows, columns = range(-2, 3), range(3, 6)
+    gamma = 0x9E3779B97F4A7C15
+    key = 2**64 - 5
+    frame = 7
+    rows = range(-2, 3)
+    columns = range(3, 6)
     words = pixel_words(key, rows, columns, frame)
     assert words.dtype == np.uint64
     for (i, row), (j, column) in itertools.product(enumerate(rows), enumerate(columns)):
@@ -98,7 +101,8 @@ def test_pixels_are_counted_from_the_axis(size, numbers):
 
 
 def test_maps_are_gaussian_and_uniform_and_named_by_pixel():
-    normal, uniform = normal_map(5, 400, 500), uniform_map(5, 400, 500)
+    normal = normal_map(5, 400, 500)
+    uniform = uniform_map(5, 400, 500)
     assert normal.dtype == np.float32
     assert uniform.dtype == np.float64
     assert stats.kstest(normal.ravel(), "norm").pvalue > P_MIN

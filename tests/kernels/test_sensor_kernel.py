@@ -51,7 +51,8 @@ def test_between_pixels_against_a_direct_sum_in_double_precision(row, column, se
     image = np.random.default_rng(seed).random((20, 24), dtype=np.float32)
     got = shifted(image, row, column, 12, 15)
     for i, j in [(0, 0), (11, 14), (5, 9)]:
-        y, x = row + i, column + j
+        y = row + i
+        x = column + j
         rows = np.array([keys(y - r) for r in range(20)])
         columns = np.array([keys(x - c) for c in range(24)])
         assert got[i, j] == pytest.approx(max(rows @ image.astype(float) @ columns, 0), abs=2e-6)
@@ -77,13 +78,15 @@ def test_quadratics_are_reproduced():
 def test_each_image_has_a_window_of_its_own_and_fields_follow_each_other(width):
     """In single precision, in the order of the kernel's description: bit for bit."""
     rng = np.random.default_rng(width)
-    n, height = 5, 7
+    n = 5
+    height = 7
     images = rng.random((n, height + 6, width + 6), dtype=np.float32)
     corners = np.array([[0, 0], [1.25, 1.5], [6, 6], [2, 3.75], [3, 2]])
     fields = Fields(rng.random((3, height, width), dtype=np.float32), np.array([False, True, False]))
     got = look(images, Windows.at(corners, (height, width)), fields)
     for f, (row, column) in enumerate(corners):
-        r, c = math.floor(row), math.floor(column)
+        r = math.floor(row)
+        c = math.floor(column)
         if (row, column) == (r, c):
             light = images[f, r : r + height, c : c + width]
         else:
@@ -139,7 +142,8 @@ def pixel_counts(mean, words):
     chance = (words[1] >> np.uint64(33)) / 2**31
     whole = np.floor(mean)
     counts = whole + np.floor((mean - whole) + np.sqrt(mean) * one)
-    counts, mean = counts.astype(float), mean.astype(float)
+    counts = counts.astype(float)
+    mean = mean.astype(float)
     # Bright: rounded Gaussians, those that Poisson's distribution has too many of drawn again.
     low = np.flatnonzero((mean >= 128) & (counts < mean - 1.1484))
     poisson, rounded = chances(mean[low], counts[low])
@@ -166,7 +170,8 @@ def four_words(key, height, width, frame):
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1 / 16), (0, 8), (0, 128), (128, 140), (128, 3000)])
 def test_a_million_counts(least, most):
-    shape, key = (1000, 1000), 31
+    shape = (1000, 1000)
+    key = 31
     light = np.random.default_rng(0).uniform(least, most, shape).astype(np.float32)
     row = np.ones((1, 1000), np.float32)
     chip = Chip(row, 0 * row, 0 * row, key, 5000.0, 0.0, 1.0, 0.0, 65535, 0)
@@ -180,12 +185,18 @@ def test_a_million_counts(least, most):
 @pytest.mark.parametrize("scale", [0.1, 20, 128, 2000])
 def test_every_code_of_a_block(scale, top_code, drop_bits, dtype):
     rng = np.random.default_rng(int(scale))
-    n, height, width, start, key = 3, 40, 207, 1000, 2**64 - 11
+    n = 3
+    height = 40
+    width = 207
+    start = 1000
+    key = 2**64 - 11
     light = rng.random((n, height, width), dtype=np.float32) * 2
     response = (scale * (1 + 0.1 * rng.random((height, width)))).astype(np.float32)
     dark = (0.01 * scale * rng.random((1, width))).astype(np.float32)
     offset = (30 + rng.random((height, width))).astype(np.float32)
-    full_well, read_noise, row_noise = 3 * scale, 0.2 * scale**0.5, 2.5
+    full_well = 3 * scale
+    read_noise = 0.2 * scale**0.5
+    row_noise = 2.5
     gain = (top_code - 30) / full_well
     chip = Chip(response, dark, offset, key, full_well, read_noise, gain, row_noise, top_code, drop_bits)
     shape = height, width

@@ -33,7 +33,8 @@ def draw(
     light = np.array(np.broadcast_to(np.asarray(mean_e, np.float32), shape))
     finite = light[np.isfinite(light)]
     full_well_e = full_well_e or 2 * float(finite.max(initial=0.0)) + 50
-    one, zero = np.ones((1, shape[1]), np.float32), np.zeros((1, shape[1]), np.float32)
+    one = np.ones((1, shape[1]), np.float32)
+    zero = np.zeros((1, shape[1]), np.float32)
     maps = one, zero, np.full((1, shape[1]), black, np.float32)
     chip = Chip(*maps, key, float(full_well_e), float(read_noise_e), float(gain), float(row_noise), TOP, 0)
     windows = Windows.at(np.zeros((1, 2)), shape)
@@ -44,24 +45,29 @@ def draw(
 def chi_square_p(counts, probabilities):
     """p-value of counts against a discrete distribution; neighbouring cells joined until each expects 10."""
     total = counts.sum()
-    observed, expected = [], []
+    observed = []
+    expected = []
     o = e = 0.0
     for c, p in zip(counts, probabilities * total, strict=True):
-        o, e = o + c, e + p
+        o = o + c
+        e = e + p
         if e >= 10:
             observed.append(o)
             expected.append(e)
             o = e = 0.0
     observed[-1] += o
     expected[-1] += e
-    observed, expected = np.array(observed), np.array(expected)
+    observed = np.array(observed)
+    expected = np.array(expected)
     statistic = ((observed - expected) ** 2 / expected).sum()
     return stats.chi2.sf(statistic, len(observed) - 1) if len(observed) > 1 else 1.0
 
 
 def poisson_p(codes, mean):
-    lo, hi = int(codes.min()), int(codes.max())
-    lo, hi = min(lo, int(stats.poisson.ppf(1e-9, mean))), max(hi, int(stats.poisson.isf(1e-9, mean)))
+    lo = int(codes.min())
+    hi = int(codes.max())
+    lo = min(lo, int(stats.poisson.ppf(1e-9, mean)))
+    hi = max(hi, int(stats.poisson.isf(1e-9, mean)))
     counts = np.bincount((codes - lo).ravel(), minlength=hi - lo + 1)
     pmf = stats.poisson.pmf(np.arange(lo, hi + 1), mean)
     pmf[0] = stats.poisson.cdf(lo, mean)
@@ -111,7 +117,8 @@ def test_a_mean_of_zero_gives_no_electron():
 
 
 def test_read_noise_is_gaussian_to_the_tails():
-    scale, black = 4000.0, 32768.0
+    scale = 4000.0
+    black = 32768.0
     codes = np.stack([draw(0.0, (1000, 1000), frame=f, read_noise_e=1.0, gain=scale, black=black) for f in range(6)])
     edges = np.concatenate([[-np.inf], np.linspace(-4.8, 4.8, 193), [np.inf]])
     counts, _ = np.histogram(codes, np.where(np.isfinite(edges), np.rint(edges * scale) + black + 0.5, edges))
@@ -131,7 +138,8 @@ def independence_p(a, b, bins=12):
         edges = np.unique(np.quantile(v, np.linspace(0, 1, bins + 1)[1:-1]))
         return np.searchsorted(edges, v.ravel(), side="left")
 
-    i, j = classes(a), classes(b)
+    i = classes(a)
+    j = classes(b)
     table = np.bincount(i * (j.max() + 1) + j, minlength=(i.max() + 1) * (j.max() + 1)).reshape(i.max() + 1, -1)
     table = table[table.sum(1) > 0][:, table.sum(0) > 0]
     return stats.chi2_contingency(table).pvalue
@@ -158,7 +166,8 @@ def test_neighbours_frames_and_keys_are_independent(mean):
     }
     for name, (a, b) in pairs.items():
         if name == "transposed":
-            a, b = a[np.triu_indices(600, 1)], b[np.triu_indices(600, 1)]
+            a = a[np.triu_indices(600, 1)]
+            b = b[np.triu_indices(600, 1)]
         assert independence_p(a, b) > P_MIN, name
         r = np.corrcoef(a.ravel(), b.ravel())[0, 1]
         assert abs(r) < 4.5 / a.size**0.5, name

@@ -46,7 +46,8 @@ def uniforms(key):
 
 def walked(draws, active, ready_s, rates, refractory_s, end_s):
     """Spikes of one direction in time: in each visit of a state, Poisson spikes until it ends."""
-    spikes, now = [], 0.0
+    spikes = []
+    now = 0.0
     while now < end_s:
         leaves = now - math.log(next(draws)) / LEAVE[active]
         while rates[active] > 0:
@@ -56,14 +57,17 @@ def walked(draws, active, ready_s, rates, refractory_s, end_s):
                 break
             if at < end_s:
                 spikes.append(at)
-            now, ready_s = at, at + refractory_s
-        now, active = leaves, 1 - active
+            now = at
+            ready_s = at + refractory_s
+        now = leaves
+        active = 1 - active
     return spikes
 
 
 def expected(key, past_key, rates, refractory_s, memory_s, end_s):
     """Times and ages of one cell's spikes, drawn one by one."""
-    draws, past = uniforms(key), uniforms(past_key)
+    draws = uniforms(key)
+    past = uniforms(past_key)
     active = int(next(draws) <= ACTIVE)
     draw = next(past)
     ages = [draw / rates[active]] if draw < rates[active] * refractory_s else []
@@ -76,7 +80,8 @@ def expected(key, past_key, rates, refractory_s, memory_s, end_s):
 @pytest.mark.parametrize(("rates", "refractory_s"), [((0.5, 12.0), 0.0), ((2.0, 40.0), 0.02), ((0.0, 30.0), 0.01)])
 def test_trains_are_those_of_a_walk_in_python(rates, refractory_s):
     trains = drawn(30, rates=rates, refractory_s=refractory_s)
-    times, ages = each(trains.times_s, trains.start), each(trains.ages_s, trains.age_start)
+    times = each(trains.times_s, trains.start)
+    ages = each(trains.ages_s, trains.age_start)
     for i, (key, past_key) in enumerate(zip(keys(30), keys(30, 1), strict=True)):
         now, before = expected(key, past_key, rates, refractory_s, 5.0, 20.0)
         np.testing.assert_allclose(times[i], now, rtol=1e-12)
@@ -84,7 +89,8 @@ def test_trains_are_those_of_a_walk_in_python(rates, refractory_s):
 
 
 def test_neither_end_nor_memory_changes_a_spike():
-    short, long = drawn(40, end_s=7.0, memory_s=1.0), drawn(40, end_s=50.0, memory_s=30.0)
+    short = drawn(40, end_s=7.0, memory_s=1.0)
+    long = drawn(40, end_s=50.0, memory_s=30.0)
     for values, start, edge in (("times_s", "start", 7.0), ("ages_s", "age_start", 1.0)):
         whole = getattr(long, values), getattr(long, start)
         for part, all_ in zip(each(getattr(short, values), getattr(short, start)), each(*whole), strict=True):
@@ -102,7 +108,8 @@ def test_a_cell_depends_on_its_own_keys_alone():
 
 def test_the_process_is_stationary_through_0():
     # Rates around 0, on both sides, and the gaps across it.
-    refractory_s, rates = 0.01, (1.0, 30.0)
+    refractory_s = 0.01
+    rates = (1.0, 30.0)
     trains = drawn(20_000, rates=rates, refractory_s=refractory_s, memory_s=1.0, end_s=1.0)
     mean_hz = ACTIVE * 30 + (1 - ACTIVE) * 1
     edges = np.linspace(0, 1, 21)
@@ -110,7 +117,8 @@ def test_the_process_is_stationary_through_0():
         counts = np.histogram(values, edges)[0] / (20_000 * 0.05)
         np.testing.assert_allclose(counts, mean_hz, rtol=0.08)
         assert counts.mean() == pytest.approx(mean_hz, rel=0.02)
-    times, ages = each(trains.times_s, trains.start), each(trains.ages_s, trains.age_start)
+    times = each(trains.times_s, trains.start)
+    ages = each(trains.ages_s, trains.age_start)
     across = [t[0] + a[0] for t, a in zip(times, ages, strict=True) if t.size and a.size]
     assert min(across) >= refractory_s
     within = np.concatenate([np.diff(t) for t in times])

@@ -11,7 +11,11 @@ def scene(images=3, height=11, width=37, units=6, layers=2, seed=0, shaded=True)
     """Random cells as runs, halo, layers: the arguments, and each cell's own image."""
     rng = np.random.default_rng(seed)
     pictures = np.zeros((units, height, width))
-    row_start, unit, left, begin, values = [0], [], [], [0], []
+    row_start = [0]
+    unit = []
+    left = []
+    begin = [0]
+    values = []
     for r in range(height):
         for i in range(units):
             if rng.random() < 0.6:
@@ -57,9 +61,11 @@ def expected(arguments, pictures):
 )
 def test_light_is_the_sum_of_all_parts(sizes, shaded):
     arguments, pictures = scene(**sizes, shaded=shaded)
-    n, width = arguments[2].wide.shape[0], pictures.shape[2]
+    n = arguments[2].wide.shape[0]
+    width = pictures.shape[2]
     there = np.random.default_rng(9).uniform(0, 5, (n, pictures.shape[1], width)).astype(np.float32)
-    images, dark = there.copy(), np.full_like(there, np.nan)
+    images = there.copy()
+    dark = np.full_like(there, np.nan)
     add_tissue(images, *arguments, dark=False)
     add_tissue(dark, *arguments, dark=True)
     np.testing.assert_allclose(images, there + expected(arguments, pictures), rtol=2e-6)

@@ -11,7 +11,8 @@ def expected_chords(y_um, x_um, pixel_um, segments):
     """The longest chord over all segments: means over one pixel across, from the area of a circle's segment."""
     longest = np.zeros((y_um.size, x_um.size))
     for y0, x0, r0, y1, x1, r1 in segments:
-        y, x = y_um[:, None] - y0, x_um[None, :] - x0
+        y = y_um[:, None] - y0
+        x = x_um[None, :] - x0
         length2 = (y1 - y0) ** 2 + (x1 - x0) ** 2
         along = np.clip((y * (y1 - y0) + x * (x1 - x0)) / length2 if length2 else 0 * (y + x), 0, 1)
         radius = r0 + along * (r1 - r0)
@@ -64,7 +65,9 @@ def test_blur_is_a_convolution_with_the_edge_going_on(reach, rim):
 
 def test_shapes_are_refused():
     chords, added = np.zeros((2, 4, 5), np.float32)
-    y, x, segments = np.arange(4.0), np.arange(5.0), np.ones((2, 6))
+    y = np.arange(4.0)
+    x = np.arange(5.0)
+    segments = np.ones((2, 6))
     with pytest.raises(ValueError, match=r"added has shape \(3, 5\), not \(4, 5\)"):
         lengthen_chords(chords, added[1:], y, x, 1.0, segments)
     with pytest.raises(ValueError, match=r"chords has shape \(4, 5\), not \(5, 5\)"):

@@ -53,7 +53,8 @@ def collected_light(depth_um, scattering_um=60.0, n=20_000, seed=0, least_weight
         roulette = weight < least_weight / n
         alive = (at[:, 2] > 0) & (~roulette | (rng.random(len(weight)) < 0.1))
         weight = np.where(roulette, weight * 10, weight)[alive]
-        at, way = at[alive], way[alive]
+        at = at[alive]
+        way = way[alive]
         ray = _direction(rng, len(weight), cos_cone, 1)
         turn = (ray * way).sum(1)
         # Relative to an isotropic source, whose share in the cone is what clear tissue would let through.
@@ -84,7 +85,8 @@ def _direction(rng, n, low, high):
 
 def _scattered(rng, way):
     """New directions by Henyey and Greenstein (1941)."""
-    n, g = len(way), ANISOTROPY
+    n = len(way)
+    g = ANISOTROPY
     mean = (1 - g * g) / (1 - g + 2 * g * rng.random(n))
     cosine = np.clip((1 + g * g - mean * mean) / (2 * g), -1, 1)
     sine = np.sqrt(1 - cosine * cosine)

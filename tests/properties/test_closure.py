@@ -57,7 +57,8 @@ def closes(spec):
     footprints = scene.truth().get("A_observed")
     noise_free = [stage for stage in scene.stages if stage != "sensor"]
     rows, columns = scene.canvas.window.slices
-    margin, shape = scene.canvas.margin_px, scene.canvas.sensor_shape
+    margin = scene.canvas.margin_px
+    shape = scene.canvas.sensor_shape
     for frame in range(scene.n_frames):
 
         def stage(name, canvas=False, frame=frame):

@@ -31,7 +31,8 @@ EVERYTHING = {
 CHAIN = {"place_neurons", "cell_activity", "cell_optics", "render"}
 
 # What must make room for an extreme, by path, or by path and value.
-PIXEL, CHIP = "acquisition.optics.magnification", "acquisition.image_sensor"
+PIXEL = "acquisition.optics.magnification"
+CHIP = "acquisition.image_sensor"
 TINY_FIELD = {"brain_motion.max_shift_um": 0.1, "place_neurons.populations.0.morphology": "bead"}
 SPARSE = {"place_neurons.populations.0.density_per_mm3": 100}
 ROOM = {
@@ -83,7 +84,8 @@ def bounded(model, path):
 
 
 def bounded_type(annotation, metadata, path):
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
     if origin is typing.Annotated:
         inner = [m for extra in arguments[1:] for m in (extra.metadata if isinstance(extra, FieldInfo) else [extra])]
         yield from bounded_type(arguments[0], inner, path)

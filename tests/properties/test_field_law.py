@@ -99,7 +99,8 @@ def test_what_density_adds_is_light(spec, factor):
     dense = {"place_neurons.populations": [first.model_copy(update={"n_cells": None})]}
     few = edited(spec, dense)
     many = edited(few, {"place_neurons.populations.0.density_per_mm3": first.density_per_mm3 * factor})
-    least, most = tissue(few), tissue(many)
+    least = tissue(few)
+    most = tissue(many)
     assert (most - least).min() > -1e-5 * max(float(most.max()), 1.0)
 
 
@@ -125,7 +126,8 @@ def test_what_is_fixed_to_the_axis_does_not_depend_on_the_sensor_either(steps):
 @pytest.mark.parametrize("preset", ["miniscope_v4_ca1", "miniscope_v4_cortex_l23"])
 def test_the_rim_is_as_bright_as_the_middle(preset, shift_um):
     """Cell light of the outer 8 pixels, without fields and vessels, over several seeds; still and moving."""
-    rim, middle = [], []
+    rim = []
+    middle = []
     for seed in range(16):
         spec = load_preset(preset).edit(
             {

@@ -74,7 +74,8 @@ def longer(spec, data):
     n = spec.acquisition.n_frames
     more = edited(spec, {"acquisition.duration_s": 2 * spec.acquisition.duration_s})
     assert more.acquisition.n_frames >= 2 * n - 1
-    short, long = scene_of(spec), scene_of(more)
+    short = scene_of(spec)
+    long = scene_of(more)
     np.testing.assert_array_equal(long.paint(0, n), short.paint(0, n))
     truths = long.truth()
     for name, value in short.truth().items():
@@ -107,7 +108,8 @@ def independent(spec, data):
     if calibrated(spec):
         gone |= dependents(spec, "place_neurons")
     rest = edited(spec, drop=gone)
-    before, after = scene_of(spec), scene_of(rest)
+    before = scene_of(spec)
+    after = scene_of(rest)
     if not moves:
         for other in set(rest.kinds):
             if not uses(spec, other) & gone:
@@ -163,7 +165,8 @@ def uses(spec, kind):
 
 
 def same_truth(a, b):
-    first, second = a.truth(), b.truth()
+    first = a.truth()
+    second = b.truth()
     assert first.keys() == second.keys()
     for name, value in first.items():
         other = second[name]

@@ -121,7 +121,9 @@ def read_on(root: Path, seed: int, started: Any, stop: Any, out: Any) -> None:
     """Read a recording again and again, dropping it in between, until told to stop; report what was wrong."""
     warnings.simplefilter("error")
     spec = light_spec(seed)
-    right, reads, wrong = expected(spec), 0, []
+    right = expected(spec)
+    reads = 0
+    wrong = []
     started.wait()
     try:
         while not stop.is_set():

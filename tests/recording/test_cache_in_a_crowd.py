@@ -38,7 +38,9 @@ def _start(target, *arguments):
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "no-locks"])
 @pytest.mark.parametrize("crowd", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_processes_that_ask_at_once_simulate_once(tmp_path: Path, crowd: int, locks: bool) -> None:
-    gate, out, log = PROCESSES.Barrier(crowd), PROCESSES.Queue(), tmp_path / "log"
+    gate = PROCESSES.Barrier(crowd)
+    out = PROCESSES.Queue()
+    log = tmp_path / "log"
     processes = [_start(one_request, tmp_path / "cache", 5, log, locks, gate, out) for _ in range(crowd)]
     answers = [out.get() for _ in processes]
     for process in processes:
@@ -88,7 +90,8 @@ def test_killed_writers_leave_whole_entries_or_none(tmp_path: Path, kills: int) 
 
 @posix_only
 def test_a_stopped_holder_delays_nobody_past_the_deadline(tmp_path: Path) -> None:
-    out, said = PROCESSES.Queue(), []
+    out = PROCESSES.Queue()
+    said = []
     holder = _start(stop_while_simulating, tmp_path, 3, signal.SIGSTOP, out)
     assert out.get() == "simulating"
     cache = RecordingCache(tmp_path, deadline_s=0.4, say=said.append)
@@ -133,7 +136,9 @@ def test_a_dead_holder_delays_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rounds", "crowd"), [(15, 3), pytest.param(300, 8, marks=pytest.mark.slow)])
 def test_clearing_under_readers_loses_nobodys_recording(tmp_path: Path, rounds: int, crowd: int) -> None:
-    started, stop, out = PROCESSES.Barrier(crowd + 1), PROCESSES.Event(), PROCESSES.Queue()
+    started = PROCESSES.Barrier(crowd + 1)
+    stop = PROCESSES.Event()
+    out = PROCESSES.Queue()
     readers = [_start(read_on, tmp_path, i % 3, started, stop, out) for i in range(crowd)]
     cache = RecordingCache(tmp_path)
     started.wait()

@@ -64,7 +64,8 @@ def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
     A = saved(initA(by_pixel, seeds, thres_corr=0.7, wnd=10, noise_freq=NOISE_FREQ), "A_init", unit_id=1)
     C = saved(initC(by_frame, A), "C_init", unit_id=1, frame=-1)
     A, C = merge(A, C)
-    A, C = saved(A, "A_merged", unit_id=1), saved(C, "C_merged", unit_id=1, frame=-1)
+    A = saved(A, "A_merged", unit_id=1)
+    C = saved(C, "C_merged", unit_id=1, frame=-1)
 
     noise = get_noise_fft(by_pixel, noise_range=(NOISE_FREQ, 0.5)).compute().chunk({"height": 32, "width": 32})
     # C in memory: on disk, it would have to lie in the intermediate folder under its own name.

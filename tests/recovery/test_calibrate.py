@@ -37,7 +37,8 @@ def test_area_is_the_share_of_pairs_in_order():
 
 
 def test_a_right_curve_is_calibrated_and_a_wrong_one_is_not():
-    right, wrong = Curve(5, 6), Curve(8, 6)
+    right = Curve(5, 6)
+    wrong = Curve(8, 6)
     hit = found(right)
     assert calibration_error(right, X, hit) < 0.01
     assert calibration_error(wrong, X, hit) > 0.1

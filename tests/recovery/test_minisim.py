@@ -53,7 +53,8 @@ def arrays(seed):
 )
 def test_matching(seed, how, prepare):
     est, true, _ = arrays(seed)
-    est, true = prepare(est), prepare(true)
+    est = prepare(est)
+    true = prepare(true)
     ours = hungarian_match(est, true, **how)
     theirs = metrics.hungarian_match(est, true, **how)
     assert (ours.n_est, ours.n_true) == (theirs.n_est, theirs.n_true)

@@ -68,14 +68,16 @@ def painted(scene, by):
     footprints = scene.require(CellImages).observed.csr.T.tocsr()
     traces = scene.require(Activity).C.astype(np.float32)
     gain = scene.gain_of_fields()
-    clean, seen = [], []
+    clean = []
+    seen = []
     for start in range(0, scene.n_frames, 50):
         stop = min(start + 50, scene.n_frames)
         light = scene.paint(start, stop, behind)
         light -= (footprints @ traces[:, start:stop]).T.reshape(light.shape)
         clean.append(binned(light * gain, by))
         seen.append(binned(scene.paint(start, stop), by))
-    clean, seen = np.concatenate(clean), np.concatenate(seen)
+    clean = np.concatenate(clean)
+    seen = np.concatenate(seen)
     return clean - clean.mean(axis=0), seen - seen.mean(axis=0)
 
 
@@ -119,7 +121,8 @@ def _fits(clean, seen, radius, max_pixels):
     reach = int(np.ceil(radius + 0.5))
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     ring = np.abs(np.hypot(dy, dx) - radius) <= 0.5
-    dy, dx = dy[ring], dx[ring]
+    dy = dy[ring]
+    dx = dx[ring]
     height, width = clean.shape[1:]
     rng = np.random.default_rng(0)
     rows = rng.integers(reach, height - reach, max_pixels)

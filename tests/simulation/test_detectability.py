@@ -49,7 +49,8 @@ def test_background_fluctuation_is_that_of_the_neuropil_that_is_painted():
     spec = load_preset("static").edit({"acquisition.duration_s": 120, "acquisition.fps": 10})
     scene = plan(spec.edit(drop=["background_cells"]))
     found = assess_cells(scene)["background_fluctuation"].values
-    images, activity = scene.require(CellImages), scene.require(Activity)
+    images = scene.require(CellImages)
+    activity = scene.require(Activity)
     neuropil = scene.paint(until="neuropil") - scene.paint(until="render")
     under = neuropil.reshape(scene.n_frames, -1) @ images.observed.csr.T.astype(np.float32)
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)

@@ -89,7 +89,8 @@ def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
         cells = simulate(spec(place_neurons=neurons, neuropil=background, sensor=dim, **light)).truth.cells
         cells = cells[cells.in_fov]
         radius = np.hypot(cells.y_um, cells.x_um)
-        inner, outer = cells.detectable[radius < 45], cells.detectable[radius > 85]
+        inner = cells.detectable[radius < 45]
+        outer = cells.detectable[radius > 85]
         assert min(len(inner), len(outer)) > 15
         return inner.mean(), outer.mean()
 
@@ -128,7 +129,8 @@ def test_static_fields_do_not_see_motion():
     )
     path = np.random.default_rng(0).uniform(-3, 3, (20, 2)).tolist()
     moving = still.edit(add=[{"kind": "brain_motion", "max_shift_um": 3, "trajectory_um": path}])
-    one, other = simulate(still), simulate(moving)
+    one = simulate(still)
+    other = simulate(moving)
     assert np.abs(other.truth.shifts.values).max() > 1.5
     np.testing.assert_allclose(other.stage("leakage").values, one.stage("leakage").values, rtol=1e-5)
     # Codes agree to the last bit but where a rounding of the mean by 10⁻⁷ carries a draw over an edge.
@@ -145,12 +147,14 @@ def test_field_curvature_blurs_the_rim_when_focus_is_on_the_axis():
         recording = simulate(
             spec(acquisition={"focal_depth_um": 60, "optics": optics}, place_neurons=neurons, duration_s=1)
         )
-        cells, images = recording.truth.cells, recording.truth.A_observed
+        cells = recording.truth.cells
+        images = recording.truth.A_observed
         whole = np.flatnonzero(cells.fov_fraction > 0.999)
         # The width of a point's image by its participation: (Σa)²/Σa² is the pixels that it covers.
         area = np.array([images.unit(i)[1].sum() ** 2 / (images.unit(i)[1] ** 2).sum() for i in whole])
         radius = np.hypot(cells.y_um, cells.x_um)[whole]
-        inner, outer = area[radius < 30], area[radius > 70]
+        inner = area[radius < 30]
+        outer = area[radius > 70]
         assert min(len(inner), len(outer)) >= 4
         return np.sqrt(np.median(inner)), np.sqrt(np.median(outer))
 

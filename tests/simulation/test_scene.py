@@ -45,7 +45,8 @@ def scene(*steps):
 
 
 def test_a_painter_of_single_frames_joins_those_of_blocks():
-    before, after = scene().paint(), scene("mirror_in_the_scope").paint()
+    before = scene().paint()
+    after = scene("mirror_in_the_scope").paint()
     assert np.array_equal(after[:, 0, 0], np.arange(len(before)))
     after[:, 0, 0] = before[:, -1, 0]
     assert np.array_equal(after, before[:, ::-1])

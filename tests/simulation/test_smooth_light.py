@@ -82,7 +82,8 @@ def test_a_width_that_is_blurred_as_such_is_right_to_two_hundredths(step, at):
 
 @pytest.mark.parametrize("sigma_um", [0.0, 0.4, 1.0, 1.5])
 def test_a_spot_narrower_than_a_pixel_is_a_pixel_wide(sigma_um):
-    one, wide = glow(2.1, -0.3, sigma_um), glow(2.1, -0.3, 1.6 * np.sqrt(11 / 12))
+    one = glow(2.1, -0.3, sigma_um)
+    wide = glow(2.1, -0.3, 1.6 * np.sqrt(11 / 12))
     np.testing.assert_array_equal(painted(one), painted(wide))
     assert painted(one).sum(dtype=float) == pytest.approx(one.courses[0, 0], rel=1e-3)
 
@@ -96,7 +97,8 @@ def test_a_spot_is_its_gaussian_whatever_the_pixels(pixel_um):
 
 
 def moments(image, canvas):
-    y, x = canvas.y_um[:, None], canvas.x_um[None, :]
+    y = canvas.y_um[:, None]
+    x = canvas.x_um[None, :]
     total = image.sum()
     centre = (image * y).sum() / total, (image * x).sum() / total
     return total, *centre, (image * (y - centre[0]) ** 2).sum() / total, (image * (x - centre[1]) ** 2).sum() / total
@@ -120,7 +122,9 @@ def test_many_sources_add_up_and_none_is_lost_beyond_the_canvas():
 
 
 def test_a_source_may_have_several_spots_and_another_none():
-    y, x, flux = np.zeros(3), np.array([0.0, 0.0, 20.0]), np.array([1.0, 2.0, 3.0])
+    y = np.zeros(3)
+    x = np.array([0.0, 0.0, 20.0])
+    flux = np.array([1.0, 2.0, 3.0])
     spots = GaussianSpots(4, np.array([2, 2, 1]), y, x, np.array([5.0, 40.0, 9.0]), flux)
     some = Glow(spots, np.random.default_rng(3).uniform(1, 2, (4, 5)).astype(np.float32))
     expected = exact(some, 4, CANVAS)
@@ -134,7 +138,8 @@ def test_light_is_never_negative():
 
 
 def test_several_artifacts_are_painted_as_one():
-    one, other = scattered(20, (5, 60), seed=1), scattered(30, (5, 200), seed=2)
+    one = scattered(20, (5, 60), seed=1)
+    other = scattered(30, (5, 200), seed=2)
     fine = glow(5.0, 6.0, 1.7)
     together = paint_block([one, other, fine], np.zeros((3, *CANVAS.shape), np.float32), 4, CANVAS)
     for i in range(3):
@@ -163,7 +168,8 @@ def test_the_bits_of_a_frame_depend_on_no_block():
 @pytest.mark.parametrize("margin", [1, 9, 50])
 def test_a_wider_margin_changes_no_bit(margin):
     some = scattered(40, (3, 200))
-    narrow, wide = Canvas(50, 60, 0, 1.6), Canvas(50, 60, margin, 1.6)
+    narrow = Canvas(50, 60, 0, 1.6)
+    wide = Canvas(50, 60, margin, 1.6)
     np.testing.assert_array_equal(painted(some, 3, narrow), wide.crop(painted(some, 3, wide)))
 
 

@@ -36,7 +36,9 @@ def scene_spec(populations=None, *, duration_s=4, add=(), **overrides):
 
 def matched_filter_snr(recording, unit):
     """The snr of one cell by hand: signal and noise electrons pixel by pixel."""
-    truth, scene, sensor = recording.truth, recording.scene, recording.spec.acquisition.image_sensor
+    truth = recording.truth
+    scene = recording.scene
+    sensor = recording.spec.acquisition.image_sensor
     electrons = recording.scene.artifacts["sensor"].photons_per_unit * sensor.quantum_efficiency
     signal = truth.A_observed[unit] * np.asarray(truth.vignette) * electrons
     signal *= scene.artifacts["cell_activity"].typical_transient[unit]
@@ -103,8 +105,10 @@ def test_another_population_keeps_its_brightness():
 
 
 def test_the_rest_of_the_scene_is_as_without_a_target():
-    aimed, plain = plan(scene_spec()), plan(scene_spec([{"depth_um": 60, "thickness_um": 20}]))
-    one, other = aimed.artifacts["cell_activity"], plain.artifacts["cell_activity"]
+    aimed = plan(scene_spec())
+    plain = plan(scene_spec([{"depth_um": 60, "thickness_um": 20}]))
+    one = aimed.artifacts["cell_activity"]
+    other = plain.artifacts["cell_activity"]
     np.testing.assert_array_equal(one.spike_time_s, other.spike_time_s)
     images = [scene.artifacts["cell_optics"].patches.values for scene in (aimed, plain)]
     np.testing.assert_array_equal(*images)
@@ -121,7 +125,8 @@ def test_every_step_is_planned_from_the_brightened_cells():
 
 
 def test_a_longer_recording_continues_a_shorter_one():
-    short, long = plan(scene_spec(duration_s=1)), plan(scene_spec(duration_s=4))
+    short = plan(scene_spec(duration_s=1))
+    long = plan(scene_spec(duration_s=4))
     np.testing.assert_array_equal(
         short.artifacts["place_neurons"].brightness, long.artifacts["place_neurons"].brightness
     )
@@ -136,7 +141,8 @@ def test_any_block_on_any_thread_has_the_same_bits():
 
 
 def test_a_cell_that_no_brightness_brings_there_is_told_and_as_bright_as_the_others():
-    near, far = (60.0, 0.0, 0.0), (1900.0, 20.0, 20.0)
+    near = (60.0, 0.0, 0.0)
+    far = (1900.0, 20.0, 20.0)
     population = {"snr": SNR, "brightness_cv": 0, "depth_um": 60}
     spec = scene_spec([population], **{"acquisition.focal_depth_um": 60})
     spec = spec.edit({"place_neurons.positions_um": (near, far)})

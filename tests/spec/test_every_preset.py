@@ -23,8 +23,10 @@ def asked_for(spec, area_um2):
 
 
 def check(recording: Recording, dim: bool) -> None:
-    spec, truth = recording.spec, recording.truth
-    sensor, cells = spec.acquisition.image_sensor, truth.cells
+    spec = recording.spec
+    truth = recording.truth
+    sensor = spec.acquisition.image_sensor
+    cells = truth.cells
     assert recording.notes == ()
     expected = asked_for(spec, np.prod(spec.acquisition.field_size_um))
     assert cells.in_fov.sum() == pytest.approx(expected, abs=4 * expected**0.5)  # a count from a density is random

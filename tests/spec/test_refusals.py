@@ -125,7 +125,8 @@ def test_the_sizes_foreseen_are_those_planned():
         cost = spec.step(kind).cost(context)
         return cost.fixed_bytes + n_cells * cost.bytes_per_cell
 
-    activity, neuropil = planned["cell_activity"], planned["neuropil"]
+    activity = planned["cell_activity"]
+    neuropil = planned["neuropil"]
     checkpoints = sum(part.nbytes for state in activity.traces.checkpoints for part in state)
     assert foreseen("cell_activity") == pytest.approx(checkpoints + activity.spike_time_s.nbytes, rel=0.2)
     layers = neuropil.spatial.nbytes + neuropil.temporal.nbytes

@@ -170,7 +170,8 @@ def test_resolved_writes_out_the_automatic_choices():
     steps = [{"kind": kind} for kind in ("place_neurons", "cell_activity", "cell_optics", "render")]
     spec = Spec.make({"acquisition": {**SMALL, "optics": {"field_curvature_radius_um": 2000}}, "steps": steps})
     resolved = plan(spec).resolved_spec()
-    one, other = simulate(spec), simulate(resolved)
+    one = simulate(spec)
+    other = simulate(resolved)
     assert resolved.acquisition.focal_depth_um == one.truth.focal_depth_um
     assert resolved.acquisition.optics.depth_of_field_um == pytest.approx(15.4, abs=0.1)
     assert one.observed.equals(other.observed)

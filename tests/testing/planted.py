@@ -6,7 +6,9 @@ from pytest_calsim import GroundTruth, Recording, Spec
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 
-FRAMES, HEIGHT, WIDTH = 80, 40, 50
+FRAMES = 80
+HEIGHT = 40
+WIDTH = 50
 Y, X = np.mgrid[:HEIGHT, :WIDTH]
 
 

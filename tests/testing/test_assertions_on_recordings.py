@@ -90,7 +90,8 @@ def test_random_disks_fail(still):
 
 def test_true_traces_and_spikes_pass_and_shuffled_ones_fail(still, estimate):
     detectable = still.truth.detectable_subset()
-    C, S = still.truth.C.values[detectable], still.truth.S.values[detectable]
+    C = still.truth.C.values[detectable]
+    S = still.truth.S.values[detectable]
     found = Estimate(estimate, C, S)
     assert_traces_recovered(found, still, min_pearson=0.99)
     assert_spikes_recovered(found, still, min_precision=0.95, min_recall=0.95, tol_frames=0)

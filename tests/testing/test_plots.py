@@ -91,7 +91,10 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.headings, self.images, self.cells = [], [], 0, []
+        self.open = []
+        self.headings = []
+        self.images = 0
+        self.cells = []
         self.feed(text)
         assert self.open == []
 

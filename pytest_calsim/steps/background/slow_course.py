@@ -74,7 +74,8 @@ def lowpassed_rate(
     ends_s = frame_starts_s + exposure_s
     frame = np.searchsorted(frame_starts_s, spike_time_s, side="right") - 1
     seen = (frame >= 0) & (spike_time_s < ends_s[-1])
-    frame, times = frame[seen], spike_time_s[seen]
+    frame = frame[seen]
+    times = spike_time_s[seen]
     counts = np.bincount(frame, minlength=n)
     left = elementary.exp(np.minimum(times - ends_s[frame], 0.0) / lowpass_s) / lowpass_s
     kicks = np.bincount(frame, weights=left, minlength=n)

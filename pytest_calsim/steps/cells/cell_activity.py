@@ -91,7 +91,8 @@ class HillSaturation(Frozen):
     @property
     def curve(self) -> tuple[float, float, float, float, float]:
         """(K_d/spike, n, rest/spike, H(rest), 1/(H(rest + spike) − H(rest))), for kernels."""
-        low, one = self._bound(self.rest_nm), self._bound(self.rest_nm + self.spike_nm)
+        low = self._bound(self.rest_nm)
+        one = self._bound(self.rest_nm + self.spike_nm)
         spike = self.spike_nm
         return self.kd_nm / spike, self.hill_coefficient, self.rest_nm / spike, low, 1 / (one - low)
 
@@ -334,7 +335,8 @@ class CellActivity(Step):
         exposure = ctx.acquisition.exposure_s
         frame_s = max(exposure, time_to_peak(rise, decay) / 8)
         key = np.uint64(ctx.stream_key("bouts"))
-        response, leave_hz = self._response(frame_s), self._leave_hz[1]
+        response = self._response(frame_s)
+        leave_hz = self._leave_hz[1]
 
         def median(quiescent_hz: float, active_hz: float) -> Floats:
             peaks, energies = bout_transients(key, active_hz, leave_hz, self.refractory_s, response, _BOUTS)
@@ -351,15 +353,18 @@ class CellActivity(Step):
         if self.saturation is None:
             return np.full(len(z), area)
         key, past_key = (np.array([ctx.stream_key(*name)], np.uint64) for name in (("mean",), ("mean", "past")))
-        response, dead_s = self._response(1.0), self.refractory_s
+        response = self._response(1.0)
+        dead_s = self.refractory_s
 
         def share_kept(quiescent_hz: float, active_hz: float) -> Floats:
-            rates, end_s = np.array([[quiescent_hz, active_hz]]), float(_MEAN_FRAMES)
+            rates = np.array([[quiescent_hz, active_hz]])
+            end_s = float(_MEAN_FRAMES)
             drawn = draw_spikes(key, past_key, rates, self._leave_hz, dead_s, memory_s=dead_s, end_s=end_s)
             # One spike more, at 0, so that there is always something to compare; and none before it.
             times = np.concatenate([[0.0], drawn.times_s])
             trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
-            start, frames = calcium_at_start(trains, rise, decay), range(_MEAN_FRAMES)
+            start = calcium_at_start(trains, rise, decay)
+            frames = range(_MEAN_FRAMES)
             means = [
                 integrate_calcium(trains, kind, start, frames, offset=np.zeros(1), gain=np.ones(1)).fluorescence.mean(
                     dtype=np.float64

@@ -159,7 +159,8 @@ class _Box(NamedTuple):
 
     def holds(self, center_um: Floats) -> Bools:
         """Whether centres (z, y, x) lie inside."""
-        y, x = center_um[:, 1], center_um[:, 2]
+        y = center_um[:, 1]
+        x = center_um[:, 2]
         return (y >= self.top) & (y <= self.bottom) & (x >= self.left) & (x <= self.right)
 
 
@@ -175,7 +176,9 @@ class _Ground(NamedTuple):
     @property
     def known(self) -> _Box:
         """All that is drawn."""
-        rows, columns, side = self.rows, self.columns, self.tile_um
+        rows = self.rows
+        columns = self.columns
+        side = self.tile_um
         return _Box(rows.start * side, rows.stop * side, columns.start * side, columns.stop * side)
 
     @property
@@ -238,7 +241,8 @@ def radii_um(layer: Layer, size: Floats) -> Floats:
 def _kept(filled: _Filled, layer: Layer, until: float, wanted: _Box, view: _Box) -> PlacedLayer:
     """The accepted cells within reach."""
     kept = wanted.holds(filled.center_um) & (filled.state == PLACED)
-    own, center = filled.candidates.of(kept), filled.center_um[kept]
+    own = filled.candidates.of(kept)
+    center = filled.center_um[kept]
     missing = 0
     if layer.n_cells is not None:
         missing = layer.n_cells - int(np.count_nonzero(view.holds(center)))

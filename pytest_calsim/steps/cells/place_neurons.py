@@ -237,7 +237,8 @@ class PlaceNeurons(Step):
         100 µm, which does not depend on the motion; or more, where light of cells beyond reaches the canvas.
         """
         layers = [(p.depth_um - p.thickness_um / 2, p.depth_um + p.thickness_um / 2) for p in self.populations]
-        top, bottom = min(low for low, _ in layers), max(high for _, high in layers)
+        top = min(low for low, _ in layers)
+        bottom = max(high for _, high in layers)
         # The focal surface is nearer to the tissue's surface towards the rim: cells there lie deeper below it.
         rim = float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um + TISSUE_REACH_UM)))
         focus = acquisition.focal_depth_um
@@ -274,8 +275,10 @@ class PlaceNeurons(Step):
         """Cells asked for on average, around the field of view too."""
         if self.positions_um is not None:
             return len(self.positions_um)
-        reach, (half_y, half_x) = self.reach_um(acquisition, canvas), _view_um(canvas)
-        view, area = 4 * half_y * half_x, 4 * (half_y + reach) * (half_x + reach)
+        reach = self.reach_um(acquisition, canvas)
+        (half_y, half_x) = _view_um(canvas)
+        view = 4 * half_y * half_x
+        area = 4 * (half_y + reach) * (half_x + reach)
         layers = [population.layer.at_density(view) for population in self.populations]
         return sum(round(layer.density_per_mm3 * layer.volume_mm3(area)) for layer in layers)
 

@@ -95,6 +95,7 @@ class CalciumTraces:
         """Blocks that hold some frames: which one, where it belongs in the result, and what of it."""
         found: list[tuple[int, slice, slice]] = []
         for k in range(start // FRAMES, -(-stop // FRAMES) if stop > start else 0):
-            first, last = max(start, k * FRAMES), min(stop, (k + 1) * FRAMES)
+            first = max(start, k * FRAMES)
+            last = min(stop, (k + 1) * FRAMES)
             found.append((k, slice(first - start, last - start), slice(first - k * FRAMES, last - k * FRAMES)))
         return found

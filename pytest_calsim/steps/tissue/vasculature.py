@@ -168,7 +168,8 @@ class Vasculature(Step):
         """Grow the trees, sort their segments by depth, and project each slab onto the canvas."""
         trees = self.grow(ctx)
         edges = np.linspace(self.top_depth_um, self.bottom_depth_um, self._slabs + 1)
-        canvas, slope = ctx.canvas, ctx.acquisition.optics.cone_slope
+        canvas = ctx.canvas
+        slope = ctx.acquisition.optics.cone_slope
         rim = _rim_px(canvas, slope)
         chords = _slab_chords(trees, edges, canvas, rim)
         clear = elementary.exp(np.asarray(-self.absorption_per_um * chords, np.float64)).astype(np.float32)

@@ -254,6 +254,7 @@ def _csr_units(matrix: Any, name: str) -> Iterator[Unit]:
         csr.sum_duplicates()  # what scipy means by a pixel that is listed twice
     for unit in range(csr.shape[0]):
         span = slice(csr.indptr[unit], csr.indptr[unit + 1])
-        pixels, values = csr.indices[span], csr.data[span]
+        pixels = csr.indices[span]
+        values = csr.data[span]
         _check_unit(unit, values, name)
         yield pixels[values != 0], values[values != 0]

@@ -144,7 +144,9 @@ class FootprintScores:
 
     def why_spurious(self, est: int, labels: NDArray[Any]) -> str:
         """Why an estimate matches no planted cell, in a few words."""
-        iou, of_est, of_true = self.overlaps.iou[est], self.overlaps.of_est[est], self.overlaps.of_true[est]
+        iou = self.overlaps.iou[est]
+        of_est = self.overlaps.of_est[est]
+        of_true = self.overlaps.of_true[est]
         if not iou.size or iou.max() == 0:
             return "no planted cell there"
         held = np.flatnonzero(self.counted & (of_true >= _HALF))

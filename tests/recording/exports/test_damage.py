@@ -15,7 +15,8 @@ def recording():
 
 def read(path):
     """Frames decoded, packets that cannot be, and what the header tells."""
-    frames, bad = [], 0
+    frames = []
+    bad = 0
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         for packet in container.demux(video=0):

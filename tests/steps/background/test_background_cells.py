@@ -146,7 +146,8 @@ def test_each_gives_its_light(depth_um):
     expected *= tissue.core_fraction(z) + shares[local].sum()
     assert image.sum() == pytest.approx(expected, rel=2e-3)
     assert image.min() >= 0
-    rows, columns = scene.canvas.rows(np.array([y])), scene.canvas.columns(np.array([x]))
+    rows = scene.canvas.rows(np.array([y]))
+    columns = scene.canvas.columns(np.array([x]))
     at = np.arange(500)
     centre = (image.sum(1) * at).sum() / image.sum(), (image.sum(0) * at).sum() / image.sum()
     assert centre == pytest.approx((rows[0], columns[0]), abs=0.1)

@@ -48,7 +48,8 @@ def test_movie_is_the_sum_of_the_layers():
     ctx = context(margin_px=3)
     light = Neuropil().plan(ctx, activity())
     truth = light.truth()
-    spatial, temporal = truth["neuropil_spatial"].values, truth["neuropil_temporal"].values
+    spatial = truth["neuropil_spatial"].values
+    temporal = truth["neuropil_temporal"].values
     assert spatial.shape == (2, 48, 64)
     assert temporal.shape == (2, 100)
     for frame in (0, 57, 99):
@@ -109,7 +110,8 @@ def test_without_cells_the_activitys_share_is_constant():
 
 @pytest.mark.parametrize("margin_px", [1, 10])
 def test_the_margin_changes_nothing(margin_px):
-    narrow, wide = context(), context(margin_px)
+    narrow = context()
+    wide = context(margin_px)
     vessels = [Vasculature().plan(context(m, kind="vasculature")) for m in (0, margin_px)]
     seen = Neuropil().plan(narrow, vessels=vessels[0])
     more = Neuropil().plan(wide, vessels=vessels[1])
@@ -139,9 +141,11 @@ def test_another_component_changes_no_draw():
 
 def test_vessels_shade_the_layers_below_them():
     vessels = Vasculature(top_depth_um=40, bottom_depth_um=40).plan(context(kind="vasculature"))
-    above, below = NeuropilComponent(depth_um=30), NeuropilComponent(depth_um=100)
+    above = NeuropilComponent(depth_um=30)
+    below = NeuropilComponent(depth_um=100)
     step = Neuropil(components=(above, below))
-    clear, shaded = step.plan(context()).spatial, step.plan(context(), vessels=vessels).spatial
+    clear = step.plan(context()).spatial
+    shaded = step.plan(context(), vessels=vessels).spatial
     assert np.array_equal(shaded[0], clear[0])
     assert shaded[1] == pytest.approx(clear[1] * vessels.transmission(100.0), rel=1e-6)
     assert (shaded[1] / clear[1]).min() < 0.8

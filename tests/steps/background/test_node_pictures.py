@@ -37,7 +37,8 @@ def exact_disk(radius, rim, y=0.0, x=0.0, over=5):
 def moments(image):
     at = np.arange(len(image)) - (len(image) - 1) / 2
     total = image.sum()
-    y, x = (image.sum(1) * at).sum() / total, (image.sum(0) * at).sum() / total
+    y = (image.sum(1) * at).sum() / total
+    x = (image.sum(0) * at).sum() / total
     return total, y, x, (image.sum(1) * (at - y) ** 2).sum() / total, (image.sum(0) * (at - x) ** 2).sum() / total
 
 

@@ -48,7 +48,8 @@ def test_isotropic():
 
 
 def test_a_value_depends_on_its_position_alone():
-    y_um, x_um = np.arange(-40, 41) * 3.0, np.arange(-30, 31) * 3.0
+    y_um = np.arange(-40, 41) * 3.0
+    x_um = np.arange(-30, 31) * 3.0
     whole = lognormal_field(np.random.default_rng(3), y_um, x_um, 50.0, 0.3)
     part = lognormal_field(np.random.default_rng(3), y_um[11:40], x_um[5:58], 50.0, 0.3)
     assert np.array_equal(whole[11:40, 5:58], part)

@@ -51,7 +51,9 @@ def test_lowpass_against_direct_integration():
 
 def test_lowpass_has_campbells_mean_and_variance():
     rng = np.random.default_rng(0)
-    duration_s, rate_hz, lowpass_s = 8000, 25.0, 0.5
+    duration_s = 8000
+    rate_hz = 25.0
+    lowpass_s = 0.5
     spikes = rng.uniform(0, duration_s, rng.poisson(rate_hz * duration_s))
     got = rate(spikes, fps=20, frames=duration_s * 20, lowpass_s=lowpass_s, start_hz=rate_hz)
     assert got.mean() == pytest.approx(rate_hz, rel=0.01)

@@ -57,7 +57,8 @@ def test_each_goes_its_own_way():
 
 
 def test_another_frame_rate_sees_the_same_course():
-    slow, fast = courses(frame_s=0.3).means(0, 200), courses(frame_s=0.1).means(0, 600)
+    slow = courses(frame_s=0.3).means(0, 200)
+    fast = courses(frame_s=0.1).means(0, 600)
     np.testing.assert_allclose(fast.reshape(40, 200, 3).mean(2), slow, rtol=1e-5)
 
 

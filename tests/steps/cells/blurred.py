@@ -24,7 +24,8 @@ def image_of_shape(fine, samples, radius, sigma, flux):
 def image_of_point(y, x, radius, sigma, flux):
     """Image of a point at (y, x) from the upper left corner of its pixel; and by how much it begins before it."""
     pad = int(reach_px(np.array(radius), np.array(sigma)))
-    fine, shape = np.ones((1, 1), np.float32), (1 + 2 * pad, 1 + 2 * pad)
+    fine = np.ones((1, 1), np.float32)
+    shape = (1 + 2 * pad, 1 + 2 * pad)
     return _image(fine, 1, (y - 0.5 + pad, x - 0.5 + pad), shape, radius, sigma, flux, is_point=True), pad
 
 

@@ -16,7 +16,9 @@ from pytest_calsim.steps.light.illumination import Illumination
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 
 # 4.8 µm / 2.9 a pixel: the field of view spans ±39.7 µm; the last cell lies beyond it.
-CENTRE, CORNER, BEYOND = (50.0, 0.0, 0.0), (50.0, 38.9, 38.9), (50.0, 45.0, 45.0)
+CENTRE = (50.0, 0.0, 0.0)
+CORNER = (50.0, 38.9, 38.9)
+BEYOND = (50.0, 45.0, 45.0)
 
 
 def planned(*more, fps=2.0, duration_s=60.0, seed=0, cells=(CENTRE, CORNER, BEYOND), **fields):

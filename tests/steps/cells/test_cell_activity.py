@@ -48,8 +48,10 @@ BUSY = {
     "mean_quiescent_s": 2.0,
     "rate_spread": 0.0,
 }
-ON, OFF = 1 / 2.0, 1 / 0.5
-KAPPA, P = ON + OFF, ON / (ON + OFF)
+ON = 1 / 2.0
+OFF = 1 / 0.5
+KAPPA = ON + OFF
+P = ON / (ON + OFF)
 MEAN_HZ = P * 12.0 + (1 - P) * 0.5
 
 
@@ -87,7 +89,8 @@ def busy(request):
 
 def test_rate(busy):
     _, a = busy
-    n, expected = len(a.spike_time_s), 400 * 120 * MEAN_HZ
+    n = len(a.spike_time_s)
+    expected = 400 * 120 * MEAN_HZ
     assert a.expected_rate_hz == pytest.approx(MEAN_HZ)
     assert n == pytest.approx(expected, abs=4 * np.sqrt(fano(120.0) * expected))
 
@@ -150,7 +153,8 @@ def test_peaks_of_bouts_follow_a_simulation_by_brute_force():
         width = round(1000 / fps)
         spikes = np.zeros((1000, 4000))
         for bout in spikes:
-            now, end = rng.uniform(0, 1 / fps), rng.exponential(0.6)
+            now = rng.uniform(0, 1 / fps)
+            end = rng.exponential(0.6)
             end += now
             while now < min(end, 3):
                 bout[int(now * 1000)] += 1
@@ -171,7 +175,8 @@ def test_peaks_seen_in_a_recording_agree_with_the_typical_one_at_any_frame_rate(
         for trace, times in zip(a.C, trains(a), strict=True):
             runs = np.split(times, np.flatnonzero(np.diff(times) > 1.5) + 1)
             for run in runs[1:-1]:
-                first, last = int(run[0] * fps), int((run[-1] + 0.2) * fps)
+                first = int(run[0] * fps)
+                last = int((run[-1] + 0.2) * fps)
                 peaks.append(trace[first : last + 1].max() - 1)
         assert len(peaks) > 1000
         assert np.median(peaks) == pytest.approx(a.typical_transient[0], rel=0.08)
@@ -257,7 +262,8 @@ def test_refractory_time_keeps_the_rate():
 def test_saturation_keeps_a_lone_spike_and_compresses_many():
     hill = HillSaturation()
     fine = {"fps": 1000.0, "duration_s": 3.0, "rate_spread": 0.0, "dff_per_spike": 0.3, "seed": 1, **BUSY}
-    plain, bent = activity(4, **fine), activity(4, saturation=hill, **fine)
+    plain = activity(4, **fine)
+    bent = activity(4, saturation=hill, **fine)
     assert np.array_equal(plain.spike_time_s, bent.spike_time_s)
     calcium = (plain.C.astype(float) - 1) / 0.3
 
@@ -321,7 +327,8 @@ def test_another_frame_rate_sees_the_same_activity(fields, ratio):
 @settings(max_examples=15)
 @given(processes(), st.integers(0, 3))
 def test_a_cell_depends_on_no_other(fields, n):
-    few, many = activity(n, **fields), activity(4, **fields)
+    few = activity(n, **fields)
+    many = activity(4, **fields)
     assert np.array_equal(few.C, many.C[:n])
     assert np.array_equal(few.spike_time_s, many.spike_time_s[: many.spike_start[n]])
     assert np.array_equal(few.typical_transient, many.typical_transient[:n])

@@ -40,7 +40,8 @@ def test_a_cells_picture_depends_on_no_other_cell(morphology):
     for unit in range(N):
         alone = pictured(only(cells, unit), DISK_UM[unit : unit + 1], imaged[unit : unit + 1])
         for many, one in ((together.planted, alone.planted), (together.images, alone.images)):
-            seen, expected = many.patch(unit), one.patch(0)
+            seen = many.patch(unit)
+            expected = one.patch(0)
             assert seen[1:] == expected[1:]
             assert np.array_equal(seen.values, expected.values)
         assert together.flux[unit] == alone.flux[0]
@@ -55,9 +56,11 @@ def test_an_image_of_larger_pixels_has_the_same_flux_and_width():
         pictures = pictured(cell, np.array([disk_um]), np.array([True]))
         image = pictures.images.patch(0).values.astype(float)
         assert image.sum() == pytest.approx(pictures.flux[0], rel=2e-3)
-        share, y = image.sum(axis=1) / image.sum(), np.arange(len(image)) * px
+        share = image.sum(axis=1) / image.sum()
+        y = np.arange(len(image)) * px
         planted = pictures.planted.patch(0).values.astype(float)
-        own, own_y = planted.sum(axis=1) / planted.sum(), np.arange(len(planted)) * px
+        own = planted.sum(axis=1) / planted.sum()
+        own_y = np.arange(len(planted)) * px
         variance = (share * y**2).sum() - (share * y).sum() ** 2
         expected = (own * own_y**2).sum() - (own * own_y).sum() ** 2 + disk_um**2 / 4 + 1.5**2
         assert variance == pytest.approx(expected, rel=0.01)

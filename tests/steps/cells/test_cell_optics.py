@@ -64,7 +64,8 @@ def test_a_bead_is_as_wide_as_counted_rays(na, depth, focus):
     width = np.sqrt(counted.var(axis=1).mean())
     image = _on_canvas(images, 0)
     y = images.canvas.y_um / pixel
-    rows, columns = image.sum(1) / image.sum(), image.sum(0) / image.sum()
+    rows = image.sum(1) / image.sum()
+    columns = image.sum(0) / image.sum()
     second = [(p * y**2).sum() - (p * y).sum() ** 2 for p in (rows, columns)]
     assert np.sqrt(np.mean(second)) == pytest.approx(width, rel=0.02)
 
@@ -235,7 +236,8 @@ def test_vessels_shade_the_image_and_nothing_else():
     acq = _acquisition()
     positions = [(100.0, y, x) for y in (-40.0, 0.0, 40.0) for x in (-40.0, 0.0, 40.0)]
     vessels = Vasculature(n_trees=4).plan(_context(acq, 0, "vasculature"))
-    clear, shaded = _images(acq, positions, "soma"), _images(acq, positions, "soma", vessels=vessels)
+    clear = _images(acq, positions, "soma")
+    shaded = _images(acq, positions, "soma", vessels=vessels)
     for unit in range(len(positions)):
         np.testing.assert_allclose(
             _on_canvas(shaded, unit), _on_canvas(clear, unit) * vessels.transmission(100.0), rtol=1e-6

@@ -69,8 +69,10 @@ def test_a_soma_is_irregular_and_no_two_are_alike():
         )
         outlines.append(r / shape.mean_um)
         # The picture against the outline, drawn another way: by angle.
-        y, x = axis(8, 0.31), axis(8, 0.29)
-        rho, angle = np.hypot(y[:, None], x), np.arctan2(y[:, None], x)
+        y = axis(8, 0.31)
+        x = axis(8, 0.29)
+        rho = np.hypot(y[:, None], x)
+        angle = np.arctan2(y[:, None], x)
         border = np.interp(angle % (2 * np.pi), theta, r)
         expected = np.sqrt(np.clip(1 - (rho / border) ** 2, 0, None))
         assert np.abs(shape.coverage(y, x) - expected).max() < 0.02
@@ -115,7 +117,8 @@ def test_dendrites_taper_branch_and_hang_together():
     forks = 0
     for shape in shapes("cytosolic", 30):
         segments = shape.segments_um / 5.5
-        begin, end = segments[:, :3], segments[:, 3:]
+        begin = segments[:, :3]
+        end = segments[:, 3:]
         assert (end[:, 2] < begin[:, 2]).all()
         assert (end[:, 2] > 0.04).all()  # tips of a fifth of a micrometre at least
         roots = 0
@@ -144,7 +147,9 @@ def test_dendrites_show_at_their_own_thickness():
     expected = shape_without_dendrites(shape).coverage(grid, grid).astype(float)
     for y0, x0, r0, y1, x1, r1 in shape.segments_um:
         for t in np.linspace(0, 1, 60):
-            y, x, r = y0 + t * (y1 - y0), x0 + t * (x1 - x0), r0 + t * (r1 - r0)
+            y = y0 + t * (y1 - y0)
+            x = x0 + t * (x1 - x0)
+            r = r0 + t * (r1 - r0)
             depth2 = r**2 - (grid[:, None] - y) ** 2 - (grid - x) ** 2
             expected = np.maximum(expected, np.sqrt(np.clip(depth2, 0, None)) / 5.5)
     image = shape.coverage(grid, grid)
@@ -170,7 +175,8 @@ def test_dendrites_add_light_and_keep_the_soma():
 
 
 def test_each_cell_has_a_shape_of_its_own_whatever_the_order():
-    forward, backward = cells("cytosolic"), cells("cytosolic")
+    forward = cells("cytosolic")
+    backward = cells("cytosolic")
     n = len(forward)
     grid = axis(20, 1.0)
     seen = [forward.coverage(i, grid, grid) for i in range(n)]

@@ -23,7 +23,8 @@ DENSE = {"density_per_mm3": 2e5, "thickness_um": 40.0, "depth_um": 60.0}
 
 
 def canvas(acquisition: Acquisition, margin_um: float = 0.0) -> Canvas:
-    sensor, pixel = acquisition.image_sensor, acquisition.pixel_size_um
+    sensor = acquisition.image_sensor
+    pixel = acquisition.pixel_size_um
     return Canvas(sensor.height_px, sensor.width_px, math.ceil(margin_um / pixel), pixel)
 
 
@@ -170,7 +171,8 @@ def test_uniform_in_the_plane_and_through_the_layer():
 
 
 def test_each_population_keeps_its_own_least_distance_from_earlier_ones():
-    near, far = Population(density_per_mm3=5e4, min_distance_um=2), Population(density_per_mm3=5e4, min_distance_um=20)
+    near = Population(density_per_mm3=5e4, min_distance_um=2)
+    far = Population(density_per_mm3=5e4, min_distance_um=20)
     cells = PlaceNeurons(populations=(near, far)).sample(SMALL, 1)
     apart = np.linalg.norm(cells.center_um[:, None] - cells.center_um[None], axis=2) + 1e9 * np.eye(len(cells))
     first, second = (cells.population == i for i in (0, 1))
@@ -187,7 +189,8 @@ def test_tiles_leave_no_trace():
     centers = np.concatenate([own.center_um for own in cells])
     for axis in (1, 2):
         assert stats.kstest(np.mod(centers[:, axis], 64) / 64, "uniform").pvalue > 1e-3
-    across, within = [], []
+    across = []
+    within = []
     for own in cells:
         apart = np.linalg.norm(own.center_um[:, None] - own.center_um[None], axis=2) + 1e9 * np.eye(len(own))
         tile = own.identity[:, 1:3]

@@ -38,12 +38,14 @@ def _spec(side=64, positions=None, steps=(), seed=0, duration_s=1.0, **tissue):
 
 def _by_hand(scene, frame, bleached=None):
     """Σ patch·C in double precision, and each Gaussian spot evaluated at every pixel."""
-    images, render = scene.artifacts["cell_optics"], scene.artifacts["render"]
+    images = scene.artifacts["cell_optics"]
+    render = scene.artifacts["render"]
     light = scene.artifacts["cell_activity"].C[:, frame].astype(float)
     if bleached is not None:
         light = light * bleached
     canvas = scene.canvas
-    core, halo = np.zeros(canvas.shape), np.zeros(canvas.shape)
+    core = np.zeros(canvas.shape)
+    halo = np.zeros(canvas.shape)
     for i in range(len(images)):
         patch = images.patches.patch(i).values
         r, c = images.patches.box[i, :2]
@@ -75,7 +77,8 @@ def test_a_frame_is_patches_times_traces_plus_the_gaussians_of_each_cell(emissio
 
 def test_patches_are_added_in_the_units_order_rounded_to_float32_at_every_step():
     scene = plan(_spec())
-    render, images = scene.artifacts["render"], scene.artifacts["cell_optics"]
+    render = scene.artifacts["render"]
+    images = scene.artifacts["cell_optics"]
     expected = np.zeros(scene.canvas.shape, np.float32)
     for i, light in enumerate(scene.artifacts["cell_activity"].C[:, 2]):
         patch = images.patches.patch(i).values
@@ -93,7 +96,8 @@ def _without_patches(light: CellLight) -> CellLight:
 
 def test_runs_hold_all_pixels_of_the_images_row_by_row():
     scene = plan(_spec(side=83, steps=(BrainMotion(),)))
-    runs, images = scene.artifacts["render"].runs, scene.artifacts["cell_optics"]
+    runs = scene.artifacts["render"].runs
+    images = scene.artifacts["cell_optics"]
     height, width = images.canvas.shape
     stack = np.zeros((len(images), height, width), np.float32)
     for i in range(len(images)):
@@ -149,7 +153,8 @@ def test_all_light_of_cells_is_on_a_sensor_that_is_large_enough():
 
 def _light(acq, canvas, cells, images, brightness) -> CellLight:
     n = len(brightness)
-    zeros, none = np.zeros(n), np.zeros(n + 1, np.int64)
+    zeros = np.zeros(n)
+    none = np.zeros(n + 1, np.int64)
     trains = SpikeTrains(np.zeros(0), none, np.zeros(0), none)
     silent = CalciumState(zeros, zeros, np.zeros(n, np.int64))
     traces = CalciumTraces.of(
@@ -223,7 +228,8 @@ def test_a_longer_recording_extends_a_shorter_one():
 
 def test_a_margin_leaves_given_cells_as_they_were():
     positions = ((100.0, 0.0, 0.0), (90.0, 40.0, -20.0), (120.0, -52.0, 52.0))
-    plain, moved = plan(_spec(positions=positions)), plan(_spec(positions=positions, steps=(BrainMotion(),)))
+    plain = plan(_spec(positions=positions))
+    moved = plan(_spec(positions=positions, steps=(BrainMotion(),)))
     assert moved.canvas.margin_px > 0
     np.testing.assert_array_equal(plain.paint(0, 5, "render"), moved.paint(0, 5, "render"))
 
@@ -244,7 +250,8 @@ def test_no_cells_paint_nothing():
 
 def test_vessels_shade_the_halo_and_the_background_joins_in_one_pass():
     scene = plan(_spec(steps=(Vasculature(), Neuropil(), BrainMotion())))
-    render, neuropil = scene.artifacts["render"], scene.artifacts["neuropil"]
+    render = scene.artifacts["render"]
+    neuropil = scene.artifacts["neuropil"]
     shaded = paint(_without_patches(render), np.zeros(scene.canvas.shape, np.float32), 3, scene.canvas)
     clear = replace(render, transmission=None)
     unshaded = paint(_without_patches(clear), np.zeros(scene.canvas.shape, np.float32), 3, scene.canvas)

@@ -27,7 +27,8 @@ def test_an_even_layer_is_even_up_to_its_rim_and_beyond(half_um, sigma_um):
     beyond = spots_beyond(inside, gain, half_um)
     even = 1.7 / 25
     for share in ((0, 0), (0.5, -0.7), (1, 0), (-1, 1), (0.97, -0.2)):
-        y, x = share[0] * half_um[0], share[1] * half_um[1]
+        y = share[0] * half_um[0]
+        x = share[1] * half_um[1]
         found = light_at(inside, gain, y, x) + light_at(beyond, np.ones(1), y, x)
         assert found == pytest.approx(even, rel=0.02)
 
@@ -39,7 +40,8 @@ def test_nothing_of_it_lies_inside_and_it_has_one_source():
 
 
 def test_each_width_is_continued_as_such():
-    wide, narrow = layer((100.0, 100.0), 90.0), layer((100.0, 100.0), 12.0)
+    wide = layer((100.0, 100.0), 90.0)
+    narrow = layer((100.0, 100.0), 12.0)
     both = GaussianSpots.joined([wide, narrow])
     beyond = spots_beyond(both, np.ones(both.n_sources), (100.0, 100.0))
     split = beyond.sigma_um < 40

@@ -44,8 +44,12 @@ def _ring_error(image, counted, y, x, area):
 
 @pytest.mark.parametrize(("radius", "sigma"), [(0.0, 0.3), (0.7, 0.3), (3.0, 0.2), (12.0, 1.5), (45.0, 0.8)])
 def test_a_point_is_what_counted_rays_make(radius, sigma):
-    rng, n, y, x = np.random.default_rng(1), 2_000_000, 0.3, 0.6
-    r, angle = radius * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    rng = np.random.default_rng(1)
+    n = 2_000_000
+    y = 0.3
+    x = 0.6
+    r = radius * np.sqrt(rng.random(n))
+    angle = 2 * np.pi * rng.random(n)
     image, pad = image_of_point(y, x, radius, sigma, 1.0)
     size = image.shape[0]
     rows = np.floor(y + r * np.sin(angle) + sigma * rng.standard_normal(n)).astype(int) + pad
@@ -64,12 +68,16 @@ def _ball(samples, side, radius, y, x):
 
 @pytest.mark.parametrize(("radius", "sigma"), [(0.0, 0.22), (2.0, 0.22), (5.0, 1.5)])
 def test_a_shape_is_what_counted_rays_make(radius, sigma):
-    rng, n = np.random.default_rng(2), 1_000_000
-    y, x, size = 4.2, 3.9, 3.3
+    rng = np.random.default_rng(2)
+    n = 1_000_000
+    y = 4.2
+    x = 3.9
+    size = 3.3
     # Rays from points of a ball seen from above, whose projected thickness is the shape.
     u = rng.standard_normal((3, n))
     u *= size * rng.random(n) ** (1 / 3) / np.sqrt((u**2).sum(0))
-    r, angle = radius * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    r = radius * np.sqrt(rng.random(n))
+    angle = 2 * np.pi * rng.random(n)
     rows = y + u[0] + r * np.sin(angle) + sigma * rng.standard_normal(n)
     columns = x + u[1] + r * np.cos(angle) + sigma * rng.standard_normal(n)
     flux = 2 / 3 * np.pi * size**2

@@ -12,7 +12,8 @@ CANVAS = Canvas(101, 61, 7, 2.0)
 
 def expected(field, row, column):
     """The formula for one pixel, in plain arithmetic."""
-    y, x = (row - 50) * 2.0, (column - 30) * 2.0
+    y = (row - 50) * 2.0
+    x = (column - 30) * 2.0
     corners = [(sy * 101.0, sx * 61.0) for sy in (-1, 1) for sx in (-1, 1)]
     r_max = max(math.hypot(cy - field.center_y_um, cx - field.center_x_um) for cy, cx in corners)
     r = math.hypot(y - field.center_y_um, x - field.center_x_um)

@@ -30,7 +30,8 @@ def test_leakage_is_neither_vignetted_nor_unevenly_lit():
 
 def test_each_field_adds_or_scales_alone():
     plain = scene(NEUROPIL).paint()
-    lit, seen = scene(NEUROPIL, ILLUMINATION), scene(NEUROPIL, VIGNETTE)
+    lit = scene(NEUROPIL, ILLUMINATION)
+    seen = scene(NEUROPIL, VIGNETTE)
     assert lit.paint() == pytest.approx(plain * lit.truth()["illumination"].values, rel=1e-6)
     assert seen.paint() == pytest.approx(plain * seen.truth()["vignette"].values, rel=1e-6)
     leaky = scene(NEUROPIL, LEAKAGE)

@@ -147,7 +147,8 @@ def test_fields_fixed_to_the_instrument_stay_still():
 
 
 def test_points_in_time_are_joined_by_straight_lines_and_averaged():
-    times, path = (-1.0, 0.03, 0.11, 1.0), ((0.0, 1.0), (4.0, 1.0), (-3.0, 1.0), (0.5, 1.0))
+    times = (-1.0, 0.03, 0.11, 1.0)
+    path = ((0.0, 1.0), (4.0, 1.0), (-3.0, 1.0), (0.5, 1.0))
     got = shifts_um(fps=10.0, duration_s=1.0, max_shift_um=9, trajectory_um=path, trajectory_time_s=times)
     for frame in range(10):
         t = (np.arange(20_000) + 0.5) / 200_000 + frame / 10
@@ -172,7 +173,8 @@ def unbound_um(fps, duration, seed, sigma):
 
 @pytest.mark.parametrize("fps", [10.0, 30.0, 100.0])
 def test_the_walk_spreads_as_declared_at_any_frame_rate(fps):
-    sigma, duration = 3.0, 300.0
+    sigma = 3.0
+    duration = 300.0
     got = np.concatenate([unbound_um(fps, duration, seed, sigma) for seed in range(12)], axis=1)
     for lag_s in (0.1, 0.5, 2.0):
         lag = round(lag_s * fps)
@@ -268,7 +270,8 @@ def test_another_frame_rate_samples_the_same_path(fields, ratio):
 @given(st.integers(0, 2**63 - 1))
 def test_components_draw_from_streams_of_their_own(seed):
     fields = {"seed": seed, "max_shift_um": 60.0}
-    spring, walk = Oscillator(rms_um=0.1), RandomWalk(sigma_um_per_sqrt_s=0.1)
+    spring = Oscillator(rms_um=0.1)
+    walk = RandomWalk(sigma_um_per_sqrt_s=0.1)
     both = shifts_um(random_walk=walk, oscillator=spring, **fields)
     alone = shifts_um(random_walk=walk, **fields)
     ringing = shifts_um(random_walk=None, oscillator=spring, **fields)

@@ -70,7 +70,8 @@ def chi_square_p(observed_codes, pmf):
     group = np.cumsum(expected) // 10
     o, e = (np.bincount(np.unique(group, return_inverse=True)[1], v) for v in (counts, expected))
     if e[-1] < 5:
-        o, e = np.append(o[:-2], o[-2:].sum()), np.append(e[:-2], e[-2:].sum())
+        o = np.append(o[:-2], o[-2:].sum())
+        e = np.append(e[:-2], e[-2:].sum())
     return stats.chi2.sf(((o - e) ** 2 / e).sum(), len(e) - 1) if len(e) > 1 else 1.0
 
 
@@ -78,12 +79,14 @@ def test_photon_transfer_gives_the_declared_gain_and_noise():
     chip = {"gain_adu_per_e": 0.5, "read_noise_e": 10.0, "black_level_adu": 60.0, "full_well_e": 9000.0}
     chip |= {"bit_depth": 13, "adc_bit_depth": 13}
     levels = np.array([5, 20, 60, 150, 300, 600, 1000, 1800, 3000, 4500, 6000, 7200.0])
-    means, variances = [], []
+    means = []
+    variances = []
     for i, level in enumerate(levels):
         movie = codes(level, frames=12, side=100, seed=i, **chip).astype(float)
         means.append(movie.mean() - 60)
         variances.append(movie.var(axis=0, ddof=1).mean())
-    means, variances = np.array(means), np.array(variances)
+    means = np.array(means)
+    variances = np.array(variances)
     slope, intercept = np.polyfit(means, variances, 1, w=1 / variances)
     assert slope == pytest.approx(0.5, rel=0.02)
     assert intercept == pytest.approx(0.5**2 * 10**2 + 1 / 12, rel=0.05)
@@ -151,7 +154,8 @@ def test_prnu_is_a_spatial_variance_that_grows_as_the_signal_squared():
     prnu = 0.02
     for level in (1000.0, 8000.0):
         recording = simulate(flat(level, frames=60, side=128, prnu_fraction=prnu))
-        movie, pattern = recording.observed.values.astype(float), recording.truth["prnu"].values
+        movie = recording.observed.values.astype(float)
+        pattern = recording.truth["prnu"].values
         shot = movie.var(axis=0, ddof=1).mean()
         assert shot == pytest.approx(level + 1 / 12, rel=0.02)
         mean = movie.mean(axis=0)
@@ -175,7 +179,8 @@ def test_dsnu_is_a_fixed_offset_of_each_pixel():
 def test_hot_pixels_have_their_share_and_their_dark_current():
     spec = flat(0.0, frames=50, side=200, hot_pixel_fraction=0.01, hot_pixel_e_per_s=400.0)
     recording = simulate(spec)
-    hot, movie = recording.truth["hot_pixels"].values, recording.observed.values
+    hot = recording.truth["hot_pixels"].values
+    movie = recording.observed.values
     assert stats.binomtest(int(hot.sum()), hot.size, 0.01).pvalue > P_MIN
     assert not movie[:, ~hot].any()
     assert chi_square_p(movie[:, hot], code_pmf(20.0, {})) > P_MIN
@@ -246,7 +251,8 @@ def test_a_longer_recording_extends_a_shorter_one():
 
 
 def test_frames_and_seeds_are_different_draws():
-    movie, other = codes(5000.0, frames=2, side=64), codes(5000.0, frames=2, side=64, seed=4)
+    movie = codes(5000.0, frames=2, side=64)
+    other = codes(5000.0, frames=2, side=64, seed=4)
     for a, b in itertools.combinations([movie[0], movie[1], other[0], other[1]], 2):
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4.5 / 64
 
@@ -329,7 +335,8 @@ def test_electrons_follow_exposure_and_the_area_of_a_pixel(fps, magnification):
         spec = Spec.make({"acquisition": {**acquisition, "image_sensor": chip}, "steps": steps, "seed": 1})
         return simulate(spec).observed.values.mean()
 
-    lit, dark = mean(20.0), mean(0.0)
+    lit = mean(20.0)
+    dark = mean(0.0)
     photons = 20 * 500 / fps * (4.8 / magnification) ** 2
     error = 4 * (photons / 96**2 / 4) ** 0.5 + 4 * (100 / fps / 96**2 / 4) ** 0.5
     assert dark == pytest.approx(100 / fps, rel=0.01, abs=0.03)

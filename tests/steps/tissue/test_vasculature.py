@@ -31,9 +31,11 @@ def rays(segment, pixel_um, n, fine=15):
     """Mean over each pixel of the vertical path inside a tapered cylinder, ray by ray through a fine grid."""
     y0, x0, r0, y1, x1, r1 = segment
     centres = (np.arange(n * fine) - (n * fine - 1) / 2) * pixel_um / fine
-    y, x = centres[:, None] - y0, centres[None, :] - x0
+    y = centres[:, None] - y0
+    x = centres[None, :] - x0
     length = math.hypot(y1 - y0, x1 - x0)
-    uy, ux = (y1 - y0) / length, (x1 - x0) / length
+    uy = (y1 - y0) / length
+    ux = (x1 - x0) / length
     along = y * uy + x * ux
     across = y * ux - x * uy
     radius = r0 + (r1 - r0) * along / length
@@ -44,7 +46,8 @@ def rays(segment, pixel_um, n, fine=15):
 @pytest.mark.parametrize("pixel_um", [0.8, 1.5, 3.0])
 @pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4, 2.0])
 def test_chords_are_those_of_a_ray_count(pixel_um, angle):
-    y, x = 55 * math.sin(angle), 55 * math.cos(angle)
+    y = 55 * math.sin(angle)
+    x = 55 * math.cos(angle)
     segment = (-y, -x, 5.0, y, x, 4.0)
     n = 61
     expected, inner = rays(segment, pixel_um, n)
@@ -90,11 +93,13 @@ def test_vessels_shade_only_what_lies_below():
 def test_the_shadow_is_that_of_the_objectives_cone():
     ctx = context(size_px=256)
     vessels = Vasculature(n_trees=1, tortuosity=0, top_depth_um=20, bottom_depth_um=20, min_radius_um=14).plan(ctx)
-    near, far = vessels.transmission(20.1), vessels.transmission(140.0)
+    near = vessels.transmission(20.1)
+    far = vessels.transmission(140.0)
     # Total shade is kept (up to what leaves the picture), and a vessel's shadow is widened by the disk's variance.
     disk_um = (140 - 20) * 0.3 / math.sqrt(1.36**2 - 0.3**2)
     rng = np.random.default_rng(0)
-    radius, angle = disk_um * np.sqrt(rng.random(200_000)), rng.uniform(0, 2 * math.pi, 200_000)
+    radius = disk_um * np.sqrt(rng.random(200_000))
+    angle = rng.uniform(0, 2 * math.pi, 200_000)
     vertical = bool(np.ptp(np.argwhere(near < 0.9)[:, 0]) > np.ptp(np.argwhere(near < 0.9)[:, 1]))
     assert widening(near, far, vertical, ctx.canvas) == pytest.approx(float((radius * np.cos(angle)).var()), rel=0.05)
 
@@ -120,14 +125,17 @@ def widening(near, far, vertical, canvas):
 
 def test_the_margin_changes_nothing():
     for size_px in (96, 97):
-        narrow, wide = context(size_px=size_px), context(margin_px=11, size_px=size_px)
-        few, more = Vasculature().plan(narrow), Vasculature().plan(wide)
+        narrow = context(size_px=size_px)
+        wide = context(margin_px=11, size_px=size_px)
+        few = Vasculature().plan(narrow)
+        more = Vasculature().plan(wide)
         for depth in (35.0, 60.0, 150.0):
             assert np.array_equal(more.transmission(depth)[wide.canvas.window.slices], few.transmission(depth))
 
 
 def test_more_trees_only_append():
-    few, more = Vasculature(n_trees=2).grow(context()), Vasculature(n_trees=5).grow(context())
+    few = Vasculature(n_trees=2).grow(context())
+    more = Vasculature(n_trees=5).grow(context())
     for a, b in zip(few, more[:2], strict=True):
         assert all(np.array_equal(p.path_um, q.path_um) for p, q in zip(a, b, strict=True))
     assert len(more) == 5

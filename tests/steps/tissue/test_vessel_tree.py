@@ -44,7 +44,8 @@ def test_branching_angles_balance():
     for parent, pair in daughters(branches).items():
         if len(pair) < 2:
             continue
-        path, r0 = branches[parent].path_um, branches[parent].radius_um[-1]
+        path = branches[parent].path_um
+        r0 = branches[parent].radius_um[-1]
         along = path[-1, 1:] - path[-2, 1:]
         pull = sum(d.radius_um[0] ** 2 * unit(d.path_um[1, 1:] - d.path_um[0, 1:]) for d in pair)
         assert pull == pytest.approx(r0**2 * unit(along), rel=1e-6, abs=1e-6 * r0**2)
@@ -84,7 +85,8 @@ def test_tortuosity_is_the_headings_sd():
             headings.append(angles[-1] - angles[0])
     # Two values of a stationary AR(1) nine steps apart, the first one step from its start at zero.
     memory = 0.8
-    first, last = 1 - memory**2, 1 - memory**20
+    first = 1 - memory**2
+    last = 1 - memory**20
     expected = 0.4 * math.sqrt(first + last - 2 * memory**9 * first)
     assert np.std(headings) == pytest.approx(expected, rel=0.1)
 

@@ -21,7 +21,8 @@ def pixels(ypix, xpix, lam):
 
 
 STAT = [roi(image) for image in A[:4]]
-F, SPKS = C[:4], S[:4]
+F = C[:4]
+SPKS = S[:4]
 
 
 def test_pixels_are_listed_in_any_order():

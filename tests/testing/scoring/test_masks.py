@@ -20,7 +20,8 @@ def test_it_is_the_smallest_set_of_levels_that_holds_the_energy(v, frac):
     mask = energy_mask(v, frac)
     total = float((v**2).sum())
     # Whole levels of equal values, from the brightest down, until the energy is held.
-    held, level = 0.0, None
+    held = 0.0
+    level = None
     for level in sorted(set(v.tolist()), reverse=True):
         held += level**2 * (v == level).sum()
         if held >= frac * total * (1 - 1e-12):
@@ -61,7 +62,8 @@ def test_overlaps_count_pixels(est, true):
     overlaps = Overlaps.of(masks_of(est), masks_of(true))
     for i, a in enumerate(est):
         for j, b in enumerate(true):
-            both, either = int((a & b).sum()), int((a | b).sum())
+            both = int((a & b).sum())
+            either = int((a | b).sum())
             assert overlaps.shared[i, j] == both
             assert overlaps.iou[i, j] == (both / either if either else 0)
             assert overlaps.of_est[i, j] == (both / a.sum() if a.any() else 0)

@@ -73,7 +73,8 @@ def test_a_perfect_estimate_scores_one():
 @given(st.permutations(range(5)), st.lists(st.sampled_from([0.25, 1.0, 8.0]), min_size=5, max_size=5))
 def test_order_and_scale_of_the_units_do_not_matter(order, scale):
     rng = np.random.default_rng(1)
-    true, est = blobs(6, rng), blobs(5, rng)
+    true = blobs(6, rng)
+    est = blobs(5, rng)
     plain = hungarian_match(est, true)
     other = hungarian_match((est * np.array(scale)[:, None, None])[order], true)
     pairs = sorted((order[e], t, s) for e, t, s in zip(other.est, other.true, other.score, strict=True))
@@ -90,14 +91,16 @@ def test_the_iou_is_that_of_masks_counted_by_hand():
 
 def test_the_cosine_is_that_of_the_pictures():
     rng = np.random.default_rng(2)
-    A, B = rng.random((1, 5, 6)), rng.random((1, 5, 6))
+    A = rng.random((1, 5, 6))
+    B = rng.random((1, 5, 6))
     expected = (A * B).sum() / np.sqrt((A**2).sum() * (B**2).sum())
     assert hungarian_match(A, B, metric="cosine").score[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_sparse_and_dense_agree_in_any_mixture():
     rng = np.random.default_rng(3)
-    est, true = blobs(5, rng), blobs(7, rng)
+    est = blobs(5, rng)
+    true = blobs(7, rng)
     plain = hungarian_match(est, true)
     sparse = [scipy.sparse.csr_array(A.reshape(len(A), -1)) for A in (est, true)]
     for a, b in [(sparse[0], true), (est, sparse[1]), sparse]:

@@ -9,8 +9,10 @@ from pytest_calsim import spike_precision_recall, trace_gain, trace_pearson
 from pytest_calsim.errors import EstimateError
 
 rng = np.random.default_rng(0)
-EST, TRUE = rng.random((5, 30)), rng.random((3, 30))
-S_EST, S_TRUE = (EST > 0.7) * EST, (TRUE > 0.7) * 1.0
+EST = rng.random((5, 30))
+TRUE = rng.random((3, 30))
+S_EST = (EST > 0.7) * EST
+S_TRUE = (TRUE > 0.7) * 1.0
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=6)
 
 
@@ -19,7 +21,8 @@ def test_pairs_are_rows_put_beside_each_other(pairing):
     e, t = np.array(pairing, int).reshape(-1, 2).T
     np.testing.assert_array_equal(trace_pearson(EST, TRUE, pairing), trace_pearson(EST[e], TRUE[t]))
     np.testing.assert_array_equal(trace_gain(EST, TRUE, np.array(pairing, int)), trace_gain(EST[e], TRUE[t]))
-    paired, beside = spike_precision_recall(S_EST, S_TRUE, pairing), spike_precision_recall(S_EST[e], S_TRUE[t])
+    paired = spike_precision_recall(S_EST, S_TRUE, pairing)
+    beside = spike_precision_recall(S_EST[e], S_TRUE[t])
     np.testing.assert_array_equal(paired.n_hits, beside.n_hits)
     np.testing.assert_array_equal(paired.n_est, beside.n_est)
 

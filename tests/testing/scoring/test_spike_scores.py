@@ -16,7 +16,8 @@ events = hnp.arrays(np.bool_, st.just((2, 14)))
 def test_hits_are_the_largest_matching_in_the_graph_of_close_events(est, true, tol):
     scores = spike_precision_recall(est, true, tol_frames=tol)
     for unit in range(2):
-        e, t = np.flatnonzero(est[unit]), np.flatnonzero(true[unit])
+        e = np.flatnonzero(est[unit])
+        t = np.flatnonzero(true[unit])
         graph = csr_array((np.abs(e[:, None] - t) <= tol).astype(np.int32).reshape(len(e), len(t)))
         hits = int((maximum_bipartite_matching(graph) >= 0).sum()) if len(e) and len(t) else 0
         assert (scores.n_hits[unit], scores.n_est[unit], scores.n_true[unit]) == (hits, len(e), len(t))
@@ -25,7 +26,8 @@ def test_hits_are_the_largest_matching_in_the_graph_of_close_events(est, true, t
 @given(events, st.integers(0, 3))
 def test_precision_and_recall_trade_places_with_estimate_and_truth(est, tol):
     true = np.roll(est, 1, axis=1)
-    there, back = spike_precision_recall(est, true, tol_frames=tol), spike_precision_recall(true, est, tol_frames=tol)
+    there = spike_precision_recall(est, true, tol_frames=tol)
+    back = spike_precision_recall(true, est, tol_frames=tol)
     np.testing.assert_array_equal(there.precision, back.recall)
     np.testing.assert_array_equal(there.f1, back.f1)
 
