@@ -183,9 +183,10 @@ def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> 
 def score_footprints(
     A_est: SparseFootprints, A_true: SparseFootprints, counted: NDArray[np.bool_], *, min_iou: float
 ) -> FootprintScores:
-    """Match estimates with all planted cells, as many counted ones as possible first.
+    """Match estimates with all planted cells, so that the total IoU is highest; a close call goes to a counted cell.
 
-    A cell that counts is thereby never lost to one that does not, e.g. to a dim one right below it.
+    A cell that counts is thereby not lost to a dim one right below it, and an estimate that is another cell's exact
+    image stays that cell's.
     """
     overlap = overlaps(A_est, A_true)
     return FootprintScores(overlap, assign(overlap.iou, min_score=min_iou, preferred=counted), counted)
