@@ -7,7 +7,7 @@ Each returns its :class:`~pytest_calsim.testing.scorecard.Scorecard`, or raises
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
@@ -52,7 +52,7 @@ def assert_footprints_recovered(
     min_precision: float,
     min_iou: float = 0.5,
     min_mean_iou: float | None = None,
-    max_offset_px: float | None = None,
+    max_offset_px: float | Literal["auto"] | None = "auto",
     units: Units = "detectable",
     footprint_shift: FootprintShift = "auto",
 ) -> Scorecard:
@@ -77,8 +77,9 @@ def assert_footprints_recovered(
     min_mean_iou
         Lowest mean IoU of the cells found, in [0, 1].
     max_offset_px
-        Highest distance of the cells found, as a whole, from where they are in the frame of reference, px. It catches
-        what an IoU hardly sees: half a pixel.
+        Highest distance of the cells found, as a whole, from where they are in the frame of reference, px: the median
+        over the cells. It catches what an IoU hardly sees: half a pixel. ``"auto"``: 0.2 px and twice the median's
+        standard error, where at least five cells were found. ``None``: any.
     units
         Which of the cells in the field of view count: ``"detectable"``, ``"in_focus"`` or ``"all"``.
     footprint_shift
@@ -108,7 +109,7 @@ def assert_footprints_recovered(
     check_bound("min_iou", min_iou)
     if min_mean_iou is not None:
         check_bound("min_mean_iou", min_mean_iou)
-    if max_offset_px is not None:
+    if max_offset_px is not None and max_offset_px != "auto":
         check_bound("max_offset_px", max_offset_px, high=math.inf)
     cells = PlantedCells(truth_of(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from pytest_calsim.testing.failure_tables import missed_table, spurious_table, w
 from pytest_calsim.testing.frame_of_reference import true_displacements
 from pytest_calsim.testing.input_mistakes import footprint_mistakes, shift_mistakes, trace_mistakes
 from pytest_calsim.testing.inputs.matrices import as_matrix, as_shifts
-from pytest_calsim.testing.matched_cells import MatchedCells, matched_rows
+from pytest_calsim.testing.matched_cells import MatchedCells, Residual, matched_rows
 from pytest_calsim.testing.planted_cells import PlantedCells
 from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, compare_shifts
@@ -38,6 +38,12 @@ __all__ = [
     "truth_of",
 ]
 
+_OFFSET_PX = 0.2
+"""An offset that all cells share is forgiven up to this, when none is asked for; that of minian, and of a light
+pipeline, is up to 0.15 px (docs/how-to/motion-then-cells.md)."""
+_ENOUGH_CELLS = 5
+"""Fewer cells do not tell a shared offset from their own."""
+
 _NONE_FOUND = "no counted cell was found"
 
 
@@ -48,7 +54,7 @@ class FootprintBounds:
     min_recall: float | None = None
     min_precision: float | None = None
     min_mean_iou: float | None = None
-    max_offset_px: float | None = None
+    max_offset_px: float | Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,14 +121,7 @@ def measure_footprints(
     ]
     facts: dict[str, float | int | str] = {}
     mean_iou = Check("mean_iou", scores.mean_iou, bounds.min_mean_iou, words=f"over the {n_found} cells found")
-    dy, dx = matched.residual_px
-    offset = Check(
-        "offset_px",
-        math.hypot(dy, dx),
-        bounds.max_offset_px,
-        at_most=True,
-        words=f"the cells found lie ({dy:+.2f}, {dx:+.2f}) px from where they are",
-    )
+    offset = _offset_check(matched.residual, n_found, bounds.max_offset_px)
     for check in (mean_iou, offset):
         if check.bound is None:
             facts[check.name] = check.value
@@ -139,6 +138,14 @@ def measure_footprints(
         in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=min_iou)
         notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=min_iou)
     return card
+
+
+def _offset_check(residual: Residual, n_found: int, max_offset_px: float | Literal["auto"] | None) -> Check:
+    words = f"the cells found lie ({residual.dy_px:+.2f}, {residual.dx_px:+.2f}) px from where they are"
+    if max_offset_px == "auto":
+        words += f"; {_OFFSET_PX:g} px and twice the standard error ({residual.error_px:.2f} px) are forgiven"
+        max_offset_px = _OFFSET_PX + 2 * residual.error_px if n_found >= _ENOUGH_CELLS else None
+    return Check("offset_px", residual.length_px, max_offset_px, at_most=True, words=words)
 
 
 def _plural(n: int, one: str, several: str) -> str:

@@ -50,6 +50,7 @@ def test_a_perfect_estimate_passes_the_highest_bounds():
         "footprints.n_counted": 7,
         "footprints.n_planted": 9,
         "footprints.offset_px": 0,
+        "footprints.offset_px.bound": 0.2,
         "footprints.footprint_shift_height_px": 0,
         "footprints.footprint_shift_width_px": 0,
         "footprints.recall_at_zero_shift": 1,
