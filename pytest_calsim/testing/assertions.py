@@ -71,7 +71,9 @@ def assert_footprints_recovered(
         Lowest share of the cells in ``units`` to be found, in [0, 1].
     min_precision
         Lowest share of true estimates, in [0, 1]. One that matches a planted cell outside ``units`` is neither true nor
-        false, nor is one that is zero everywhere.
+        false. Nor is one on a background cell: its centre lies in that cell's disk of confusion, and its trace
+        correlates with the cell's course by 0.5 or more or, without traces, its mask with the disk has an IoU of
+        ``min_iou``. Nor is one that is zero everywhere.
     min_iou
         Lowest intersection over union of a match, in [0, 1].
     min_mean_iou
@@ -117,7 +119,7 @@ def assert_footprints_recovered(
     if min_recall > 0:
         check_counted(cells)
     bounds = FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px)
-    card = measure_footprints(matched, cells, found.labels, min_iou=min_iou, bounds=bounds)
+    card = measure_footprints(found, recording, cells, matched, bounds, min_iou=min_iou)
     return judge(card, recording, found)
 
 

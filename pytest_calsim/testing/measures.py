@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.background_cells import background_cells_of
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.failure_tables import missed_table, spurious_table, worst_fits_table, worst_frames_table
 from pytest_calsim.testing.frame_of_reference import true_displacements
@@ -88,16 +89,28 @@ def check_counted(cells: PlantedCells) -> None:
 
 
 def measure_footprints(
-    matched: MatchedCells, cells: PlantedCells, labels: NDArray[np.generic], *, min_iou: float, bounds: FootprintBounds
+    found: Estimate,
+    recording: Recording,
+    cells: PlantedCells,
+    matched: MatchedCells,
+    bounds: FootprintBounds,
+    *,
+    min_iou: float,
 ) -> Scorecard:
     """Measure how many cells were found, how many made up, and how well those found fit."""
-    scores = matched.scores
+    labels = found.labels
+    background_cell_of = background_cells_of(found, recording, matched, min_iou=min_iou)
+    scores = replace(matched.scores, background_cell_of=background_cell_of)
     n_found = len(scores.found)
     n_spurious = len(scores.spurious)
+    n_on_background = int(scores.on_background.sum())
     ignored = _plural(scores.n_ignored, "estimate matches a cell", "estimates match cells")
     spurious = f"{n_spurious} of {len(scores.cell_of)} estimates match no planted cell"
     if scores.n_ignored:
         spurious += f"; {ignored} outside units={cells.units!r} and {_is_are(scores.n_ignored)} ignored"
+    if n_on_background:
+        lie = _plural(n_on_background, "estimate lies on a cell", "estimates lie on cells")
+        spurious += f"; {lie} of the background, out of focus, and {_is_are(n_on_background)} ignored"
     if scores.n_empty:
         empty = _plural(scores.n_empty, "estimate has", "estimates have")
         spurious += f"; {empty} no pixel in the picture and {_is_are(scores.n_empty)} ignored"
@@ -128,6 +141,7 @@ def measure_footprints(
         else:
             checks.append(check)
     facts |= {"n_estimates": len(scores.cell_of), "n_counted": cells.n_counted, "n_planted": len(cells)}
+    facts |= {"n_on_background_cells": n_on_background}
     facts |= matched.facts() | cells.facts()
     notes = matched.notes()
     tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]

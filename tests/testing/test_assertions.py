@@ -49,6 +49,7 @@ def test_a_perfect_estimate_passes_the_highest_bounds():
         "footprints.n_estimates": 7,
         "footprints.n_counted": 7,
         "footprints.n_planted": 9,
+        "footprints.n_on_background_cells": 0,
         "footprints.offset_px": 0,
         "footprints.offset_px.bound": 0.2,
         "footprints.footprint_shift_height_px": 0,

@@ -40,11 +40,14 @@ class FootprintScores:
         Pairs of estimate and planted cell.
     counted
         Cells that recall counts (boolean, per planted cell).
+    background_cell_of
+        Each estimate's background cell, −1 for none; ``None``: not looked for.
     """
 
     overlaps: Overlaps
     match: Match
     counted: NDArray[np.bool_]
+    background_cell_of: NDArray[np.intp] | None = None
 
     @cached_property
     def cell_of(self) -> NDArray[np.intp]:
@@ -72,8 +75,15 @@ class FootprintScores:
 
     @cached_property
     def spurious(self) -> NDArray[np.intp]:
-        """Estimates that match no planted cell, of those that have pixels at all."""
-        return np.flatnonzero((self.cell_of < 0) & (self.overlaps.est_area > 0))
+        """Estimates that match no planted cell and lie on no background cell, of those that have pixels at all."""
+        return np.flatnonzero((self.cell_of < 0) & ~self.on_background & (self.overlaps.est_area > 0))
+
+    @property
+    def on_background(self) -> NDArray[np.bool_]:
+        """Estimates that lie on a background cell, out of focus: neither right nor wrong."""
+        if self.background_cell_of is None:
+            return np.zeros(self.overlaps.iou.shape[0], np.bool_)
+        return np.greater_equal(self.background_cell_of, 0)
 
     @property
     def n_ignored(self) -> int:
