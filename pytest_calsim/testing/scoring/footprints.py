@@ -83,7 +83,8 @@ class FootprintScores:
         """Estimates that lie on a background cell, out of focus: neither right nor wrong."""
         if self.background_cell_of is None:
             return np.zeros(self.overlaps.iou.shape[0], np.bool_)
-        return np.greater_equal(self.background_cell_of, 0)
+        is_on: NDArray[np.bool_] = self.background_cell_of >= 0
+        return is_on
 
     @property
     def n_ignored(self) -> int:
