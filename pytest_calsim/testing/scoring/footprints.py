@@ -82,9 +82,8 @@ class FootprintScores:
     def on_background(self) -> NDArray[np.bool_]:
         """Estimates that lie on a background cell, out of focus: neither right nor wrong."""
         if self.background_cell_of is None:
-            return np.zeros(self.overlaps.iou.shape[0], np.bool_)
-        is_on: NDArray[np.bool_] = self.background_cell_of >= 0
-        return is_on
+            return np.zeros(len(self.overlaps.est_area), np.bool_)
+        return self.background_cell_of >= 0
 
     @property
     def n_ignored(self) -> int:
