@@ -8,7 +8,7 @@
     ├── StoreError(OSError)             a recording on disk cannot be read
     └── MissingExtraError(ImportError)  an optional package is not installed
     AssertionError
-    └── RecoveryError                   a pipeline recovered less than the test demands
+    └── RecoveryError                   a pipeline recovered less than the test demands (testing.scorecard)
     UserWarning
     └── CalsimWarning
         ├── SpecWarning                 a spec is legal but odd
@@ -28,7 +28,6 @@ __all__ = [
     "EstimateError",
     "MissingExtraError",
     "PlacementWarning",
-    "RecoveryError",
     "SpecError",
     "SpecWarning",
     "StoreError",
@@ -55,20 +54,6 @@ class StoreError(CalsimError, OSError):
 
 class MissingExtraError(CalsimError, ImportError):
     """Tell that a plot or a file format needs an optional package, and how to install it."""
-
-
-class RecoveryError(AssertionError):
-    """Tell that a pipeline recovered less of the truth than the test demands.
-
-    Attributes
-    ----------
-    scorecard
-        The numbers, bounds and per-cell reasons behind the verdict.
-    """
-
-    def __init__(self, message: str, scorecard: object) -> None:
-        super().__init__(message)
-        self.scorecard = scorecard
 
 
 class CalsimWarning(UserWarning):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
-from pytest_calsim.errors import RecoveryError
 from pytest_calsim.plugin.attempts import Attempt, is_given, test_without
 from pytest_calsim.plugin.replay import Failure, blob_of
+from pytest_calsim.testing.scorecard import RecoveryError
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -122,7 +122,7 @@ def _scorecard_of(error: BaseException) -> Scorecard | None:
     if isinstance(error, BaseExceptionGroup):
         errors = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
         return next((card for card in map(_scorecard_of, errors) if card is not None), None)
-    return cast("Scorecard", error.scorecard) if isinstance(error, RecoveryError) else None
+    return error.scorecard if isinstance(error, RecoveryError) else None
 
 
 def _write_scorecard(card: Scorecard, path: Path) -> None:
