@@ -1,4 +1,4 @@
-"""The comparison of two runs' scores, seed by seed: what fell, what rose, what cannot be compared."""
+"""The comparison of two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RESAMPLES = 9_999
 # Sums of the same numbers in another order differ by rounding.
 _TIE = 1e-12
 
-Verdict = Literal["fell", "fell within the tolerance", "rose", "as before"]
+Verdict = Literal["worse", "worse within the tolerance", "better", "as before"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def compare(
 ) -> tuple[list[Change], list[Refusal]]:
     """Compare two runs by common random numbers: each scene and seed with itself.
 
-    A score fell when its mean fell by more than ``tolerance`` and equal code would hardly show it: over all scores
+    A score is worse when its mean fell by more than ``tolerance`` and equal code would hardly show it: over all scores
     together, sign flips of the differences call at most 5 % of runs of equal code (Holm's correction). Of a single
     pair, and of fewer than five, there is no such proof: there the tolerance decides, and for two to four pairs a t
     test beside it.
@@ -115,9 +115,9 @@ def compare(
 
 
 def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
-    """Lay out a comparison as lines: what fell, what rose, how many stayed, what cannot be compared."""
+    """Lay out a comparison as lines: what is worse, better and as before, what cannot be compared."""
     lines: list[str] = []
-    for verdict in ("fell", "fell within the tolerance", "rose"):
+    for verdict in ("worse", "worse within the tolerance", "better"):
         rows = [change for change in changes if change.verdict == verdict]
         lines += [f"{verdict}:"] if rows else []
         for change in sorted(rows, key=lambda change: change.gain):
@@ -179,11 +179,11 @@ def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:
     for rank, i in enumerate(order):
         if changes[i].p_fell > LEVEL / (len(changes) - rank):
             break
-        verdicts[i] = "fell" if changes[i].gain < -tolerance else "fell within the tolerance"
+        verdicts[i] = "worse" if changes[i].gain < -tolerance else "worse within the tolerance"
     for i, change in enumerate(changes):
         low = change.gain if change.interval is None else change.interval[0]
         if low > 0:
-            verdicts[i] = "rose"
+            verdicts[i] = "better"
     return [replace(change, verdict=verdicts.get(i, "as before")) for i, change in enumerate(changes)]
 
 

@@ -197,7 +197,7 @@ _OPTIONS = (
     _Option("sim_scores", "append every score of this run to FILE, one line of JSON each", _file, "FILE"),
     _Option(
         "sim_scores_compare",
-        "compare this run's scores with those in FILE, seed by seed, and fail when some fell",
+        "compare this run's scores with those in FILE, seed by seed, and fail when some became worse",
         _existing_file,
         "FILE",
     ),

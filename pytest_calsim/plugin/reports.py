@@ -23,6 +23,10 @@ __all__ = ["SimReporter"]
 _ATTEMPTS = pytest.StashKey[int]()
 _PROPERTIES = pytest.StashKey[list[tuple[str, object]]]()
 
+_KEEPS = (
+    "artifacts: --sim-artifacts=DIR keeps the spec, scores, estimate and picture of every failed test, to replay it"
+)
+
 
 class SimReporter:
     """Sends scores and what the cache did along with each test's reports, and sums up where the reports arrive.
@@ -106,14 +110,14 @@ class SimReporter:
         # Attributes of a report that are plain values cross from an xdist worker.
         sent = vars(report)
         sent["sim_cache"] = self._news()
-        sent["sim_notes"] = self._new_notes
-        self._new_notes = []
         if attempt is not None:
             sent["sim_attempt"] = attempt.number
             sent["sim_scores"] = {name: tally.as_dict() for name, tally in attempt.tallies.items()}
             sent["sim_entries"] = attempt.new_entries()
             if report.failed and call.excinfo is not None:
                 self._keep_failure(attempt, call.excinfo.value, report)
+        sent["sim_notes"] = self._new_notes
+        self._new_notes = []
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
             report.outcome = "failed"
@@ -122,10 +126,14 @@ class SimReporter:
     def _keep_failure(self, attempt: Attempt, error: BaseException, report: pytest.TestReport) -> None:
         if attempt.recorded is None and not attempt.tallies:
             return  # it has nothing to do with us
-        from pytest_calsim.plugin.artifacts import failure_section
+        from pytest_calsim.plugin.artifacts import failure_section, summarize
 
+        if self._settings.sim_artifacts is None and self._config.option.verbose >= 0:
+            self.note(_KEEPS)
+        summarize(error, report)
         section = failure_section(attempt, error, self._settings.sim_artifacts, self._config.invocation_params.dir)
-        report.sections.append(("recovery", section))
+        if section:
+            report.sections.append(("recovery", section))
 
     def _news(self) -> dict[str, float]:
         """Say what the cache did since this was last asked."""
@@ -209,7 +217,7 @@ class SimReporter:
         tolerance = TOLERANCE if given is None else given
         changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
         self.comparison = describe(changes, refusals)
-        if any(change.verdict == "fell" for change in changes) and session.exitstatus in (
+        if any(change.verdict == "worse" for change in changes) and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):

@@ -182,6 +182,8 @@ class RecoveryError(AssertionError):
         The numbers, bounds and per-cell reasons behind the verdict.
     """
 
+    __module__ = "pytest_calsim"  # what a failed test prints is the name that the user imports
+
     def __init__(self, message: str, scorecard: Scorecard) -> None:
         super().__init__(message)
         self.scorecard = scorecard

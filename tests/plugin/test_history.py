@@ -130,7 +130,7 @@ def test_a_loss_fails_the_run_and_names_the_score(project, monkeypatch):
     result.stdout.fnmatch_lines(
         [
             "*score history*",
-            "fell:",
+            "worse:",
             "  test_it.py::test_seeds  footprints.recall  0.9025 -> 0.8825 (gain -0.0200, 95 % [[]*[]], 6 seeds)",
         ]
     )
@@ -139,7 +139,7 @@ def test_a_loss_fails_the_run_and_names_the_score(project, monkeypatch):
     monkeypatch.setenv("LOSS", "0")
     result = project.runpytest_inprocess("--sim-scores-compare=scores.jsonl")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["rose:"])
+    result.stdout.fnmatch_lines(["better:"])
 
 
 def test_the_tolerance_is_an_option(project, monkeypatch):
@@ -148,7 +148,7 @@ def test_the_tolerance_is_an_option(project, monkeypatch):
     monkeypatch.setenv("LOSS", "0.02")
     result = project.runpytest_inprocess("--sim-scores-compare=scores.jsonl", "--sim-scores-tolerance=0.03")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["fell within the tolerance:"])
+    result.stdout.fnmatch_lines(["worse within the tolerance:"])
 
 
 def test_more_seeds_now_than_then_are_paired_where_both_have_them(project):
@@ -245,7 +245,7 @@ def test_a_loss_of_two_percent_of_real_cells_is_found_with_20_seeds(project, mon
     monkeypatch.setenv("LOSS", "0.02")
     result = project.runpytest_inprocess(*options, "--sim-scores-compare=s.jsonl")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["fell:", "  test_it.py::test_cells  footprints.recall *, 20 seeds)"])
+    result.stdout.fnmatch_lines(["worse:", "  test_it.py::test_cells  footprints.recall *, 20 seeds)"])
 
 
 def test_what_was_reported_before_a_run_was_killed_is_kept(project):
