@@ -151,6 +151,6 @@ def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> Non
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
-    from pytest_calsim.testing.plots import save_overlay
+    from pytest_calsim.testing.plots import save_overlay  # start-up: only for tests that fail
 
     save_overlay(path, recording, estimate)

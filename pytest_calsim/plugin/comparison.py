@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from pytest_calsim.plugin.history import Entry
 
-__all__ = ["TOLERANCE", "Change", "Refusal", "compare", "describe"]
+__all__ = ["FAILS", "TOLERANCE", "Change", "Refusal", "compare", "describe"]
 
 LEVEL = 0.05
 """Share of runs of equal code in which anything at all may be said to have fallen."""
+
+FAILS = "the run fails"
+"""How the line begins that says so: pytest's own last line counts tests alone."""
 
 TOLERANCE = 0.005
 """How much a mean score may fall unless --sim-scores-tolerance says otherwise."""
@@ -132,6 +135,8 @@ def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str
     lines.append(f"as before: {same} of {len(changes)} scores")
     lines += ["not comparable:"] if refusals else []
     lines += [f"  {refusal.test}  {refusal.assertion}: {refusal.reason}" for refusal in refusals]
+    worse = sum(change.verdict == "worse" for change in changes)
+    lines += [f"{FAILS}: {worse} of {len(changes)} scores became worse"] if worse else []
     return lines
 
 

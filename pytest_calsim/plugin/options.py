@@ -277,7 +277,7 @@ def cache_root(config: pytest.Config) -> Path | None:
     """Find the folder of the cache; ``None`` when it is off, or when there is no home to keep it in."""
     given = settings_of(config).sim_cache
     if given is None:
-        from pytest_calsim.recording.cache import default_root
+        from pytest_calsim.recording.cache import default_root  # start-up: only for tests that use it
 
         root = default_root()
         return root if root.is_absolute() else None

@@ -77,7 +77,7 @@ class SimReporter:
     def _started(self) -> Attempt | None:
         """Make the record of the running attempt, which most tests of most projects never need."""
         if self._attempt is None and self._running is not None:
-            from pytest_calsim.plugin.attempts import Attempt
+            from pytest_calsim.plugin.attempts import Attempt  # start-up: only for tests that use it
 
             self._attempt = Attempt(*self._running)
         return self._attempt
@@ -126,7 +126,7 @@ class SimReporter:
     def _keep_failure(self, attempt: Attempt, error: BaseException, report: pytest.TestReport) -> None:
         if attempt.recorded is None and not attempt.tallies:
             return  # it has nothing to do with us
-        from pytest_calsim.plugin.artifacts import failure_section, summarize
+        from pytest_calsim.plugin.artifacts import failure_section, summarize  # start-up: only for tests that fail
 
         if self._settings.sim_artifacts is None and self._config.option.verbose >= 0:
             self.note(_KEEPS)
@@ -161,7 +161,7 @@ class SimReporter:
         """Append to the history at once: a run that is killed loses nothing that it reported."""
         if not entries or hasattr(self._config, "workerinput"):
             return
-        from pytest_calsim.plugin import history
+        from pytest_calsim.plugin import history  # start-up: only where there is something to keep
 
         self.baseline()  # read before this run's entries may go to the same file
         if not self._entries:
@@ -185,7 +185,7 @@ class SimReporter:
         """
         path = self._settings.sim_scores_compare
         if self._before is None and path is not None:
-            from pytest_calsim.plugin import history
+            from pytest_calsim.plugin import history  # start-up: only where there is something to keep
 
             try:
                 self._before = history.read(path)
@@ -203,15 +203,15 @@ class SimReporter:
         root = cache_root(self._config) if self.totals else None
         if root is None:
             return
-        from pytest_calsim.recording.cache import RecordingCache
+        from pytest_calsim.recording.cache import RecordingCache  # start-up: only for tests that use it
 
         cache = RecordingCache(root, max_bytes=self._settings.sim_cache_max_size)
         cache.sweep()
         cache.evict()
 
     def _compare(self, session: pytest.Session) -> None:
-        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe
-        from pytest_calsim.plugin.history import Entry
+        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe  # start-up: only where it is asked for
+        from pytest_calsim.plugin.history import Entry  # start-up: only where there is something to keep
 
         given = self._settings.sim_scores_tolerance
         tolerance = TOLERANCE if given is None else given
@@ -227,7 +227,7 @@ class SimReporter:
         """Print what there is to say, and put the scores into GitHub's summary of the job."""
         if not (self.totals or self.scores or self.notes or self.comparison):
             return
-        from pytest_calsim.plugin import summary
+        from pytest_calsim.plugin import summary  # start-up: only where there is something to say
 
         scored = {nodeid: scores for nodeid, scores in sorted(self.scores.items()) if scores}
         summary.print_scores(terminalreporter, scored)

@@ -132,6 +132,7 @@ def test_a_loss_fails_the_run_and_names_the_score(project, monkeypatch):
             "*score history*",
             "worse:",
             "  test_it.py::test_seeds  footprints.recall  0.9025 -> 0.8825 (gain -0.0200, 95 % [[]*[]], 6 seeds)",
+            "the run fails: 4 of 4 scores became worse",
         ]
     )
     # Compared with what was there before, and then kept: the next run of equal code is as before.
@@ -149,6 +150,7 @@ def test_the_tolerance_is_an_option(project, monkeypatch):
     result = project.runpytest_inprocess("--sim-scores-compare=scores.jsonl", "--sim-scores-tolerance=0.03")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["worse within the tolerance:"])
+    result.stdout.no_fnmatch_line("the run fails*")
 
 
 def test_more_seeds_now_than_then_are_paired_where_both_have_them(project):
