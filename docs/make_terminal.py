@@ -1,4 +1,4 @@
-"""Record a terminal session with the plugin as SVG pictures. Needs the `docs` extra, and `examples` and pytest-xdist.
+"""Record a terminal session with the plugin as SVG pictures. Needs rich, the `examples` extra and pytest-xdist.
 
 Usage: python docs/make_terminal.py [name ...]     (without names: all of them)
 

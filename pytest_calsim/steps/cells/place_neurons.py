@@ -70,7 +70,7 @@ class Cells(Artifact):
     tissue_um
         Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
         positions were given.
-    remarks
+    messages
         What the user must be told about these cells, beside how many there are.
     """
 
@@ -84,7 +84,7 @@ class Cells(Artifact):
     seed: int
     kind: str
     tissue_um: tuple[float, float] | None = None
-    remarks: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
@@ -149,13 +149,13 @@ class Cells(Artifact):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Both counts, when fewer cells found room than were asked for, and the remarks."""
+        """Both counts, when fewer cells found room than were asked for, and the messages."""
         if len(self) == self.requested:
-            return self.remarks
+            return self.messages
         return (
             f"{self.kind}: placed {len(self)} of {self.requested} cells in and around the field of view; there is no "
             "room for the others: lower density_per_mm3, n_cells, soma_radius_um or min_distance_um",
-            *self.remarks,
+            *self.messages,
         )
 
 
@@ -196,7 +196,7 @@ class PlaceNeurons(Step):
         return self
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse an snr that nothing shows, cells off the canvas and too many; remark on a focus beyond all of them."""
+        """Refuse an snr that nothing shows, cells off the canvas and too many; say what is odd about a focus beyond all of them."""
         for i, population in enumerate(self.populations):
             try:
                 population.check_size(context.acquisition.field_size_um)
@@ -206,8 +206,8 @@ class PlaceNeurons(Step):
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
         self._check_canvas(context.acquisition, context.canvas)
-        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.remarks()]
-        return said + self._remarks(context.acquisition)
+        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.messages()]
+        return said + self._messages(context.acquisition)
 
     def _check_canvas(self, acquisition: Acquisition, canvas: Canvas) -> None:
         """Refuse positions off the tissue that is simulated, and more cells than are."""
@@ -247,8 +247,8 @@ class PlaceNeurons(Step):
         margin = canvas.margin_px * canvas.pixel_size_um
         return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
 
-    def _remarks(self, acquisition: Acquisition) -> list[str]:
-        """Remark on a focus that lies outside the depths of all cells."""
+    def _messages(self, acquisition: Acquisition) -> list[str]:
+        """Say when the focus lies outside the depths of all cells."""
         focus = acquisition.focal_depth_um
         if focus == "auto" or self.positions_um == ():
             return []

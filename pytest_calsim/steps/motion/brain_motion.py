@@ -172,7 +172,7 @@ class BrainMotion(Step):
         return self.max_shift_um
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse large pixels, a bound beyond the field of view, and too short a path; remark on wide motion."""
+        """Refuse large pixels, a bound beyond the field of view, and too short a path; say when motion is wide."""
         acquisition = context.acquisition
         if acquisition.pixel_size_um > LARGEST_PIXEL_UM:
             raise ValueError(
