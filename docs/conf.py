@@ -14,7 +14,6 @@ release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples"]
-suppress_warnings = ["mystnb.unknown_mime_type"]  # the state of sliders, which need a kernel
 
 # --- pages -----------------------------------------------------------------------------------------------------------
 
@@ -26,6 +25,7 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_ipywidgets_js = {}  # the default fetches scripts from the network
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # sliders need a kernel
 nb_merge_streams = True
 
 # --- reference -------------------------------------------------------------------------------------------------------
