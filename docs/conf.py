@@ -1,7 +1,7 @@
 """Configuration of the documentation site: ``sphinx-build -W --keep-going -n docs OUTPUT`` builds it, offline.
 
 Needs the extra ``docs``. Pages are Markdown (MyST), so that they read well in the repository, too; the notebooks under
-``teaching`` are run while the site is built, and an error in one of them fails the build.
+``teaching/notebooks`` are run while the site is built, and an error in one of them fails the build.
 """
 
 from pytest_calsim import __version__

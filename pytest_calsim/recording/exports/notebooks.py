@@ -60,10 +60,10 @@ def copy_notebooks(folder: Path) -> list[Path]:
 def _notebook_folder() -> Path:
     """Find the notebooks: inside the package in a wheel, among the documentation in a source tree."""
     shipped = _PACKAGE / "_teaching"
-    return shipped if shipped.is_dir() else _PACKAGE.parent / "docs" / "teaching"
+    return shipped if shipped.is_dir() else _PACKAGE.parent / "docs" / "teaching" / "notebooks"
 
 
 def _follow_links(text: str) -> str:
     """Point links at the copied notebooks, and those to other pages at the documentation."""
     text = re.sub(r"\]\(([\w-]+)\.md\)", r"](\1.ipynb)", text)
-    return text.replace("](../", f"]({_SITE}")
+    return text.replace("](../../", f"]({_SITE}")
