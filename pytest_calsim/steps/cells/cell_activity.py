@@ -16,6 +16,7 @@ from pytest_calsim.steps.cells.activity_model import BUSY_REFRACTORY, ActivityMo
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, half_decay, slow_frame_warnings
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.saturation import HillSaturation
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -136,7 +137,7 @@ class CellActivity(Step):
             kinetics_spread=self.kinetics_spread,
         )
 
-    def plan(self, ctx: Context, cells: Cells) -> Activity:
+    def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
 
         def keys(name: str) -> Keys:
@@ -145,13 +146,16 @@ class CellActivity(Step):
         model = self.model
         z = CellNormals.cut(*(standard_normals(keys(name)) for name in ("rate", "dff", "kinetics")))
         process = model.process(z.rate)
-        trains = draw_spikes(
-            keys("spikes"),
-            keys("past"),
-            process,
-            memory_s=max(20 * model.longest_decay_s, self.refractory_s),
-            end_s=ctx.n_frames * ctx.acquisition.exposure_s,
-        )
+        memory_s = max(20 * model.longest_decay_s, self.refractory_s)
+        end_s = ctx.n_frames * ctx.acquisition.exposure_s
+        shared = None if assemblies is None else assemblies.input_of(assemblies.names, process)
+        # A spike of the cell's own soon after the end keeps others away from before it.
+        beyond_s = 0.0 if shared is None else self.refractory_s
+        trains = draw_spikes(keys("spikes"), keys("past"), process, memory_s=memory_s, end_s=end_s + beyond_s)
+        rate_hz = process.mean_hz
+        if shared is not None:
+            trains = shared.added_to_trains(trains, memory_s, end_s)
+            rate_hz = rate_hz + shared.mean_hz
         baseline = np.ascontiguousarray(cells.brightness, np.float64)
         gain = baseline * model.dff(z.dff)
         time_scale = model.time_scale(z.kinetics)
@@ -173,9 +177,10 @@ class CellActivity(Step):
             spike_time_s=trains.times_s,
             spike_start=trains.start,
             baseline=baseline,
-            expected_rate_hz=process.mean_hz,
-            expected_C=baseline + gain * process.mean_hz * model.area_per_spike_s(ctx, z),
+            expected_rate_hz=rate_hz,
+            expected_C=baseline + gain * rate_hz * model.area_per_spike_s(ctx, z),
             typical_transient=gain * peak,
             transient_energy=energy,
             model=model,
+            assemblies=assemblies,
         )

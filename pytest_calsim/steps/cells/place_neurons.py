@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.streams import stream
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
@@ -85,10 +84,6 @@ class Cells(Artifact):
     kind: str
     tissue_um: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.radius_um)
