@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from test_spikes import keys, uniforms
 from scipy import stats
+from test_spikes import keys, uniforms
 
 from pytest_calsim.kernels.event_spikes import draw_event_spikes, keep_spikes_apart
 

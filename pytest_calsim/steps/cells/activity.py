@@ -46,6 +46,8 @@ class Activity(Artifact):
         The law by which they are active: that of other cells of the same tissue, too.
     assemblies
         To which cells of the tissue may belong; ``None``: to none.
+    remarks
+        What the user must be told.
     """
 
     traces: CalciumTraces
@@ -58,6 +60,7 @@ class Activity(Artifact):
     transient_energy: Floats
     model: ActivityModel
     assemblies: AssemblyEvents | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def C(self) -> Floats32:
@@ -81,3 +84,7 @@ class Activity(Artifact):
             "spike_start": TruthArray(("unit_edge",), self.spike_start),
             "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the remarks."""
+        return self.remarks
