@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_calsim.errors import CalsimError as CalsimError
     from pytest_calsim.errors import EstimateError as EstimateError
+    from pytest_calsim.errors import RecoveryError as RecoveryError
     from pytest_calsim.errors import SpecError as SpecError
     from pytest_calsim.errors import StoreError as StoreError
     from pytest_calsim.microscope.acquisition import Acquisition as Acquisition
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.plots import save_report as save_report
     from pytest_calsim.testing.score import Scores as Scores
     from pytest_calsim.testing.score import score as score
-    from pytest_calsim.testing.scorecard import RecoveryError as RecoveryError
     from pytest_calsim.testing.scorecard import Scorecard as Scorecard
     from pytest_calsim.testing.scoring.fields import field_pearson as field_pearson
     from pytest_calsim.testing.scoring.matching import Match as Match
@@ -67,7 +67,7 @@ _WHERE = {
     "Optics": "microscope.acquisition",
     "Recording": "recording.recording",
     "RecordingFactory": "plugin.factory",
-    "RecoveryError": "testing.scorecard",
+    "RecoveryError": "errors",
     "Scene": "simulation.scene",
     "Scorecard": "testing.scorecard",
     "Scores": "testing.score",

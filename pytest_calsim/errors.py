@@ -8,7 +8,7 @@
     ├── StoreError(OSError)             a recording on disk cannot be read
     └── MissingExtraError(ImportError)  an optional package is not installed
     AssertionError
-    └── RecoveryError                   a pipeline recovered less than the test demands (testing.scorecard)
+    └── RecoveryError                   a pipeline recovered less than the test demands
     UserWarning
     └── CalsimWarning
         ├── SpecWarning                 a spec is legal but odd
@@ -20,6 +20,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the one arrow of the package that points up, for type checkers alone
+    from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = [
     "CacheWarning",
@@ -28,6 +32,7 @@ __all__ = [
     "EstimateError",
     "MissingExtraError",
     "PlacementWarning",
+    "RecoveryError",
     "SpecError",
     "SpecWarning",
     "StoreError",
@@ -54,6 +59,20 @@ class StoreError(CalsimError, OSError):
 
 class MissingExtraError(CalsimError, ImportError):
     """Tell that a plot or a file format needs an optional package, and how to install it."""
+
+
+class RecoveryError(AssertionError):
+    """Tell that a pipeline recovered less of the truth than the test demands.
+
+    Attributes
+    ----------
+    scorecard
+        The numbers, bounds and per-cell reasons behind the verdict.
+    """
+
+    def __init__(self, message: str, scorecard: Scorecard) -> None:
+        super().__init__(message)
+        self.scorecard = scorecard
 
 
 class CalsimWarning(UserWarning):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
+from pytest_calsim.errors import RecoveryError
 from pytest_calsim.plugin.attempts import Attempt, is_given, test_without
 from pytest_calsim.plugin.replay import Failure, blob_of
-from pytest_calsim.testing.scorecard import RecoveryError
 
 if TYPE_CHECKING:
     import pytest

@@ -53,7 +53,7 @@ LOCAL_BACKGROUND_UM = 10.0
 _BLOCK_FRAMES = 256
 _BLOCK_VALUES = 1 << 20
 _FULL_SHARE = 0.001
-"""A recording with a larger share of full pixels gets a note."""
+"""A recording with a larger share of full pixels is remarked on."""
 
 
 def assess_cells(scene: Scene) -> dict[str, TruthArray]:

@@ -60,7 +60,7 @@ def solve_for_snr(scene: Scene) -> Scene:
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
         messages = _messages(step, drawn, aimed, solved)
-        scene = _with_cells(scene, replace(drawn, brightness=brightness, messages=messages))
+        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
         found = snr(scene)
         with np.errstate(over="ignore"):  # a cell with next to no signal needs endless brightness, like one with none
             needed = np.divide(brightness * wanted, found, out=np.full(len(drawn), np.inf), where=found > 0)
@@ -72,7 +72,7 @@ def solve_for_snr(scene: Scene) -> Scene:
     else:
         # A cell on the verge of saturation may creep up for ever: it is given up with the others.
         messages = _messages(step, drawn, aimed, solved & ~off)
-        scene = _with_cells(scene, replace(drawn, brightness=brightness, messages=messages))
+        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
     return scene
 
 

@@ -1,7 +1,7 @@
 """Assertions on what a pipeline recovered. They work with and without pytest running.
 
 Each returns its :class:`~pytest_calsim.testing.scorecard.Scorecard`, or raises
-:class:`~pytest_calsim.RecoveryError` that carries it.
+:class:`~pytest_calsim.errors.RecoveryError` that carries it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.testing.estimate import Estimate
 
-__all__ = ["RULE", "Check", "RecoveryError", "Scorecard", "Table", "publish", "subscribe"]
+__all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
 
 RULE = "2"
 """Version of the rules of scoring: scores of two versions are not compared."""
@@ -171,22 +171,6 @@ class Scorecard:
 def _builtin(value: Any) -> Any:
     """NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
     return value.item() if hasattr(value, "item") else value
-
-
-class RecoveryError(AssertionError):
-    """Tell that a pipeline recovered less of the truth than the test demands.
-
-    Attributes
-    ----------
-    scorecard
-        The numbers, bounds and per-cell reasons behind the verdict.
-    """
-
-    __module__ = "pytest_calsim"  # what a failed test prints is the name that the user imports
-
-    def __init__(self, message: str, scorecard: Scorecard) -> None:
-        super().__init__(message)
-        self.scorecard = scorecard
 
 
 def subscribe(listener: Callable[[Scorecard], None]) -> Callable[[], None]:

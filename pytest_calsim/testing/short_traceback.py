@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, RecoveryError
 
 __all__ = ["short_traceback"]
 
@@ -26,9 +26,7 @@ def short_traceback(function: Callable[_P, _T]) -> Callable[_P, _T]:
         __tracebackhide__ = True  # pytest shows the caller's line instead of this one
         try:
             return function(*args, **kwargs)
-        except (EstimateError, AssertionError) as error:
-            if type(error) is AssertionError:  # not a RecoveryError, which this module cannot import
-                raise
+        except (EstimateError, RecoveryError) as error:
             raise error.with_traceback(None) from None
 
     return call

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_calsim.testing.scorecard import RecoveryError, Scorecard, publish
+from pytest_calsim.errors import RecoveryError
+from pytest_calsim.testing.scorecard import Scorecard, publish
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording

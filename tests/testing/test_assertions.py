@@ -16,8 +16,8 @@ from pytest_calsim import (
     assert_traces_recovered,
 )
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.scorecard import RecoveryError, subscribe
+from pytest_calsim.errors import EstimateError, RecoveryError
+from pytest_calsim.testing.scorecard import subscribe
 
 
 def cells(estimate, min_recall=0.85, min_precision=0.7, recording=RECORDING, **bounds):

@@ -112,7 +112,7 @@ class Population(Frozen):
             self.nucleus_fraction,
         )
 
-    def messages(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """Return a soft warning for each field that says nothing of such cells."""
         idle = ["n_dendrites", "dendrite_length_um", "dendrite_width_um"]
         if self.morphology == "cytosolic":

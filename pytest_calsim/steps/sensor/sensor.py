@@ -158,7 +158,7 @@ class Sensor(Step):
     photon_rate_per_s_um2: Positive = 36_500.0
 
     def check(self, context: SpecContext) -> list[str]:
-        """Say when a resting cell alone saturates the chip."""
+        """Remark on a chip that a resting cell alone saturates."""
         sensor = context.acquisition.image_sensor
         electrons = self.photons_per_unit(context.acquisition) * sensor.quantum_efficiency
         room = min(sensor.full_well_e, (2**sensor.adc_bit_depth - 1 - sensor.black_level_adu) / sensor.gain_adu_per_e)
