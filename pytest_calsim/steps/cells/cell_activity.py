@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Annotated, Any, Self, cast
 
 import numpy as np
@@ -49,6 +50,8 @@ _SPREAD = 4.0
 _KNOT_STEP = 0.5
 _BOUTS = 1000
 _MEAN_FRAMES = 600
+_QUANTILES = 64
+"""Cells over which a mean of all cells is taken."""
 
 
 class HillSaturation(Frozen):
@@ -265,6 +268,19 @@ class CellActivity(Step):
         peak, energy = self._typical(ctx, z)
         expected = baseline + gain * rate * self._area_per_spike(ctx, z)
         return Activity(traces, trains.times_s, trains.start, baseline, rate, expected, gain * peak, energy, self)
+
+    def expected_fluorescence(self, ctx: Context) -> float:
+        """Return the long-run mean fluorescence of a cell of brightness 1, over the spread of rates.
+
+        Parameters
+        ----------
+        ctx
+            Of the step that asks.
+        """
+        z = np.array([NormalDist().inv_cdf((i + 0.5) / _QUANTILES) for i in range(_QUANTILES)])
+        z = np.clip(z, -_SPREAD, _SPREAD)
+        rate_hz = self._mean_rate_hz(self._rates_hz(z))
+        return 1 + self.dff_per_spike * float((rate_hz * self._area_per_spike(ctx, z)).mean())
 
     def spikes_of(self, keys: NDArray[np.uint64], z: Floats, end_s: float) -> tuple[Floats, float]:
         """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.

@@ -24,7 +24,7 @@ from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
 from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
-from pytest_calsim.steps.cells.population import MAX_CELLS, Population
+from pytest_calsim.steps.cells.population import MAX_CELLS, Population, TissueLayer
 from pytest_calsim.steps.pixels import CellSources, Detector
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -33,7 +33,7 @@ __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
 Floats = NDArray[np.float64]
 
 TISSUE_REACH_UM = 100.0
-"""How far around the field of view cells are placed, moving or not: they light the rim as others do the middle."""
+"""How far around the canvas cells are placed. So far a cell's light is followed: see ``tissue_beyond``."""
 
 _WIDEST_IMAGE_UM = 300.0
 """Images that are wider than this are no longer filled up at the rim."""
@@ -69,9 +69,8 @@ class Cells(Artifact):
         Morphology of each population.
     seed, kind
         Name of the streams from which the shapes are drawn.
-    tissue_um
-        Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
-        positions were given.
+    tissue
+        The layers that go on beyond these cells; none where positions were given.
     remarks
         What the user must be told about these cells, beside how many there are.
     """
@@ -85,7 +84,7 @@ class Cells(Artifact):
     morphologies: tuple[Morphology, ...]
     seed: int
     kind: str
-    tissue_um: tuple[float, float] | None = None
+    tissue: tuple[TissueLayer, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -107,8 +106,19 @@ class Cells(Artifact):
 
     @property
     def middle_um(self) -> float:
-        """Median depth of the cells; 0 without any."""
+        """Mean depth of the layers, or median depth of given cells; 0 without any."""
+        per_um2 = sum(layer.per_um2 for layer in self.tissue)
+        if per_um2 > 0:
+            return sum(layer.per_um2 * layer.population.depth_um for layer in self.tissue) / per_um2
         return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
+
+    def expected_brightness(self, population: int) -> float:
+        """Return the mean brightness of a population's cells: as declared, or as its ``snr`` asks for in view."""
+        declared = self.tissue[population].population
+        own = self.in_fov & (self.population == population)
+        if declared.snr is None or not own.any():
+            return float(declared.brightness)
+        return float(self.brightness[own].mean())
 
     def entity(self, unit: int) -> tuple[int, int, int, int]:
         """Name of one cell for random streams, the same whatever the margin, density or other populations."""
@@ -172,7 +182,7 @@ class PlaceNeurons(Step):
     more density or another population at the end shows more of one and the same tissue, though with more density
     later populations give way to the new cells.
 
-    Tissue goes on around the field of view for 100 µm, or as far as light from there and motion reach, if farther.
+    Tissue goes on for 100 µm around the field of view and what motion brings into it, or as far as images reach.
 
     Attributes
     ----------
@@ -232,9 +242,8 @@ class PlaceNeurons(Step):
             )
 
     def reach_um(self, acquisition: Acquisition, canvas: Canvas) -> float:
-        """Return how far around the field of view cells are placed, µm.
-
-        100 µm, which does not depend on the motion; or more, where light of cells beyond reaches the canvas.
+        """Return how far around the field of view cells are placed, µm: 100 µm around the canvas, or as far as images
+        reach.
         """
         layers = [(p.depth_um - p.thickness_um / 2, p.depth_um + p.thickness_um / 2) for p in self.populations]
         top = min(low for low, _ in layers)
@@ -248,7 +257,7 @@ class PlaceNeurons(Step):
         extent = max(_EXTENT[p.morphology] * p.layer.largest_radius_um for p in self.populations)
         image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
         margin = canvas.margin_px * canvas.pixel_size_um
-        return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
+        return margin + max(TISSUE_REACH_UM, min(image, _WIDEST_IMAGE_UM))
 
     def _remarks(self, acquisition: Acquisition) -> list[str]:
         """Remark on a focus that lies outside the depths of all cells."""
@@ -288,14 +297,12 @@ class PlaceNeurons(Step):
         half_y, half_x = _view_um(ctx.canvas)
         if self.positions_um is not None:
             placed = [self._given(keys[0])]
-            tissue_um = None
         else:
             reach = self.reach_um(ctx.acquisition, ctx.canvas)
             placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
-            tissue_um = half_y + reach, half_x + reach
         center = np.concatenate([own.center_um for own in placed])
         population = np.repeat(np.arange(len(placed)), [len(own.radius_um) for own in placed])
-        both = zip(self.populations, placed, strict=True)
+        both = list(zip(self.populations, placed, strict=True))
         brightness = np.concatenate([p.brightness_of(own.normal) for p, own in both])
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
         outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
@@ -312,7 +319,7 @@ class PlaceNeurons(Step):
             tuple(p.morphology for p in self.populations),
             ctx.seed,
             ctx.kind,
-            tissue_um,
+            () if self.positions_um is not None else tuple(TissueLayer(p, own.per_um2) for p, own in both),
         )
 
     def _given(self, key: int) -> PlacedLayer:
@@ -321,7 +328,9 @@ class PlaceNeurons(Step):
         center = np.array(self.positions_um, float).reshape(-1, 3)
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
         name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
-        return PlacedLayer(center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, 0)
+        return PlacedLayer(
+            center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, missing=0, per_um2=0.0
+        )
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
         """The cells that a spec with this step would have, without planning or painting anything else.

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from pytest_calsim.steps.background.node_pictures import disk_pictures, gaussian_pictures
 from scipy.ndimage import gaussian_filter
 
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
-from pytest_calsim.steps.background.node_pictures import disk_pictures, gaussian_pictures
 from pytest_calsim.steps.pixels import GaussianSpots
 
 SIDE = 161
