@@ -42,8 +42,6 @@ TRIES = 16
 _TILE_UM = 64.0
 _MOST_TILES = 1024
 """Along a side of the tissue; a field of more than centimetres has larger tiles."""
-_CROWDED = 0.65
-"""Share of ``packed_per_mm3`` that is filled when so many candidates have come."""
 _NOTHING_UM = 0.1
 """Least distances up to this refuse next to nobody."""
 _PILOT_SPACES = 24_000
@@ -350,14 +348,13 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
     rim, side = _pilot_um(layers)
     inner = _Box(rim, side - rim, rim, side - rim)
     volume = layer.volume_mm3(inner.area_um2)
-    wanted = layer.density_per_mm3 * volume
-    if layer.density_per_mm3 > layer.packed_per_mm3:
-        return _Arrivals(most, _CROWDED * layer.packed_per_mm3)
+    # There is no room for more than twice what random placement reaches, however the radii differ.
+    wanted = min(layer.density_per_mm3, 2 * layer.packed_per_mm3) * volume
     counted = layer._replace(n_cells=math.ceil(wanted))
     ground = _Ground(side, range(1), range(1), inner, is_all=True)
     words = [np.array([key], np.uint64) for key in range(1, len(layers) + 1)]
     # Enough for a few candidates even where hardly one is wanted.
-    last = TRIES * (wanted + 10) / volume
+    last = most + TRIES * 10 / volume
     *_, filled = _fill_all((*layers[:-1], counted), ground, words, (*until, last))
     accepted = np.flatnonzero(filled.state[inner.holds(filled.center_um)] == PLACED)
     if len(accepted) < wanted:

@@ -30,6 +30,8 @@ from pytest_calsim.steps.step import Context
 
 __all__ = ["EvenLight", "even_light", "expected_far_light"]
 
+_NODES_UM = 50.0
+"""Nodes of even light lie no farther apart."""
 _DEPTHS = 16
 """Depths at which a layer's light is looked at."""
 _SHAPES = 32
@@ -90,7 +92,7 @@ class EvenLight(NamedTuple):
 
 
 def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
-    """Cover a canvas with even light of some level, from nodes 50 to 100 µm apart; without light there are none.
+    """Cover a canvas with even light of some level, from nodes 25 to 50 µm apart; without light there are none.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
     first_source
         Number of the first node's source.
     """
-    coarseness = max(int(np.floor(np.log2(TISSUE_REACH_UM / canvas.pixel_size_um))), 0)
+    coarseness = max(int(np.floor(np.log2(_NODES_UM / canvas.pixel_size_um))), 0)
     grid = NodeGrid.of_canvas(canvas, coarseness)
     rows, columns = (first + np.arange(n) for first, n in zip(grid.first, grid.shape, strict=True))
     node = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -112,7 +112,8 @@ class Vessels(Artifact):
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-        return read_only(passed)
+        # A blur of ones may be 1 + 2⁻²³.
+        return read_only(np.minimum(passed, 1))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """Return ``vessel_transmission`` on the sensor, for light from below each slab, and ``vessel_depth_um``."""
