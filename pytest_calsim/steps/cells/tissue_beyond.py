@@ -8,6 +8,7 @@ none of their courses can be told from the others.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages, around_the_core
 from pytest_calsim.steps.cells.defocus import Defocus
-from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
+from pytest_calsim.steps.cells.morphology import draw_shapes
 from pytest_calsim.steps.cells.place_neurons import TISSUE_REACH_UM, Cells
 from pytest_calsim.steps.cells.population import Population
 from pytest_calsim.steps.node_pictures import followed_share
@@ -36,8 +37,9 @@ _DEPTHS = 16
 """Depths at which a layer's light is looked at."""
 _SHAPES = 32
 """Cells whose area is measured where no formula gives it."""
-_SAMPLES = 96
-"""Along a side of such a cell."""
+_SAMPLE_UM = 0.6
+_MOST_SAMPLES = 300
+"""How finely, and along a side of a cell."""
 
 
 def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity: Activity) -> float:
@@ -62,17 +64,18 @@ def _area_um2(ctx: Context, population: Population) -> float:
     """Return the mean light of a cell of brightness 1, as the area that would shine as bright as its middle."""
     if population.morphology == "bead":
         return ctx.canvas.pixel_size_um**2
-    if population.morphology == "soma":
+    larger = 1 + population.soma_radius_cv**2
+    if population.morphology == "soma" and population.nucleus_fraction == 0:
         # A half-ellipsoid over any outline holds two thirds of a cylinder.
-        return 2 / 3 * np.pi * population.soma_radius_um**2 * (1 + population.soma_radius_cv**2)
+        return 2 / 3 * np.pi * population.soma_radius_um**2 * larger
     radius_um = np.full(_SHAPES, population.soma_radius_um)
-    morphologies: list[Morphology] = [population.morphology] * _SHAPES
-    shapes = draw_shapes(morphologies, radius_um, lambda i: ctx.stream("area", i))
+    shapes = draw_shapes([population.form] * _SHAPES, radius_um, lambda i: ctx.stream("area", i))
     areas: list[float] = []
     for i, extent_um in enumerate(shapes.extent_um.tolist()):
-        at_um: Floats = ((np.arange(_SAMPLES) + 0.5) * 2 / _SAMPLES - 1) * extent_um
+        n = min(math.ceil(2 * extent_um / _SAMPLE_UM), _MOST_SAMPLES)
+        at_um: Floats = ((np.arange(n) + 0.5) * 2 / n - 1) * extent_um
         areas.append(float(sample_shape(shapes, i, at_um, at_um).mean(dtype=np.float64)) * (2 * extent_um) ** 2)
-    return sum(areas) / _SHAPES * (1 + population.soma_radius_cv**2)
+    return sum(areas) / _SHAPES * larger
 
 
 class EvenLight(NamedTuple):

@@ -27,6 +27,7 @@ LAYERS = [
     {"density_per_mm3": 3e4, "thickness_um": 20, "brightness": 2, "brightness_cv": 0},
     {"density_per_mm3": 3e4, "thickness_um": 20, "morphology": "cytosolic"},
     {"density_per_mm3": 3e4, "thickness_um": 20, "morphology": "bead"},
+    {"density_per_mm3": 3e4, "thickness_um": 20, "nucleus_fraction": 0.7},
     {"density_per_mm3": 9e4, "thickness_um": 12, "soma_radius_um": 9},
 ]
 
