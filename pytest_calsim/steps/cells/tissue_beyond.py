@@ -70,10 +70,11 @@ def _area_um2(ctx: Context, population: Population) -> float:
         return 2 / 3 * np.pi * population.soma_radius_um**2 * larger
     radius_um = np.full(_SHAPES, population.soma_radius_um)
     shapes = draw_shapes([population.form] * _SHAPES, radius_um, lambda i: ctx.stream("area", i))
+    extents_um: list[float] = shapes.extent_um.tolist()
     areas: list[float] = []
-    for i, extent_um in enumerate(shapes.extent_um.tolist()):
+    for i, extent_um in enumerate(extents_um):
         n = min(math.ceil(2 * extent_um / _SAMPLE_UM), _MOST_SAMPLES)
-        at_um: Floats = ((np.arange(n) + 0.5) * 2 / n - 1) * extent_um
+        at_um = ((np.arange(n) + 0.5) * 2 / n - 1) * extent_um
         areas.append(float(sample_shape(shapes, i, at_um, at_um).mean(dtype=np.float64)) * (2 * extent_um) ** 2)
     return sum(areas) / _SHAPES * larger
 
