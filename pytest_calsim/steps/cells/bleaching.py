@@ -14,12 +14,11 @@ from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats, Floats32
-from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.light.falloff import Falloff
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.steps.pixels import Image
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
@@ -78,9 +77,7 @@ class BleachingCurve(Artifact):
     turnover_hz
         Rate at which bleached fluorophore is replaced.
     light
-        Excitation on the sensor, relative to the field's centre; ``None``: 1 everywhere.
-    canvas
-        Where the sensor lies.
+        Excitation by position, relative to the field's centre; ``None``: 1 everywhere.
     fps, n_frames
         The recording's clock.
     """
@@ -88,21 +85,15 @@ class BleachingCurve(Artifact):
     cells: Fading
     pools: tuple[tuple[float, float], ...]
     turnover_hz: float
-    light: Image | None
-    canvas: Canvas
+    light: Falloff | None
     fps: float
     n_frames: int
 
     def light_at(self, y_um: Floats, x_um: Floats) -> Floats:
-        """Excitation at some positions; beyond the sensor, that of its nearest pixel."""
-        y, x = np.broadcast_arrays(y_um, x_um)
+        """Excitation at some positions, in view or not, broadcast against each other."""
         if self.light is None:
-            return np.ones(y.shape)
-        margin = self.canvas.margin_px
-        row = np.rint(self.canvas.rows(y)).astype(np.int64) - margin
-        column = np.rint(self.canvas.columns(x)).astype(np.int64) - margin
-        height, width = self.light.shape
-        return self.light[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(np.float64)
+            return np.ones(np.broadcast_shapes(y_um.shape, x_um.shape))
+        return self.light.at(y_um, x_um)
 
     def in_light(self, light: Floats) -> Fading:
         """What is left to sources in some light ``(source,)``."""
@@ -175,8 +166,7 @@ class Bleaching(Step):
             cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
             pools=self._pools,
             turnover_hz=0.0 if self.turnover_s is None else 1 / self.turnover_s,
-            light=illumination.field if self.light_driven and illumination is not None else None,
-            canvas=ctx.canvas,
+            light=illumination.falloff if self.light_driven and illumination is not None else None,
             fps=ctx.acquisition.fps,
             n_frames=ctx.n_frames,
         )

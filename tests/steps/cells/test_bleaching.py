@@ -65,10 +65,10 @@ def test_one_pool_falls_to_one_over_e():
 def test_light_drives_it_at_each_cells_own_place():
     light = Illumination(corner_fraction=0.5)
     centre, corner, beyond = curve(light, lifetime_s=40.0, turnover_s=100.0)
-    np.testing.assert_allclose(centre, pool(1, 40, 100, 2.0, 120), atol=2e-3)
-    np.testing.assert_allclose(corner, pool(1 - 0.5 * (23.5 / 24) ** 2, 40, 100, 2.0, 120), atol=2e-4)
-    # Beyond the sensor the light is as at its rim.
-    assert np.array_equal(beyond, corner)
+    for found, (_, y, x) in ((centre, CENTRE), (corner, CORNER), (beyond, BEYOND)):
+        share = (y**2 + x**2) / (2 * (24 * 4.8 / 2.9) ** 2)
+        np.testing.assert_allclose(found, pool(max(1 - 0.5 * share, 0), 40, 100, 2.0, 120), atol=2e-5)
+    assert beyond[-1] > corner[-1] > centre[-1]
     moved = curve(light, BrainMotion(max_shift_um=8), lifetime_s=40.0, turnover_s=100.0)
     np.testing.assert_array_equal(moved, [centre, corner, beyond])
 

@@ -236,7 +236,7 @@ def test_cells_half_outside_the_canvas_are_cut_there():
 def test_vessels_shade_the_image_and_nothing_else():
     acq = _acquisition()
     positions = [(100.0, y, x) for y in (-40.0, 0.0, 40.0) for x in (-40.0, 0.0, 40.0)]
-    vessels = Vasculature(n_trees=4).plan(_context(acq, 0, "vasculature"))
+    vessels = Vasculature(trees_per_mm2=30).plan(_context(acq, 0, "vasculature"))
     clear = _images(acq, positions, "soma")
     shaded = _images(acq, positions, "soma", vessels=vessels)
     for unit in range(len(positions)):
