@@ -83,6 +83,8 @@ class ImageSensor(Frozen):
         Side of a pixel on the chip.
     quantum_efficiency
         Electrons per photon.
+    shot_noise
+        Whether a pixel's electrons are a random count; ``False``: their mean, which no real sensor gives.
     read_noise_e
         Standard deviation of the read noise.
     gain_adu_per_e
@@ -111,6 +113,7 @@ class ImageSensor(Frozen):
     width_px: Px = 608
     pixel_pitch_um: Annotated[float, Field(gt=0.1, le=100)] = 4.8
     quantum_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.55
+    shot_noise: bool = True
     read_noise_e: Annotated[float, Field(ge=0, le=1000)] = 10.0
     gain_adu_per_e: Annotated[float, Field(gt=1e-4, le=100)] = 0.1
     black_level_adu: Annotated[float, Field(ge=0, le=60000)] = 32.0
@@ -130,7 +133,7 @@ class ImageSensor(Frozen):
             larger = 2 ** (self.bit_depth - self.adc_bit_depth)
             raise ValueError(
                 f"bit_depth = {self.bit_depth} must not exceed adc_bit_depth = {self.adc_bit_depth}; set adc_bit_depth "
-                f"as well, and gain_adu_per_electron and black_level_adu {larger} times as large for the same light"
+                f"as well, and gain_adu_per_e and black_level_adu {larger} times as large for the same light"
             )
         top = 2**self.adc_bit_depth - 1
         if self.black_level_adu >= top:
