@@ -16,7 +16,8 @@ from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats, Floats32
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.activity import Activity
+from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.light.falloff import Falloff
 from pytest_calsim.steps.light.illumination import IlluminationField
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
@@ -139,6 +140,9 @@ class Bleaching(Step):
         Time constant with which bleached fluorophore is replaced; ``None``: never.
     light_driven
         Whether the rate follows the illumination (where that is a step of the spec) or is the same everywhere.
+    activity_driven
+        Whether the rate follows a planted cell's long-run mean fluorescence over that at rest: active cells, whose
+        indicator is bound more often, fade faster.
     spread
         Standard deviation of ln(rate) across planted cells, mean rate kept; 0: all alike.
     """
@@ -148,6 +152,7 @@ class Bleaching(Step):
     fast_lifetime_s: LifetimeS = 120.0
     turnover_s: LifetimeS | None = None
     light_driven: bool = True
+    activity_driven: bool = False
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
 
     def cost(self, context: SpecContext) -> Cost:
@@ -160,7 +165,19 @@ class Bleaching(Step):
         both = ((1 - self.fast_fraction, self.lifetime_s), (self.fast_fraction, self.fast_lifetime_s))
         return tuple((share, lifetime_s) for share, lifetime_s in both if share > 0)
 
-    def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse bleaching by an activity that is not there."""
+        if self.activity_driven:
+            context.demand(Activity, "activity_driven = True")
+        return []
+
+    def plan(
+        self,
+        ctx: Context,
+        cells: Cells,
+        illumination: IlluminationField | None = None,
+        activity: Activity | None = None,
+    ) -> BleachingCurve:
         """Give every cell its rates, and everything else what it needs to fade."""
         curve = BleachingCurve(
             cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
@@ -172,4 +189,7 @@ class Bleaching(Step):
         )
         z = np.array([ctx.stream("rate", *cells.entity(i)).standard_normal() for i in range(len(cells))])
         light = curve.light_at(cells.center_um[:, 1], cells.center_um[:, 2])
+        if self.activity_driven and activity is not None:
+            rest = activity.baseline
+            light = light * np.divide(activity.expected_C, rest, out=np.ones_like(rest), where=rest > 0)
         return replace(curve, cells=curve.in_light(light * elementary.exp(self.spread * z - self.spread**2 / 2)))

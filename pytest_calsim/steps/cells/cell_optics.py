@@ -117,6 +117,9 @@ class CellImages(Artifact):
         Share of the image's core within the sensor's window at zero shift, vessels apart; float64 ``(n,)``.
     focal_depth_um
         Depth in focus on the optical axis.
+    vessel_overlap_fraction
+        Share of the light of each image's core that vessels above the cell take; float64 ``(n,)``; ``None`` without
+        vessels.
     """
 
     canvas: Canvas
@@ -130,6 +133,7 @@ class CellImages(Artifact):
     soma_in_focus: Bools
     fov_fraction: Floats
     focal_depth_um: float
+    vessel_overlap_fraction: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -165,7 +169,10 @@ class CellImages(Artifact):
         def column(values: Bools | Floats, units: str = "1") -> TruthArray:
             return TruthArray(("unit_id",), values, units)
 
+        overlap = self.vessel_overlap_fraction
+        under_vessels = {} if overlap is None else {"vessel_overlap_fraction": column(overlap)}
         return {
+            **under_vessels,
             "A_planted": self.planted,
             "A_observed": self.observed,
             "focal_depth_um": TruthArray((), np.array(self.focal_depth_um), "um"),
@@ -208,10 +215,11 @@ class CellOptics(Step):
         light = acq.optics.collection * imaged.flux
         around = around_the_core(acq, z, blur, np.where(cells.is_bead, 0.0, cells.radius_um / 2))
         part, unit = np.nonzero(around.share)
+        patches, taken = _attenuated(imaged.images, core * acq.optics.collection, z, vessels)
         return CellImages(
             canvas=ctx.canvas,
             planted=SparseFootprints.from_patches(imaged.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
-            patches=_attenuated(imaged.images, core * acq.optics.collection, z, vessels),
+            patches=patches,
             flux=imaged.flux,
             core_fraction=core,
             spots=GaussianSpots(
@@ -222,6 +230,7 @@ class CellOptics(Step):
             soma_in_focus=blur.disk_radius_um <= cells.radius_um,
             fov_fraction=imaged.fov_fraction,
             focal_depth_um=blur.focal_depth_um,
+            vessel_overlap_fraction=None if vessels is None else taken,
         )
 
 
@@ -245,12 +254,21 @@ def _as_given(ctx: Context, cells: Cells, footprints: Patches) -> CellImages:
     )
 
 
-def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:
-    """Scale each image by the share of its light that is collected, and let vessels shade it."""
+def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> tuple[Patches, Floats]:
+    """Scale each image by the share of its light that is collected, and let vessels shade it.
+
+    Returns
+    -------
+    The images, and the share of each one's light that vessels take, float64 ``(n,)``.
+    """
     values = images.values * np.repeat(gain.astype(np.float32), np.diff(images.start))
+    taken = np.zeros(len(depth_um))
     for units, transmission in () if vessels is None else vessels.by_plane(depth_um):
         for unit in units.tolist():
             rect = Rect(*images.box[unit].tolist())
             own = values[images.start[unit] : images.start[unit + 1]].reshape(rect.shape)
+            before = float(own.sum(dtype=np.float64))
             own *= transmission[rect.slices]
-    return images._replace(values=read_only(values))
+            if before > 0:
+                taken[unit] = 1 - float(own.sum(dtype=np.float64)) / before
+    return images._replace(values=read_only(values)), taken
