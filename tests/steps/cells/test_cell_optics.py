@@ -277,7 +277,7 @@ def test_truth_is_read_only_and_per_cell():
 
 def test_the_share_that_vessels_take_is_told():
     acq = _acquisition()
-    vessels = Vasculature(n_trees=12).plan(_context(acq, kind="vasculature"))
+    vessels = Vasculature(trees_per_mm2=100).plan(_context(acq, kind="vasculature"))
     places = [(100.0, y, x) for y in (-40.0, 0.0, 40.0) for x in (-50.0, -10.0, 30.0)]
     shaded = _images(acq, places, "soma", vessels=vessels)
     clear = _images(acq, places, "soma")
