@@ -64,11 +64,15 @@ class RecoveryError(AssertionError):
     ----------
     scorecard
         The numbers, bounds and per-cell reasons behind the verdict.
+    recording, estimate
+        What was judged, where it is known: for pictures of the failure.
     """
 
-    def __init__(self, message: str, scorecard: object) -> None:
+    def __init__(self, message: str, scorecard: object, *, recording: object = None, estimate: object = None) -> None:
         super().__init__(message)
         self.scorecard = scorecard
+        self.recording = recording
+        self.estimate = estimate
 
 
 class CalsimWarning(UserWarning):
