@@ -4,6 +4,7 @@ import numpy as np
 from oasis.functions import GetSn, deconvolve
 from scipy import ndimage
 from skimage.feature import peak_local_max
+from skimage.morphology import disk
 from skimage.registration import phase_cross_correlation
 
 
@@ -33,7 +34,10 @@ def find_cells(movie, min_peak=6):
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
     noise = 1.4826 * np.median(np.abs(smooth), axis=0)
-    peaks = peak_local_max((smooth / noise).max(axis=0), min_distance=4, threshold_abs=min_peak, exclude_border=False)
+    # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.
+    peaks = peak_local_max(
+        (smooth / noise).max(axis=0), footprint=disk(4), threshold_abs=min_peak, exclude_border=False
+    )
     sharper = band_pass(movie, fine_px=1)
     return np.array([footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks])
 
