@@ -20,6 +20,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the one arrow of the package that points up, for type checkers alone
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
+    from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = [
     "CacheWarning",
@@ -68,7 +74,14 @@ class RecoveryError(AssertionError):
         What was judged, where it is known: for pictures of the failure.
     """
 
-    def __init__(self, message: str, scorecard: object, *, recording: object = None, estimate: object = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        scorecard: Scorecard,
+        *,
+        recording: Recording | None = None,
+        estimate: Estimate | None = None,
+    ) -> None:
         super().__init__(message)
         self.scorecard = scorecard
         self.recording = recording

@@ -51,12 +51,12 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
     if failure is not None:
         jobs["spec.json"] = failure.write
     if missed is not None:
-        card = cast("Scorecard", missed.scorecard)
+        card = missed.scorecard
         jobs["scorecard.json"] = lambda path: _write_scorecard(card, path)
-        estimate = cast("Estimate | None", missed.estimate)
-        recording = cast("Recording | None", missed.recording)
+        estimate = missed.estimate
+        recording = missed.recording
         if estimate is not None and recording is not None:
-            jobs["estimate.npz"] = lambda path: _write_estimate(recording, estimate, path)
+            jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
     written: list[str] = []
@@ -88,7 +88,7 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
         The folder that pytest was started in, which the command to replay the test is for.
     """
     missed = _recovery_error_in(error)
-    card = None if missed is None else cast("Scorecard", missed.scorecard)
+    card = None if missed is None else missed.scorecard
     spec, label = attempt.recorded or (None, "")
     if card is not None and card.spec is not None and card.spec != spec:
         spec = card.spec
@@ -131,16 +131,11 @@ def _write_scorecard(card: Scorecard, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
 
 
-def _write_estimate(recording: Recording, estimate: Estimate, path: Path) -> None:
-    import numpy as np
+def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> None:
+    from pytest_calsim.testing.estimate_files import write_estimate  # which imports scipy, and few tests fail
 
-    arrays = {name: np.asarray(getattr(estimate, name)) for name in ("C", "S", "shifts", "labels")}
-    kept = {name: array for name, array in arrays.items() if array.ndim}
-    if estimate.A is not None:
-        # sparse (unit_id, height * width), as whole footprints would be zeros for the most part
-        sparse = estimate.footprints_on(recording.frames.shape[1:])
-        kept |= {f"A_{part}": np.asarray(getattr(sparse, part)) for part in ("data", "indices", "indptr", "shape")}
-    np.savez_compressed(path, allow_pickle=False, **kept)
+    _, height, width = recording.frames.shape
+    write_estimate(path, estimate, (height, width))
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
