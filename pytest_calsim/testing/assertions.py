@@ -70,8 +70,8 @@ def assert_footprints_recovered(
     min_precision
         Lowest share of true estimates, in [0, 1]. One that matches a planted cell outside ``units`` is neither true nor
         false. Nor is one on a background cell: its centre lies in that cell's disk of confusion, and its trace
-        correlates with the cell's course by 0.5 or more (10/√frames in short recordings) or, without traces, its mask with the disk has an IoU of
-        ``min_iou``. Nor is one that is zero everywhere.
+        correlates with the cell's course by 0.5 or more (10/√frames in short recordings) or, without traces, its mask
+        with the disk has an IoU of ``min_iou``. Nor is one that is zero everywhere.
     min_iou
         Lowest intersection over union of a match, in [0, 1].
     min_mean_iou
