@@ -20,7 +20,7 @@ from pytest_calsim import (
 FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7}
 # What a change of 1 in the truth is in this pipeline's traces: it was measured, and differs much from cell to cell.
 TRACED = {"min_pearson": 0.95, "gain": 2, "max_gain_error": 0.7}
-SPIKED = {"min_recall": 0.8, "min_precision": 0.75, "tol_frames": 1}
+SPIKED = {"min_recall": 0.75, "min_precision": 0.75, "tol_frames": 1}
 
 
 @pytest.fixture(scope="module", params=[0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
@@ -78,7 +78,7 @@ def test_no_background_removed(sound, recording):
 
 def test_one_frame_late(sound, recording):
     late = Estimate(sound.A, np.roll(sound.C, 1, axis=1), np.roll(sound.S, 1, axis=1))
-    with pytest.raises(RecoveryError, match=r"recall .* < 0\.80: events within ± 1 frames"):
+    with pytest.raises(RecoveryError, match=r"recall .* < 0\.75: events within ± 1 frames"):
         assert_spikes_recovered(late, recording, **SPIKED)
     with pytest.raises(RecoveryError, match=r"the traces are evidently 1 frame late"):
         assert_traces_recovered(late, recording, **TRACED)
