@@ -14,6 +14,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
@@ -23,7 +24,6 @@ from pytest_calsim.steps.step import Context, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
 
-Floats = NDArray[np.float64]
 
 _BLOCK_FRAMES = 256
 

@@ -28,12 +28,10 @@ from pytest_calsim.kernels.packing import (
     place_spheres,
 )
 from pytest_calsim.kernels.random_maps import pixel_words
+from pytest_calsim.kernels.types import Bools, Floats, Ints
 
 __all__ = ["TRIES", "Layer", "PlacedLayer", "place_layers", "radii_um"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
 TRIES = 16
