@@ -210,12 +210,12 @@ class Neuropil(Step):
         fields, courses = zip(*in_parallel(draw, range(len(self.components))), strict=True)
         spatial, temporal = _bleached(ctx, fields, courses, bleaching)
         patches = None if self.local is None else self.local.draw(ctx, level)
-        shaded = vessels is not None and patches is not None
+        above_patches = None if patches is None else vessels
         return NeuropilLight(
             spatial=read_only(spatial),
             temporal=read_only(temporal),
             window=ctx.canvas.window,
-            transmission=vessels.transmission(self.components[0].depth_um) if shaded else None,
+            transmission=None if above_patches is None else above_patches.transmission(self.components[0].depth_um),
             patches=patches,
             fading=None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),
             pictures=() if patches is None else patches.pictures,
