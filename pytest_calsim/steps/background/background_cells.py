@@ -151,7 +151,8 @@ class BackgroundCellLight(SmoothSources):
 class BackgroundCells(Step):
     """Thousands of cells out of focus, above and below the layer of interest.
 
-    They are active as the cells of ``cell_activity`` are, each on its own, and bleach by their local illumination.
+    They are active as the cells of ``cell_activity`` are, may belong to the same ``assemblies``, and bleach by their
+    local illumination.
     Each is a disk of confusion of radius |Δz|·NA/√(n² − NA²), its rim softened by diffraction, scatter and the soma's
     own extent; its scattered light is spread as that of cells in focus. They are no units of the truth, and no
     assertion counts them: a cell that is sharp enough to be found belongs into ``place_neurons``.
@@ -205,11 +206,14 @@ class BackgroundCells(Step):
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
         center_um = center_um[seen]
         pictures = blurred.of_some(seen).pictures(ctx.acquisition.pixel_size_um)
+        assemblies = activity.assemblies
+        if assemblies is not None and not assemblies.background_members:
+            assemblies = None
         return BackgroundCellLight(
             center_um=read_only(center_um),
             defocus_um=read_only(defocus_um[seen]),
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
-            courses=activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen]),
+            courses=activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
             fading=None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
             pictures=tuple(pictures),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes,
 from pytest_calsim.kernels.types import Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.step import Context
 
 __all__ = ["BUSY_REFRACTORY", "ActivityModel", "CellNormals"]
@@ -40,8 +40,6 @@ _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _BOUTS = 1000
 _MEAN_FRAMES = 600
-_QUANTILES = 64
-"""Cells by which a mean of all cells is taken."""
 
 # Streams of background cells, which have a name alone.
 _DFF = np.uint64(0x8CB92BA72F3D8DD7)
@@ -126,20 +124,6 @@ class ActivityModel:
         substeps = math.ceil(4 * frame_s / time_to_peak(self.rise_s, self.decay_s))
         return Response(frame_s, self.rise_s, self.decay_s, substeps, self.hill)
 
-    def expected_fluorescence(self, ctx: Context) -> float:
-        """Return the long-run mean fluorescence of a cell of brightness 1, over all that cells differ by.
-
-        Parameters
-        ----------
-        ctx
-            Of the step that asks.
-        """
-        z = np.array([NormalDist().inv_cdf((i + 0.5) / _QUANTILES) for i in range(_QUANTILES)])
-        # Each quantile of one quantity meets another one of the other; 27 has no factor in common with their number.
-        normals = CellNormals.cut(z, np.zeros_like(z), z[np.arange(_QUANTILES) * 27 % _QUANTILES])
-        mean_hz = self.process(normals.rate).mean_hz
-        return 1 + self.dff_per_spike * float((mean_hz * self.area_per_spike_s(ctx, normals)).mean())
-
     def spikes_of(self, keys: Keys, z_rate: Floats, end_s: float) -> tuple[Floats, float]:
         """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
 
@@ -154,7 +138,9 @@ class ActivityModel:
         trains = draw_spikes(keys, ~keys, process, memory_s=self.refractory_s, end_s=end_s)
         return trains.times_s, float(process.mean_hz.sum())
 
-    def courses_of(self, ctx: Context, keys: Keys, z_rate: Floats, baseline: Floats) -> CellCourses:
+    def courses_of(
+        self, ctx: Context, keys: Keys, z_rate: Floats, baseline: Floats, assemblies: AssemblyEvents | None = None
+    ) -> CellCourses:
         """Return the courses of other cells, which are computed when frames are asked for.
 
         Parameters
@@ -167,10 +153,14 @@ class ActivityModel:
             Standard normal number that decides each cell's rate, float64 ``(cell,)``.
         baseline
             Fluorescence at rest, float64 ``(cell,)``.
+        assemblies
+            To which the cells may belong; ``None``: to none.
         """
         z = CellNormals.cut(z_rate, standard_normals(keys ^ _DFF), standard_normals(keys ^ _KINETICS))
         process = self.process(z.rate)
         gain = baseline * self.dff(z.dff)
+        shared = None if assemblies is None else assemblies.input_of(keys, process)
+        rate_hz = process.mean_hz if shared is None else process.mean_hz + shared.mean_hz
         return CellCourses(
             keys=keys,
             process=process,
@@ -179,8 +169,9 @@ class ActivityModel:
             longest_decay_s=self.longest_decay_s,
             baseline=baseline,
             gain=gain,
-            expected=baseline + gain * process.mean_hz * self.area_per_spike_s(ctx, z),
+            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z),
             n_frames=ctx.n_frames,
+            shared=shared,
         )
 
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
