@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
@@ -15,11 +16,13 @@ from pytest_calsim.plugin.attempts import Attempt, is_given, test_without
 from pytest_calsim.plugin.replay import Failure, blob_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
-__all__ = ["failure_section", "folder_name", "write_artifacts"]
+__all__ = ["failure_section", "folder_name", "summarize", "write_artifacts"]
 
 _LONGEST_NAME = 120
 
@@ -74,7 +77,7 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
 
 
 def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | None, here: Path) -> str:
-    """Describe a failed test, and write its files where asked to.
+    """Describe a failed test beside its error's own message, and write its files where asked to.
 
     Parameters
     ----------
@@ -89,6 +92,7 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     """
     missed = _recovery_error_in(error)
     card = None if missed is None else missed.scorecard
+    shown = isinstance(error, RecoveryError)  # whose message is the scorecard
     spec, label = attempt.recorded or (None, "")
     if card is not None and card.spec is not None and card.spec != spec:
         spec = card.spec
@@ -98,24 +102,33 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
         sensor = spec.acquisition.image_sensor
         size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
         lines.append(f"recording: {label or 'a Spec'}, seed {spec.seed}, {size}, key {spec.key()[:12]}")
-    if card is not None:
+    if card is not None and not shown:
         lines.append(str(card))
     if artifacts is None:
-        lines.append(
-            "--sim-artifacts=DIR keeps the spec, the scorecard, the estimate and a picture, to replay this test"
-        )
         return "\n".join(lines)
     failure = None
     if spec is not None:
         test = test_without(attempt.item, "case")
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
     folder = artifacts / folder_name(attempt.item.nodeid)
-    lines.append(f"files in {folder}: {', '.join(write_artifacts(folder, failure, missed)) or 'none'}")
+    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    lines.append(f"files in {near}: {', '.join(write_artifacts(folder, failure, missed)) or 'none'}")
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):
         file = folder / "spec.json"
-        shown = file.relative_to(here) if file.is_relative_to(here) else file
-        lines.append(f"replay: pytest {shlex.join([f'--sim-replay={shown}', failure.test])}")
+        path = file.relative_to(here) if file.is_relative_to(here) else file
+        lines.append(f"replay: pytest {shlex.join([f'--sim-replay={path}', failure.test])}")
     return "\n".join(lines)
+
+
+def summarize(error: BaseException, report: pytest.TestReport) -> None:
+    """Put the bounds that were missed into the line that pytest's short summary and JUnit show of a failed test."""
+    crash: object = getattr(report.longrepr, "reprcrash", None)
+    message: object = getattr(crash, "message", None)
+    if not isinstance(error, RecoveryError) or not isinstance(message, str):
+        return
+    missed = ", ".join(str(replace(check, words="")) for check in error.scorecard.checks if not check.passed)
+    verdict, *rest = str(error).splitlines()
+    vars(crash)["message"] = "\n".join([f"{verdict}: {missed}", *rest])
 
 
 def _recovery_error_in(error: BaseException) -> RecoveryError | None:
@@ -139,6 +152,6 @@ def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> Non
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
-    from pytest_calsim.testing.plots import save_overlay
+    from pytest_calsim.testing.plots import save_overlay  # start-up: only for tests that fail
 
     save_overlay(path, recording, estimate)
