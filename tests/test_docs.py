@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^<!-- (run|file|output of)(?: (.*))? -->\n```.*\n((?:.*\n)*?)```$", re.M)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
-HOSTED = re.compile(r"https://(?:raw\.githubusercontent|github)\.com/pytest-calsim/pytest-calsim/(?:blob/)?main/([^)#\s]+)")
+HOSTED = re.compile(
+    r"https://(?:raw\.githubusercontent|github)\.com/pytest-calsim/pytest-calsim/(?:blob/)?main/([^)#\s]+)"
+)
 SECONDS = re.compile(r"\d+\.\d+ ?s\b")
 
 
