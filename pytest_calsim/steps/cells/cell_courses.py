@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
-from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes
+from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
+from pytest_calsim.kernels.types import Floats, Ints, Keys
 
-__all__ = ["CellCourses", "SpikeProcess"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Keys = NDArray[np.uint64]
+__all__ = ["CellCourses"]
 
 _LEAST_WINDOW_S = 20.0
 _MEMORIES = 10
@@ -35,24 +32,6 @@ _MOST_CHUNK_FRAMES = 256
 # From the stream of one window to that of the next, and to that of what came before a window.
 _NEXT_WINDOW = np.uint64(0xBF58476D1CE4E5B9)
 _PAST = np.uint64(0xD6E8FEB86659FD93)
-
-
-class SpikeProcess(NamedTuple):
-    """How cells spike.
-
-    Attributes
-    ----------
-    rates_hz
-        Spike rate in the quiescent and the active state, float64 ``(cell, 2)``.
-    leave_hz
-        Rate of leaving each state.
-    refractory_s
-        Dead time after each spike.
-    """
-
-    rates_hz: Floats
-    leave_hz: tuple[float, float]
-    refractory_s: float
 
 
 class _Window(NamedTuple):
@@ -74,6 +53,10 @@ class CellCourses:
         How they spike.
     response
         How spikes become fluorescence.
+    time_scale
+        Each cell's time constants over those of the response, float64 ``(cell,)``.
+    longest_decay_s
+        No cell's transient decays more slowly; it depends on none of them.
     baseline
         Fluorescence at rest, float64 ``(cell,)``.
     gain
@@ -87,6 +70,8 @@ class CellCourses:
     keys: Keys
     process: SpikeProcess
     response: Response
+    time_scale: Floats
+    longest_decay_s: float
     baseline: Floats
     gain: Floats
     expected: Floats
@@ -112,7 +97,7 @@ class CellCourses:
 
     @property
     def _memory_s(self) -> float:
-        return _FORGOTTEN * self.response.decay_s
+        return _FORGOTTEN * self.longest_decay_s
 
     @property
     def _window_s(self) -> float:
@@ -123,8 +108,16 @@ class CellCourses:
         frames = range(first, min(first + self._chunk_frames, self.n_frames))
         start_s = frames.start * self.response.frame_s
         trains = self._trains(start_s, frames.stop * self.response.frame_s)
-        state = calcium_at_start(trains, self.response.rise_s, self.response.decay_s)
-        block = integrate_calcium(trains, self.response, state, frames, offset=self.baseline, gain=self.gain)
+        state = calcium_at_start(trains, self.response, self.time_scale)
+        block = integrate_calcium(
+            trains,
+            self.response,
+            state,
+            frames,
+            time_scale=self.time_scale,
+            offset=self.baseline,
+            gain=self.gain,
+        )
         return read_only(block.fluorescence)
 
     def _trains(self, start_s: float, stop_s: float) -> SpikeTrains:
@@ -156,11 +149,8 @@ class CellCourses:
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
         keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
-        process = self.process
-        dead_s = process.refractory_s
-        trains = draw_spikes(
-            keys, keys ^ _PAST, process.rates_hz, process.leave_hz, dead_s, memory_s=dead_s, end_s=lasts_s
-        )
+        dead_s = self.process.refractory_s
+        trains = draw_spikes(keys, keys ^ _PAST, self.process, memory_s=dead_s, end_s=lasts_s)
         cell = np.repeat(np.arange(n), np.diff(trains.start))
         return _Window(cell, begin_s + trains.times_s)
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
@@ -18,19 +17,18 @@ from pytest_calsim.arrays.streams import stream
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
 from pytest_calsim.kernels.packing import draw_candidates
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
+from pytest_calsim.steps.cells.morphology import Form, draw_shapes
 from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
 from pytest_calsim.steps.cells.population import MAX_CELLS, Population
 from pytest_calsim.steps.pixels import CellSources, Detector
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
-
-Floats = NDArray[np.float64]
 
 TISSUE_REACH_UM = 100.0
 """How far around the field of view cells are placed, moving or not: they light the rim as others do the middle."""
@@ -65,8 +63,8 @@ class Cells(Artifact):
         Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
     requested
         Cells asked for: those placed, and those for which there was no room.
-    morphologies
-        Morphology of each population.
+    forms
+        What decides the shapes of each population's cells.
     seed, kind
         Name of the streams from which the shapes are drawn.
     tissue_um
@@ -79,10 +77,10 @@ class Cells(Artifact):
     center_um: Floats
     radius_um: Floats
     brightness: Floats
-    identity: NDArray[np.int64]
-    in_fov: NDArray[np.bool_]
+    identity: Ints
+    in_fov: Bools
     requested: int
-    morphologies: tuple[Morphology, ...]
+    forms: tuple[Form, ...]
     seed: int
     kind: str
     tissue_um: tuple[float, float] | None = None
@@ -96,14 +94,14 @@ class Cells(Artifact):
         return len(self.radius_um)
 
     @property
-    def population(self) -> NDArray[np.int64]:
+    def population(self) -> Ints:
         """Index of each cell's population; int64 ``(n,)``."""
         return self.identity[:, 0]
 
     @property
-    def is_bead(self) -> NDArray[np.bool_]:
+    def is_bead(self) -> Bools:
         """Whether each cell is a point source; bool ``(n,)``."""
-        return np.array([m == "bead" for m in self.morphologies])[self.population]
+        return np.array([form.morphology == "bead" for form in self.forms])[self.population]
 
     @property
     def middle_um(self) -> float:
@@ -119,12 +117,10 @@ class Cells(Artifact):
     def shapes(self) -> CellShapes:
         """All cells' shapes, each drawn from its own stream, when first asked for."""
         names: list[tuple[int, int, int, int]] = self.identity.tolist()
-        morphologies: list[Morphology] = [self.morphologies[name[0]] for name in names]
-        return draw_shapes(
-            morphologies, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit])
-        )
+        forms = [self.forms[name[0]] for name in names]
+        return draw_shapes(forms, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit]))
 
-    def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
+    def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> Floats32:
         """A cell's projected shape, peak 1, at points.
 
         Parameters
@@ -210,7 +206,8 @@ class PlaceNeurons(Step):
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
         self._check_canvas(context.acquisition, context.canvas)
-        return self._remarks(context.acquisition)
+        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.remarks()]
+        return said + self._remarks(context.acquisition)
 
     def _check_canvas(self, acquisition: Acquisition, canvas: Canvas) -> None:
         """Refuse positions off the tissue that is simulated, and more cells than are."""
@@ -245,7 +242,7 @@ class PlaceNeurons(Step):
         shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
         defocus = max(bottom + rim - shallowest, deepest - top)
         blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
-        extent = max(_EXTENT[p.morphology] * p.layer.largest_radius_um for p in self.populations)
+        extent = max(p.form.reach_um(p.layer.largest_radius_um) for p in self.populations)
         image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
         margin = canvas.margin_px * canvas.pixel_size_um
         return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
@@ -309,7 +306,7 @@ class PlaceNeurons(Step):
             np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
             in_fov[order],
             len(center) + sum(own.missing for own in placed),
-            tuple(p.morphology for p in self.populations),
+            tuple(p.form for p in self.populations),
             ctx.seed,
             ctx.kind,
             tissue_um,
@@ -352,7 +349,3 @@ def _view_um(canvas: Canvas) -> tuple[float, float]:
     """Half the height and half the width of the field of view."""
     height, width = canvas.sensor_shape
     return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2
-
-
-_EXTENT: Mapping[Morphology, float] = {"soma": 1.5, "cytosolic": 7.0, "bead": 0.0}
-"""How far a cell reaches from its centre, in radii of its soma."""

@@ -482,8 +482,14 @@ def test_the_ends_of_every_range_place_finite_cells(name, end):
         "brightness_cv": (0, 2),
         "snr": (0.1, 1000),
         "morphology": ("bead", "cytosolic"),
+        "irregularity": (0, 0.5),
+        "n_dendrites": (0, 6),
+        "dendrite_length_um": (5, 200),
+        "dendrite_width_um": (0.2, 10),
+        "nucleus_fraction": (0, 0.9),
     }
-    step = PlaceNeurons(populations=(Population(**{name: bounds[name][end]}),) * 2)
+    needed = {"morphology": "cytosolic"} if "dendrite" in name else {}
+    step = PlaceNeurons(populations=(Population(**needed, **{name: bounds[name][end]}),) * 2)
     cells = step.sample(SMALL, 0, canvas(SMALL, 10))
     assert np.isfinite(cells.center_um).all()
     assert (cells.radius_um > 0).all()
