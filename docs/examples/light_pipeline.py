@@ -50,7 +50,7 @@ def footprint(movie, brightness, seed, radius_px=7):
 def read_traces(movie, footprints):
     """Fluorescence ``(unit_id, frame)`` of all footprints together, by least squares."""
     pixels = band_pass(movie, fine_px=1).reshape(len(movie), -1)
-    return np.linalg.lstsq(footprints.reshape(len(footprints), -1).T, pixels.T)[0].astype(np.float64)
+    return np.linalg.lstsq(footprints.reshape(len(footprints), -1).T, pixels.T, rcond=None)[0].astype(np.float64)
 
 
 def infer_spikes(traces, fps, decay_s=0.2):
