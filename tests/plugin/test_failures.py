@@ -192,7 +192,12 @@ def test_a_warning_while_files_are_written_ends_no_session(project, filters):
         @pytest.fixture(autouse=True)
         def noisy(monkeypatch):
             draw = plots.save_overlay
-            monkeypatch.setattr(plots, "save_overlay", lambda *args: (warnings.warn("old", DeprecationWarning), draw(*args)))
+
+            def warn_and_draw(*args):
+                warnings.warn("old", DeprecationWarning)
+                draw(*args)
+
+            monkeypatch.setattr(plots, "save_overlay", warn_and_draw)
         """
     )
     result = project.runpytest_inprocess("--sim-artifacts=artifacts", *filters)
