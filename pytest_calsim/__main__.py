@@ -1,6 +1,6 @@
-"""The command line: ``python -m pytest_calsim presets | simulate | export | score | cache``.
+"""The command line: ``python -m pytest_calsim presets | simulate | export | score | cache | notebooks``.
 
-Built on argparse: five commands with a few options each need no further dependency.
+Built on argparse: six commands with a few options each need no further dependency.
 Each command imports what it needs itself, so that ``--help`` answers at once.
 """
 
@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("job", choices=["show", "verify", "clear"])
     cache.add_argument("--dir", type=Path, metavar="DIR", help="its folder (default: the user's cache folder)")
     cache.set_defaults(run=_cache)
+
+    notebooks = commands.add_parser("notebooks", help="copy the teaching notebooks (the extra teaching)")
+    notebooks.add_argument("folder", type=Path, help="where to; it is made if it is missing")
+    notebooks.set_defaults(run=_notebooks)
     return parser
 
 
@@ -176,6 +180,16 @@ def _cache(options: argparse.Namespace) -> int:
     from pytest_calsim.recording.cache import default_root
 
     return look_after_cache(options.dir or default_root(), [options.job]) or 0
+
+
+def _notebooks(options: argparse.Namespace) -> int:
+    from pytest_calsim.plugin.cache_commands import print_line
+    from pytest_calsim.recording.exports.notebooks import copy_notebooks
+
+    for path in copy_notebooks(options.folder):
+        print_line(str(path))
+    print_line(f"to open them: jupyter lab {options.folder}")
+    return 0
 
 
 def _recording(options: argparse.Namespace) -> Recording:
