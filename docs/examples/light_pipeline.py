@@ -1,7 +1,6 @@
 """A small calcium-imaging pipeline of scikit-image, scipy and OASIS: register, find cells, read traces, deconvolve."""
 
 import numpy as np
-from oasis.functions import GetSn, deconvolve
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.morphology import disk
@@ -58,11 +57,14 @@ def read_traces(movie, footprints):
     # The edges of vessels are as sharp as cells, and brighten and dim with all that lies below.
     still = np.median(pixels, axis=0)
     known = np.vstack([footprints.reshape(len(footprints), -1), still])
-    return np.linalg.lstsq(known.T, pixels.T)[0][:-1].astype(np.float64)
+    return np.linalg.lstsq(known.T, pixels.T, rcond=None)[0][:-1].astype(np.float64)
 
 
 def infer_spikes(traces, fps, decay_s=0.2):
     """Denoised traces and spikes, both ``(unit_id, frame)``, by OASIS; ``decay_s`` suits GCaMP6f."""
+    # Not at the top: oasis-deconv has no wheels for Python 3.14, and the rest of the pipeline needs none.
+    from oasis.functions import GetSn, deconvolve
+
     results = [deconvolve(trace, tau_d=decay_s, framerate=fps) for trace in traces]
     denoised, spikes = (np.array([result[i] for result in results]) for i in (0, 1))
     noise = np.array([[GetSn(trace)] for trace in traces])

@@ -30,6 +30,7 @@ def recording(request, sim_recording_factory):
 
 @pytest.fixture(scope="module")
 def sound(recording):
+    pytest.importorskip("oasis", reason="oasis-deconv has no wheels for this Python")
     movie = recording.observed.values
     footprints = find_cells(movie).clip(0)
     traces, spikes = infer_spikes(read_traces(movie, footprints), recording.spec.acquisition.fps)

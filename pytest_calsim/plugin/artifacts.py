@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,10 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
     for name, write in jobs.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder / name)
+            # The test's own filters may make an error of a warning, and one here would end the whole session.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write(folder / name)
         except ImportError as error:
             written.append(f"no {name}: {error.name} is not installed (pip install 'pytest-calsim[plot]')")
         except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.steps.pixels import Displacement, Space
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.evaluation import check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
@@ -155,9 +156,6 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     EstimateError
         When the recording has no stage of tissue.
     """
-    # Here, as the steps take long to import, and recordings without a background's estimate do without.
-    from pytest_calsim.steps.pixels import Displacement, Space
-
     truth = recording.truth
     tissue: list[str] = []
     for kind, artifact in recording.scene.pixel_artifacts.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["judge"]
 
 
-def judge(card: Scorecard, recording: Recording, estimate: Estimate) -> Scorecard:
+def judge(card: Scorecard, recording: Recording, estimate: Estimate | None = None) -> Scorecard:
     """Publish a scorecard together with the spec it belongs to, and raise if a bound is missed.
 
     Raises
