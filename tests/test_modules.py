@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_calsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MAX_LINES = 450
-MAX_LATE_IMPORTS = 15
+MAX_LATE_IMPORTS = 10
 """Own imports inside functions, the plugin's apart."""
 
 # Nothing heavy may be imported before a test uses the plugin, so most of its imports stand inside functions.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ def folder_name(nodeid: str) -> str:
     return f"{readable[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
 
 
-def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | None) -> list[str]:
+def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
     """Write what there is of a failed test.
 
     Parameters
@@ -42,8 +43,8 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
         Where to; made when it is not there. Files of an earlier failure of the same test are replaced.
     failure
         How to replay the test.
-    card
-        The scorecard of the assertion that failed.
+    missed
+        The assertion that failed.
 
     Returns
     -------
@@ -53,10 +54,11 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
     jobs: dict[str, Callable[[Path], None]] = {}
     if failure is not None:
         jobs["spec.json"] = failure.write
-    if card is not None:
+    if missed is not None:
+        card = missed.scorecard
         jobs["scorecard.json"] = lambda path: _write_scorecard(card, path)
-        estimate = card.estimate
-        recording = card.recording
+        estimate = missed.estimate
+        recording = missed.recording
         if estimate is not None and recording is not None:
             jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
@@ -65,7 +67,10 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
     for name, write in jobs.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder / name)
+            # The test's own filters may make an error of a warning, and one here would end the whole session.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write(folder / name)
         except ImportError as error:
             written.append(f"no {name}: {error.name} is not installed (pip install 'pytest-calsim[plot]')")
         except OSError as error:
@@ -89,12 +94,12 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     here
         The folder that pytest was started in, which the command to replay the test is for.
     """
-    card = _scorecard_of(error)
+    missed = _recovery_error_in(error)
+    card = None if missed is None else missed.scorecard
     shown = isinstance(error, RecoveryError)  # whose message is the scorecard
-    recording = None if card is None else card.recording
     spec, label = attempt.recorded or (None, "")
-    if recording is not None and recording.spec != spec:
-        spec = recording.spec
+    if card is not None and card.spec is not None and card.spec != spec:
+        spec = card.spec
         label = ""
     lines: list[str] = []
     if spec is not None:
@@ -111,7 +116,7 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
     folder = artifacts / folder_name(attempt.item.nodeid)
     near = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    lines.append(f"files in {near}: {', '.join(write_artifacts(folder, failure, card)) or 'none'}")
+    lines.append(f"files in {near}: {', '.join(write_artifacts(folder, failure, missed)) or 'none'}")
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):
         file = folder / "spec.json"
         path = file.relative_to(here) if file.is_relative_to(here) else file
@@ -130,12 +135,12 @@ def summarize(error: BaseException, report: pytest.TestReport) -> None:
     vars(crash)["message"] = "\n".join([f"{verdict}: {missed}", *rest])
 
 
-def _scorecard_of(error: BaseException) -> Scorecard | None:
-    """Find the scorecard of the assertion that failed; of several errors at once, the first one's."""
+def _recovery_error_in(error: BaseException) -> RecoveryError | None:
+    """Find the assertion that failed; of several errors at once, the first one."""
     if isinstance(error, BaseExceptionGroup):
         errors = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
-        return next((card for card in map(_scorecard_of, errors) if card is not None), None)
-    return error.scorecard if isinstance(error, RecoveryError) else None
+        return next((found for found in map(_recovery_error_in, errors) if found is not None), None)
+    return error if isinstance(error, RecoveryError) else None
 
 
 def _write_scorecard(card: Scorecard, path: Path) -> None:

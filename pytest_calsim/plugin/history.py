@@ -71,7 +71,7 @@ class Entry:
     @classmethod
     def of(cls, test: str, card: Scorecard, *, attempt: int, seconds: float) -> Entry:
         """Take what a scorecard says."""
-        spec = None if card.recording is None else card.recording.spec
+        spec = card.spec
         return cls(
             test=test,
             assertion=card.assertion,

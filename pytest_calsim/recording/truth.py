@@ -25,8 +25,6 @@ __all__ = ["GroundTruth"]
 _MAIN_COLUMNS = ("depth_um", "y_um", "x_um", "snr", "snr_peak", "detectable", "n_spikes")
 """The cells' table begins with these."""
 
-_SHIFT_DIM = ["height", "width"]
-
 
 class GroundTruth:
     """What was simulated, by name. Arrays are read-only; what a recording does not have is ``None``.
@@ -75,12 +73,11 @@ class GroundTruth:
             # Here, as xarray's parts that it needs take longer to import than a small truth takes to read.
             from pytest_calsim.recording.lazy_array import lazy_array
 
-            lazy = lazy_array(value, value.dims, name).assign_attrs(units=value.units)
-            return lazy.assign_coords(shift_dim=_SHIFT_DIM) if "shift_dim" in value.dims else lazy
+            return lazy_array(value, value.dims, name).assign_attrs(units=value.units)
         sizes = zip(value.dims, value.values.shape, strict=True)
         coords: dict[str, NDArray[Any]] = {dim: np.arange(size) for dim, size in sizes if dim != "shift_dim"}
         if "shift_dim" in value.dims:
-            coords["shift_dim"] = np.array(_SHIFT_DIM)
+            coords["shift_dim"] = np.array(["height", "width"])
         return xr.DataArray(value.values, dims=value.dims, coords=coords, name=name, attrs={"units": value.units})
 
     def _get(self, name: str) -> xr.DataArray | None:

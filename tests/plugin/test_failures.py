@@ -211,6 +211,32 @@ def test_an_expected_failure_leaves_nothing(project):
     assert not (project.path / "artifacts").exists()
 
 
+@pytest.mark.parametrize("filters", [["-Werror"], ["-Wdefault"], []])
+def test_a_warning_while_files_are_written_ends_no_session(project, filters):
+    project.makepyfile(test_it=FAILS)
+    project.makeconftest(
+        """
+        import warnings
+
+        import pytest
+        from pytest_calsim.testing import plots
+
+        @pytest.fixture(autouse=True)
+        def noisy(monkeypatch):
+            draw = plots.save_overlay
+
+            def warn_and_draw(*args):
+                warnings.warn("old", DeprecationWarning)
+                draw(*args)
+
+            monkeypatch.setattr(plots, "save_overlay", warn_and_draw)
+        """
+    )
+    result = project.runpytest_inprocess("--sim-artifacts=artifacts", *filters)
+    result.assert_outcomes(passed=7, failed=1)
+    assert any("overlay.png" in line and "no overlay" not in line for line in section(result))
+
+
 def test_where_nothing_can_be_written_the_failure_says_so(project):
     project.makepyfile(test_it=FAILS)
     project.runpytest_inprocess("--sim-artifacts=artifacts")

@@ -20,7 +20,7 @@ SCORES = """
 
     def judge(recording, name="recall"):
         value = 0.9 + 0.001 * recording.spec.seed
-        publish(Scorecard("footprints", [Check(name, value - LOSS, 0.5)], recording=recording))
+        publish(Scorecard("footprints", [Check(name, value - LOSS, 0.5)], spec=recording.spec))
 
     @pytest.mark.sim("glow", seeds=6)
     def test_seeds(sim_recording):
