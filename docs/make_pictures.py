@@ -11,6 +11,7 @@ import tomllib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -372,12 +373,17 @@ def cost() -> None:
 def presets() -> None:
     """A picture for every preset, and the gallery page from the preset files."""
     for name in preset_names():
-        _, p = seen(name)
-        figure, axes = panels(2, side=2.6, title=0.25)
-        show(axes[0, 0], p.frame, f"one frame (codes {p.frame.min()}-{p.frame.max()})")
-        show(axes[0, 1], p.brightest, "largest rise above the mean")
-        save(figure, f"presets/{name}", greys=32)
+        preset(name)
     gallery()
+
+
+def preset(name: str) -> None:
+    """One preset's picture in the gallery."""
+    _, p = seen(name)
+    figure, axes = panels(2, side=2.6, title=0.25)
+    show(axes[0, 0], p.frame, f"one frame (codes {p.frame.min()}-{p.frame.max()})")
+    show(axes[0, 1], p.brightest, "largest rise above the mean")
+    save(figure, f"presets/{name}", greys=32)
 
 
 def gallery() -> None:
@@ -533,5 +539,9 @@ PICTURE_OF: dict[str, Callable[[], None]] = {
 
 
 if __name__ == "__main__":
+    one_preset = {f"presets/{name}": partial(preset, name) for name in preset_names()}
+    choices = PICTURE_OF | one_preset
     for wanted in sys.argv[1:] or [name for name in PICTURE_OF if name != "gallery"]:
-        PICTURE_OF[wanted]()
+        if wanted not in choices:
+            sys.exit(f"no picture {wanted!r}; there are: {', '.join(choices)}")
+        choices[wanted]()

@@ -23,6 +23,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the one arrow of the package that points up, for type checkers alone
+    from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = [
@@ -68,11 +70,22 @@ class RecoveryError(AssertionError):
     ----------
     scorecard
         The numbers, bounds and per-cell reasons behind the verdict.
+    recording, estimate
+        What was judged, where it is known: for pictures of the failure.
     """
 
-    def __init__(self, message: str, scorecard: Scorecard) -> None:
+    def __init__(
+        self,
+        message: str,
+        scorecard: Scorecard,
+        *,
+        recording: Recording | None = None,
+        estimate: Estimate | None = None,
+    ) -> None:
         super().__init__(message)
         self.scorecard = scorecard
+        self.recording = recording
+        self.estimate = estimate
 
 
 class CalsimWarning(UserWarning):

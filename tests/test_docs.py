@@ -28,11 +28,21 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^<!-- (run|file|output of)(?: (.*))? -->\n```.*\n((?:.*\n)*?)```$", re.M)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+HOSTED = re.compile(
+    r"https://(?:raw\.githubusercontent|github)\.com/pytest-calsim/pytest-calsim/(?:blob/)?main/([^)#\s]+)"
+)
 SECONDS = re.compile(r"\d+\.\d+ ?s\b")
 
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
+
+
+def linked_files(page: Path) -> set[Path]:
+    """Files of this repository that a page links to: by a relative path, or where they are hosted."""
+    text = page.read_text(encoding="utf-8")
+    relative = {(page.parent / link).resolve() for link in LINK.findall(text)}
+    return relative | {ROOT / link for link in HOSTED.findall(text)}
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +109,26 @@ def test_pictures_are_small_and_shown():
     pictures = {path: path.stat().st_size for path in (ROOT / "docs" / "pictures").rglob("*.png")}
     assert max(pictures.values()) < 300e3
     assert sum(pictures.values()) < 2.5e6
-    shown = {(page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text())}
+    shown = {path for page in PAGES for path in linked_files(page)}
     assert pictures.keys() <= shown
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / ".github").glob("*.md"))], ids=name_of)
 def test_links_lead_somewhere(page):
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert not broken
+    assert not [path for path in linked_files(page) if not path.exists()]
+
+
+def test_pages_shown_elsewhere_have_no_relative_links():
+    """README stands on PyPI too; what the site of docs/ links to outside docs/ is not on the site."""
+    assert not LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    docs = ROOT / "docs"
+    outside = {
+        (page, link)
+        for page in docs.rglob("*.md")
+        for link in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / link).resolve().is_relative_to(docs)
+    }
+    assert not outside
 
 
 def test_every_public_name_is_described_and_has_an_example():

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_calsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MAX_LINES = 450
-MAX_LATE_IMPORTS = 15
+MAX_LATE_IMPORTS = 10
 """Own imports inside functions, the plugin's apart."""
 
 # Nothing heavy may be imported before a test uses the plugin, so most of its imports stand inside functions.
@@ -49,7 +49,8 @@ def points_up(path, module):
     return LAYERS.index(module.split(".")[1]) < LAYERS.index(name_of(path).split("/")[0].removesuffix(".py"))
 
 
-WITH_REASONS = [path for path in MODULES if not name_of(path).startswith(LATE_BY_PURPOSE)]
+FEW = [path for path in MODULES if not name_of(path).startswith(LATE_BY_PURPOSE)]
+WITH_REASONS = [path for path in MODULES if name_of(path) != "__main__.py"]  # which gives one reason for all of them
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -58,7 +59,7 @@ def test_no_module_is_long(path):
 
 
 def test_few_imports_stand_inside_functions():
-    late = [(name_of(path), line) for path in WITH_REASONS for _, line in late_imports(path)]
+    late = [(name_of(path), line) for path in FEW for _, line in late_imports(path)]
     assert len(late) <= MAX_LATE_IMPORTS, late
 
 

@@ -1,10 +1,10 @@
 """A small calcium-imaging pipeline of scikit-image, scipy and OASIS: register, find cells, read traces, deconvolve."""
 
 import numpy as np
-from oasis.functions import GetSn, deconvolve
 from scipy import ndimage
 from scipy.signal.windows import tukey
 from skimage.feature import peak_local_max
+from skimage.morphology import disk
 from skimage.registration import phase_cross_correlation
 
 
@@ -39,7 +39,10 @@ def find_cells(movie, min_peak=6):
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
     noise = 1.4826 * np.median(np.abs(smooth), axis=0)
-    peaks = peak_local_max((smooth / noise).max(axis=0), min_distance=4, threshold_abs=min_peak, exclude_border=False)
+    # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.
+    peaks = peak_local_max(
+        (smooth / noise).max(axis=0), footprint=disk(4), threshold_abs=min_peak, exclude_border=False
+    )
     sharper = band_pass(movie, fine_px=1)
     return np.array([footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks])
 
@@ -60,11 +63,14 @@ def read_traces(movie, footprints):
     # The edges of vessels are as sharp as cells, and brighten and dim with all that lies below.
     still = np.median(pixels, axis=0)
     known = np.vstack([footprints.reshape(len(footprints), -1), still])
-    return np.linalg.lstsq(known.T, pixels.T)[0][:-1].astype(np.float64)
+    return np.linalg.lstsq(known.T, pixels.T, rcond=None)[0][:-1].astype(np.float64)
 
 
 def infer_spikes(traces, fps, decay_s=0.2):
     """Denoised traces and spikes, both ``(unit_id, frame)``, by OASIS; ``decay_s`` suits GCaMP6f."""
+    # Not at the top: oasis-deconv has no wheels for Python 3.14, and the rest of the pipeline needs none.
+    from oasis.functions import GetSn, deconvolve
+
     results = [deconvolve(trace, tau_d=decay_s, framerate=fps) for trace in traces]
     denoised, spikes = (np.array([result[i] for result in results]) for i in (0, 1))
     noise = np.array([[GetSn(trace)] for trace in traces])

@@ -19,17 +19,18 @@ from pytest_calsim import (
 
 FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7}
 # What a change of 1 in the truth is in this pipeline's traces: it was measured, and differs much from cell to cell.
-TRACED = {"min_pearson": 0.8, "gain": 2.7, "max_gain_error": 0.7}
+TRACED = {"min_pearson": 0.95, "gain": 2, "max_gain_error": 0.7}
 SPIKED = {"min_recall": 0.75, "min_precision": 0.75, "tol_frames": 1}
 
 
-@pytest.fixture(scope="module")
-def recording(sim_recording_factory):
-    return sim_recording_factory("static")
+@pytest.fixture(scope="module", params=[0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
+def recording(request, sim_recording_factory):
+    return sim_recording_factory("static", seed=request.param)
 
 
 @pytest.fixture(scope="module")
 def sound(recording):
+    pytest.importorskip("oasis", reason="oasis-deconv has no wheels for this Python")
     movie = recording.observed.values
     footprints = find_cells(movie).clip(0)
     traces, spikes = infer_spikes(read_traces(movie, footprints), recording.spec.acquisition.fps)
@@ -71,7 +72,8 @@ def test_no_background_removed(sound, recording):
     """The traces of raw frames follow the slow glow, which all cells share."""
     pixels = recording.observed.values.reshape(recording.observed.sizes["frame"], -1).astype(float)
     traces = np.linalg.lstsq(np.asarray(sound.A).reshape(sound.n_units, -1).T, pixels.T)[0]
-    with pytest.raises(RecoveryError, match=r"pearson .* < 0\.80"):
+    traces, _ = infer_spikes(traces, recording.spec.acquisition.fps)
+    with pytest.raises(RecoveryError, match=r"pearson .* < 0\.95"):
         assert_traces_recovered(Estimate(sound.A, traces), recording, **TRACED)
 
 
@@ -80,8 +82,7 @@ def test_one_frame_late(sound, recording):
     with pytest.raises(RecoveryError, match=r"recall .* < 0\.75: events within ± 1 frames"):
         assert_spikes_recovered(late, recording, **SPIKED)
     with pytest.raises(RecoveryError, match=r"the traces are evidently 1 frame late"):
-        assert_traces_recovered(late, recording, min_pearson=0.95)
-    assert_traces_recovered(sound, recording, min_pearson=0.95)
+        assert_traces_recovered(late, recording, **TRACED)
 
 
 def test_traces_scaled(sound, recording):
@@ -92,7 +93,7 @@ def test_traces_scaled(sound, recording):
 
 def test_units_shuffled(sound, recording):
     shuffled = Estimate(sound.A, np.roll(sound.C, 1, axis=0), np.roll(sound.S, 1, axis=0))
-    with pytest.raises(RecoveryError, match=r"pearson .* < 0\.80"):
+    with pytest.raises(RecoveryError, match=r"pearson .* < 0\.95"):
         assert_traces_recovered(shuffled, recording, **TRACED)
     with pytest.raises(RecoveryError, match="precision"):
         assert_spikes_recovered(shuffled, recording, **SPIKED)

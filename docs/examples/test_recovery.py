@@ -76,6 +76,7 @@ def recording(sim_recording_factory):
 @pytest.fixture(scope="module")
 def found(recording):
     """One run of the pipeline for several tests."""
+    pytest.importorskip("oasis", reason="oasis-deconv has no wheels for this Python")
     movie = recording.observed.values
     footprints = find_cells(movie)
     traces, spikes = infer_spikes(read_traces(movie, footprints), recording.spec.acquisition.fps)

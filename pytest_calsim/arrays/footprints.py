@@ -13,6 +13,7 @@ from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.footprints import weighted_sums
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Floats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SparseFootprints"]
 
-Floats = NDArray[np.float64]
 UnitSelection = Sequence[int] | Sequence[bool] | NDArray[np.integer] | NDArray[np.bool_] | slice
 
 

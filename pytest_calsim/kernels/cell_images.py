@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from pytest_calsim.kernels.cell_shapes import CellShapes
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Floats, Ints
 
 __all__ = ["ImagedCells", "SamplingGrids", "WaveTables", "image_cells", "image_shape"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _I64_1, _I64_2, _F64_1, _F64_2 = (array(dtype, n) for dtype in (np.int64, np.float64) for n in (1, 2))
 _C64_1 = array(np.complex64, 1)

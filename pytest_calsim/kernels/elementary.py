@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, kernel, output
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["asin", "cos", "exp", "log", "log1p", "power", "sin"]
 
-Floats = NDArray[np.float64]
 
 _power = kernel("elementary_pow", int, array(np.float64, 1), array(np.float64, 1), output(np.float64, 1))
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats32, Ints
 
 __all__ = ["upsample_columns"]
 
-Floats32 = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 _upsample_columns = kernel(
     "upsample_columns",

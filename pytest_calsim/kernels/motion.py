@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.library import check_shape
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["damped_oscillator"]
 
-Floats = NDArray[np.float64]
 
 _FORGOTTEN = 746.0
 """exp(−this) is 0 in double precision."""

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Bools, Floats, Ints
 
 __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "draw_candidates", "place_spheres"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 REFUSED, PLACED, UNCERTAIN = range(3)
 """What becomes of a sphere; uncertain: it depends on what lies outside the part of the plane that is known."""

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Floats
+
 __all__ = ["BRIGHT_E", "PoissonTables", "poisson_tables"]
 
-Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 BRIGHT_E = 128

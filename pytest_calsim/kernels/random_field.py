@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["sum_cosines"]
 
-Floats = NDArray[np.float64]
 
 _sum_cosines = kernel("sum_cosines", int, int, int, *[array(np.float64, 2)] * 4, output(np.float64, 2))
 

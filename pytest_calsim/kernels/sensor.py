@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
 from pytest_calsim.kernels.poisson import poisson_tables
+from pytest_calsim.kernels.types import Floats, Ints
 
 __all__ = ["Chip", "Fields", "Windows", "expose", "look"]
 
-Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 _VIEW: list[Any] = [
     *[int] * 5,  # n, height, width, image_height, image_width

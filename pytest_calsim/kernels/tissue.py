@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
 __all__ = ["HaloRows", "RowRuns", "add_tissue"]
 
-Floats32 = NDArray[np.float32]
-Ints32 = NDArray[np.int32]
-Ints = NDArray[np.int64]
 
 _add_tissue = kernel(
     "add_tissue",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats, Floats32
 
 __all__ = ["blur", "lengthen_chords"]
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 
 _lengthen_chords = kernel(
     "lengthen_chords",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
@@ -15,11 +17,13 @@ from pytest_calsim.plugin.attempts import Attempt, is_given, test_without
 from pytest_calsim.plugin.replay import Failure, blob_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
-__all__ = ["failure_section", "folder_name", "write_artifacts"]
+__all__ = ["failure_section", "folder_name", "summarize", "write_artifacts"]
 
 _LONGEST_NAME = 120
 
@@ -30,7 +34,7 @@ def folder_name(nodeid: str) -> str:
     return f"{readable[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
 
 
-def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | None) -> list[str]:
+def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
     """Write what there is of a failed test.
 
     Parameters
@@ -39,8 +43,8 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
         Where to; made when it is not there. Files of an earlier failure of the same test are replaced.
     failure
         How to replay the test.
-    card
-        The scorecard of the assertion that failed.
+    missed
+        The assertion that failed.
 
     Returns
     -------
@@ -50,10 +54,11 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
     jobs: dict[str, Callable[[Path], None]] = {}
     if failure is not None:
         jobs["spec.json"] = failure.write
-    if card is not None:
+    if missed is not None:
+        card = missed.scorecard
         jobs["scorecard.json"] = lambda path: _write_scorecard(card, path)
-        estimate = card.estimate
-        recording = card.recording
+        estimate = missed.estimate
+        recording = missed.recording
         if estimate is not None and recording is not None:
             jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
@@ -62,7 +67,10 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
     for name, write in jobs.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder / name)
+            # The test's own filters may make an error of a warning, and one here would end the whole session.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                write(folder / name)
         except ImportError as error:
             written.append(f"no {name}: {error.name} is not installed (pip install 'pytest-calsim[plot]')")
         except OSError as error:
@@ -73,7 +81,7 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
 
 
 def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | None, here: Path) -> str:
-    """Describe a failed test, and write its files where asked to.
+    """Describe a failed test beside its error's own message, and write its files where asked to.
 
     Parameters
     ----------
@@ -86,43 +94,53 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     here
         The folder that pytest was started in, which the command to replay the test is for.
     """
-    card = _scorecard_of(error)
-    recording = None if card is None else card.recording
+    missed = _recovery_error_in(error)
+    card = None if missed is None else missed.scorecard
+    shown = isinstance(error, RecoveryError)  # whose message is the scorecard
     spec, label = attempt.recorded or (None, "")
-    if recording is not None and recording.spec != spec:
-        spec = recording.spec
+    if card is not None and card.spec is not None and card.spec != spec:
+        spec = card.spec
         label = ""
     lines: list[str] = []
     if spec is not None:
         sensor = spec.acquisition.image_sensor
         size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
         lines.append(f"recording: {label or 'a Spec'}, seed {spec.seed}, {size}, key {spec.key()[:12]}")
-    if card is not None:
+    if card is not None and not shown:
         lines.append(str(card))
     if artifacts is None:
-        lines.append(
-            "--sim-artifacts=DIR keeps the spec, the scorecard, the estimate and a picture, to replay this test"
-        )
         return "\n".join(lines)
     failure = None
     if spec is not None:
         test = test_without(attempt.item, "case")
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
     folder = artifacts / folder_name(attempt.item.nodeid)
-    lines.append(f"files in {folder}: {', '.join(write_artifacts(folder, failure, card)) or 'none'}")
+    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    lines.append(f"files in {near}: {', '.join(write_artifacts(folder, failure, missed)) or 'none'}")
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):
         file = folder / "spec.json"
-        shown = file.relative_to(here) if file.is_relative_to(here) else file
-        lines.append(f"replay: pytest {shlex.join([f'--sim-replay={shown}', failure.test])}")
+        path = file.relative_to(here) if file.is_relative_to(here) else file
+        lines.append(f"replay: pytest {shlex.join([f'--sim-replay={path}', failure.test])}")
     return "\n".join(lines)
 
 
-def _scorecard_of(error: BaseException) -> Scorecard | None:
-    """Find the scorecard of the assertion that failed; of several errors at once, the first one's."""
+def summarize(error: BaseException, report: pytest.TestReport) -> None:
+    """Put the bounds that were missed into the line that pytest's short summary and JUnit show of a failed test."""
+    crash: object = getattr(report.longrepr, "reprcrash", None)
+    message: object = getattr(crash, "message", None)
+    if not isinstance(error, RecoveryError) or not isinstance(message, str):
+        return
+    missed = ", ".join(str(replace(check, words="")) for check in error.scorecard.checks if not check.passed)
+    verdict, *rest = str(error).splitlines()
+    vars(crash)["message"] = "\n".join([f"{verdict}: {missed}", *rest])
+
+
+def _recovery_error_in(error: BaseException) -> RecoveryError | None:
+    """Find the assertion that failed; of several errors at once, the first one."""
     if isinstance(error, BaseExceptionGroup):
         errors = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
-        return next((card for card in map(_scorecard_of, errors) if card is not None), None)
-    return error.scorecard if isinstance(error, RecoveryError) else None
+        return next((found for found in map(_recovery_error_in, errors) if found is not None), None)
+    return error if isinstance(error, RecoveryError) else None
 
 
 def _write_scorecard(card: Scorecard, path: Path) -> None:
@@ -138,6 +156,6 @@ def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> Non
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
-    from pytest_calsim.testing.plots import save_overlay
+    from pytest_calsim.testing.plots import save_overlay  # start-up: only for tests that fail
 
     save_overlay(path, recording, estimate)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_calsim.plugin.history import Entry
 from pytest_calsim.plugin.marks import case_of
 
 if TYPE_CHECKING:
@@ -80,8 +81,6 @@ class Attempt:
         self.tallies.setdefault(card.assertion, Tally()).add(card)
         # The scenes of a @given are drawn anew in every run: there is nothing to pair its scores with.
         if keep_entry and not is_given(self.item):
-            from pytest_calsim.plugin.history import Entry
-
             seconds = time.perf_counter() - self._began
             entry = Entry.of(test_without(self.item, "seed"), card, attempt=self.number, seconds=seconds).as_dict()
             entry["nth"] = sum(

@@ -1,4 +1,4 @@
-"""The comparison of two runs' scores, seed by seed: what fell, what rose, what cannot be compared."""
+"""The comparison of two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from pytest_calsim.plugin.history import Entry
 
-__all__ = ["TOLERANCE", "Change", "Refusal", "compare", "describe"]
+__all__ = ["FAILS", "TOLERANCE", "Change", "Refusal", "compare", "describe"]
 
 LEVEL = 0.05
 """Share of runs of equal code in which anything at all may be said to have fallen."""
+
+FAILS = "the run fails"
+"""How the line begins that says so: pytest's own last line counts tests alone."""
 
 TOLERANCE = 0.005
 """How much a mean score may fall unless --sim-scores-tolerance says otherwise."""
@@ -30,7 +33,7 @@ _RESAMPLES = 9_999
 # Sums of the same numbers in another order differ by rounding.
 _TIE = 1e-12
 
-Verdict = Literal["fell", "fell within the tolerance", "rose", "as before"]
+Verdict = Literal["worse", "worse within the tolerance", "better", "as before"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def compare(
 ) -> tuple[list[Change], list[Refusal]]:
     """Compare two runs by common random numbers: each scene and seed with itself.
 
-    A score fell when its mean fell by more than ``tolerance`` and equal code would hardly show it: over all scores
+    A score is worse when its mean fell by more than ``tolerance`` and equal code would hardly show it: over all scores
     together, sign flips of the differences call at most 5 % of runs of equal code (Holm's correction). Of a single
     pair, and of fewer than five, there is no such proof: there the tolerance decides, and for two to four pairs a t
     test beside it.
@@ -115,9 +118,9 @@ def compare(
 
 
 def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
-    """Lay out a comparison as lines: what fell, what rose, how many stayed, what cannot be compared."""
+    """Lay out a comparison as lines: what is worse, better and as before, what cannot be compared."""
     lines: list[str] = []
-    for verdict in ("fell", "fell within the tolerance", "rose"):
+    for verdict in ("worse", "worse within the tolerance", "better"):
         rows = [change for change in changes if change.verdict == verdict]
         lines += [f"{verdict}:"] if rows else []
         for change in sorted(rows, key=lambda change: change.gain):
@@ -132,6 +135,8 @@ def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str
     lines.append(f"as before: {same} of {len(changes)} scores")
     lines += ["not comparable:"] if refusals else []
     lines += [f"  {refusal.test}  {refusal.assertion}: {refusal.reason}" for refusal in refusals]
+    worse = sum(change.verdict == "worse" for change in changes)
+    lines += [f"{FAILS}: {worse} of {len(changes)} scores became worse"] if worse else []
     return lines
 
 
@@ -179,11 +184,11 @@ def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:
     for rank, i in enumerate(order):
         if changes[i].p_fell > LEVEL / (len(changes) - rank):
             break
-        verdicts[i] = "fell" if changes[i].gain < -tolerance else "fell within the tolerance"
+        verdicts[i] = "worse" if changes[i].gain < -tolerance else "worse within the tolerance"
     for i, change in enumerate(changes):
         low = change.gain if change.interval is None else change.interval[0]
         if low > 0:
-            verdicts[i] = "rose"
+            verdicts[i] = "better"
     return [replace(change, verdict=verdicts.get(i, "as before")) for i, change in enumerate(changes)]
 
 

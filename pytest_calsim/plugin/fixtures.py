@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_calsim.errors import MissingExtraError, StoreError
 from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_calsim.plugin.factory import RecordingFactory
     from pytest_calsim.plugin.requests import Case, ResolvedRequest
+    from pytest_calsim.plugin.session import SimSession
     from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.spec.spec import Spec
@@ -24,10 +26,9 @@ __all__ = ["_sim_case", "sim_cache", "sim_movie_file", "sim_recording", "sim_rec
 @pytest.fixture(scope="session")
 def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
     """The cache of recordings that all tests and workers share (``--sim-cache``)."""
-    from pytest_calsim.plugin.session import session_of
-    from pytest_calsim.recording.cache import RecordingCache
+    from pytest_calsim.recording.cache import RecordingCache  # start-up: only for tests that use it
 
-    session = session_of(pytestconfig)
+    session = _session(pytestconfig)
     root = cache_root(pytestconfig)
     if root is None and settings_of(pytestconfig).sim_cache != OFF:
         session.reporter.note("cache: there is no home directory to keep recordings in; give --sim-cache=DIR, or 'off'")
@@ -45,11 +46,10 @@ def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
 @pytest.fixture(scope="session")
 def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache) -> RecordingFactory:
     """Recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
-    from pytest_calsim.plugin.factory import RecordingFactory
-    from pytest_calsim.plugin.marks import preset_source
-    from pytest_calsim.plugin.session import session_of
+    from pytest_calsim.plugin.factory import RecordingFactory  # start-up: only for tests that use it
+    from pytest_calsim.plugin.marks import preset_source  # start-up: only for tests that use it
 
-    reporter = session_of(pytestconfig).reporter
+    reporter = _session(pytestconfig).reporter
     return RecordingFactory(sim_cache, preset_source(pytestconfig), on_request=reporter.recorded)
 
 
@@ -64,7 +64,7 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
     """The spec that this test's ``sim`` marks ask for; the project's default preset without a mark."""
     item = cast("pytest.Item", request.node)
     if RESOLVED not in item.stash:  # requested by name while the test runs
-        from pytest_calsim.plugin.marks import resolve
+        from pytest_calsim.plugin.marks import resolve  # start-up: only for tests that use it
 
         resolve(item)
         if REFUSED in item.stash:
@@ -76,8 +76,7 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
 @pytest.fixture
 def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: RecordingCache) -> Recording:
     """The simulated recording that this test's ``sim`` marks ask for: ``.observed``, ``.truth``, ``.spec``."""
-    from pytest_calsim.plugin.session import session_of
-    from pytest_calsim.spec.spec import Spec
+    from pytest_calsim.spec.spec import Spec  # start-up: only for tests that use it
 
     if not isinstance(sim_spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
         pytest.fail(
@@ -89,7 +88,7 @@ def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: Rec
     resolved = item.stash.get(RESOLVED, None)
     # A test may have a sim_spec of its own, which no mark knows.
     label = resolved.label if resolved is not None and resolved.spec == sim_spec else ""
-    session_of(item.config).reporter.recorded(sim_spec, label)
+    _session(item.config).reporter.recorded(sim_spec, label)
     return sim_cache.get(sim_spec, label=label)
 
 
@@ -104,9 +103,8 @@ def sim_movie_file(
 
     It is written once and shared: copy it before changing it.
     """
-    from pytest_calsim.errors import MissingExtraError, StoreError
-    from pytest_calsim.recording.exports.cached_file import movie_file
-    from pytest_calsim.store.cache_directory import MOVIES
+    from pytest_calsim.recording.exports.cached_file import movie_file  # start-up: only for tests that use it
+    from pytest_calsim.store.cache_directory import MOVIES  # start-up: only for tests that use it
 
     movie_format: str = getattr(request, "param", "tiff")
     try:
@@ -118,6 +116,12 @@ def sim_movie_file(
         return movie_file(sim_recording, movie_format, tmp_path_factory.mktemp("sim_movie"))
     except (MissingExtraError, StoreError, ValueError) as error:
         pytest.fail(f"sim_movie_file: {error}", pytrace=False)
+
+
+def _session(config: pytest.Config) -> SimSession:
+    from pytest_calsim.plugin.session import session_of  # start-up: not when pytest only collects
+
+    return session_of(config)
 
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_calsim.spec.versions import SIM_VERSION
+
 if TYPE_CHECKING:
     from pytest_calsim.testing.scorecard import Scorecard
 
@@ -69,7 +71,7 @@ class Entry:
     @classmethod
     def of(cls, test: str, card: Scorecard, *, attempt: int, seconds: float) -> Entry:
         """Take what a scorecard says."""
-        spec = None if card.recording is None else card.recording.spec
+        spec = card.spec
         return cls(
             test=test,
             assertion=card.assertion,
@@ -97,8 +99,6 @@ class Entry:
 def describe_run(rootdir: Path) -> dict[str, str]:
     """Name the time, the commit and the versions that the scores of a run may depend on."""
     from importlib.metadata import PackageNotFoundError, version
-
-    from pytest_calsim.spec.versions import SIM_VERSION
 
     described = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

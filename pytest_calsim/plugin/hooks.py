@@ -6,7 +6,7 @@ import pytest
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
-from pytest_calsim.plugin.options import add_options, settings_of
+from pytest_calsim.plugin.options import add_options, cache_root, settings_of
 
 __all__ = [
     "pytest_addoption",
@@ -32,13 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = settings_of(config)
     if config.option.collectonly:
         return  # nothing runs, so there is nothing to report
-    from pytest_calsim.plugin.session import start
+    from pytest_calsim.plugin.session import start  # start-up: not when pytest only collects
 
     session = start(config)
     config.pluginmanager.register(session.reporter, "calsim-reporter")
     session.reporter.baseline()
     if settings.sim_replay is not None:
-        from pytest_calsim.plugin.replay import Replay, read_failure
+        from pytest_calsim.plugin.replay import Replay, read_failure  # start-up: only where it is asked for
 
         try:
             failure = read_failure(settings.sim_replay)
@@ -55,8 +55,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     jobs = [job for job, is_wanted in wanted.items() if is_wanted]
     if hasattr(config, "workerinput") or not (jobs or settings.sim_presets):
         return None
-    from pytest_calsim.plugin.cache_commands import list_presets, look_after_cache
-    from pytest_calsim.plugin.options import cache_root
+    from pytest_calsim.plugin.cache_commands import (  # start-up: only where it is asked for
+        list_presets,
+        look_after_cache,
+    )
 
     status = look_after_cache(cache_root(config), jobs)
     return list_presets(settings.sim_preset_dir) if settings.sim_presets else status
@@ -69,8 +71,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     settings = settings_of(metafunc.config)
     if settings.sim_replay is not None:
         return  # there is one recording
-    from pytest_calsim.plugin.marks import request_by_marks
-    from pytest_calsim.plugin.requests import cases
+    from pytest_calsim.plugin.marks import request_by_marks  # start-up: only for tests that use it
+    from pytest_calsim.plugin.requests import cases  # start-up: only for tests that use it
 
     try:
         made = cases(request_by_marks(metafunc.definition), settings.sim_seeds)
@@ -85,13 +87,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the spec of every selected test, so that a wrong mark is known before anything is simulated."""
     for item in session.items:
         if CASE in getattr(item, "fixturenames", ()):
-            from pytest_calsim.plugin.marks import resolve
+            from pytest_calsim.plugin.marks import resolve  # start-up: only for tests that use it
 
             resolve(item)
             if REFUSED in item.stash:
                 session.config.stash.setdefault(_REFUSED_TESTS, {})[item.nodeid] = item.stash[REFUSED]
     if settings_of(session.config).sim_artifacts is not None:
-        from pytest_calsim.plugin.replay import print_blobs
+        from pytest_calsim.plugin.replay import print_blobs  # start-up: only where it is asked for
 
         for item in session.items:
             print_blobs(item)
@@ -106,6 +108,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """With ``--collect-only``, print the marks that cannot be simulated; otherwise their tests say so."""
     if config.option.collectonly and _REFUSED_TESTS in config.stash:
-        from pytest_calsim.plugin.summary import print_refused
+        from pytest_calsim.plugin.summary import print_refused  # start-up: only where there is something to say
 
         print_refused(terminalreporter, config.stash[_REFUSED_TESTS])

@@ -91,13 +91,6 @@ def _folder(text: str, base: Path) -> Path:
     return folder
 
 
-def _existing_folder(text: str, base: Path) -> Path:
-    folder = _path(text, base)
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {str(folder)!r}")
-    return folder
-
-
 def _file(text: str, base: Path) -> Path:
     file = _path(text, base)
     if file.is_dir():
@@ -105,11 +98,16 @@ def _file(text: str, base: Path) -> Path:
     return file
 
 
-def _existing_file(text: str, base: Path) -> Path:
-    file = _file(text, base)
-    if not file.is_file():
-        raise ValueError(f"there is no file {str(file)!r}")
-    return file
+def _existing(kind: str, parse: Callable[[str, Path], Path]) -> Callable[[str, Path], Path]:
+    """Make a parser that also demands that the path is there."""
+
+    def parse_existing(text: str, base: Path) -> Path:
+        path = parse(text, base)
+        if not path.exists():
+            raise ValueError(f"there is no {kind} {str(path)!r}")
+        return path
+
+    return parse_existing
 
 
 def _bytes(text: str, base: Path) -> int:
@@ -184,21 +182,21 @@ _OPTIONS = (
         _name,
         "NAME",
     ),
-    _Option("sim_preset_dir", "a folder of your own presets, one TOML file each", _existing_folder, "DIR"),
+    _Option("sim_preset_dir", "a folder of your own presets, one TOML file each", _existing("folder", _folder), "DIR"),
     _Option("sim_presets", "list the presets, and exit", _yes_or_no),
     _Option("sim_seeds", "run every test that takes a recording with at least N seeds", _count, "N"),
     _Option("sim_artifacts", "write spec, scorecard, overlay and estimate of every failed test to DIR", _folder, "DIR"),
     _Option(
         "sim_replay",
         "give the tests the recording in FILE, a spec.json below --sim-artifacts",
-        _existing_file,
+        _existing("file", _file),
         "FILE",
     ),
     _Option("sim_scores", "append every score of this run to FILE, one line of JSON each", _file, "FILE"),
     _Option(
         "sim_scores_compare",
-        "compare this run's scores with those in FILE, seed by seed, and fail when some fell",
-        _existing_file,
+        "compare this run's scores with those in FILE, seed by seed, and fail when some became worse",
+        _existing("file", _file),
         "FILE",
     ),
     _Option(
@@ -277,7 +275,7 @@ def cache_root(config: pytest.Config) -> Path | None:
     """Find the folder of the cache; ``None`` when it is off, or when there is no home to keep it in."""
     given = settings_of(config).sim_cache
     if given is None:
-        from pytest_calsim.recording.cache import default_root
+        from pytest_calsim.recording.cache import default_root  # start-up: only for tests that use it
 
         root = default_root()
         return root if root.is_absolute() else None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +16,7 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.attempts import is_given
 from pytest_calsim.plugin.keys import REFUSED, RESOLVED
 from pytest_calsim.plugin.requests import ResolvedRequest
-
-if TYPE_CHECKING:
-    from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.spec import Spec
 
 __all__ = ["Failure", "Replay", "blob_of", "print_blobs", "read_failure", "reproduce"]
 
@@ -53,8 +51,6 @@ class Failure:
 
     def load_spec(self) -> Spec:
         """Make the spec; raise ``SpecError`` when this version cannot."""
-        from pytest_calsim.spec.spec import Spec
-
         return Spec.make(self.spec)
 
 

@@ -23,6 +23,10 @@ __all__ = ["SimReporter"]
 _ATTEMPTS = pytest.StashKey[int]()
 _PROPERTIES = pytest.StashKey[list[tuple[str, object]]]()
 
+_KEEPS = (
+    "artifacts: --sim-artifacts=DIR keeps the spec, scores, estimate and picture of every failed test, to replay it"
+)
+
 
 class SimReporter:
     """Sends scores and what the cache did along with each test's reports, and sums up where the reports arrive.
@@ -73,7 +77,7 @@ class SimReporter:
     def _started(self) -> Attempt | None:
         """Make the record of the running attempt, which most tests of most projects never need."""
         if self._attempt is None and self._running is not None:
-            from pytest_calsim.plugin.attempts import Attempt
+            from pytest_calsim.plugin.attempts import Attempt  # start-up: only for tests that use it
 
             self._attempt = Attempt(*self._running)
         return self._attempt
@@ -106,14 +110,14 @@ class SimReporter:
         # Attributes of a report that are plain values cross from an xdist worker.
         sent = vars(report)
         sent["sim_cache"] = self._news()
-        sent["sim_notes"] = self._new_notes
-        self._new_notes = []
         if attempt is not None:
             sent["sim_attempt"] = attempt.number
             sent["sim_scores"] = {name: tally.as_dict() for name, tally in attempt.tallies.items()}
             sent["sim_entries"] = attempt.new_entries()
             if report.failed and call.excinfo is not None:
                 self._keep_failure(attempt, call.excinfo.value, report)
+        sent["sim_notes"] = self._new_notes
+        self._new_notes = []
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
             report.outcome = "failed"
@@ -122,10 +126,14 @@ class SimReporter:
     def _keep_failure(self, attempt: Attempt, error: BaseException, report: pytest.TestReport) -> None:
         if attempt.recorded is None and not attempt.tallies:
             return  # it has nothing to do with us
-        from pytest_calsim.plugin.artifacts import failure_section
+        from pytest_calsim.plugin.artifacts import failure_section, summarize  # start-up: only for tests that fail
 
+        if self._settings.sim_artifacts is None and self._config.option.verbose >= 0:
+            self.note(_KEEPS)
+        summarize(error, report)
         section = failure_section(attempt, error, self._settings.sim_artifacts, self._config.invocation_params.dir)
-        report.sections.append(("recovery", section))
+        if section:
+            report.sections.append(("recovery", section))
 
     def _news(self) -> dict[str, float]:
         """Say what the cache did since this was last asked."""
@@ -153,7 +161,7 @@ class SimReporter:
         """Append to the history at once: a run that is killed loses nothing that it reported."""
         if not entries or hasattr(self._config, "workerinput"):
             return
-        from pytest_calsim.plugin import history
+        from pytest_calsim.plugin import history  # start-up: only where there is something to keep
 
         self.baseline()  # read before this run's entries may go to the same file
         if not self._entries:
@@ -177,7 +185,7 @@ class SimReporter:
         """
         path = self._settings.sim_scores_compare
         if self._before is None and path is not None:
-            from pytest_calsim.plugin import history
+            from pytest_calsim.plugin import history  # start-up: only where there is something to keep
 
             try:
                 self._before = history.read(path)
@@ -195,21 +203,21 @@ class SimReporter:
         root = cache_root(self._config) if self.totals else None
         if root is None:
             return
-        from pytest_calsim.recording.cache import RecordingCache
+        from pytest_calsim.recording.cache import RecordingCache  # start-up: only for tests that use it
 
         cache = RecordingCache(root, max_bytes=self._settings.sim_cache_max_size)
         cache.sweep()
         cache.evict()
 
     def _compare(self, session: pytest.Session) -> None:
-        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe
-        from pytest_calsim.plugin.history import Entry
+        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe  # start-up: only where it is asked for
+        from pytest_calsim.plugin.history import Entry  # start-up: only where there is something to keep
 
         given = self._settings.sim_scores_tolerance
         tolerance = TOLERANCE if given is None else given
         changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
         self.comparison = describe(changes, refusals)
-        if any(change.verdict == "fell" for change in changes) and session.exitstatus in (
+        if any(change.verdict == "worse" for change in changes) and session.exitstatus in (
             pytest.ExitCode.OK,
             pytest.ExitCode.NO_TESTS_COLLECTED,
         ):
@@ -219,7 +227,7 @@ class SimReporter:
         """Print what there is to say, and put the scores into GitHub's summary of the job."""
         if not (self.totals or self.scores or self.notes or self.comparison):
             return
-        from pytest_calsim.plugin import summary
+        from pytest_calsim.plugin import summary  # start-up: only where there is something to say
 
         scored = {nodeid: scores for nodeid, scores in sorted(self.scores.items()) if scores}
         summary.print_scores(terminalreporter, scored)

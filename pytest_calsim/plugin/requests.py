@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pytest_calsim.arrays.plain import plain
 from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.spec.presets import load_preset
+from pytest_calsim.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from pytest_calsim.spec.spec import Spec
     from pytest_calsim.steps.step import Step
 
 __all__ = ["Case", "PresetSource", "ResolvedRequest", "SimRequest", "cases"]
@@ -44,8 +45,6 @@ class PresetSource:
 
     def load(self, preset: str, *, quiet: bool = False) -> Spec:
         """Load a preset by name, or by the path of its file; ``quiet`` where what is odd about it may yet change."""
-        from pytest_calsim.spec.presets import load_preset
-
         named = self.rootdir / preset if preset.endswith(".toml") else preset
         with warnings.catch_warnings():
             if quiet:
@@ -270,8 +269,6 @@ def _is_count(value: object, least: int) -> bool:
 def _is_preset(value: object) -> bool:
     if isinstance(value, str):
         return True
-    from pytest_calsim.spec.spec import Spec
-
     return isinstance(value, Spec)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_calsim.plugin.comparison import FAILS
+
 if TYPE_CHECKING:
     import pytest
 
@@ -37,7 +39,7 @@ def print_comparison(terminal: pytest.TerminalReporter, lines: Sequence[str]) ->
     if lines:
         terminal.section("score history")
         for line in lines:
-            terminal.write_line(line)
+            terminal.write_line(line, red=line.startswith(FAILS))
 
 
 def print_cache(terminal: pytest.TerminalReporter, totals: Mapping[str, float], root: Path | None) -> None:

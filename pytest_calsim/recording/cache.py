@@ -19,6 +19,7 @@ from os import PathLike
 from pathlib import Path
 
 from pytest_calsim.errors import CacheWarning, StoreError
+from pytest_calsim.recording import simulate
 from pytest_calsim.recording.cached_source import CachedSource
 from pytest_calsim.recording.recording import Recording, data_of
 from pytest_calsim.recording.truth import GroundTruth
@@ -216,8 +217,6 @@ class RecordingCache:
         self._give_notes()
 
     def _simulate(self, spec: Spec) -> Recording:
-        from pytest_calsim.recording import simulate  # a hit needs none of the physics
-
         recording = simulate.simulate(spec)
         if spec.key() in self._bad_keys:
             self._bad_keys.remove(spec.key())

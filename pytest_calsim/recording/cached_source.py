@@ -14,6 +14,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import PlacementWarning
+from pytest_calsim.recording import simulate
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.recording_file import RecordingFile
 
@@ -97,8 +98,6 @@ class CachedSource:
 
 
 def _paint(spec: Spec) -> Recording:
-    from pytest_calsim.recording import simulate  # here, as a hit needs none of the physics
-
     with warnings.catch_warnings():  # they were given when it was first simulated
         warnings.simplefilter("ignore", PlacementWarning)
         return simulate.simulate(spec)

@@ -62,5 +62,7 @@ def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataAr
     lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source, dims.index("frame")))
     data = indexing.CopyOnWriteArray(lazy)
     # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.
-    coords = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(dims, source.shape, strict=True)}
+    coords: dict[str, Any] = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(dims, source.shape, strict=True)}
+    if "shift_dim" in coords:  # stored shifts are read by blocks, too
+        coords["shift_dim"] = pd.Index(["height", "width"], name="shift_dim")
     return xr.DataArray(xr.Variable(dims, data), coords=coords, name=name)

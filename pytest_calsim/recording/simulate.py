@@ -53,13 +53,20 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
     spec
         What to simulate.
     until
-        Stop after this stage (one of ``spec.stages``); ``observed`` is then the movie as it is there.
+        Kind of the last step that light passes, any step of the spec: ``observed`` is then float32 light in the
+        spec's units, or codes from the sensor on, before all that comes later. Before the first step that changes
+        pixels (``spec.stages`` has those, in the order of light) frames are dark. ``None``: all steps.
 
     Returns
     -------
     Recording
         Its ``observed`` paints any block on demand; :meth:`Recording.save` paints block by block to disk, so that
         a recording may be larger than memory.
+
+    Raises
+    ------
+    SpecError
+        When the spec has no step ``until``, or this is no Spec.
     """
     if not isinstance(spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")

@@ -10,17 +10,15 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats, Ints
 from pytest_calsim.steps.pixels import NodePictures
 
 __all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "followed_share", "gaussian_pictures"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 GAUSSIAN_REACH = 4.0
 """Where a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""

@@ -19,21 +19,17 @@ import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_calsim.errors import StoreError
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.spec.versions import STORE_FORMAT
+from pytest_calsim.store.lock import acquired, file_lock, simulation_lock
 from pytest_calsim.store.recording_file import RecordingFile
 from pytest_calsim.store.writing import PARTIAL, RecordingData, publish_recording
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 __all__ = ["MOVIES", "CacheDirectory", "CacheEntry"]
 
@@ -47,8 +43,6 @@ _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# Recordings simulated by pytest-calsim; safe to delete. See https://bford.info/cachedir/\n"
 )
-_QUIET_S = 2.0
-"""Time to wait without a word, s."""
 
 
 @dataclass(frozen=True)
@@ -135,21 +129,10 @@ class CacheDirectory:
         float
             Seconds waited; 0 when nobody was at it.
         """
-        lock = _lock(self.folder / f"{key}{_LOCK}")
-        began = time.monotonic()
-        waited_s = 0.0
-        try:
-            with contextlib.suppress(OSError):  # a disk that cannot be written, or has no locks
-                self._prepare()
-                if not _acquired(lock, 0):
-                    if not _acquired(lock, min(_QUIET_S, deadline_s)):
-                        say(f"{name}: waiting for another process that simulates it")
-                        if not _acquired(lock, deadline_s - _QUIET_S):
-                            say(f"{name}: waited {deadline_s:.0f} s, simulating it here")
-                    waited_s = time.monotonic() - began
+        with contextlib.suppress(OSError):  # a disk that cannot be written has no lock either
+            self._prepare()
+        with simulation_lock(self.folder / f"{key}{_LOCK}", name=name, deadline_s=deadline_s, say=say) as waited_s:
             yield waited_s
-        finally:
-            lock.release()
 
     def add(self, data: RecordingData) -> None:
         """Write a recording.
@@ -209,9 +192,9 @@ class CacheDirectory:
         for path in reversed(_children(self.folder)):  # a half-written file before its lock
             found = _KEY.match(path.name)
             if found is not None and path.suffix in (PARTIAL, _LOCK):
-                lock = _lock(self.folder / f"{found[0]}{_LOCK}")
+                lock = file_lock(self.folder / f"{found[0]}{_LOCK}")
                 with contextlib.suppress(OSError):
-                    if _acquired(lock, 0):
+                    if acquired(lock, 0):
                         n_removed += _remove(path) and path.suffix == PARTIAL
                         lock.release()
         return n_removed
@@ -258,23 +241,6 @@ def _describe(path: Path, size_bytes: int, used: float) -> CacheEntry:
     except OSError:  # damaged, or of another format
         return CacheEntry(key, "(unreadable)", path, size_bytes, 0.0, used, used)
     return CacheEntry(key, found.label, path, size_bytes, found.cost_s, found.created, used)
-
-
-def _lock(path: Path) -> BaseFileLock:
-    from filelock import FileLock  # here, as a hit needs no lock
-
-    # Where there is no flock, a mere file would outlive a process that dies.
-    return FileLock(path, fallback_to_soft=False)
-
-
-def _acquired(lock: BaseFileLock, timeout_s: float) -> bool:
-    from filelock import Timeout
-
-    try:
-        lock.acquire(max(0.0, timeout_s))
-    except Timeout:
-        return False
-    return True
 
 
 def _children(folder: Path) -> list[Path]:

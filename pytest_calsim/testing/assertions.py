@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import Evaluation, check_recording, estimate_of_footprints
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
-from pytest_calsim.testing.matched_cells import match_cells
 from pytest_calsim.testing.measures import (
     FootprintBounds,
     SpikeBounds,
     TraceBounds,
-    check_counted,
     measure_footprints,
     measure_shifts,
     measure_spikes,
     measure_traces,
-    truth_of,
 )
-from pytest_calsim.testing.planted_cells import PlantedCells, Units
+from pytest_calsim.testing.planted_cells import Units
 from pytest_calsim.testing.scorecard import Scorecard
 from pytest_calsim.testing.scoring.bounds import check_bound, check_finite, check_tolerance
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, check_convention, check_origin
@@ -72,8 +70,8 @@ def assert_footprints_recovered(
     min_precision
         Lowest share of true estimates, in [0, 1]. One that matches a planted cell outside ``units`` is neither true nor
         false. Nor is one on a background cell: its centre lies in that cell's disk of confusion, and its trace
-        correlates with the cell's course by 0.5 or more or, without traces, its mask with the disk has an IoU of
-        ``min_iou``. Nor is one that is zero everywhere.
+        correlates with the cell's course by 0.5 or more (10/√frames in short recordings) or, without traces, its mask
+        with the disk has an IoU of ``min_iou``. Nor is one that is zero everywhere.
     min_iou
         Lowest intersection over union of a match, in [0, 1].
     min_mean_iou
@@ -108,19 +106,16 @@ def assert_footprints_recovered(
     """
     check_bound("min_recall", min_recall)
     check_bound("min_precision", min_precision)
-    check_bound("min_iou", min_iou)
     if min_mean_iou is not None:
         check_bound("min_mean_iou", min_mean_iou)
     if max_offset_px is not None and max_offset_px != "auto":
         check_bound("max_offset_px", max_offset_px, high=math.inf)
-    cells = PlantedCells(truth_of(recording), units)
-    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
-    matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
+    of = Evaluation(estimate_of_footprints(estimate, recording), recording, units, min_iou, footprint_shift)
+    _ = of.matched_footprints  # what cannot be read is refused before anything else
     if min_recall > 0:
-        check_counted(cells)
-    bounds = FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px)
-    card = measure_footprints(found, recording, cells, matched, bounds, min_iou=min_iou)
-    return judge(card, recording, found)
+        of.check_counted()
+    card = measure_footprints(of, FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px))
+    return judge(card, recording, of.found)
 
 
 @short_traceback
@@ -176,7 +171,7 @@ def assert_shifts_recovered(
     convention = check_convention(known if convention is None else convention)
     if known is not None and known != convention:
         raise EstimateError(f"this Estimate holds shifts as convention={known!r}, not {convention!r}")
-    truth_of(recording)
+    check_recording(recording)
     n_frames = recording.frames.shape[0]
     if n_frames < 2 and max_offset_px is None:
         raise EstimateError(
@@ -250,20 +245,15 @@ def assert_traces_recovered(
     True
     """
     check_bound("min_pearson", min_pearson, low=-1)
-    check_bound("min_iou", min_iou)
     check_bound("gain", gain, low=0, high=math.inf)
     if max_gain_error is not None:
         check_bound("max_gain_error", max_gain_error, high=math.inf)
     if gain == 0:
         raise EstimateError("gain must be above 0, not 0")
-    cells = PlantedCells(truth_of(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
-    check_counted(cells)
-    matched = None
-    if found.A is not None:
-        matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
-    card = measure_traces(found, recording, cells, matched, TraceBounds(min_pearson, max_gain_error, gain))
-    return judge(card, recording, found)
+    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of.check_counted()
+    return judge(measure_traces(of, TraceBounds(min_pearson, max_gain_error, gain)), recording, found)
 
 
 @short_traceback
@@ -320,15 +310,10 @@ def assert_spikes_recovered(
     """
     check_bound("min_precision", min_precision)
     check_bound("min_recall", min_recall)
-    check_bound("min_iou", min_iou)
     check_tolerance(tol_frames)
     check_finite("spike_thresh", spike_thresh)
-    cells = PlantedCells(truth_of(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
-    check_counted(cells)
-    matched = None
-    if found.A is not None:
-        matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
+    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of.check_counted()
     bounds = SpikeBounds(min_precision, min_recall)
-    card = measure_spikes(found, recording, cells, matched, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh)
-    return judge(card, recording, found)
+    return judge(measure_spikes(of, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh), recording, found)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.steps.pixels import Displacement, Space
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.inputs.background import Background
-from pytest_calsim.testing.measures import truth_of
 from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.scoring.bounds import check_bound
 from pytest_calsim.testing.scoring.fields import field_pearson
@@ -72,7 +73,7 @@ def assert_background_recovered(
     check_bound("min_pearson", min_pearson, low=-1)
     if min_course_pearson is not None:
         check_bound("min_course_pearson", min_course_pearson, low=-1)
-    truth_of(recording)
+    check_recording(recording)
     found = estimate if isinstance(estimate, Estimate) else Estimate(b=estimate)
     card = measure_background(
         found,
@@ -155,9 +156,6 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     EstimateError
         When the recording has no stage of tissue.
     """
-    # Here, as the steps take long to import, and recordings without a background's estimate do without.
-    from pytest_calsim.steps.pixels import Displacement, Space
-
     truth = recording.truth
     tissue: list[str] = []
     for kind, artifact in recording.scene.pixel_artifacts.items():

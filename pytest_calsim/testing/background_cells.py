@@ -7,6 +7,7 @@ Where background cells are dense their disks cover half of a picture, so a place
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ Floats = NDArray[np.float64]
 _FOLLOWS = 0.5
 """A trace follows a course from this correlation on. Of traces and courses of other cells, 0.5 % reach it in 30 s, 2 %
 in 15 s and 4 % in 5 s (`static`, CA1)."""
+_CHANCE = 10.0
+"""Over its root number of frames, what two unrelated courses seldom reach: calcium outlasts some ten frames, so this is
+about three standard deviations. Below 400 frames it asks for more than the above, below 100 for all there is."""
 # Courses are computed in blocks of this many frames, evenly spread, and no more of them.
 _BLOCK_FRAMES = 256
 _MOST_BLOCKS = 16
@@ -74,7 +78,7 @@ def background_cells_of(
     near = np.flatnonzero(within.any(axis=0))
     if found.C is not None and found.C.shape[1] == recording.frames.shape[0]:
         likeness = _correlations(found.C[estimates], light, near)
-        least = _FOLLOWS
+        least = max(_FOLLOWS, _CHANCE / math.sqrt(found.C.shape[1]))
     else:
         likeness = Overlaps.of(masks, _disk_masks(centre[near], radius[near], matched.A_est.shape[1:])).iou
         least = min_iou

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_calsim.recording.plots.comparison import Comparison
-from pytest_calsim.testing.background_cells import background_cells_of
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import Evaluation, estimate_of_footprints
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.matrices import as_shifts
 from pytest_calsim.testing.inputs.types import FootprintsLike
-from pytest_calsim.testing.matched_cells import match_cells, matched_rows
-from pytest_calsim.testing.planted_cells import PlantedCells, Units
+from pytest_calsim.testing.planted_cells import Units
 from pytest_calsim.testing.scoring.shifts import check_convention, compare_shifts
 from pytest_calsim.testing.short_traceback import short_traceback
 
@@ -62,27 +61,26 @@ def compare(
     >>> compare(recording.truth.A_observed[2:9], recording)
     <Comparison: 5 found, 4 missed, 0 spurious, 2 ignored>
     """
-    picture = recording.frames.shape[1:]
-    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=picture)
-    cells = PlantedCells(recording.truth, units)
+    found = estimate_of_footprints(estimate, recording)
+    of = Evaluation(found, recording, units, min_iou, footprint_shift)
     shifts = None
     if found.shifts is not None:
         true = true_displacements(recording)
         given = as_shifts(found.shifts, n_frames=len(true))
         shifts = true + compare_shifts(given, true, convention=check_convention(found.convention)).error_px
-    if found.A is None:
-        rows, ids = matched_rows(found, cells, None) if found.n_units else (np.zeros(0, np.intp), np.zeros(0, np.intp))
+    if of.matched is None:
         cell_of = np.full(found.n_units, -1, np.intp)
-        cell_of[rows] = ids
-        return Comparison(cells.counted, cell_of, shifts=shifts, C=found.C, S=found.S)
-    matched = match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
+        if found.n_units:
+            rows, ids = of.rows
+            cell_of[rows] = ids
+        return Comparison(of.cells.counted, cell_of, shifts=shifts, C=found.C, S=found.S)
     return Comparison(
-        cells.counted,
-        matched.scores.cell_of,
-        footprints=matched.given,
-        offset_px=matched.frame.offset_px,
+        of.cells.counted,
+        of.matched.scores.cell_of,
+        footprints=of.matched.given,
+        offset_px=of.matched.frame.offset_px,
         shifts=shifts,
         C=found.C,
         S=found.S,
-        background_cell_of=background_cells_of(found, recording, matched, min_iou=min_iou),
+        background_cell_of=of.background_cell_of,
     )

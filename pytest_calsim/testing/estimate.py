@@ -15,6 +15,7 @@ from pytest_calsim.testing.inputs.background import Background, read_background
 from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
 from pytest_calsim.testing.inputs.labels import in_order_of
 from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
+from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
 from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention
@@ -219,6 +220,7 @@ class Estimate:
 
 
 def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
+    picture = None if picture is None else as_size(picture, "picture")
     if is_scipy_sparse(A) and picture is None:
         shape: object = getattr(A, "shape", None)
         raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
@@ -243,6 +245,8 @@ def _named_cells(cells: ArrayLike, n_units: int) -> NDArray[np.intp]:
         raise EstimateError(f"cells names {named.size} planted cells for {n_units} rows: give a list, one a row")
     if named.size and named.dtype.kind not in "iu":
         raise EstimateError(f"cells must be the numbers of planted cells, not {named.dtype} ({named[:5].tolist()})")
+    if named.size and named.min() < 0:
+        raise EstimateError(f"cells must be the numbers of planted cells, 0 or more, not {named.min()}")
     numbers, counts = np.unique(named, return_counts=True)
     if (counts > 1).any():
         raise EstimateError(f"cells names planted cells {numbers[counts > 1][:5].tolist()} more than once")

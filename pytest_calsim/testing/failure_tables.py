@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytest_calsim.testing.planted_cells import N_SHOWN, PlantedCells
 from pytest_calsim.testing.scorecard import Table
 from pytest_calsim.testing.scoring.footprints import FootprintScores
+from pytest_calsim.testing.scoring.reasons import why_missed, why_spurious
 from pytest_calsim.testing.scoring.shifts import ShiftErrors
 
 __all__ = ["missed_table", "spurious_table", "worst_fits_table", "worst_frames_table"]
@@ -20,14 +21,17 @@ def missed_table(scores: FootprintScores, cells: PlantedCells, labels: NDArray[A
     snr = cells.columns.get("snr_peak", cells.columns.get("snr", np.zeros(len(cells))))
     missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
     shown = missed[:N_SHOWN].tolist()
-    why = [scores.why_missed(cell, cells.columns, labels, cells.louder_neighbour(cell)) for cell in shown]
+    why = [
+        why_missed(scores, cell, cells=cells.columns, labels=labels, louder=cells.louder_neighbour(cell))
+        for cell in shown
+    ]
     return cells.table("cells missed, brightest first", missed, {"why": why})
 
 
 def spurious_table(scores: FootprintScores, labels: NDArray[Any]) -> Table:
     """List the estimates of no planted cell, with the reason for each."""
     shown = scores.spurious[:N_SHOWN]
-    rows = tuple((str(labels[e]), scores.why_spurious(int(e), labels)) for e in shown)
+    rows = tuple((str(labels[e]), why_spurious(scores, int(e), labels)) for e in shown)
     return Table("estimates that match no planted cell", ("estimate", "why"), rows, len(scores.spurious))
 
 

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.background_cells import background_cells_of
-from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import Evaluation
 from pytest_calsim.testing.failure_tables import missed_table, spurious_table, worst_fits_table, worst_frames_table
 from pytest_calsim.testing.frame_of_reference import true_displacements
 from pytest_calsim.testing.input_mistakes import footprint_mistakes, shift_mistakes, trace_mistakes
 from pytest_calsim.testing.inputs.matrices import as_matrix, as_shifts
-from pytest_calsim.testing.matched_cells import MatchedCells, Residual, matched_rows
-from pytest_calsim.testing.planted_cells import PlantedCells
+from pytest_calsim.testing.matched_cells import Residual
 from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, compare_shifts
 from pytest_calsim.testing.scoring.spikes import spike_precision_recall
@@ -25,18 +23,15 @@ from pytest_calsim.testing.scoring.traces import trace_gain, trace_pearson
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
-    from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = [
     "FootprintBounds",
     "SpikeBounds",
     "TraceBounds",
-    "check_counted",
     "measure_footprints",
     "measure_shifts",
     "measure_spikes",
     "measure_traces",
-    "truth_of",
 ]
 
 _OFFSET_PX = 0.2
@@ -75,32 +70,12 @@ class SpikeBounds:
     min_recall: float | None = None
 
 
-def truth_of(recording: Recording) -> GroundTruth:
-    """Give a recording's truth, or refuse what is no recording."""
-    if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
-        raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
-    return recording.truth
-
-
-def check_counted(cells: PlantedCells) -> None:
-    """Refuse to judge what nothing can be recovered of."""
-    if not cells.n_counted:
-        raise EstimateError(f"nothing to recover: {cells.describe(0)}")
-
-
-def measure_footprints(
-    found: Estimate,
-    recording: Recording,
-    cells: PlantedCells,
-    matched: MatchedCells,
-    bounds: FootprintBounds,
-    *,
-    min_iou: float,
-) -> Scorecard:
+def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
     """Measure how many cells were found, how many made up, and how well those found fit."""
-    labels = found.labels
-    background_cell_of = background_cells_of(found, recording, matched, min_iou=min_iou)
-    scores = replace(matched.scores, background_cell_of=background_cell_of)
+    cells = of.cells
+    labels = of.found.labels
+    matched = of.matched_footprints
+    scores = replace(matched.scores, background_cell_of=of.background_cell_of)
     n_found = len(scores.found)
     n_spurious = len(scores.spurious)
     n_on_background = int(scores.on_background.sum())
@@ -142,15 +117,15 @@ def measure_footprints(
             checks.append(check)
     facts |= {"n_estimates": len(scores.cell_of), "n_counted": cells.n_counted, "n_planted": len(cells)}
     facts |= {"n_on_background_cells": n_on_background}
-    facts |= matched.facts() | cells.facts()
-    notes = matched.notes()
+    facts |= of.facts()
+    notes = of.notes()
     tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]
     if not mean_iou.passed or not offset.passed:
         tables.append(worst_fits_table(scores, cells, labels))
     card = Scorecard("footprints", checks, facts, [table for table in tables if table.total], notes)
     if not card.passed:
-        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=min_iou)
-        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=min_iou)
+        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou)
+        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou)
     return card
 
 
@@ -205,13 +180,12 @@ def measure_shifts(
     return card
 
 
-def measure_traces(
-    found: Estimate, recording: Recording, cells: PlantedCells, matched: MatchedCells | None, bounds: TraceBounds
-) -> Scorecard:
+def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     """Measure how the traces of the cells found follow their true fluorescence."""
-    rows, ids = matched_rows(found, cells, matched)
-    est = _rows(found.C, "C", recording)[rows]
-    true = _truth_rows(recording, "C", ids)
+    cells = of.cells
+    rows, ids = of.rows
+    est = _rows(of.found.C, "C", of.recording)[rows]
+    true = _truth_rows(of.recording, "C", ids)
     pearson = trace_pearson(est, true)
     gain = trace_gain(est, true)
     varies = ~np.isnan(pearson)
@@ -229,8 +203,8 @@ def measure_traces(
     worst = np.argsort(pearson, kind="stable")
     columns = {"pearson": [f"{r:.2f}" for r in pearson[worst]], "gain": [f"{g:.3g}" for g in gain[worst]]}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
-    notes = [] if matched is None else matched.notes()
-    facts |= ({} if matched is None else matched.facts()) | cells.facts()
+    notes = of.notes()
+    facts |= of.facts()
     card = Scorecard("traces", checks, facts, tables, notes)
     if not checks[0].passed and len(ids):
         notes += trace_mistakes(est, true)
@@ -243,20 +217,12 @@ def _median(values: NDArray[np.float64]) -> float:
     return float(np.median(known)) if len(known) else math.nan
 
 
-def measure_spikes(
-    found: Estimate,
-    recording: Recording,
-    cells: PlantedCells,
-    matched: MatchedCells | None,
-    bounds: SpikeBounds,
-    *,
-    tol_frames: int,
-    spike_thresh: float,
-) -> Scorecard:
+def measure_spikes(of: Evaluation, bounds: SpikeBounds, *, tol_frames: int, spike_thresh: float) -> Scorecard:
     """Measure how many true events of the cells found were found, and how many of those found are true."""
-    rows, ids = matched_rows(found, cells, matched)
-    est = _rows(found.S, "S", recording)[rows]
-    true = _truth_rows(recording, "S", ids)
+    cells = of.cells
+    rows, ids = of.rows
+    est = _rows(of.found.S, "S", of.recording)[rows]
+    true = _truth_rows(of.recording, "S", ids)
     spikes = spike_precision_recall(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh)
     hits = int(spikes.n_hits.sum())
     n_true = int(spikes.n_true.sum())
@@ -273,8 +239,8 @@ def measure_spikes(
     columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted}
-    facts |= ({} if matched is None else matched.facts()) | cells.facts()
-    return Scorecard("spikes", checks, facts, tables, [] if matched is None else matched.notes())
+    facts |= of.facts()
+    return Scorecard("spikes", checks, facts, tables, of.notes())
 
 
 def _rows(matrix: NDArray[np.float64] | None, name: str, recording: Recording) -> NDArray[np.float64]:

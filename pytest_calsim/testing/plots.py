@@ -42,7 +42,15 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
 img { background: white; height: auto; max-width: 100%; }
 div.table { overflow-x: auto; }
 table { border-collapse: collapse; margin: .3rem 0 1rem; }
-td, th { border-bottom: 1px solid #8886; padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: top; }
+tr { border-bottom: 1px solid #8886; }
+td, th { padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: top; }
+td:not(:last-child), th { white-space: nowrap; }
+@media (max-width: 40rem) {
+  table.numbers { width: 100%; }
+  table.numbers tr { display: grid; grid-template-columns: 1fr auto; }
+  table.numbers td:empty { display: none; }
+  table.numbers td:nth-child(3) { grid-column: 1 / -1; opacity: .8; }
+}
 """
 
 
@@ -205,11 +213,11 @@ def _card(card: Scorecard) -> str:
     rows += [(name, f"{fact:.3g}" if isinstance(fact, float) else str(fact), "") for name, fact in card.facts.items()]
     numbers = Table("", ("", "", ""), tuple(rows), len(rows))
     notes = "".join(f"<p>{escape(note)}</p>" for note in card.notes)
-    tables = "".join(map(_table, (numbers, *card.tables)))
+    tables = _table(numbers, "numbers") + "".join(map(_table, card.tables))
     return f"<section><h2>{escape(card.assertion.capitalize())}</h2>{notes}{tables}</section>"
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, kind: str = "cells") -> str:
     def line(cells: tuple[str, ...], tag: str) -> str:
         return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
@@ -217,9 +225,8 @@ def _table(table: Table) -> str:
     left = table.total - len(table.rows)
     more = f"<p>... and {left} more</p>" if left else ""
     title = f"<p>{escape(table.title)}</p>" if table.title else ""
-    return (
-        f'{title}<div class="table"><table>{head}{"".join(line(row, "td") for row in table.rows)}</table></div>{more}'
-    )
+    body = "".join(line(row, "td") for row in table.rows)
+    return f'{title}<div class="table"><table class="{kind}">{head}{body}</table></div>{more}'
 
 
 def _skipped(scores: Scores) -> Iterator[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.background import measure_background
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import Evaluation, estimate_of_footprints
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike
-from pytest_calsim.testing.matched_cells import MatchedCells, match_cells
 from pytest_calsim.testing.measures import (
     FootprintBounds,
     SpikeBounds,
@@ -21,11 +20,9 @@ from pytest_calsim.testing.measures import (
     measure_shifts,
     measure_spikes,
     measure_traces,
-    truth_of,
 )
-from pytest_calsim.testing.planted_cells import PlantedCells, Units
+from pytest_calsim.testing.planted_cells import Units
 from pytest_calsim.testing.scorecard import Scorecard
-from pytest_calsim.testing.scoring.bounds import check_bound
 from pytest_calsim.testing.scoring.shifts import check_convention
 from pytest_calsim.testing.short_traceback import short_traceback
 
@@ -112,57 +109,38 @@ def score(
     >>> numbers["footprints.recall"], numbers["footprints.precision"], round(numbers["traces.pearson"], 6)
     (1.0, 1.0, 1.0)
     """
-    check_bound("min_iou", min_iou)
-    truth_of(recording)
-    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
+    found = estimate_of_footprints(estimate, recording)
     if found.n_units == 0 and found.A is None and found.shifts is None and found.background is None:
         raise EstimateError("nothing to score: this Estimate is of nothing")
-    picture = recording.frames.shape[1:]
+    of = Evaluation(found, recording, units, min_iou, footprint_shift)
     if found.A is not None:
-        found.footprints_on(picture)  # refuses what does not fit at all
-    cells = PlantedCells(recording.truth, units) if found.n_units or found.A is not None else None
+        found.footprints_on(recording.frames.shape[1:])  # refuses what does not fit at all
+    if found.n_units or found.A is not None:
+        _ = of.cells  # refuses units that the truth does not know
     cards: list[Scorecard] = []
     skipped: dict[str, str] = {}
-    for name, of in _measures(found, recording, cells, min_iou, tol_frames, spike_thresh, footprint_shift).items():
+    for name, measure in _measures(of, tol_frames=tol_frames, spike_thresh=spike_thresh).items():
         try:
-            cards.append(of())
+            cards.append(measure())
         except EstimateError as error:
             skipped[name] = str(error)
     return Scores(tuple(cards), skipped)
 
 
-def _measures(
-    found: Estimate,
-    recording: Recording,
-    cells: PlantedCells | None,
-    min_iou: float,
-    tol_frames: int,
-    spike_thresh: float,
-    footprint_shift: FootprintShift,
-) -> dict[str, Callable[[], Scorecard]]:
+def _measures(of: Evaluation, *, tol_frames: int, spike_thresh: float) -> dict[str, Callable[[], Scorecard]]:
     """What there is to measure of an estimate, by name."""
+    found = of.found
+    recording = of.recording
     measures: dict[str, Callable[[], Scorecard]] = {}
     if found.shifts is not None:
         shifts = found.shifts
         measures["shifts"] = lambda: measure_shifts(shifts, recording, convention=check_convention(found.convention))
-    if cells is not None:
-
-        @cache
-        def matched() -> MatchedCells | None:  # once for all three
-            if found.A is None:
-                return None
-            return match_cells(found, recording, cells, min_iou=min_iou, footprint_shift=footprint_shift)
-
-        if found.A is not None:
-            measures["footprints"] = lambda: measure_footprints(
-                found, recording, cells, cast("MatchedCells", matched()), FootprintBounds(), min_iou=min_iou
-            )
-        if found.C is not None:
-            measures["traces"] = lambda: measure_traces(found, recording, cells, matched(), TraceBounds())
-        if found.S is not None:
-            measures["spikes"] = lambda: measure_spikes(
-                found, recording, cells, matched(), SpikeBounds(), tol_frames=tol_frames, spike_thresh=spike_thresh
-            )
+    if found.A is not None:
+        measures["footprints"] = lambda: measure_footprints(of, FootprintBounds())
+    if found.C is not None:
+        measures["traces"] = lambda: measure_traces(of, TraceBounds())
+    if found.S is not None:
+        measures["spikes"] = lambda: measure_spikes(of, SpikeBounds(), tol_frames=tol_frames, spike_thresh=spike_thresh)
     if found.background is not None:
-        measures["background"] = lambda: measure_background(found, recording, footprint_shift=footprint_shift)
+        measures["background"] = lambda: measure_background(found, recording, footprint_shift=of.footprint_shift)
     return measures

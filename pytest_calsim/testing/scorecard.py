@@ -11,8 +11,7 @@ from pytest_calsim.arrays.html_table import html_table
 from pytest_calsim.testing.listeners import LISTENERS
 
 if TYPE_CHECKING:
-    from pytest_calsim.recording.recording import Recording
-    from pytest_calsim.testing.estimate import Estimate
+    from pytest_calsim.spec.spec import Spec
 
 __all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
 
@@ -114,8 +113,9 @@ class Scorecard:
         The worst cells, with a reason for each.
     notes
         What else the reader must know.
-    recording, estimate
-        What was judged, where it is known: for pictures, and to tell which spec a score belongs to.
+    spec
+        What was simulated, where it is known. A card holds neither the recording nor the estimate, so that many can be
+        kept.
     rule
         Version of the rules of scoring.
     """
@@ -125,8 +125,7 @@ class Scorecard:
     facts: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
-    recording: Recording | None = field(default=None, repr=False)
-    estimate: Estimate | None = field(default=None, repr=False)
+    spec: Spec | None = field(default=None, repr=False)
     rule: str = RULE
 
     @property

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["judge"]
 
 
-def judge(card: Scorecard, recording: Recording, estimate: Estimate) -> Scorecard:
-    """Publish a scorecard together with what it judges, and raise if a bound is missed.
+def judge(card: Scorecard, recording: Recording, estimate: Estimate | None = None) -> Scorecard:
+    """Publish a scorecard together with the spec it belongs to, and raise if a bound is missed.
 
     Raises
     ------
     RecoveryError
-        It carries the card.
+        It carries the card and what was judged.
     """
-    card = publish(replace(card, recording=recording, estimate=estimate))
+    card = publish(replace(card, spec=recording.spec))
     if not card.passed:
-        raise RecoveryError(str(card), card)
+        raise RecoveryError(str(card), card, recording=recording, estimate=estimate)
     return card

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DENSITY_PER_MM3 = 4.37e4
+# By field of view, as minisim's are denser in a small one.
+DENSITY_PER_MM3 = {256: 5.3e4, 608: 4.81e4}
 # Blur over depth by field of view: minisim's defocus blurs more than ours, and the more the larger the field.
 SCATTER_BLUR = {256: 0.062, 608: 0.072}
 
@@ -25,7 +26,7 @@ LIKE_MINISIM = {
 }
 
 
-def scene(side_px: int, frames: int, density_per_mm3: float = DENSITY_PER_MM3) -> Any:
+def scene(side_px: int, frames: int, density_per_mm3: float | None = None) -> Any:
     """Miniscope V4 over CA1 with motion, with as many cells of the same size as minisim's."""
     from pytest_calsim import load_preset
 
@@ -33,7 +34,7 @@ def scene(side_px: int, frames: int, density_per_mm3: float = DENSITY_PER_MM3) -
     overrides = {
         **LIKE_MINISIM,
         "acquisition.tissue.scatter_blur_fraction": SCATTER_BLUR[side_px],
-        "place_neurons.populations": [{**layer, "density_per_mm3": density_per_mm3}],
+        "place_neurons.populations": [{**layer, "density_per_mm3": density_per_mm3 or DENSITY_PER_MM3[side_px]}],
         "acquisition.duration_s": frames / 20,
         "acquisition.image_sensor.height_px": side_px,
         "acquisition.image_sensor.width_px": side_px,
@@ -87,12 +88,15 @@ def facts(side_px: int | None = None) -> dict[str, Any]:
 
     from pytest_calsim import plan
     from pytest_calsim.steps.cells.cell_optics import CellImages
+    from pytest_calsim.steps.cells.place_neurons import Cells
 
     spec = fixture_spec() if side_px is None else scene(side_px, 2)
-    images: Any = plan(spec).find(CellImages)
-    patches = [images.patches.patch(i).values for i in range(len(images))]
+    planned = plan(spec)
+    images: Any = planned.find(CellImages)
+    in_view = np.flatnonzero(planned.require(Cells).in_fov).tolist()
+    patches = [images.patches.patch(i).values for i in in_view]
     return {
-        "cells": len(images),
+        "cells": len(in_view),
         "footprint_px": float(np.mean([(p > 0.01 * p.max(initial=0)).sum() for p in patches])),
         "effects": sorted(step.kind for step in spec.steps),
         "bit_depth": spec.acquisition.image_sensor.bit_depth,

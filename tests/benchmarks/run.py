@@ -64,7 +64,8 @@ def same_physics(bench: Bench, **size: Any) -> dict[str, Any]:
     """What both pictures hold; stops the row when they are not equal."""
     ours = bench.ours("facts", **size).run()["facts"]
     peer = bench.peer("facts", **size).run()["facts"]
-    differences = [key for key in ("effects", "bit_depth", "height_px", "width_px") if ours[key] != peer[key]]
+    differences = [key for key in ("bit_depth", "height_px", "width_px") if ours[key] != peer[key]]
+    differences += [f"no {effect}" for effect in peer["effects"] if effect not in ours["effects"]]
     differences += [
         f"{key} {ours[key]:.0f} and {peer[key]:.0f}"
         for key, allowed in (("cells", 0.05), ("footprint_px", 0.2))

@@ -51,14 +51,13 @@ def chances(mean, counts):
 def test_the_correction_of_a_rounded_gaussian_is_sound(mean):
     """What Ahrens & Dieter prove: counts that are certain, the squeeze, and the hat over what the Gaussian lacks."""
     mean = float(np.float32(mean))
-    s = np.sqrt(mean)
+    s = float(np.sqrt(np.float32(mean)))  # the kernel's spread is a single-precision number
     k = np.arange(np.floor(mean - 8.5 * s), np.ceil(mean + 11 * s))
     poisson, rounded = chances(mean, k)
     exact = stats.poisson.pmf(k, mean)
     gaussian = np.diff(stats.norm.cdf((np.append(k, k[-1] + 1) - mean) / s))
-    # The spread is a single-precision number, so a Gaussian far out is right to 10^-7 of its exponent.
     np.testing.assert_allclose(poisson, exact, rtol=1e-9, atol=1e-13)
-    np.testing.assert_allclose(rounded, gaussian, rtol=1e-5, atol=1e-13)
+    np.testing.assert_allclose(rounded, gaussian, rtol=1e-7, atol=1e-13)
     certain = mean - k <= 1.1484
     likely = (mean - k > 1.1484) & (gaussian > 1e-12)
     assert (exact >= gaussian - 1e-15)[certain].all()

@@ -1,5 +1,6 @@
 """Scattered light beside a photon Monte Carlo."""
 
+import itertools
 from functools import cache
 
 import numpy as np
@@ -55,7 +56,9 @@ def test_light_within_a_distance_follows_the_monte_carlo(depth_um):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("attenuation_um", "depth_um"), [(50, 25), (50, 50), (50, 75), (200, 100), (200, 200)])
+@pytest.mark.parametrize(
+    ("attenuation_um", "depth_um"), [*itertools.product([50, 200], [25, 50, 75, 100, 150]), (200, 200)]
+)
 def test_the_fit_scales_with_attenuation(attenuation_um, depth_um):
     found = monte_carlo(float(depth_um), float(attenuation_um), 100_000)
     assert gaussians(depth_um, attenuation_um) == pytest.approx(found, rel=0.1)

@@ -38,7 +38,7 @@ def test_a_planted_loss_of_two_percent_is_found_with_20_seeds():
     for _ in range(100):
         before = noisy_recall(rng, 0.9, 20)
         lost = rng.binomial(np.round(before * N_CELLS).astype(int), 0.02 / 0.9) / N_CELLS
-        n_found += verdicts(entries(before), entries(before - lost)) == {("test_it", "recall"): "fell"}
+        n_found += verdicts(entries(before), entries(before - lost)) == {("test_it", "recall"): "worse"}
     assert n_found >= 95
 
 
@@ -53,7 +53,7 @@ def test_equal_code_hardly_ever_alarms(n_seeds, n_tests):
         runs = [
             [e for i in range(n_tests) for e in entries(noisy_recall(rng, 0.8, n_seeds), test=str(i))] for _ in "ba"
         ]
-        n_alarms += "fell" in verdicts(*runs, tolerance=0).values()
+        n_alarms += "worse" in verdicts(*runs, tolerance=0).values()
     assert n_alarms / n_runs <= LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / n_runs)
 
 
@@ -65,24 +65,24 @@ def test_the_same_scores_are_as_before(values, tolerance):
 @given(st.lists(st.floats(0.5, 1), min_size=6, max_size=30), st.floats(0.02, 0.4))
 def test_a_fall_one_way_is_a_rise_the_other_way(values, loss):
     lower = [value - loss for value in values]
-    assert verdicts(entries(values), entries(lower)) == {("test_it", "recall"): "fell"}
-    assert verdicts(entries(lower), entries(values)) == {("test_it", "recall"): "rose"}
+    assert verdicts(entries(values), entries(lower)) == {("test_it", "recall"): "worse"}
+    assert verdicts(entries(lower), entries(values)) == {("test_it", "recall"): "better"}
     # An error that rises is a score that falls.
     up = {"score": "rmse_px", "at_most": ["rmse_px"]}
-    assert verdicts(entries(lower, **up), entries(values, **up)) == {("test_it", "rmse_px"): "fell"}
+    assert verdicts(entries(lower, **up), entries(values, **up)) == {("test_it", "rmse_px"): "worse"}
 
 
 @pytest.mark.parametrize(
     ("before", "after", "tolerance", "verdict"),
     [
-        ([0.9], [0.8], 0.005, "fell"),  # one seed: the tolerance alone decides
-        ([0.9], [0.896], 0.005, "fell within the tolerance"),
-        ([0.9], [0.95], 0.005, "rose"),
+        ([0.9], [0.8], 0.005, "worse"),  # one seed: the tolerance alone decides
+        ([0.9], [0.896], 0.005, "worse within the tolerance"),
+        ([0.9], [0.95], 0.005, "better"),
         ([0.9, 0.9], [0.8, 0.95], 0.005, "as before"),
-        ([0.9, 0.8], [0.8, 0.7], 0.005, "fell"),
+        ([0.9, 0.8], [0.8, 0.7], 0.005, "worse"),
         ([0.9, 0.8, 0.7], [0.8, 0.71, 0.69], 0.005, "as before"),
-        ([0.9] * 20, [0.897] * 20, 0.005, "fell within the tolerance"),
-        ([0.9] * 20, [0.897] * 20, 0.0, "fell"),
+        ([0.9] * 20, [0.897] * 20, 0.005, "worse within the tolerance"),
+        ([0.9] * 20, [0.897] * 20, 0.0, "worse"),
         ([0.9] * 20, [0.5] * 4 + [1.0] * 16, 0.005, "as before"),
     ],
 )

@@ -58,17 +58,48 @@ def replay_command(result):
     return command[1:]
 
 
-def test_the_section_has_the_recording_the_scorecard_and_what_to_do(project):
-    project.makepyfile(FAILS)
+def test_a_failure_says_everything_once(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # pytest cuts lines that are longer
+    project.makepyfile(test_it=FAILS)
     result = project.runpytest_inprocess()
     result.assert_outcomes(passed=7, failed=1)
-    lines = section(result)
-    assert lines[0].startswith("recording: glow, seed 1, 10 frames of 12 x 16 px, key ")
-    assert lines[1] == "shifts NOT recovered"
-    assert lines[-1] == (
-        "--sim-artifacts=DIR keeps the spec, the scorecard, the estimate and a picture, to replay this test"
-    )
+    # The error's own message is the scorecard; the section has what it does not say.
+    (line,) = section(result)
+    assert line.startswith("recording: glow, seed 1, 10 frames of 12 x 16 px, key ")
+    assert sum("worst frames, error after alignment" in line for line in result.outlines) == 1
+    # The short summary tells the bound that was missed.
+    result.stdout.re_match_lines([r"FAILED \S+ - shifts NOT recovered: rmse_px 2.03 > 0.50"])
     assert not (project.path / "artifacts").exists()
+
+
+def test_how_to_keep_the_files_is_said_once_a_run(project):
+    project.makepyfile(FAILS.replace('pipeline == "b" and', ""))
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=6, failed=2)
+    assert sum("--sim-artifacts=DIR keeps" in line for line in result.outlines) == 1
+    for arguments in (["-q"], ["--sim-artifacts=artifacts"]):
+        project.runpytest_inprocess(*arguments).stdout.no_fnmatch_line("*--sim-artifacts=DIR keeps*")
+
+
+def test_a_scorecard_among_several_errors_stands_in_the_section(project):
+    project.makepyfile(
+        """
+        from pytest_calsim import RecoveryError, assert_shifts_recovered
+
+        def test_it(sim_recording):
+            errors = []
+            for shift in (1.0, 2.0):
+                try:
+                    shifts = [[0.0, shift * (-1) ** frame] for frame in range(10)]
+                    assert_shifts_recovered(shifts, sim_recording, max_rmse_px=0.5, convention="correction")
+                except RecoveryError as error:
+                    errors.append(error)
+            raise ExceptionGroup("both", errors)
+        """
+    )
+    lines = section(project.runpytest_inprocess())
+    assert lines[0].startswith("recording: glow, ")
+    assert lines[1] == "shifts NOT recovered"
 
 
 def test_the_files_of_a_failure(project):
@@ -82,7 +113,8 @@ def test_the_files_of_a_failure(project):
         "scorecard.json",
         "spec.json",
     ]
-    result.stdout.fnmatch_lines([f"files in {folder}: spec.json, scorecard.json, estimate.npz, overlay.png"])
+    shown = folder.relative_to(project.path)
+    result.stdout.fnmatch_lines([f"files in {shown}: spec.json, scorecard.json, estimate.npz, overlay.png"])
     card = json.loads((folder / "scorecard.json").read_text("utf-8"))
     assert card["passed"] is False
     assert card["scores"]["shifts.rmse_px"] > 0.5
@@ -177,6 +209,32 @@ def test_an_expected_failure_leaves_nothing(project):
     )
     project.runpytest_inprocess("--sim-artifacts=artifacts").assert_outcomes(xfailed=1)
     assert not (project.path / "artifacts").exists()
+
+
+@pytest.mark.parametrize("filters", [["-Werror"], ["-Wdefault"], []])
+def test_a_warning_while_files_are_written_ends_no_session(project, filters):
+    project.makepyfile(test_it=FAILS)
+    project.makeconftest(
+        """
+        import warnings
+
+        import pytest
+        from pytest_calsim.testing import plots
+
+        @pytest.fixture(autouse=True)
+        def noisy(monkeypatch):
+            draw = plots.save_overlay
+
+            def warn_and_draw(*args):
+                warnings.warn("old", DeprecationWarning)
+                draw(*args)
+
+            monkeypatch.setattr(plots, "save_overlay", warn_and_draw)
+        """
+    )
+    result = project.runpytest_inprocess("--sim-artifacts=artifacts", *filters)
+    result.assert_outcomes(passed=7, failed=1)
+    assert any("overlay.png" in line and "no overlay" not in line for line in section(result))
 
 
 def test_where_nothing_can_be_written_the_failure_says_so(project):

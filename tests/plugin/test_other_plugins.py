@@ -18,7 +18,7 @@ SUITE = """
     from pytest_calsim.testing.scorecard import Check, Scorecard, publish
 
     def judge(recording, recall=0.9):
-        publish(Scorecard("footprints", [Check("recall", recall, 0.8)], recording=recording))
+        publish(Scorecard("footprints", [Check("recall", recall, 0.8)], spec=recording.spec))
 
     @pytest.mark.sim("glow", "rim", seeds=2)
     def test_cases(sim_recording):
@@ -193,7 +193,7 @@ def test_subtests(project):
             for level in (1, 2, 3):
                 with subtests.test(level=level):
                     recording = sim_recording_factory("glow", overrides={"leakage.level": level})
-                    card = publish(Scorecard("footprints", [Check("recall", 1 / level, 0.4)], recording=recording))
+                    card = publish(Scorecard("footprints", [Check("recall", 1 / level, 0.4)], spec=recording.spec))
                     assert card.passed
         """
     )

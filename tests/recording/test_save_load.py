@@ -26,6 +26,7 @@ from pytest_calsim.errors import StoreError
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.recording.truth import GroundTruth
+from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.store import writing
 
 
@@ -314,3 +315,13 @@ def test_damage_is_an_error_when_it_is_read_and_not_before(tmp_path: Path, place
     np.testing.assert_array_equal(loaded.observed[:10].values, recording.observed[:10].values)
     with pytest.raises(StoreError, match=r"observed/1\.0\.0 is damaged" if place == "movie" else "noise/0 is damaged"):
         loaded.observed.values if place == "movie" else loaded.truth["noise"]
+
+
+def test_loaded_truth_has_the_labels_of_simulated_truth(tmp_path):
+    simulated = simulate(load_preset("moving", overrides={"acquisition.duration_s": 1}))
+    simulated.save(tmp_path / "r")
+    loaded = Recording.load(tmp_path / "r").truth
+    assert loaded.names == simulated.truth.names
+    assert list(loaded.shifts.shift_dim.values) == ["height", "width"]
+    for name in loaded.names:
+        xr.testing.assert_identical(loaded[name].load(), simulated.truth[name].load())

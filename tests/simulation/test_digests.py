@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -174,9 +175,9 @@ def check_in_child(level, what, **environment):
 
 def _cpu_features():
     """Every set of vector instructions that numpy would choose at run time, and that this processor has."""
-    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
-
-    return ",".join(name for name in __cpu_dispatch__ if __cpu_features__[name])
+    core = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
+    umath = import_module(f"{core}._multiarray_umath")
+    return ",".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
 
 
 def compute(name):

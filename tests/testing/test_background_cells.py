@@ -152,3 +152,14 @@ def test_where_there_are_none_nothing_is_looked_for():
     blob = np.zeros((1, 128, 128))
     blob[0, 60:64, 60:64] = 1
     assert score(blob, recording).as_dict()["footprints.n_on_background_cells"] == 0
+
+
+def test_a_short_recording_asks_for_a_closer_likeness(scene):
+    """In 100 frames unrelated courses often correlate by 0.5: there is no telling."""
+    short = simulate(load_preset("static", overrides=BLURRED | {"acquisition.duration_s": 4}))
+    rng = np.random.default_rng(3)
+    cells = scene.small[:12]
+    for traces in (scene.courses[cells][:, :80], rng.random((12, 80))):
+        C = np.concatenate([scene.C[:, :80], traces])
+        found = Estimate(np.concatenate([scene.A, scene.disks(cells, scale=0.5)]), C)
+        assert score(found, short).as_dict()["footprints.n_on_background_cells"] == 0

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import xarray as xr
@@ -51,6 +52,16 @@ def test_labelled_traces_are_put_in_the_order_of_the_footprints():
             lambda: Estimate(C=C, cells=[True, False, True, True]),
             "cells must be the numbers of planted cells, not bool",
         ),
+        (lambda: Estimate(C=C, cells=[-1, 0, 1, 2]), "cells must be the numbers of planted cells, 0 or more, not -1"),
+        (lambda: Estimate(A, picture="8x8"), r"picture must be \(height, width\) in whole pixels, not '8x8'"),
+        (lambda: Estimate(A, picture=(1, 8, 8)), r"picture must be \(height, width\) in whole pixels"),
+        (lambda: Estimate(A, picture=(-8, -8)), r"picture must be \(height, width\) in whole pixels"),
+        (lambda: Estimate(A, picture=(8.5, 8)), r"picture must be \(height, width\) in whole pixels"),
+        (lambda: Estimate(labelled(A, [0, 1, 2, np.nan], "height", "width")), "A has unit_id labels that are NaN"),
+        (lambda: Estimate(b="b.npy"), r"b is a path or text \('b.npy'\): open it"),
+        (lambda: Estimate(b={"b": 1}), "b is a dict"),
+        (lambda: Estimate(b=[np.ones((2, 2)), np.ones((3, 3))]), "b is ragged"),
+        (lambda: Estimate(b=np.ones((1, 1, 4, 4))), r"b has shape \(1, 1, 4, 4\); expected \('height', 'width'\)"),
         (lambda: Estimate(C=C, cells=4), "cells names 1 planted cells for 4 rows: give a list"),
         (lambda: Estimate(A, C, cells=[0, 1, 2, 3]), "cells given beside A"),
         (lambda: Estimate(shifts=SHIFTS, convention="up"), "convention cannot be 'up': say convention='correction'"),
@@ -64,3 +75,11 @@ def test_what_does_not_fit_is_refused(make, message):
     with pytest.raises(EstimateError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_labels_of_a_background_in_a_table_are_followed():
+    picture = np.arange(12.0).reshape(3, 4)
+    turned = pd.DataFrame(picture, index=[2, 1, 0])
+    np.testing.assert_array_equal(Estimate(b=turned).background.field, picture[::-1])
+    course = pd.DataFrame([np.arange(5.0)], columns=[4, 3, 2, 1, 0])
+    np.testing.assert_array_equal(Estimate(f=course).background.course, np.arange(5.0)[::-1])

@@ -1,9 +1,13 @@
+import gc
 import json
 import math
+import weakref
 
 import numpy as np
 import pytest
+from planted import RECORDING, SEEN, A, record
 
+from pytest_calsim import Estimate, RecoveryError, assert_footprints_recovered
 from pytest_calsim.testing.scorecard import Check, Scorecard, Table, publish, subscribe
 
 
@@ -78,3 +82,24 @@ def test_flat_values_are_builtin_whatever_the_bounds():
     flat = card.as_dict()
     assert flat == {"shifts.passed": True, "shifts.rmse_px": 0.25, "shifts.rmse_px.bound": 0.5, "shifts.n": 3}
     assert {type(value) for value in flat.values()} == {bool, float, int}
+
+
+def test_a_card_keeps_neither_recording_nor_estimate_but_knows_its_spec():
+    recording = record()
+    estimate = Estimate(A[SEEN])
+    spec = recording.spec
+    gone = weakref.ref(recording), weakref.ref(estimate)
+    card = assert_footprints_recovered(estimate, recording, min_recall=1, min_precision=1)
+    del recording, estimate
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+    assert card.spec == spec
+
+
+def test_the_error_of_a_missed_bound_has_what_was_judged():
+    estimate = Estimate(A[SEEN[:2]])
+    with pytest.raises(RecoveryError) as caught:
+        assert_footprints_recovered(estimate, RECORDING, min_recall=1, min_precision=1)
+    assert caught.value.recording is RECORDING
+    assert caught.value.estimate is estimate
+    assert caught.value.scorecard.spec == RECORDING.spec

@@ -17,6 +17,8 @@ __all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", 
 _Z95 = 1.959964
 """Normal quantile of a 95 % interval."""
 
+_LEAST_SNR = 0.1
+
 
 def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
     """Give the signal-to-noise ratio that decides what is detectable, and its name.
@@ -118,10 +120,11 @@ def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparis
 def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = None, n_bins: int = 6) -> None:
     """Draw how many cells there are by signal-to-noise ratio, or which share of them was found.
 
-    The interval is Wilson's, 95 % (Wilson 1927).
+    The interval is Wilson's, 95 % (Wilson 1927). Cells below 0.1, which nothing tells from none, are drawn at 0.1.
     """
     name, snr = snr_column(truth)
     in_view = truth["in_fov"].values.astype(np.bool_) & (snr > 0) & np.isfinite(snr)
+    snr = np.maximum(snr, _LEAST_SNR)
     label = {"snr": "SNR of the typical transient, one frame", "snr_peak": "SNR of the largest transient"}[name]
     ax.set_xscale("log")
     ax.set_xlabel(label)

@@ -15,6 +15,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen
@@ -31,7 +32,6 @@ from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["BackgroundCellLight", "BackgroundCells", "BackgroundPopulation"]
 
-Floats = NDArray[np.float64]
 
 _MAX_CELLS = 100_000
 _WIDEST_UM = 80.0
@@ -120,10 +120,6 @@ class BackgroundCellLight(SmoothSources):
     fading: Fading | None
     pictures: tuple[NodePictures, ...]
     light_order: ClassVar[float] = (LightOrder.CELLS + LightOrder.BACKGROUND) / 2
-
-    def __post_init__(self) -> None:
-        for name in ("center_um", "defocus_um"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def n_sources(self) -> int:
@@ -214,12 +210,12 @@ class BackgroundCells(Step):
         if assemblies is not None and not assemblies.background_members:
             assemblies = None
         return BackgroundCellLight(
-            center_um,
-            defocus_um[seen],
-            None if vessels is None else vessels.transmission(cells.middle_um),
-            activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
-            None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
-            tuple(pictures),
+            center_um=read_only(center_um),
+            defocus_um=read_only(defocus_um[seen]),
+            transmission=None if vessels is None else vessels.transmission(cells.middle_um),
+            courses=activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
+            fading=None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
+            pictures=tuple(pictures),
         )
 
     def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.uint64]]:

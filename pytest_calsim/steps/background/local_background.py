@@ -6,9 +6,9 @@ import math
 from typing import Annotated, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.background.slow_courses import SlowCourses
@@ -19,7 +19,6 @@ from pytest_calsim.steps.tiles import tiles_within
 
 __all__ = ["LocalBackground", "LocalPatches"]
 
-Floats = NDArray[np.float64]
 
 _TILE = 8
 """Cells of the lattice along a tile's side: each tile has a stream."""
@@ -111,13 +110,13 @@ class LocalBackground(Frozen):
         sigma_um = sigma_um[near]
         flux = np.full(len(near), self.share * level * (self._side_um / pixel_um) ** 2)
         return LocalPatches(
-            y_um,
-            x_um,
-            sigma_um,
-            flux,
-            tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
-            SlowCourses(keys[near], self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
-            self.fluctuation * level,
+            y_um=y_um,
+            x_um=x_um,
+            sigma_um=sigma_um,
+            flux=flux,
+            pictures=tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
+            courses=SlowCourses(keys[near], self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
+            deviation=self.fluctuation * level,
         )
 
 

@@ -15,11 +15,12 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.spikes import standard_normals
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.background.local_background import LocalBackground, LocalPatches
 from pytest_calsim.steps.background.random_field import lognormal_field
-from pytest_calsim.steps.background.slow_course import Floats, lognormal_walk, lowpassed_rate
+from pytest_calsim.steps.background.slow_course import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources
@@ -209,14 +210,15 @@ class Neuropil(Step):
         fields, courses = zip(*in_parallel(draw, range(len(self.components))), strict=True)
         spatial, temporal = _bleached(ctx, fields, courses, bleaching)
         patches = None if self.local is None else self.local.draw(ctx, level)
+        above_patches = None if patches is None else vessels
         return NeuropilLight(
-            read_only(spatial),
-            read_only(temporal),
-            ctx.canvas.window,
-            vessels.transmission(self.components[0].depth_um) if vessels is not None and patches is not None else None,
-            patches,
-            None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),
-            () if patches is None else patches.pictures,
+            spatial=read_only(spatial),
+            temporal=read_only(temporal),
+            window=ctx.canvas.window,
+            transmission=None if above_patches is None else above_patches.transmission(self.components[0].depth_um),
+            patches=patches,
+            fading=None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),
+            pictures=() if patches is None else patches.pictures,
         )
 
 

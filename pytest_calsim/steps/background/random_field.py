@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.random_field import sum_cosines
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["lognormal_field"]
 
-Floats = NDArray[np.float64]
 
 # With 96 modes the field's excess kurtosis is −1.5/96: Gaussian to the eye of any test on a single field.
 _MODES = 96

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import arrivals, tiles_within
 
 __all__ = ["TILE_UM", "SlabCells", "draw_slab"]
 
-Floats = NDArray[np.float64]
 
 TILE_UM = 100.0
 """Side of a tile."""

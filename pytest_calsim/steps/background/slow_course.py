@@ -6,13 +6,12 @@ import math
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["lognormal_walk", "lowpassed_rate"]
 
-Floats = NDArray[np.float64]
 
 # Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/50))/3 = 0.7 % too small.
 _TICKS_PER_TIME_CONSTANT = 50

@@ -19,12 +19,10 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.spikes import standard_normals
+from pytest_calsim.kernels.types import Floats, Image, Keys
 
 __all__ = ["SlowCourses"]
 
-Floats = NDArray[np.float64]
-Keys = NDArray[np.uint64]
-Image = NDArray[np.float32]
 
 _TICKS_PER_TIME_CONSTANT = 5
 _TICKS = 16 * _TICKS_PER_TIME_CONSTANT

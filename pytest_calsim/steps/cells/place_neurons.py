@@ -214,9 +214,8 @@ class PlaceNeurons(Step):
         """Return cells at given centres, with what the first candidates of one tile have besides."""
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
         name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
-        return PlacedLayer(
-            center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, missing=0, per_um2=0.0
-        )
+        radius = radii_um(self.populations[0].layer, drawn.size)
+        return PlacedLayer(center, radius, drawn.normal, name, missing=0, per_um2=0.0)
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
         """The cells that a spec with this step would have, without planning or painting anything else.

@@ -49,7 +49,7 @@ class Cells(Artifact):
     seed, kind
         Name of the streams from which the shapes are drawn.
     tissue
-        The layers that go on beyond these cells; none where positions were given.
+        The layers that go on beyond these cells; none where cells were given.
     remarks
         What the user must be told about these cells, beside how many there are.
     footprints

@@ -16,6 +16,7 @@ import numpy as np
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.cell_shapes import sample_shape
+from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.cells.cell_activity import Activity
@@ -35,6 +36,9 @@ _NODES_UM = 50.0
 """Nodes of even light lie no farther apart."""
 _DEPTHS = 16
 """Depths at which a layer's light is looked at."""
+_CELLS = 1000
+"""Cells over whose long-run fluorescence the mean is taken."""
+_NEXT_CELL = np.uint64(0xD1342543DE82EF95)
 _SHAPES = 32
 """Cells whose area is measured where no formula gives it."""
 _SAMPLE_UM = 0.6
@@ -57,7 +61,11 @@ def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity:
         far = share * (1 - followed_share(sigma_um / ctx.canvas.pixel_size_um, end_px))
         brightness = cells.expected_brightness(i)
         light += layer.per_um2 * brightness * _area_um2(ctx, population) * float(far.sum(axis=0).mean())
-    return light * ctx.acquisition.optics.collection * activity.model.expected_fluorescence(ctx)
+    if light == 0:
+        return 0.0
+    keys = np.uint64(ctx.stream_key("cell")) + np.arange(_CELLS, dtype=np.uint64) * _NEXT_CELL
+    courses = activity.model.courses_of(ctx, keys, standard_normals(keys), np.ones(_CELLS), activity.assemblies)
+    return light * ctx.acquisition.optics.collection * float(courses.expected.mean())
 
 
 def _area_um2(ctx: Context, population: Population) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.inputs.arrays import is_data_array
+from pytest_calsim.testing.inputs.arrays import is_data_array, is_data_frame, plain_array
 from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,16 +60,30 @@ def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float
 
 def _stack(value: Any, n_axes: int, dims: tuple[str, ...], name: str) -> NDArray[np.float64]:
     """Components first; one component has no axis for it."""
+    parts: list[Any]
     if is_data_array(value):
         extra = [dim for dim in value.dims if dim not in dims]
         if len(extra) > 1:
             raise EstimateError(f"{name} has dims {tuple(value.dims)}; expected {dims}, or one more for components")
         value = value.transpose(*extra, *dims) if set(dims) <= set(value.dims) else value
         parts = [value.isel({extra[0]: i}) for i in range(value.sizes[extra[0]])] if extra else [value]
+    elif is_data_frame(value):  # its labels are followed below
+        parts = [value] if n_axes == 2 else [value.iloc[[i]].reset_index(drop=True) for i in range(len(value))]
     else:
-        array = np.asanyarray(value)
+        refuse_whole_result(value, name)
+        array = plain_array(value, name)
+        if array.ndim not in (n_axes, n_axes + 1):
+            raise EstimateError(
+                f"{name} has shape {array.shape}; expected {dims}, or one more axis before for components"
+            )
         parts = [array] if array.ndim == n_axes else list(array)
     if n_axes == 2:
         return np.stack([as_matrix(part, dims=("height", "width"), shape=(None, None), name=name) for part in parts])
-    rows = [part.expand_dims("component") if is_data_array(part) else np.atleast_2d(part) for part in parts]
-    return np.vstack([as_matrix(row, dims=("component", "frame"), shape=(1, None), name=name) for row in rows])
+    return np.vstack([as_matrix(_row(part), dims=("component", "frame"), shape=(1, None), name=name) for part in parts])
+
+
+def _row(part: Any) -> Any:
+    """One course with an axis for its component."""
+    if is_data_frame(part):
+        return part
+    return part.expand_dims("component") if is_data_array(part) else np.atleast_2d(part)

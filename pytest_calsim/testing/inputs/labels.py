@@ -72,6 +72,8 @@ def check_unique(labels: NDArray[Any] | None, name: str) -> None:
     """Refuse labels of which one stands for several units."""
     if labels is None:
         return
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise EstimateError(f"{name} has unit_id labels that are NaN: give every unit one of its own")
     found, counts = np.unique(labels, return_counts=True)
     if (counts > 1).any():
         raise EstimateError(f"{name} has the unit_id labels {found[counts > 1][:5].tolist()} more than once")

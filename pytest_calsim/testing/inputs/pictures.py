@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.types import Unit
 
-__all__ = ["check_picture", "label_image_units", "refuse_flat_labels"]
+__all__ = ["as_size", "check_picture", "label_image_units", "refuse_flat_labels"]
+
+
+def as_size(value: object, name: str) -> tuple[int, int]:
+    """Read height and width, px: two whole numbers above 0."""
+    sides = np.asarray(value).ravel()
+    if sides.shape != (2,) or sides.dtype.kind not in "iuf" or (sides != np.trunc(sides)).any() or (sides < 1).any():
+        raise EstimateError(f"{name} must be (height, width) in whole pixels, not {value!r}")
+    return int(sides[0]), int(sides[1])
 
 
 def check_picture(shape: tuple[int, ...], picture: tuple[int, int] | None, name: str) -> None:

@@ -29,6 +29,8 @@ def refuse_whole_result(value: Any, name: str) -> None:
 
 def _advice(value: Any) -> str:
     kind = type(value).__name__
+    if is_scipy_sparse(value):  # first, as older SciPy warns where its attribute A is looked at
+        return ""
     if hasattr(value, "data_vars"):
         return "a Dataset: give Estimate.from_minian(dataset), or one of its arrays"
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.footprints import as_footprints
 from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.pictures import as_size
 
 if TYPE_CHECKING:
     from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
@@ -50,11 +51,13 @@ def read(
     kept = _accepted(getattr(found, "idx_components", None), len(every))
     b = getattr(found, "b", None)
     f = getattr(found, "f", None)
-    pictures = None if b is None or f is None else np.asarray(_footprints_of_any_sign(b, height, width, "b"))
+    if b is None or f is None or 0 in np.shape(b):  # CaImAn's CNMF-E keeps no background of its own
+        b = None
+    pictures = None if b is None else np.asarray(_footprints_of_any_sign(b, height, width, "b"))
     return {
         "A": replace(every, unit_id=np.arange(len(every)))[kept],
-        "C": _rows(found, "C", kept),
-        "S": _rows(found, "S", kept),
+        "C": _rows(found, "C", len(every), kept),
+        "S": _rows(found, "S", len(every), kept),
         "shifts": shifts_rig,
         "b": pictures,
         "f": None if pictures is None else np.atleast_2d(np.asarray(f, np.float64)),
@@ -68,16 +71,18 @@ def _dims(given: Sequence[int] | NDArray[np.integer] | None, *owners: object) ->
     dims = next((np.asarray(found).ravel() for found in known if found is not None), None)
     if dims is None:
         raise EstimateError("from_caiman needs dims=(height, width): these estimates do not carry them")
-    if len(dims) != 2:
+    if len(dims) == 3:
         raise EstimateError(f"dims must be (height, width), not {tuple(dims.tolist())}: volumes are not scored")
-    return int(dims[0]), int(dims[1])
+    return as_size(dims.item() if dims.size == 1 else tuple(dims.tolist()), "dims")
 
 
 def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
     """Columns of pixels in Fortran order, as footprints."""
     from scipy.sparse import coo_array
 
-    matrix: Any = coo_array(A)
+    # NumPy saves a sparse matrix as an array of one object.
+    saved: Any = A.item() if getattr(A, "shape", None) == () else A
+    matrix: Any = coo_array(saved)
     if matrix.shape[0] != height * width:
         raise EstimateError(
             f"A has shape {matrix.shape}; expected ({height * width}, units) = (height * width, unit_id)"
@@ -105,11 +110,11 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     return np.unique(kept.astype(np.intp))
 
 
-def _rows(found: Any, name: str, kept: NDArray[np.intp]) -> _Matrix | None:
+def _rows(found: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> _Matrix | None:
     value = getattr(found, name, None)
     if value is None:
         return None
     rows = as_matrix(value, shape=(None, None), name=name)
-    if kept.size and kept.max() >= len(rows):
-        raise EstimateError(f"{name} has {len(rows)} rows for components up to {kept.max()}: of different runs?")
+    if len(rows) != n_units:
+        raise EstimateError(f"{name} has {len(rows)} rows for the {n_units} components of A: of different runs?")
     return rows[kept]

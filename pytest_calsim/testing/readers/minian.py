@@ -47,8 +47,15 @@ def read(results: Mapping[str, xr.DataArray] | xr.Dataset) -> MinianArrays:
     if all(value is None for value in found.values()):
         raise EstimateError(f"from_minian found none of {', '.join(found)}: there is {', '.join(map(str, results))}")
     found["A"] = _units_of(found["C"], found["A"])
-    curated = [labels for name in ("A", "C", "S") if (labels := _unit_labels(found[name])) is not None]
-    labels = curated[0] if curated else None
+    curated = {name: labels for name in ("A", "C", "S") if (labels := _unit_labels(found[name], name)) is not None}
+    labels = next(iter(curated.values()), None)
+    for name, other in curated.items():
+        differing = [unit for unit in other if labels is not None and labels.get(unit, other[unit]) != other[unit]]
+        if differing:
+            raise EstimateError(
+                f"unit_labels of {name} and of {next(iter(curated))} differ for unit {differing[0]}: "
+                "give the arrays that the viewer saved together"
+            )
     return {
         "A": _merged(found["A"], labels, "sum"),
         "C": _merged(found["C"], labels, "mean"),
@@ -78,13 +85,14 @@ def _units_of(C: Any, A: Any) -> Any:
     return A.sel(unit_id=C.unit_id.values)
 
 
-def _unit_labels(array: Any) -> dict[Any, int] | None:
+def _unit_labels(array: Any, name: str) -> dict[Any, int] | None:
     """The viewer's label of each unit; ``None`` where it was not used."""
     if array is None or not _has_ids(array) or "unit_labels" not in array.coords:
         return None
-    return dict(
-        zip(array.unit_id.values.tolist(), array.coords["unit_labels"].values.astype(int).tolist(), strict=True)
-    )
+    labels = np.atleast_1d(array.coords["unit_labels"].values)
+    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.trunc(labels)):
+        raise EstimateError(f"unit_labels of {name} must be whole numbers, -1 for no cell, not {labels[:5].tolist()}")
+    return dict(zip(array.unit_id.values.tolist(), labels.astype(int).tolist(), strict=True))
 
 
 def _merged(array: Any, labels: dict[Any, int] | None, how: str) -> Any:

@@ -87,12 +87,30 @@ def test_the_background():
         (lambda: Estimate.from_caiman(SimpleNamespace(estimates=SimpleNamespace())), "has no A: give cnm.estimates"),
         (lambda: Estimate.from_caiman(estimates(idx_components=[3, 10])), "idx_components names 10; A has the compon"),
         (lambda: Estimate.from_caiman(estimates(idx_components=GOOD > 3)), "idx_components names"),
-        (lambda: Estimate.from_caiman(estimates(C=TRACES[:4])), r"C has 4 rows for components up to 9"),
+        (
+            lambda: Estimate.from_caiman(estimates(C=TRACES[:4])),
+            r"C has 4 rows for the 10 components of A: of different runs\?",
+        ),
         (lambda: Estimate.from_caiman(estimates(b=np.ones((9, 1)), f=C[:1])), r"b has shape \(9, 1\); expected \(2000"),
+        (lambda: Estimate.from_caiman(estimates(C=np.vstack([TRACES, TRACES]))), "C has 20 rows for the 10 components"),
         (lambda: Estimate.from_caiman({"A": estimates().A}), "this dict has no A"),
+        (lambda: Estimate.from_caiman(estimates(), (40.5, 50)), r"dims must be \(height, width\) in whole pixels, not"),
+        (lambda: Estimate.from_caiman(estimates(), 2000), r"dims must be \(height, width\) in whole pixels, not 2000"),
+        (
+            lambda: Estimate.from_caiman(estimates(), "40x50"),
+            r"dims must be \(height, width\) in whole pixels, not '40",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
     with pytest.raises(EstimateError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_a_saved_matrix_and_an_empty_background_are_read():
+    saved = np.empty((), object)
+    saved[()] = scipy.sparse.csc_matrix(estimates().A)
+    assert Estimate.from_caiman(estimates(A=saved)).n_units == Estimate.from_caiman(estimates()).n_units
+    nothing = estimates(b=np.zeros((2000, 0)), f=np.zeros((0, 80)))
+    assert Estimate.from_caiman(nothing).background is None

@@ -105,6 +105,12 @@ def test_any_of_them_will_do():
         ),
         (lambda r: r | {"A": r["A"].assign_coords(unit_id=IDS * 0 + 3)}, r"A has the unit_id labels \[3\]"),
         (lambda r: r | {"S": r["S"][:3]}, "S has 3 units whose unit_id labels are not the 7"),
+        (lambda r: results([0, 1, np.nan, 3, 4, 5, -1]), "unit_labels of A must be whole numbers, -1 for no cell, not"),
+        (lambda r: results([*"abcdefg"]), "unit_labels of A must be whole numbers"),
+        (
+            lambda r: results([0, 1, 2, 3, 4, 5, 6]) | {"C": results([0, 0, 2, 3, 4, 5, 6])["C"]},
+            "unit_labels of C and of A differ for unit 5: give the arrays that the viewer saved together",
+        ),
         (lambda r: r["A"], "from_minian takes a Dataset or a dict of arrays, not a DataArray"),
         (lambda r: list(r.values()), "from_minian takes a Dataset or a dict of arrays, not a list"),
         (lambda r: {"footprints": r["A"]}, "from_minian found none of A, C, S, motion, b, f: there is footprints"),

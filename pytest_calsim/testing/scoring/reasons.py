@@ -1,0 +1,119 @@
+"""Why a cell was missed, and why an estimate matches none: the reasons in the messages of failed assertions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.testing.scoring.footprints import FootprintScores
+
+__all__ = ["why_missed", "why_spurious"]
+
+# Below it, pipelines find less than four in five cells (docs/physics.md).
+_SMALL_PEAK = 6.0
+# Below it, fewer than half: the cell is not detectable.
+_TOO_SMALL_PEAK = 4.5
+# A mask lies in another when at least half of it does.
+_HALF = 0.5
+# An estimate fits a cell, and no more, when this share of it lies in that cell.
+_WITHIN = 0.8
+# Below this overlap two masks have nothing to do with one another.
+_TOUCHING = 0.1
+
+
+def why_missed(
+    scores: FootprintScores,
+    cell: int,
+    *,
+    cells: Mapping[str, NDArray[Any]],
+    labels: NDArray[Any],
+    louder: int | None = None,
+) -> str:
+    """Say why a counted cell was not found, in a few words.
+
+    Parameters
+    ----------
+    scores
+        The matching of estimates with planted cells.
+    cell
+        Unit id of the planted cell.
+    cells
+        Columns of the truth's table of cells; those that are not there are not looked at.
+    labels
+        Name of each estimate.
+    louder
+        A neighbour that outshines the cell.
+    """
+    iou, of_est, of_true = (
+        share[:, cell] for share in (scores.overlaps.iou, scores.overlaps.of_est, scores.overlaps.of_true)
+    )
+    facts = ", ".join(_facts(cell, cells, louder))
+    if scores.overlaps.true_area[cell] == 0:
+        return "outside the estimate's picture, or without an image of its own"
+    below = ""
+    for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
+        other = _other_in(scores, int(e), cell)
+        if other is not None and scores.overlaps.of_est[e, other] < _WITHIN:
+            return f"merged with unit {other} in estimate {labels[e]}"
+        if other is not None:
+            below = below or f"lies with unit {other} under estimate {labels[e]}, which fits that one"
+    own = np.flatnonzero((scores.cell_of < 0) & (iou >= _TOUCHING) & (iou == scores.overlaps.iou.max(axis=1)))
+    pieces = [labels[e] for e in own if of_est[e] >= _HALF]
+    if len(pieces) > 1:
+        return f"split into estimates {', '.join(map(str, pieces[:-1]))} and {pieces[-1]}"
+    if len(own):
+        best = own[iou[own].argmax()]
+        size = scores.overlaps.est_area[best] / scores.overlaps.true_area[cell]
+        fit = f"estimate {labels[best]} fits badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
+        return f"{fit}; {facts}" if facts else fit
+    return below or (f"no estimate there: {facts}" if facts else "no estimate there")
+
+
+def _other_in(scores: FootprintScores, est: int, cell: int) -> int | None:
+    """Find the other cell that an estimate stands for, or holds at least half of."""
+    if scores.cell_of[est] >= 0:
+        return int(scores.cell_of[est])
+    held = np.where(scores.counted, scores.overlaps.of_true[est], 0.0)
+    held[cell] = 0.0
+    return int(held.argmax()) if held.max() >= _HALF else None
+
+
+def why_spurious(scores: FootprintScores, est: int, labels: NDArray[Any]) -> str:
+    """Say why an estimate matches no planted cell, in a few words; ``labels`` names the estimates."""
+    iou = scores.overlaps.iou[est]
+    of_est = scores.overlaps.of_est[est]
+    of_true = scores.overlaps.of_true[est]
+    if not iou.size or iou.max() == 0:
+        return "no planted cell there"
+    held = np.flatnonzero(scores.counted & (of_true >= _HALF))
+    if len(held) > 1:
+        return f"merges units {', '.join(map(str, held[:-1]))} and {held[-1]}"
+    best = int(iou.argmax())
+    twin = scores.estimate_of[best]
+    if twin >= 0 and of_est[best] >= _HALF:
+        return f"duplicate of estimate {labels[twin]} on unit {best} (IoU {iou[best]:.2f})"
+    if iou[best] < _TOUCHING:
+        return f"hardly touches a planted cell (best IoU {iou[best]:.2f}, unit {best})"
+    size = scores.overlaps.est_area[est] / scores.overlaps.true_area[best]
+    return f"fits unit {best} badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
+
+
+def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> list[str]:
+    """List what makes a cell hard to see."""
+    facts: list[str] = []
+    if "n_spikes" in cells and cells["n_spikes"][cell] == 0:
+        facts.append("never fired")
+    if "snr_peak" in cells and (peak := cells["snr_peak"][cell]) < _SMALL_PEAK:
+        facts.append(f"largest transient {'too ' if peak < _TOO_SMALL_PEAK else ''}small: snr_peak {peak:.1f}")
+    if "unsaturated_fraction" in cells and cells["unsaturated_fraction"][cell] <= _HALF:
+        facts.append(f"saturated ({100 * (1 - cells['unsaturated_fraction'][cell]):.0f} % of its image)")
+    if louder is not None:
+        facts.append(f"under a louder neighbour, unit {louder}")
+    if "soma_in_focus" in cells and "defocus_um" in cells and not cells["soma_in_focus"][cell]:
+        facts.append(f"out of focus (by {abs(cells['defocus_um'][cell]):.0f} µm)")
+    if "fov_fraction" in cells and cells["fov_fraction"][cell] < 0.9:
+        facts.append(f"at the edge ({100 * cells['fov_fraction'][cell]:.0f} % in view)")
+    return facts
