@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import ndimage
+from scipy.signal.windows import tukey
 from skimage.feature import peak_local_max
 from skimage.morphology import disk
 from skimage.registration import phase_cross_correlation
@@ -17,15 +18,20 @@ def band_pass(movie, fine_px, coarse_px=6):
 def register(movie):
     """Correction ``(frame, 2)``, px: by whole pixels to the middle frame, then by tenths to the mean of all."""
     frames = band_pass(movie, fine_px=1.5)
+    # The picture's rim stays put whatever the tissue does: frames are faded out there, once they are moved.
+    inner = np.outer(*(tukey(n, 0.3) for n in frames.shape[1:])).astype(np.float32)
+    shifts = np.zeros((len(frames), 2))
+    moved = list(frames)
     template = frames[len(frames) // 2]
-    for upsampling in (1, 10):
+    for upsampling in (1, 10, 10):
         # The default normalization weighs all spatial frequencies alike, and most of them hold only noise.
-        shifts = [
-            phase_cross_correlation(template, frame, upsample_factor=upsampling, normalization=None)[0]
-            for frame in frames
+        shifts += [
+            phase_cross_correlation(template * inner, frame * inner, upsample_factor=upsampling, normalization=None)[0]
+            for frame in moved
         ]
-        template = np.mean([ndimage.shift(frame, shift) for frame, shift in zip(frames, shifts, strict=True)], axis=0)
-    return np.array(shifts)
+        moved = [ndimage.shift(frame, by, order=1) for frame, by in zip(frames, shifts, strict=True)]
+        template = np.mean(moved, axis=0)
+    return shifts
 
 
 def find_cells(movie, min_peak=6):

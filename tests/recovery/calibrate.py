@@ -185,7 +185,8 @@ def cells(movie: Movie, pipelines: list[str]) -> Iterator[dict[str, Any]]:
     for cell in table.index[table.in_fov]:
         numbers = {name: float(table.loc[cell, name]) for name in ("snr", "snr_peak")}
         by = {name: int(cell in those) for name, those in found.items()}
-        yield {**movie._asdict(), "cell": int(cell), **numbers, "detectable": int(table.detectable[cell]), **by}
+        of_movie = {"seed": movie.seed, "times_light": movie.light, "times_density": movie.density}
+        yield {**of_movie, "cell": int(cell), **numbers, "detectable": int(table.detectable[cell]), **by}
 
 
 def report(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def report(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     return {
         "versions": {"detection_rule": DETECTION_RULE, "threshold": DETECTABLE_SNR_PEAK, "simulation": SIM_VERSION},
         "pipelines": {name: REQUIREMENTS[name] for name in names},
-        "movies": len({(row["seed"], row["light"], row["density"]) for row in rows}),
+        "movies": len({(row["seed"], row["times_light"], row["times_density"]) for row in rows}),
         "cells": len(rows),
         "area under the curve": {n: area(x[judged], most[judged]) for n, x in {"snr_peak": peak, "snr": snr}.items()},
         "threshold": threshold(peak, by),

@@ -11,6 +11,7 @@ from pytest_calsim import (
     assert_footprints_recovered,
     assert_shifts_recovered,
     assert_traces_recovered,
+    score,
 )
 
 pytestmark = [
@@ -20,57 +21,71 @@ pytestmark = [
 ]
 pytest.importorskip("minian", reason="minian needs an environment of its own: python tests/recovery/run.py")
 
-REGISTERED = {"max_rmse_px": 0.5, "convention": "correction"}
+SEEDS = range(5)
+SMALL = {"acquisition.image_sensor.height_px": 96, "acquisition.image_sensor.width_px": 96}
 FOUND = {"min_recall": 0.85, "min_precision": 0.7, "min_mean_iou": 0.65}
 
+# The least that a score may be: for the median of five seeds, and for the worst of them. With some 13 cells a recall
+# has a standard deviation of 0.1 from seed to seed.
+LEAST = {
+    "footprints.recall": (0.85, 0.65),
+    "footprints.precision": (0.7, 0.5),
+    "footprints.mean_iou": (0.65, 0.55),
+    "traces.pearson": (0.8, 0.7),
+}
 
-@pytest.mark.sim("moving")
-def test_minian_recovers_the_shifts(sim_recording):
+
+@pytest.fixture(scope="module", params=["static", "moving"])
+def runs(request, sim_recording_factory, tmp_path_factory):
+    """Five recordings and what minian finds in each: registered by minian, and judged in its own frame."""
+    from minian_pipeline import find_cells
+
+    pairs = []
+    for seed in SEEDS:
+        recording = sim_recording_factory(request.param, seed=seed, overrides=SMALL)
+        found = find_cells(recording.observed, tmp_path_factory.mktemp("minian"))
+        shifts = {"shifts": found["motion"], "convention": "correction"} if request.param == "moving" else {}
+        pairs.append((recording, Estimate(A=found["A"], C=found["C"], S=found["S"], **shifts)))
+    return pairs
+
+
+def test_minian_recovers_cells_and_traces(runs):
+    scores = [score(estimate, recording).as_dict() for recording, estimate in runs]
+    for name, (median, worst) in LEAST.items():
+        values = [numbers[name] for numbers in scores]
+        assert np.median(values) >= median, (name, values)
+        assert min(values) >= worst, (name, values)
+
+
+def test_random_disks_and_shuffled_traces_fail(runs):
+    rng = np.random.default_rng(0)
+    for recording, found in runs:
+        height, width = recording.observed.shape[1:]
+        row, column = np.indices((height, width))
+        centres = rng.uniform((0, 0), (height, width), (found.n_units, 2))
+        disks = np.array([np.hypot(row - y, column - x) < 4 for y, x in centres])
+        with pytest.raises(RecoveryError, match=r"recall .* < 0\.85"):
+            assert_footprints_recovered(disks, recording, **FOUND)
+        shuffled = Estimate(A=found.A, C=np.roll(found.C, 1, axis=0), shifts=found.shifts, convention=found.convention)
+        with pytest.raises(RecoveryError, match="pearson"):
+            assert_traces_recovered(shuffled, recording, min_pearson=0.8)
+
+
+def test_minian_recovers_the_shifts(sim_recording_factory):
     from minian_pipeline import estimate_shifts
 
-    assert_shifts_recovered(estimate_shifts(sim_recording.observed), sim_recording, **REGISTERED)
+    errors = []
+    for seed in SEEDS:
+        recording = sim_recording_factory("moving", seed=seed)
+        found = Estimate(shifts=estimate_shifts(recording.observed), convention="correction")
+        errors.append(score(found, recording).as_dict()["shifts.rmse_px"])
+    assert np.median(errors) <= 0.25, errors
+    assert max(errors) <= 0.4, errors
 
 
 @pytest.mark.sim("moving")
 def test_no_motion_fails_the_bound(sim_recording):
     nothing = np.zeros((sim_recording.observed.sizes["frame"], 2))
     with pytest.raises(RecoveryError) as caught:
-        assert_shifts_recovered(nothing, sim_recording, **REGISTERED)
+        assert_shifts_recovered(nothing, sim_recording, max_rmse_px=0.25, convention="correction")
     assert caught.value.scorecard.as_dict()["shifts.rmse_px"] >= 2
-
-
-@pytest.fixture(scope="module")
-def recording(sim_recording_factory):
-    return sim_recording_factory("static")
-
-
-@pytest.fixture(scope="module")
-def found(recording, tmp_path_factory):
-    """One slow run of CNMF for every assertion on it."""
-    from minian_pipeline import find_cells
-
-    return Estimate.from_minian(find_cells(recording.observed, tmp_path_factory.mktemp("minian")))
-
-
-def test_minian_recovers_the_footprints(found, recording):
-    assert_footprints_recovered(found, recording, **FOUND)
-
-
-def test_minian_recovers_the_traces(found, recording):
-    assert_traces_recovered(found, recording, min_pearson=0.8)
-
-
-def test_random_disks_fail_the_bound(found, recording):
-    rng = np.random.default_rng(0)
-    height, width = recording.observed.shape[1:]
-    row, column = np.indices((height, width))
-    centres = rng.uniform((0, 0), (height, width), (found.n_units, 2))
-    disks = np.array([np.hypot(row - y, column - x) < 4 for y, x in centres])
-    with pytest.raises(RecoveryError, match=r"recall .* < 0\.85"):
-        assert_footprints_recovered(disks, recording, **FOUND)
-
-
-def test_shuffled_traces_fail_the_bound(found, recording):
-    shuffled = Estimate(A=found.A, C=np.roll(found.C, 1, axis=0))
-    with pytest.raises(RecoveryError, match="pearson"):
-        assert_traces_recovered(shuffled, recording, min_pearson=0.8)
