@@ -92,7 +92,13 @@ def test_reference_is_that_of_the_code():
 def test_gallery_shows_every_preset():
     page = (ROOT / "docs" / "gallery.md").read_text()
     for name in preset_names():
-        assert f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)" in page
+        begin = f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)"
+        assert begin in page, "python docs/make_pictures.py presets"
+        card = page.partition(begin)[2].partition("\n## ")[0]
+        assert f'| asked for by | `@pytest.mark.sim("{name}")` |' in card
+        assert re.search(r"\| cells in view \| \d+, \d+ of them detectable \|", card)
+        assert re.search(r"\| to simulate and store it \| \d+\.\d CPU s \|", card)
+        assert re.search(r"\| a light finder \| recall \d\.\d\d of \d+ detectable cells, precision \d\.\d\d \|", card)
 
 
 def test_pictures_are_small_and_shown():
