@@ -410,7 +410,7 @@ def gallery() -> None:
         "",
         f"*A light finder* is the one of [the first test](tutorial/first-test.md), on the first {FINDER_S} s, motion "
         "undone by the true shifts. It is a plain one, and says how hard a recording is, not what a real pipeline "
-        "reaches. Times are of one processor core, on the machine that the page on [performance](performance.md) names.",
+        "reaches. Times are of one core of the machine that the page on [performance](performance.md) names.",
         "",
         "This page is written by `python docs/make_pictures.py presets` from the preset files.",
         "",
@@ -436,8 +436,9 @@ def gallery() -> None:
             "",
             "| | |",
             "|---|---|",
-            f"| asked for by | `@pytest.mark.sim(\"{name}\")` |",
-            f"| movie | {frames} frames of {height} × {width} px at {acq.fps:g} fps, {acq.image_sensor.bit_depth} bit |",
+            f'| asked for by | `@pytest.mark.sim("{name}")` |',
+            f"| movie | {frames} frames of {height} × {width} px at {acq.fps:g} fps, "
+            f"{acq.image_sensor.bit_depth} bit |",
             f"| cells in view | {int(cells['in_fov'].sum())}, {int(cells['detectable'].sum())} of them detectable |",
             f"| to simulate and store it | {seconds_to_simulate(name):.1f} CPU s |",
             f"| a light finder | {of_light_finder(name)} |",
