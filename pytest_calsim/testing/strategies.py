@@ -23,13 +23,16 @@ from pydantic.fields import FieldInfo
 from pytest_calsim.errors import SpecError, SpecWarning, nearest
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.background.background_cells import BackgroundCells, BackgroundPopulation
 from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
+from pytest_calsim.steps.cells.cell_activity import CellActivity
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM, BrainMotion
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step, dependencies
+from pytest_calsim.testing.given_strategies import given_arrays, given_footprints
 
 __all__ = ["acquisitions", "image_sensors", "models", "optics", "specs", "steps", "tissues"]
 
@@ -116,6 +119,8 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
         low = bounds["gt"] + 1 if "gt" in bounds else bounds.get("ge")
         high = bounds["lt"] - 1 if "lt" in bounds else bounds.get("le")
         return st.integers(low, high)
+    if annotation is GivenArray:
+        return given_arrays(st.tuples(st.integers(0, _LONGEST), st.integers(0, _LONGEST)))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return models(annotation)
     return st.from_type(annotation)
@@ -302,7 +307,7 @@ def _step(model: type[Step], scene: _Scene) -> st.SearchStrategy[Any]:
 
 
 def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
-    """Cells at given positions, each of which can shrink away; or scattered ones."""
+    """Cells at given positions, each of which can shrink away; or scattered ones, or given footprints."""
     canvas = scene.canvas
     most = scene.max_cells
     reach_y, reach_x = (size * canvas.pixel_size_um / 2 for size in canvas.shape)
@@ -312,13 +317,36 @@ def _neurons(scene: _Scene) -> st.SearchStrategy[PlaceNeurons]:
         PlaceNeurons,
         populations=st.tuples(_populations(scene)),
         positions_um=st.lists(at, max_size=most).map(tuple),
+        footprints=st.none(),
+    )
+    imaged = models(
+        PlaceNeurons,
+        populations=st.tuples(_populations(scene)),
+        positions_um=st.none(),
+        footprints=given_footprints(scene.acquisition.image_sensor, most),
     )
     layer = st.tuples(_populations(scene), st.integers(0, most), st.booleans())
     layers = st.lists(layer, min_size=1, max_size=_LONGEST)
-    scattered = st.tuples(models(PlaceNeurons, populations=st.just((Population(),)), positions_um=st.none()), layers)
+    nothing: st.SearchStrategy[Any] = st.none()
+    bare = models(PlaceNeurons, populations=st.just((Population(),)), positions_um=nothing, footprints=nothing)
+    scattered = st.tuples(bare, layers)
     placed = scattered.map(lambda drawn: _scattered(scene, *drawn))
     # Given ones more often: a scene shrinks best if it was found with them.
-    return st.integers(0, 3).flatmap(lambda choice: placed if choice == 3 else given)
+    return st.integers(0, 4).flatmap(lambda choice: {3: placed, 4: imaged}.get(choice, given))
+
+
+def _activities(scene: _Scene) -> st.SearchStrategy[CellActivity]:
+    """Drawn spikes; or given ones, or given traces, of the first cells."""
+    frames = scene.acquisition.n_frames
+    end_s = frames / scene.acquisition.fps
+    train = st.one_of(st.none(), st.lists(_floats(-min(end_s, 1e4), end_s), max_size=6).map(sorted).map(tuple))
+    trains = st.lists(train, max_size=scene.max_cells).map(tuple)
+    traces = given_arrays(st.tuples(st.integers(0, scene.max_cells), st.just(frames)), -1.0)
+    nothing: st.SearchStrategy[Any] = st.none()
+    drawn = models(CellActivity, spike_times_s=nothing, dff_traces=nothing)
+    given_spikes = models(CellActivity, spike_times_s=trains, dff_traces=nothing)
+    given_traces = models(CellActivity, spike_times_s=nothing, dff_traces=traces)
+    return st.one_of(drawn, given_spikes, given_traces)
 
 
 def _populations(scene: _Scene) -> st.SearchStrategy[Population]:
@@ -395,6 +423,7 @@ def _neuropils(scene: _Scene) -> st.SearchStrategy[Neuropil]:
 
 _FITTED: Mapping[type[Step], Callable[[_Scene], st.SearchStrategy[Any]]] = {
     PlaceNeurons: _neurons,
+    CellActivity: _activities,
     BrainMotion: _motions,
     BackgroundCells: _background_cells,
     Neuropil: _neuropils,

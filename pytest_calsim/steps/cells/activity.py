@@ -15,6 +15,7 @@ from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.types import Floats, Floats32, Ints
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.activity_model import ActivityModel
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.cells.traces import CalciumTraces
 
 __all__ = ["Activity"]
@@ -43,6 +44,10 @@ class Activity(Artifact):
         Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
     model
         The law by which they are active: that of other cells of the same tissue, too.
+    assemblies
+        To which cells of the tissue may belong; ``None``: to none.
+    remarks
+        What the user must be told.
     """
 
     traces: CalciumTraces
@@ -54,18 +59,8 @@ class Activity(Artifact):
     typical_transient: Floats
     transient_energy: Floats
     model: ActivityModel
-
-    def __post_init__(self) -> None:
-        for name in (
-            "spike_time_s",
-            "spike_start",
-            "baseline",
-            "expected_rate_hz",
-            "expected_C",
-            "typical_transient",
-            "transient_energy",
-        ):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+    assemblies: AssemblyEvents | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def C(self) -> Floats32:
@@ -89,3 +84,7 @@ class Activity(Artifact):
             "spike_start": TruthArray(("unit_edge",), self.spike_start),
             "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the remarks."""
+        return self.remarks

@@ -22,6 +22,7 @@ from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes,
 from pytest_calsim.kernels.types import Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.step import Context
 
 __all__ = ["BUSY_REFRACTORY", "ActivityModel", "CellNormals"]
@@ -137,7 +138,9 @@ class ActivityModel:
         trains = draw_spikes(keys, ~keys, process, memory_s=self.refractory_s, end_s=end_s)
         return trains.times_s, float(process.mean_hz.sum())
 
-    def courses_of(self, ctx: Context, keys: Keys, z_rate: Floats, baseline: Floats) -> CellCourses:
+    def courses_of(
+        self, ctx: Context, keys: Keys, z_rate: Floats, baseline: Floats, assemblies: AssemblyEvents | None = None
+    ) -> CellCourses:
         """Return the courses of other cells, which are computed when frames are asked for.
 
         Parameters
@@ -150,10 +153,14 @@ class ActivityModel:
             Standard normal number that decides each cell's rate, float64 ``(cell,)``.
         baseline
             Fluorescence at rest, float64 ``(cell,)``.
+        assemblies
+            To which the cells may belong; ``None``: to none.
         """
         z = CellNormals.cut(z_rate, standard_normals(keys ^ _DFF), standard_normals(keys ^ _KINETICS))
         process = self.process(z.rate)
         gain = baseline * self.dff(z.dff)
+        shared = None if assemblies is None else assemblies.input_of(keys, process)
+        rate_hz = process.mean_hz if shared is None else process.mean_hz + shared.mean_hz
         return CellCourses(
             keys=keys,
             process=process,
@@ -162,8 +169,9 @@ class ActivityModel:
             longest_decay_s=self.longest_decay_s,
             baseline=baseline,
             gain=gain,
-            expected=baseline + gain * process.mean_hz * self.area_per_spike_s(ctx, z),
+            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z),
             n_frames=ctx.n_frames,
+            shared=shared,
         )
 
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:

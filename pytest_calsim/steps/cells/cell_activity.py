@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Self
 
 import numpy as np
@@ -10,12 +11,22 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.kernels.calcium import PROPORTIONAL, calcium_at_start
 from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
-from pytest_calsim.kernels.types import Keys
+from pytest_calsim.kernels.types import Floats32, Keys
+from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.steps.cells.activity import Activity
 from pytest_calsim.steps.cells.activity_model import BUSY_REFRACTORY, ActivityModel, CellNormals
+from pytest_calsim.steps.cells.given_activity import (
+    GivenTrains,
+    SpikeTimes,
+    check_spike_times,
+    late_spike_remarks,
+    mean_rates_hz,
+    with_given,
+)
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, half_decay, slow_frame_warnings
-from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.saturation import HillSaturation
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -52,6 +63,13 @@ class CellActivity(Step):
     saturation
         Hill's curve between calcium and fluorescence; ``None``: proportional. The indicator's named times remain those
         of a lone spike's fluorescence; calcium's are solved for.
+    spike_times_s
+        Given spikes of the first cells (units 0, 1 and so on), ascending, s from the recording's start; those before it
+        are negative. ``None`` for a cell, or in place of the list, leaves drawn spikes. Dead times and assemblies do
+        not touch given ones.
+    dff_traces
+        Given ΔF/F of the first cells in every frame ``(cell, frame)``: an array, or the path of a ``.npy``, ``.mat`` or
+        ``.csv`` file. They have no spikes. ``C`` is brightness · (1 + ΔF/F).
     """
 
     active_rate_hz: Annotated[float, Field(ge=1e-6, le=100)] = 10.0
@@ -67,6 +85,8 @@ class CellActivity(Step):
     dff_per_spike: Annotated[float, Field(ge=0, le=100)] = 0.2
     dff_spread: Annotated[float, Field(ge=0, le=2)] = 0.0
     saturation: HillSaturation | None = None
+    spike_times_s: GivenTrains | None = None
+    dff_traces: GivenArray | None = None
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
@@ -85,12 +105,38 @@ class CellActivity(Step):
             ) from None
         if rise > 0.999 * decay:
             raise ValueError(f"rise_s = {rise:.4g} must be below decay_s = {decay:.4g}")
+        if self.spike_times_s is not None and self.dff_traces is not None:
+            raise ValueError("spike_times_s and dff_traces both say what the first cells do; give one")
+        check_spike_times(self.spike_times_s or ())
+        if self.dff_traces is not None:
+            self._check_traces(self.dff_traces.values)
         return self
 
+    @staticmethod
+    def _check_traces(traces: Floats32) -> None:
+        """Refuse what is no ΔF/F of cells."""
+        if traces.ndim != 2:
+            raise ValueError(f"dff_traces has shape {traces.shape}, not (cell, frame); one cell is one row")
+        low = np.argwhere(traces < -1)
+        if len(low):
+            i, frame = low[0].tolist()
+            raise ValueError(
+                f"dff_traces[{i}] is {traces[i, frame]:g} in frame {frame}; light is never negative, so dF/F is -1 or "
+                "more: give (F - F0)/F0"
+            )
+
     def check(self, context: SpecContext) -> list[str]:
-        """Warn of frames that are too slow for the indicator, and of cells that are more active at rest."""
+        """Refuse traces that are too short; warn of slow frames, of cells more active at rest, and of late spikes."""
+        acquisition = context.acquisition
+        if self.dff_traces is not None and self.dff_traces.shape[1] < acquisition.n_frames:
+            raise ValueError(
+                f"dff_traces has {self.dff_traces.shape[1]} frames, and the recording {acquisition.n_frames}; give one "
+                "value a frame, or lower acquisition.duration_s"
+            )
         half_decay_s = half_decay(*self.time_constants_s, self._half_level)
-        soft_warnings = slow_frame_warnings(context.acquisition.exposure_s, half_decay_s)
+        soft_warnings = slow_frame_warnings(acquisition.exposure_s, half_decay_s)
+        end_s = acquisition.n_frames * acquisition.exposure_s
+        soft_warnings += late_spike_remarks(self.spike_times_s or (), end_s)
         if self.quiescent_rate_hz > self.active_rate_hz:
             soft_warnings.append(
                 f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
@@ -112,6 +158,13 @@ class CellActivity(Step):
             return self.rise_s, self.decay_s
         rise, decay = INDICATORS[self.indicator].time_constants_at(self._half_level)
         return (rise if self.rise_s is None else self.rise_s, decay if self.decay_s is None else self.decay_s)
+
+    @property
+    def _given_spikes(self) -> tuple[SpikeTimes | None, ...]:
+        """Spikes of the first cells; cells of given traces have none."""
+        if self.dff_traces is not None:
+            return ((),) * len(self.dff_traces.values)
+        return self.spike_times_s or ()
 
     @property
     def _half_level(self) -> float:
@@ -136,7 +189,7 @@ class CellActivity(Step):
             kinetics_spread=self.kinetics_spread,
         )
 
-    def plan(self, ctx: Context, cells: Cells) -> Activity:
+    def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
 
         def keys(name: str) -> Keys:
@@ -145,13 +198,19 @@ class CellActivity(Step):
         model = self.model
         z = CellNormals.cut(*(standard_normals(keys(name)) for name in ("rate", "dff", "kinetics")))
         process = model.process(z.rate)
-        trains = draw_spikes(
-            keys("spikes"),
-            keys("past"),
-            process,
-            memory_s=max(20 * model.longest_decay_s, self.refractory_s),
-            end_s=ctx.n_frames * ctx.acquisition.exposure_s,
-        )
+        memory_s = max(20 * model.longest_decay_s, self.refractory_s)
+        end_s = ctx.n_frames * ctx.acquisition.exposure_s
+        shared = None if assemblies is None else assemblies.input_of(assemblies.names, process)
+        # A spike of the cell's own soon after the end keeps others away from before it.
+        beyond_s = 0.0 if shared is None else self.refractory_s
+        trains = draw_spikes(keys("spikes"), keys("past"), process, memory_s=memory_s, end_s=end_s + beyond_s)
+        rate_hz = process.mean_hz
+        if shared is not None:
+            trains = shared.added_to_trains(trains, memory_s, end_s)
+            rate_hz = rate_hz + shared.mean_hz
+        given = self._given_spikes
+        trains = with_given(trains, given, end_s)
+        rate_hz = mean_rates_hz(rate_hz, given)
         baseline = np.ascontiguousarray(cells.brightness, np.float64)
         gain = baseline * model.dff(z.dff)
         time_scale = model.time_scale(z.kinetics)
@@ -168,14 +227,36 @@ class CellActivity(Step):
             n_frames=ctx.n_frames,
         )
         peak, energy = model.typical_transients(ctx, z)
+        typical = gain * peak
+        expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z)
+        if self.dff_traces is not None:
+            # The whole of the given traces counts, so that a longer recording changes nothing.
+            dff = self.dff_traces.values[: len(cells)]
+            traces = replace(traces, given_dff=dff)
+            of_given = baseline[: len(dff)]
+            typical[: len(dff)] = of_given * dff.max(axis=1, initial=0)
+            expected[: len(dff)] = of_given * (1 + dff.mean(axis=1, dtype=np.float64))
         return Activity(
             traces=traces,
             spike_time_s=trains.times_s,
             spike_start=trains.start,
             baseline=baseline,
-            expected_rate_hz=process.mean_hz,
-            expected_C=baseline + gain * process.mean_hz * model.area_per_spike_s(ctx, z),
-            typical_transient=gain * peak,
+            expected_rate_hz=rate_hz,
+            expected_C=expected,
+            typical_transient=typical,
             transient_energy=energy,
             model=model,
+            assemblies=assemblies,
+            remarks=self._remarks(len(cells)),
+        )
+
+    def _remarks(self, n_cells: int) -> tuple[str, ...]:
+        """Say that more is given than there are cells."""
+        name = "spike_times_s" if self.dff_traces is None else "dff_traces"
+        n_given = len(self._given_spikes)
+        if n_given <= n_cells:
+            return ()
+        return (
+            f"cell_activity: {name} is given for {n_given} cells, and {n_cells} were placed: the last "
+            f"{n_given - n_cells} belong to nobody",
         )

@@ -19,6 +19,7 @@ from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
 from pytest_calsim.kernels.types import Floats, Ints, Keys
+from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
 
 __all__ = ["CellCourses"]
 
@@ -65,6 +66,8 @@ class CellCourses:
         Long-run mean of the fluorescence, float64 ``(cell,)``.
     n_frames
         Length of the recording.
+    shared
+        Spikes that events of assemblies add; ``None``: none.
     """
 
     keys: Keys
@@ -76,6 +79,7 @@ class CellCourses:
     gain: Floats
     expected: Floats
     n_frames: int
+    shared: SharedInput | None = None
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
     _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
@@ -137,7 +141,7 @@ class CellCourses:
         time_s = time_s[order]
         past = time_s < start_s
         ages_s = start_s - time_s[past]
-        return SpikeTrains(time_s[~past], _starts(cell[~past], n), ages_s, _starts(cell[past], n))
+        return SpikeTrains(time_s[~past], starts_of(cell[~past], n), ages_s, starts_of(cell[past], n))
 
     def _window(self, number: int) -> _Window:
         n = len(self.keys)
@@ -150,11 +154,10 @@ class CellCourses:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
         keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
         dead_s = self.process.refractory_s
-        trains = draw_spikes(keys, keys ^ _PAST, self.process, memory_s=dead_s, end_s=lasts_s)
-        cell = np.repeat(np.arange(n), np.diff(trains.start))
-        return _Window(cell, begin_s + trains.times_s)
-
-
-def _starts(cell: Ints, n: int) -> Ints:
-    """Where each cell's part begins, of entries in the order of cells."""
-    return np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=n))]).astype(np.int64)
+        # A spike of the cell's own soon after the end keeps others away from before it.
+        beyond_s = 0.0 if self.shared is None else dead_s
+        trains = draw_spikes(keys, keys ^ _PAST, self.process, memory_s=dead_s, end_s=lasts_s + beyond_s)
+        window = _Window(np.repeat(np.arange(n), np.diff(trains.start)), begin_s + trains.times_s)
+        if self.shared is None:
+            return window
+        return _Window(*self.shared.added_to(window.cell, window.time_s, begin_s, begin_s + lasts_s))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeTrains
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Floats32
 
 __all__ = ["FRAMES", "CalciumTraces"]
 
@@ -41,6 +41,8 @@ class CalciumTraces:
         What is left of earlier spikes at every 256th frame.
     n_frames
         How many frames there are.
+    given_dff
+        ΔF/F of the first units, in place of what follows from spikes, float32 ``(some units, frame)``; ``None``: none.
     """
 
     trains: SpikeTrains
@@ -50,6 +52,7 @@ class CalciumTraces:
     gain: Floats
     checkpoints: tuple[CalciumState, ...]
     n_frames: int
+    given_dff: Floats32 | None = None
 
     @classmethod
     def of(
@@ -102,6 +105,9 @@ class CalciumTraces:
         out = np.empty((len(self.offset), stop - start), np.float32)
         for k, block, here in self._blocks(start, stop):
             out[:, block] = self._block(k).fluorescence[:, here]
+        if self.given_dff is not None:
+            given = self.given_dff[: len(out), start:stop]
+            out[: len(given)] = self.offset[: len(given), np.newaxis] * (1 + given.astype(np.float64))
         return out
 
     def spikes(self, start: int, stop: int) -> NDArray[np.uint16]:
