@@ -26,8 +26,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_ipywidgets_js = {}  # the default fetches scripts from the network
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # sliders need a kernel
-nb_code_prompt_show = "Show the answer"  # what is hidden is the answer to an exercise
-nb_code_prompt_hide = "Hide the answer"
+nb_code_prompt_show = "Show how"  # the code that is hidden finds the answer to an exercise
+nb_code_prompt_hide = "Hide how"
 nb_merge_streams = True
 
 # --- reference -------------------------------------------------------------------------------------------------------

@@ -138,6 +138,12 @@ def from_top_and_side(spec):
     return drawn(figure, "cells from above and from the side")
 
 
+def answer(text):
+    """Fold an answer away, until somebody asks for it."""
+    lines = "<br>".join(map(escape, text.splitlines()))
+    return HTML(f"<details><summary>Show the answer</summary>{lines}</details>")
+
+
 def look(spec, frame=0, until=None):
     """Paint one frame after a stage (the last one by default), `(height, width)`."""
     return plan(spec).paint(frame, frame + 1, until)[0]
