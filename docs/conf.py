@@ -21,7 +21,7 @@ myst_heading_anchors = 4
 
 # --- notebooks -------------------------------------------------------------------------------------------------------
 
-nb_execution_mode = "cache"
+nb_execution_mode = "force"  # a cache would not notice that the package has changed
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_ipywidgets_js = {}  # the default fetches scripts from the network
