@@ -43,6 +43,6 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = f"pytest-calsim {release}"
-html_static_path = ["site"]
+html_static_path = ["assets"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
