@@ -94,13 +94,14 @@ class Recording(WritesFiles):
     def observed(self) -> xr.DataArray:
         """The movie ``(frame, height, width)``, read lazily; every read gives a fresh, writable array.
 
-        uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. For dask:
+        uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. The coordinate ``time`` is
+        when each exposure begins, s; attributes are ``units``, ``fps`` and ``pixel_size_um``. For dask:
         ``recording.observed.chunk({"frame": 64})``.
         """
         # Here, as xarray takes longer to import than a recording of seconds takes to simulate and save.
         from pytest_calsim.recording.lazy_array import lazy_movie
 
-        return lazy_movie(self._source, "observed")
+        return lazy_movie(self._source, "observed", self._spec.acquisition)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ class Recording(WritesFiles):
         """
         from pytest_calsim.recording.lazy_array import lazy_movie
 
-        lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
+        lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name, self._spec.acquisition)
         return lazy if frames is None else lazy.isel(frame=frames)
 
     @cached_property
