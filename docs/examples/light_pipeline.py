@@ -35,7 +35,8 @@ def find_cells(movie, min_peak=6):
     noise = 1.4826 * np.median(np.abs(smooth), axis=0)
     peaks = peak_local_max((smooth / noise).max(axis=0), min_distance=4, threshold_abs=min_peak, exclude_border=False)
     sharper = band_pass(movie, fine_px=1)
-    return np.array([footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks])
+    found = [footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks]
+    return np.reshape(found, (-1, *smooth.shape[1:]))  # no cell is a result, too
 
 
 def footprint(movie, brightness, seed, radius_px=7):
@@ -51,7 +52,7 @@ def footprint(movie, brightness, seed, radius_px=7):
 def read_traces(movie, footprints):
     """Fluorescence ``(unit_id, frame)`` of all footprints together, by least squares."""
     pixels = band_pass(movie, fine_px=1).reshape(len(movie), -1)
-    return np.linalg.lstsq(footprints.reshape(len(footprints), -1).T, pixels.T)[0].astype(np.float64)
+    return np.linalg.lstsq(footprints.reshape(-1, pixels.shape[1]).T, pixels.T)[0].astype(np.float64)
 
 
 def infer_spikes(traces, fps, decay_s=0.2):

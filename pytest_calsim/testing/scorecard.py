@@ -116,6 +116,10 @@ class Scorecard:
         What else the reader must know.
     recording, estimate
         What was judged, where it is known: for pictures, and to tell which spec a score belongs to.
+    baseline
+        The recording and the estimate that it was compared with, where two were.
+    words
+        The verdict in words: passed, failed.
     rule
         Version of the rules of scoring.
     """
@@ -127,6 +131,8 @@ class Scorecard:
     notes: Sequence[str] = ()
     recording: Recording | None = field(default=None, repr=False)
     estimate: Estimate | None = field(default=None, repr=False)
+    baseline: tuple[Recording, Estimate] | None = field(default=None, repr=False)
+    words: tuple[str, str] = ("recovered", "NOT recovered")
     rule: str = RULE
 
     @property
@@ -140,7 +146,7 @@ class Scorecard:
         return all(check.bound is None for check in self.checks)
 
     def __str__(self) -> str:
-        verdict = f"{self.assertion} recovered" if self.passed else f"{self.assertion} NOT recovered"
+        verdict = f"{self.assertion} {self.words[0 if self.passed else 1]}"
         verdict = self.assertion if self.is_unjudged else verdict
         # What failed comes first.
         checks = [f"  {c}" for c in sorted(self.checks, key=lambda c: c.passed)]

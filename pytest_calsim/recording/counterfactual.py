@@ -1,0 +1,147 @@
+"""Recordings in which the planted cells are others than the spec's, and all else is the same to the draw."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.simulate import truth_of_scene
+from pytest_calsim.simulation.scene import Scene
+from pytest_calsim.steps.cells.place_neurons import Cells
+
+__all__ = ["HeldFrames", "reordered", "silenced", "with_cell", "with_cells"]
+
+
+class HeldFrames:
+    """Frames in memory: unlike painted ones they need no spec to be sent to another process."""
+
+    def __init__(self, frames: NDArray[np.generic]) -> None:
+        self._frames = frames
+        self.shape: tuple[int, int, int] = (frames.shape[0], frames.shape[1], frames.shape[2])
+        self.dtype = frames.dtype
+
+    def read(self, start: int, stop: int) -> NDArray[np.generic]:
+        """Give frames ``start`` to ``stop``, fresh and writable."""
+        return self._frames[start:stop].copy()
+
+
+def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
+    """Re-render a recording with other cells; every stream of the steps beside stays as it was.
+
+    Parameters
+    ----------
+    recording
+        A recording as it was simulated, to its end.
+    cells
+        What is planted instead.
+    altered
+        How the two differ, in words.
+
+    Returns
+    -------
+    Recording
+        It is held in memory, whole.
+
+    Raises
+    ------
+    SpecError
+        If the recording has no cells, or is altered already.
+    """
+    if recording.altered or recording.until is not None:
+        why = recording.altered or f"simulated until {recording.until!r}"
+        raise SpecError(f"only a whole recording as it was simulated is re-rendered with other cells; this one is {why}")
+    old = recording.scene
+    kind = next(kind for kind, artifact in old.artifacts.items() if artifact is old.require(Cells))
+    scene = Scene.of(recording.spec, {kind: cells})
+    frames = scene.paint(threads=os.cpu_count() or 1)
+    return Recording(recording.spec, HeldFrames(frames), truth_of_scene(scene), scene=scene, altered=altered)
+
+
+def silenced(recording: Recording, units: Sequence[int]) -> Recording:
+    """Re-render a recording with some cells dark, at rest too: what the others would look like without them."""
+    cells = recording.scene.require(Cells)
+    brightness = cells.brightness.copy()
+    brightness[list(units)] = 0.0
+    names = ", ".join(str(unit) for unit in units)
+    return with_cells(recording, replace(cells, brightness=brightness), f"units {names} dark")
+
+
+def reordered(recording: Recording, order: Sequence[int]) -> Recording:
+    """Re-render a recording whose cells are planted in another order, so that their light adds up in another order.
+
+    The truth keeps its order. Pixels differ by what adding float32 in another order does.
+
+    Parameters
+    ----------
+    recording
+        A recording as it was simulated.
+    order
+        Every unit once.
+
+    Raises
+    ------
+    SpecError
+        If a unit is missing, or there twice.
+    """
+    cells = recording.scene.require(Cells)
+    at = np.asarray(order, np.intp)
+    if not np.array_equal(np.sort(at), np.arange(len(cells))):
+        raise SpecError(f"order must have each of the {len(cells)} units once, not {list(order)!r}")
+    chosen = {name: values[at] for name, values in _columns(cells).items()}
+    changed = with_cells(recording, replace(cells, **chosen), "cells planted in another order")
+    return Recording(
+        recording.spec, changed.frames, recording.truth, scene=recording.scene, altered=changed.altered
+    )
+
+
+def _columns(cells: Cells) -> dict[str, NDArray[np.generic]]:
+    """Give what the cells have one entry of each."""
+    arrays = {field.name: getattr(cells, field.name) for field in fields(cells)}
+    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and len(a) == len(cells)}
+
+
+def with_cell(
+    recording: Recording,
+    center_um: tuple[float, float, float],
+    *,
+    like: int | None = None,
+    scale: float = 1.0,
+    brighter: float = 1.0,
+) -> Recording:
+    """Re-render a recording with one more cell, the last.
+
+    Parameters
+    ----------
+    recording
+        A recording with cells.
+    center_um
+        Its centre (z, y, x).
+    like
+        The unit whose shape and activity it shares; ``None``: it has its own.
+    scale, brighter
+        Its radius and brightness, in those of that unit, or of the first.
+
+    Raises
+    ------
+    SpecError
+        If there is no cell to be like.
+    """
+    cells = recording.scene.require(Cells)
+    if not len(cells):
+        raise SpecError("a cell is added beside others, and this recording has none")
+    twin = 0 if like is None else like
+    added = {name: np.concatenate([values, values[[twin]]]) for name, values in _columns(cells).items()}
+    added["center_um"][-1] = center_um
+    added["radius_um"][-1] *= scale
+    added["brightness"][-1] *= brighter
+    added["in_fov"][-1] = recording.spec.canvas.in_view(np.array(center_um[1]), np.array(center_um[2]))
+    if like is None:
+        added["identity"][-1, -1] = cells.identity[:, -1].max() + 1
+    more = replace(cells, **added, requested=cells.requested + 1)
+    return with_cells(recording, more, "with one more cell")
