@@ -31,6 +31,11 @@ def contract_scene() -> Spec:
 
     Eight well lit cells, each apart from the others, on 60 x 72 px for 10 s: a pipeline that finds cells at all finds
     them, and one that swaps height and width shows it.
+
+    Examples
+    --------
+    >>> contract_scene().acquisition.image_sensor.height_px
+    60
     """
     spec = load_preset("tiny")
     pixel_um = spec.acquisition.pixel_size_um

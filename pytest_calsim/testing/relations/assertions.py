@@ -96,6 +96,15 @@ def assert_equivariant(
         When they differ by more. It carries both results.
     EstimateError
         When the two cannot be compared.
+
+    Examples
+    --------
+    >>> from pytest_calsim import Estimate, Outcome, load_preset, simulate
+    >>> recording = simulate(load_preset("tiny"))
+    >>> turned = recording.transformed(transpose=True)
+    >>> outcomes = [Outcome(movie, Estimate(A=movie.truth.A_observed)) for movie in (recording, turned)]
+    >>> assert_equivariant(*outcomes).passed
+    True
     """
     by = changed.recording.transformation
     if by is None:
@@ -124,6 +133,13 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
         When a later result is worse by more. It carries it, and the one before.
     EstimateError
         When there are not two, or they are not of the same cells.
+
+    Examples
+    --------
+    >>> from pytest_calsim import Estimate, Outcome, load_preset, pairs
+    >>> movies = pairs(load_preset("tiny"), "sensor.photon_rate_per_s_um2", [5_000, 20_000])
+    >>> assert_monotone([Outcome(movie, Estimate(A=movie.truth.A_observed)) for movie in movies]).passed
+    True
     """
     if len(outcomes) < 2:
         raise EstimateError(f"monotone: two results or more are compared, not {len(outcomes)}")
