@@ -376,7 +376,7 @@ def presets() -> None:
         figure, axes = panels(2, side=2.6, title=0.25)
         show(axes[0, 0], p.frame, f"one frame (codes {p.frame.min()}-{p.frame.max()})")
         show(axes[0, 1], p.brightest, "largest rise above the mean")
-        save(figure, f"presets/{name}", greys=40)
+        save(figure, f"presets/{name}", greys=32)
     gallery()
 
 
