@@ -36,8 +36,11 @@ def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
     return estimate_motion(preprocess(observed), dim="frame").compute()
 
 
-def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
-    """The CNMF chain: ``A`` (unit_id, height, width), ``C`` and ``S`` (unit_id, frame)."""
+def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
+    """The CNMF chain: ``A`` (unit_id, height, width), ``C`` and ``S`` (unit_id, frame).
+
+    ``register=False`` leaves a movie as it is that does not move.
+    """
     os.environ["MINIAN_INTERMEDIATE"] = str(folder)
     from minian.cnmf import compute_trace, get_noise_fft, update_background, update_spatial, update_temporal
     from minian.initialization import initA, initC, pnr_refine, seeds_init, seeds_merge
@@ -48,8 +51,10 @@ def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
         return save_minian(array.chunk(chunks).rename(name), str(folder), overwrite=True)
 
     reference = saved(preprocess(observed), "varr_ref")
-    motion = estimate_motion(reference, dim="frame").compute()
-    still = apply_transform(reference, motion, fill=0).fillna(0).astype(float)
+    still = reference.astype(float)
+    if register:
+        motion = estimate_motion(reference, dim="frame").compute()
+        still = apply_transform(reference, motion, fill=0).fillna(0).astype(float)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)
     by_pixel = saved(by_frame, "Y_hw_chk", frame=-1, height=32, width=32)
 

@@ -16,11 +16,11 @@ from pytest_calsim import Estimate, Recording
 
 
 def minian(recording: Recording) -> Estimate:
-    """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it."""
+    """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it, on movies that do not move."""
     from minian_pipeline import find_cells
 
     with tempfile.TemporaryDirectory() as folder:
-        return Estimate.from_minian(find_cells(recording.observed, Path(folder)))
+        return Estimate.from_minian(find_cells(recording.observed, Path(folder), register=False))
 
 
 def suite2p(recording: Recording) -> Estimate:

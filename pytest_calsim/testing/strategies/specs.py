@@ -23,6 +23,9 @@ from pytest_calsim.testing.strategies.steps import RoomFor, check_kinds, fitted_
 
 __all__ = ["specs"]
 
+_FEW = 4
+"""Most specs have no more steps than these beside the cells and their light: a fault needs few, and each takes time."""
+
 _SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -108,7 +111,8 @@ def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
 
 @cache
 def _more_of(kinds: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(kinds), unique=True)
+    one = st.sampled_from(kinds)
+    return st.one_of(st.lists(one, unique=True, max_size=_FEW), st.lists(one, unique=True))
 
 
 def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
