@@ -58,6 +58,9 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
             jobs["estimate.npz"] = lambda path: _write_estimate(recording, estimate, path)
         if recording is not None:
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
+        if card.baseline is not None:
+            compared = card.baseline
+            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(*compared, path)
     written: list[str] = []
     for name, write in jobs.items():
         try:
@@ -88,6 +91,8 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     """
     card = _scorecard_of(error)
     recording = None if card is None else card.recording
+    if card is not None and card.baseline is not None:
+        recording = card.baseline[0]  # what it was compared with is made of it again
     spec, label = attempt.recorded or (None, "")
     if recording is not None and recording.spec != spec:
         spec = recording.spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -225,7 +225,7 @@ class TransformedFrames:
         return out
 
 
-def check_codes(by: Transformation, source: FrameSource, largest: float) -> None:
+def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
     """Refuse gains, offsets, types and fills that do not fit.
 
     Parameters
@@ -233,9 +233,9 @@ def check_codes(by: Transformation, source: FrameSource, largest: float) -> None
     by
         The transformation.
     source
-        What is transformed.
-    largest
-        Its largest code.
+        What is transformed. It is read only where its codes might not fit.
+    most
+        The largest code that its converter can give.
 
     Raises
     ------
@@ -249,14 +249,27 @@ def check_codes(by: Transformation, source: FrameSource, largest: float) -> None
         return
     if source.dtype.kind == "f":
         raise SpecError(f"light of type {source.dtype} cannot become {dtype}: it has no codes; leave dtype out")
-    info = np.iinfo(dtype)
-    ends = sorted((by.offset, by.gain * largest + by.offset))
-    for name, low, high in (("codes", *ends), ("fill", by.fill, by.fill)):
-        if low < info.min or high > info.max:
+    for name, low, high in (("codes", by.offset, by.gain * most + by.offset), ("fill", by.fill, by.fill)):
+        if name == "codes" and not _fits(dtype, low, high):
+            low = by.gain * float(_extreme(source, np.min)) + by.offset
+            high = by.gain * float(_extreme(source, np.max)) + by.offset
+        if not _fits(dtype, low, high):
+            info = np.iinfo(dtype)
             raise SpecError(
                 f"{name} from {low:g} to {high:g} do not fit into {dtype} ({info.min} to {info.max}); "
                 "give a wider dtype, such as 'uint16' or 'float32'"
             )
+
+
+def _fits(dtype: np.dtype[Any], low: float, high: float) -> bool:
+    info = np.iinfo(dtype)
+    return info.min <= low and high <= info.max
+
+
+def _extreme(source: FrameSource, of: Callable[[NDArray[Any]], Any]) -> Any:
+    """Give the smallest or the largest code of a movie."""
+    starts = range(0, source.shape[0], _BLOCK_FRAMES)
+    return of(np.array([of(source.read(i, min(i + _BLOCK_FRAMES, source.shape[0]))) for i in starts]))
 
 
 def transformed_truth(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pytest_calsim.recording.counterfactual import reordered, with_cell
+from pytest_calsim.recording.exports.movie import blocks_of
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.testing.relations.assertions import assert_equivariant, assert_invariant, assert_monotone
 from pytest_calsim.testing.relations.clause import Change, NotApplicableError, Trial, made
@@ -30,6 +31,8 @@ __all__ = ["RELATIONS", "Relation", "brighter"]
 
 _SHIFT_PX = (3, -4)
 _FAR_PX = 12.0
+_FULL = 60_000
+_OFFSET = 100
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,14 @@ def _unchanged(recording: Recording, record: Callable[[Spec], Recording]) -> Rec
 
 
 def _scaled(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    dtype = "uint16" if recording.frames.dtype.kind == "u" else None
-    if 2 * 2**recording.spec.acquisition.image_sensor.bit_depth + 100 > 2**16:
-        raise NotApplicableError("codes of 16 bits leave no room for a gain")
-    return recording.transformed(gain=2, offset=100, dtype=dtype)
+    """Nearly fill 16 bits; what has no codes is doubled."""
+    if recording.frames.dtype.kind == "f":
+        return recording.transformed(gain=2, offset=1)
+    largest = max(int(block.max()) for block in blocks_of(recording.frames, label="largest code", block_frames=64))
+    gain = (_FULL - _OFFSET) // max(largest, 1)
+    if gain < 2:
+        raise NotApplicableError(f"codes up to {largest} leave no room for a gain in 16 bits")
+    return recording.transformed(gain=gain, offset=_OFFSET, dtype="uint16")
 
 
 def _as_float(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
@@ -213,7 +220,7 @@ RELATIONS = (
     ),
     Relation(
         "gain and offset",
-        "The converter's gain and black level are arbitrary: codes twice as high, from another zero, show the same "
+        "The converter's gain and black level are arbitrary: codes that fill 16 bits, from another zero, show the same "
         "light.",
         _scaled,
     ),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,9 +21,6 @@ from pytest_calsim.testing.strategies.acquisitions import acquisitions, at_least
 from pytest_calsim.testing.strategies.steps import RoomFor, check_kinds, fitted_step
 
 __all__ = ["specs"]
-
-_FEW = 4
-"""Most specs have no more steps than these beside the cells and their light: a fault needs few, and each takes time."""
 
 _SEEDS = st.integers(0, 2**32 - 1)
 
@@ -89,30 +85,37 @@ def specs(
 def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
     known = step_classes()
     wanted = _with_needs([*(["render"] if asked.kinds is None else asked.kinds), *asked.steps], known)
-    if asked.kinds is None:
-        wanted = _with_needs([*wanted, *draw(_more_of(tuple(sorted(known))))], known)
+    kinds = wanted if asked.kinds is not None else _with_needs([*wanted, *sorted(known)], known)
     acquisition = draw(asked.acquisition)
     seed = draw(asked.seed)
+    crowd = draw(_CROWDS) if asked.kinds is None else 0
+    made: dict[str, Step] = {}
+
+    def add(kind: str, room: RoomFor) -> None:
+        made[kind] = draw(asked.steps[kind] if kind in asked.steps else fitted_step(known[kind], room, {}))
+
+    # Whether a step is there is drawn right before the step, so that Hypothesis can take both away at once.
+    def is_there(kind: str) -> bool:
+        return kind in wanted or draw(_TURNS) + crowd >= _LAST_TURN
+
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
-    movers = [kind for kind in wanted if known[kind].margin_um is not Step.margin_um]
-    if movers:
-        acquisition = _with_small_pixels(acquisition)
-    room = RoomFor(acquisition, Spec(acquisition=acquisition).canvas, asked.max_cells, seed)
-
-    def drawn(kind: str) -> Step:
-        return draw(asked.steps[kind] if kind in asked.steps else fitted_step(known[kind], room, {}))
-
-    made = [drawn(kind) for kind in movers]
-    free = [step for step in made if not dependencies(type(step)).requires]
-    room = replace(room, canvas=_spec(acquisition, free, seed).canvas)
-    made += [drawn(kind) for kind in wanted if kind not in movers]
-    return _spec(acquisition, sorted(made, key=lambda step: wanted.index(step.kind)), seed)
+    movers = [kind for kind in kinds if known[kind].margin_um is not Step.margin_um]
+    for kind in movers:
+        if is_there(kind):
+            acquisition = _with_small_pixels(acquisition)
+            add(kind, RoomFor(acquisition, Spec(acquisition=acquisition).canvas, asked.max_cells, seed))
+    free = [step for step in made.values() if not dependencies(type(step)).requires]
+    room = RoomFor(acquisition, _spec(acquisition, free, seed).canvas, asked.max_cells, seed)
+    for kind in kinds:
+        if kind not in movers and is_there(kind):
+            add(kind, room)
+    return _spec(acquisition, [made[kind] for kind in kinds if kind in made], seed)
 
 
-@cache
-def _more_of(kinds: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
-    one = st.sampled_from(kinds)
-    return st.one_of(st.lists(one, unique=True, max_size=_FEW), st.lists(one, unique=True))
+_LAST_TURN = 3
+_TURNS = st.integers(0, _LAST_TURN)
+# Mostly one in four of the further steps is there; now and then all are.
+_CROWDS = st.sampled_from((0, 0, 0, 0, 0, 0, 1, _LAST_TURN))
 
 
 def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
