@@ -32,7 +32,7 @@ def find_cells(movie, min_peak=6):
     """Footprints ``(unit_id, height, width)`` of what once rises ``min_peak`` times above its own noise."""
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
-    noise = 1.4826 * np.median(np.abs(smooth), axis=0)
+    noise = 1.4826 * np.median(np.abs(smooth), axis=0) + 1e-6  # some pixels never change
     peaks = peak_local_max((smooth / noise).max(axis=0), min_distance=4, threshold_abs=min_peak, exclude_border=False)
     sharper = band_pass(movie, fine_px=1)
     found = [footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks]

@@ -15,7 +15,7 @@ from pytest_calsim.recording.simulate import truth_of_scene
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.cells.place_neurons import Cells
 
-__all__ = ["HeldFrames", "reordered", "silenced", "with_cell", "with_cells"]
+__all__ = ["HeldFrames", "exchanged", "silenced", "with_cell", "with_cells"]
 
 
 class HeldFrames:
@@ -72,32 +72,21 @@ def silenced(recording: Recording, units: Sequence[int]) -> Recording:
     return with_cells(recording, replace(cells, brightness=brightness), f"units {names} dark")
 
 
-def reordered(recording: Recording, order: Sequence[int]) -> Recording:
-    """Re-render a recording whose cells are planted in another order, so that their light adds up in another order.
+def exchanged(recording: Recording) -> Recording:
+    """Re-render a recording whose cells in view have changed places: the first lies where the last did, and so on.
 
-    The truth keeps its order. Pixels differ by what adding float32 in another order does.
+    Each keeps its depth, shape, brightness and activity.
 
     Parameters
     ----------
     recording
-        A recording as it was simulated.
-    order
-        Every unit once.
-
-    Raises
-    ------
-    SpecError
-        If a unit is missing, or there twice.
+        A recording with cells, as it was simulated.
     """
     cells = recording.scene.require(Cells)
-    at = np.asarray(order, np.intp)
-    if not np.array_equal(np.sort(at), np.arange(len(cells))):
-        raise SpecError(f"order must have each of the {len(cells)} units once, not {list(order)!r}")
-    chosen = {name: values[at] for name, values in _columns(cells).items()}
-    changed = with_cells(recording, replace(cells, **chosen), "cells planted in another order")
-    return Recording(
-        recording.spec, changed.frames, recording.truth, scene=recording.scene, altered=changed.altered
-    )
+    seen = np.flatnonzero(cells.in_fov)
+    center = cells.center_um.copy()
+    center[seen, 1:] = center[seen[::-1], 1:]
+    return with_cells(recording, replace(cells, center_um=center), "cells have changed places")
 
 
 def _columns(cells: Cells) -> dict[str, NDArray[np.generic]]:

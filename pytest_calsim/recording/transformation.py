@@ -19,20 +19,21 @@ from pytest_calsim.microscope.canvas import Canvas
 __all__ = ["Axis", "Transformation", "TransformedFrames", "check_codes", "transformed_truth"]
 
 Axis: TypeAlias = Literal["height", "width"]
+Sides: TypeAlias = tuple[int, int, int, int]
 
 _BLOCK_FRAMES = 64
 
 
 @dataclass(frozen=True)
 class Transformation:
-    """What happens to each picture, in this order: window, mirror, transposition; then gain, offset and type of codes.
+    """What happens to each picture, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
 
     Attributes
     ----------
     picture
         Height and width of the picture that is transformed, px.
-    top, bottom, left, right
-        Pixels added at each side; negative: cut off.
+    cut, pad
+        Pixels cut off, then added, at each side: top, bottom, left, right.
     fill
         Code of the pixels that are added.
     mirror
@@ -46,10 +47,8 @@ class Transformation:
     """
 
     picture: tuple[int, int]
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
+    cut: Sides = (0, 0, 0, 0)
+    pad: Sides = (0, 0, 0, 0)
     fill: float = 0.0
     mirror: tuple[Axis, ...] = ()
     transpose: bool = False
@@ -93,10 +92,8 @@ class Transformation:
         left, right = _cut(columns, width, "columns")
         return cls(
             picture=picture,
-            top=pads[0] - top,
-            bottom=pads[1] - bottom,
-            left=pads[2] - left,
-            right=pads[3] - right,
+            cut=(top, bottom, left, right),
+            pad=pads,
             fill=fill,
             mirror=axes,
             transpose=transpose,
@@ -106,8 +103,9 @@ class Transformation:
         )
 
     def __str__(self) -> str:
-        window = {"top": self.top, "bottom": self.bottom, "left": self.left, "right": self.right}
-        parts = [f"{name} {px:+d} px" for name, px in window.items() if px]
+        sides = ("top", "bottom", "left", "right")
+        parts = [f"{px} px cut off at the {side}" for side, px in zip(sides, self.cut, strict=True) if px]
+        parts += [f"{px} px added at the {side}" for side, px in zip(sides, self.pad, strict=True) if px]
         parts += [f"mirrored along {axis}" for axis in self.mirror]
         parts += ["transposed"] if self.transpose else []
         parts += [f"gain {self.gain:g}"] if self.gain != 1 else []
@@ -118,7 +116,25 @@ class Transformation:
     @property
     def windowed(self) -> tuple[int, int]:
         """Height and width within the window, before transposition, px."""
-        return self.picture[0] + self.top + self.bottom, self.picture[1] + self.left + self.right
+        height = self.picture[0] - self.cut[0] - self.cut[1] + self.pad[0] + self.pad[1]
+        width = self.picture[1] - self.cut[2] - self.cut[3] + self.pad[2] + self.pad[3]
+        return height, width
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether pixels are cut off or added."""
+        return any(self.cut) or any(self.pad)
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that are kept."""
+        top, bottom, left, right = self.cut
+        return slice(top, self.picture[0] - bottom), slice(left, self.picture[1] - right)
+
+    @property
+    def offset_px(self) -> tuple[int, int]:
+        """How many rows and columns the kept pixels move, before they are mirrored."""
+        return self.pad[0] - self.cut[0], self.pad[2] - self.cut[2]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -129,15 +145,15 @@ class Transformation:
     @property
     def is_geometric(self) -> bool:
         """Whether pixels move."""
-        return self.transpose or bool(self.mirror) or self.windowed != self.picture or bool(self.top or self.left)
+        return self.transpose or bool(self.mirror) or self.is_windowed
 
     def pictures(self, values: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
         """Move the pixels of pictures ``(..., height, width)``; the result is contiguous, of the same type."""
         height, width = self.windowed
         out = np.full((*values.shape[:-2], height, width), fill, values.dtype)
-        rows, from_rows = _overlap(self.picture[0], self.top, height)
-        columns, from_columns = _overlap(self.picture[1], self.left, width)
-        out[..., rows, columns] = values[..., from_rows, from_columns]
+        kept = values[(..., *self.kept)]
+        top, _, left, _ = self.pad
+        out[..., top : top + kept.shape[-2], left : left + kept.shape[-1]] = kept
         if "height" in self.mirror:
             out = out[..., ::-1, :]
         if "width" in self.mirror:
@@ -147,8 +163,8 @@ class Transformation:
     def points(self, row: NDArray[Any], column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Move places on the picture, px."""
         height, width = self.windowed
-        row = row + self.top
-        column = column + self.left
+        row = row + self.offset_px[0]
+        column = column + self.offset_px[1]
         if "height" in self.mirror:
             row = height - 1 - row
         if "width" in self.mirror:
@@ -163,15 +179,20 @@ class Transformation:
 
     def footprints(self, footprints: SparseFootprints) -> SparseFootprints:
         """Move footprints; what leaves the window is lost."""
-        moved = footprints.moved(self.top, self.left, self.windowed)
-        row, column = np.divmod(moved.indices.astype(np.int64), max(self.windowed[1], 1))
-        turned = replace(self, top=0, bottom=0, left=0, right=0, picture=self.windowed)
-        row, column = turned.points(row, column)
+        rows, columns = self.kept
+        row, column = np.divmod(footprints.indices.astype(np.int64), max(self.picture[1], 1))
+        inside = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
+        row, column = self.points(row[inside], column[inside])
         pixel = row * self.shape[1] + column
-        unit = np.repeat(np.arange(len(moved)), np.diff(moved.indptr))
+        unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))[inside]
         order = np.lexsort((pixel, unit))
-        data = moved.data[order]
-        return replace(moved, data=data, indices=pixel[order].astype(np.int32), shape=(len(moved), *self.shape))
+        return replace(
+            footprints,
+            data=footprints.data[inside][order],
+            indices=pixel[order].astype(np.int32),
+            indptr=np.concatenate([[0], np.cumsum(inside)])[footprints.indptr],
+            shape=(len(footprints), *self.shape),
+        )
 
     def codes(self, values: NDArray[Any]) -> NDArray[Any]:
         """Apply gain, offset and type; whole numbers are rounded to the nearest."""
@@ -188,13 +209,6 @@ def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:
     if step != 1 or stop <= start:
         raise SpecError(f"crop keeps no {name} of {size}, or not all between two: {kept}; give slice(first, stop)")
     return start, size - stop
-
-
-def _overlap(size: int, before: int, windowed: int) -> tuple[slice, slice]:
-    """Give which pixels of the window come from the picture along one axis, and from where."""
-    first = max(before, 0)
-    stop = max(first, min(before + size, windowed))
-    return slice(first, stop), slice(first - before, stop - before)
 
 
 @dataclass(frozen=True)
@@ -339,12 +353,13 @@ def _put_in_view(
     canvas: Canvas,
 ) -> None:
     """Say anew which cells are in view, and how much of each."""
-    if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or by.windowed == by.picture:
+    if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or not by.is_windowed:
         return
-    row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px + by.top
-    column = canvas.columns(_values(arrays, "x_um")) - canvas.margin_px + by.left
-    height, width = by.windowed
-    inside = (row >= -0.5) & (row <= height - 0.5) & (column >= -0.5) & (column <= width - 0.5)
+    row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px
+    column = canvas.columns(_values(arrays, "x_um")) - canvas.margin_px
+    rows, columns = by.kept
+    inside = (row >= rows.start - 0.5) & (row <= rows.stop - 0.5)
+    inside &= (column >= columns.start - 0.5) & (column <= columns.stop - 0.5)
     for name in ("in_fov", "detectable"):
         old = new.get(name)
         if isinstance(old, TruthArray):

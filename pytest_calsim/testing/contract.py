@@ -54,7 +54,7 @@ def contract_scene() -> Spec:
             "cell_activity.mean_active_s": 0.3,
         }
     )
-    return brighter(spec, 2.0)
+    return brighter(spec, 5.0)
 
 
 class PipelineContract:

@@ -36,7 +36,7 @@ def suite2p(recording: Recording) -> Estimate:
     settings["detection"]["threshold_scaling"] = 0.5
     settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
     with tempfile.TemporaryDirectory() as folder:
-        tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed).astype(np.int16))
+        tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
         db = {"data_path": [folder], "save_path0": folder, "nplanes": 1}
         with contextlib.redirect_stdout(io.StringIO()):
             package.run_s2p(db=db, settings=settings)

@@ -35,7 +35,7 @@ def assert_invariant(baseline: Outcome, changed: Outcome, tolerance: Tolerance |
     """Assert that a change of the movie left what a pipeline finds as it was.
 
     Compared are the cells that are detectable in the baseline and as much in view in both: the same ones must be found,
-    in the same pixels, with the same traces up to a gain, for the frames that both have; and no more made up.
+    in the same pixels, with the same traces up to a gain, for the frames that both have; and as many made up.
 
     Parameters
     ----------
@@ -169,11 +169,12 @@ def _judge_pair(
         _check_same_cells(baseline, changed)
         compared = _compared(baseline, changed)
         checks += _cells_found(baseline, changed, compared, tolerance)
+        checks.append(_made_up(baseline, changed, tolerance, by))
         checks.append(_footprints_alike(baseline, changed, compared, tolerance, by, moved_px))
         if baseline.estimate.C is not None and changed.estimate.C is not None:
             checks.append(_traces_alike(baseline, changed, compared, tolerance))
         tables += _lost(baseline, changed, compared & ~tolerance.may_flip)
-        facts |= {"n_compared": int(compared.sum()), "n_made_up": changed.n_made_up}
+        facts |= {"n_compared": int(compared.sum()), "n_made_up": len(changed.made_up)}
         facts |= baseline.cells.facts()
     if baseline.estimate.shifts is not None and changed.estimate.shifts is not None:
         checks.append(_shifts_alike(baseline, changed, tolerance, by))
@@ -213,8 +214,8 @@ def _compared(baseline: Outcome, changed: Outcome) -> NDArray[np.bool_]:
     n = len(baseline.cells)
     counted = baseline.cells.counted & np.asarray(changed.cells.columns["in_fov"][:n], np.bool_)
     by = changed.recording.transformation
-    if by is not None and by.windowed != by.picture:
-        counted &= _far_from_edges(changed)[:n]
+    if by is not None and by.is_windowed:
+        counted &= _far_from_edges(changed.cells.A)[:n]
     before = baseline.cells.columns.get("fov_fraction")
     after = changed.cells.columns.get("fov_fraction")
     if before is None or after is None:
@@ -222,9 +223,8 @@ def _compared(baseline: Outcome, changed: Outcome) -> NDArray[np.bool_]:
     return counted & (after[:n] >= _IN_VIEW * before)
 
 
-def _far_from_edges(outcome: Outcome) -> NDArray[np.bool_]:
-    """Tell which cells' brightest pixels lie well within the picture."""
-    A = outcome.cells.A
+def _far_from_edges(A: SparseFootprints) -> NDArray[np.bool_]:
+    """Tell which footprints' brightest pixels lie well within the picture."""
     _, height, width = A.shape
     far = np.zeros(len(A), np.bool_)
     for cell in range(len(A)):
@@ -245,19 +245,22 @@ def _cells_found(
     n_before = int((compared & before).sum())
     lost = int((sure & before & ~after).sum())
     gained = int((sure & ~before & after).sum())
-    more = max(0, changed.n_made_up - baseline.n_made_up)
     words = f"of {n_before} detectable cells found before; {int((compared & tolerance.may_flip).sum())} may go either way"
     return [
         Check("lost", lost, 0, at_most=True, words=words),
         Check("gained", gained, 0, at_most=True, words="detectable cells found now that were not found before"),
-        Check(
-            "made_up",
-            more,
-            tolerance.max_more_made_up,
-            at_most=True,
-            words=f"more estimates of no cell: {changed.n_made_up} for {baseline.n_made_up}",
-        ),
     ]
+
+
+def _made_up(baseline: Outcome, changed: Outcome, tolerance: Tolerance, by: Transformation | None) -> Check:
+    """Compare how many estimates match no cell. Where the picture was cut, only those far from its edges count."""
+    cut = by is not None and by.is_windowed
+    before = baseline.made_up if by is None else by.footprints(baseline.made_up)
+    after = changed.made_up
+    counts = [int(np.count_nonzero(_far_from_edges(part))) if cut else len(part) for part in (before, after)]
+    more = abs(counts[1] - counts[0])
+    words = f"more or fewer estimates of no cell: {counts[1]} for {counts[0]}"
+    return Check("made_up", more, tolerance.max_made_up_change(counts[0]), at_most=True, words=words)
 
 
 def _footprints_alike(

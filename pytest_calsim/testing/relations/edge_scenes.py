@@ -67,7 +67,9 @@ def _planted(spec: Spec, *places_um: tuple[float, float]) -> Spec:
 
 
 def _no_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    return record(_planted(recording.spec))
+    """Plant none, above and below the focus neither."""
+    spec = _planted(recording.spec)
+    return record(spec.edit(drop=[kind for kind in ("background_cells", "neuropil") if kind in spec.kinds]))
 
 
 def _one_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError, RecoveryError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.inputs.types import FootprintsLike
@@ -109,9 +110,9 @@ class Outcome:
         return self.estimate_of >= 0
 
     @property
-    def n_made_up(self) -> int:
-        """How many estimates match no planted cell."""
-        return len(self.matched.scores.spurious)
+    def made_up(self) -> SparseFootprints:
+        """The estimates that match no planted cell."""
+        return self.matched.given[self.matched.scores.spurious]
 
 
 def _broken(recording: Recording, why: str, estimate: Estimate | None = None) -> RecoveryError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_calsim.recording.counterfactual import reordered, with_cell
+from pytest_calsim.recording.counterfactual import exchanged, with_cell
 from pytest_calsim.recording.exports.movie import blocks_of
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.testing.relations.assertions import assert_equivariant, assert_invariant, assert_monotone
@@ -31,8 +31,8 @@ __all__ = ["RELATIONS", "Relation", "brighter"]
 
 _SHIFT_PX = (3, -4)
 _FAR_PX = 12.0
-_FULL = 60_000
-_OFFSET = 100
+_SPAN = 40_000
+_MIDDLE = 2**15
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,16 @@ def _unchanged(recording: Recording, record: Callable[[Spec], Recording]) -> Rec
 
 
 def _scaled(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    """Nearly fill 16 bits; what has no codes is doubled."""
+    """Spread the codes over the middle of 16 bits, about the largest signed number; what has no codes is doubled."""
     if recording.frames.dtype.kind == "f":
         return recording.transformed(gain=2, offset=1)
-    largest = max(int(block.max()) for block in blocks_of(recording.frames, label="largest code", block_frames=64))
-    gain = (_FULL - _OFFSET) // max(largest, 1)
-    if gain < 2:
-        raise NotApplicableError(f"codes up to {largest} leave no room for a gain in 16 bits")
-    return recording.transformed(gain=gain, offset=_OFFSET, dtype="uint16")
+    blocks = list(blocks_of(recording.frames, label="range of codes", block_frames=64))
+    low = min(int(block.min()) for block in blocks)
+    high = max(int(block.max()) for block in blocks)
+    gain = _SPAN // max(high - low, 1)
+    if gain < 1:
+        raise NotApplicableError(f"codes from {low} to {high} leave no room for a gain in 16 bits")
+    return recording.transformed(gain=gain, offset=_MIDDLE - gain * (low + high) // 2, dtype="uint16")
 
 
 def _as_float(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
@@ -166,7 +168,7 @@ def brighter(spec: Spec, times: float) -> Spec:
 
 
 def _more_light(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    return record(brighter(recording.spec, 4.0))
+    return record(brighter(recording.spec, 2.0))
 
 
 def _far_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
@@ -188,12 +190,10 @@ def _far_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Reco
     return with_cell(recording, (depth, float(inner_y[row]), float(inner_x[column])))
 
 
-def _reordered(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    """Plant the cells the other way round."""
-    n = recording.truth.n_units
-    if n < 2:
-        raise NotApplicableError("there are no two cells to change the order of")
-    return reordered(recording, range(n)[::-1])
+def _exchanged(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
+    if np.count_nonzero(recording.truth["in_fov"].values) < 2:
+        raise NotApplicableError("there are no two cells in view to change places")
+    return exchanged(recording)
 
 
 def _shifted(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
@@ -279,7 +279,7 @@ RELATIONS = (
         tolerance=Tolerance.other_noise,
     ),
     Relation(
-        "four times the light",
+        "twice the light",
         "Shot noise falls with the root of the light: whoever sees a cell in the dark sees it in the light.",
         _more_light,
         effect="no worse",
@@ -295,8 +295,9 @@ RELATIONS = (
     ),
     Relation(
         "cells in another order",
-        "Light adds up in any order.",
-        _reordered,
+        "A cell's activity is its own: where it lies among the others, or which comes first, tells nothing of it.",
+        _exchanged,
+        tolerance=Tolerance.other_places,
     ),
 )
 """What holds for every pipeline that finds cells."""

@@ -38,8 +38,9 @@ class Tolerance:
         Lowest correlation of each cell's two traces ``(unit_id,)``.
     min_iou
         Lowest IoU of a cell's two footprints.
-    max_more_made_up
-        How many more estimates may match no cell.
+    more_made_up, made_up_sigmas
+        How many more or fewer estimates may match no cell: so many, and so many standard deviations of the difference
+        of two Poisson counts.
     max_shift_px
         Largest RMSE between the two results' shifts, px.
     reason
@@ -49,9 +50,14 @@ class Tolerance:
     may_flip: NDArray[np.bool_]
     min_pearson: Floats
     min_iou: float
-    max_more_made_up: int
+    more_made_up: int
+    made_up_sigmas: float
     max_shift_px: float
     reason: str
+
+    def max_made_up_change(self, n_made_up: int) -> int:
+        """Return by how many the number of estimates of no cell may change, from that in the baseline."""
+        return self.more_made_up + int(self.made_up_sigmas * math.sqrt(2 * max(n_made_up, 1)))
 
     @classmethod
     def same_noise(cls, recording: Recording) -> Tolerance:
@@ -64,7 +70,15 @@ class Tolerance:
         """
         n = recording.truth.n_units
         pearson = np.full(n, 0.99)
-        return cls(np.zeros(n, np.bool_), pearson, 0.8, 0, 0.05, "both movies have the same noise")
+        return cls(
+            may_flip=np.zeros(n, np.bool_),
+            min_pearson=pearson,
+            min_iou=0.8,
+            more_made_up=0,
+            made_up_sigmas=0.0,
+            max_shift_px=0.05,
+            reason="both movies have the same noise",
+        )
 
     @classmethod
     def new_edges(cls, recording: Recording) -> Tolerance:
@@ -78,7 +92,7 @@ class Tolerance:
             The baseline.
         """
         same = cls.same_noise(recording)
-        return replace(same, max_more_made_up=1, reason=f"{same.reason}, and one an edge where the other has none")
+        return replace(same, more_made_up=1, reason=f"{same.reason}, and one an edge where the other has none")
 
     @classmethod
     def other_noise(cls, recording: Recording) -> Tolerance:
@@ -107,7 +121,20 @@ class Tolerance:
             may_flip=peak < DETECTABLE_SNR_PEAK + _SIGMAS * math.sqrt(2),
             min_pearson=lowest,
             min_iou=0.4,
-            max_more_made_up=1,
+            more_made_up=0,
+            made_up_sigmas=_SIGMAS,
             max_shift_px=0.3,
             reason="the two movies differ in their noise",
         )
+
+    @classmethod
+    def other_places(cls, recording: Recording) -> Tolerance:
+        """Give the tolerance between two movies of the same cells at other places, in other noise.
+
+        Parameters
+        ----------
+        recording
+            The baseline.
+        """
+        other = cls.other_noise(recording)
+        return replace(other, min_iou=0.0, reason="the cells lie elsewhere, in other noise")
