@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CAUSES", "Blame", "Cause", "explain_miss"]
 
-_TIE = 0.05
-"""Two gains that differ by less are as large as one another."""
 _MOST_LIGHT = 4.0
 _FULLEST_WELL_E = 1e5
 
@@ -70,13 +68,12 @@ class Blame:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The cause whose absence gains most, and those that gain as much (to 0.05 of IoU), if the cell is found then.
+        """What lets the cell be found when it alone is taken away, the largest gain first; more than one is a tie.
 
         Empty where no single one decides.
         """
-        found = {name: iou for name, iou in self.without.items() if iou >= MIN_IOU}
-        best = max(found.values(), default=0.0)
-        return tuple(name for name in sorted(found, key=lambda name: -found[name]) if found[name] > best - _TIE)
+        found = [name for name, iou in self.without.items() if iou >= MIN_IOU]
+        return tuple(sorted(found, key=lambda name: -self.without[name]))
 
     def __str__(self) -> str:
         if not self.causes:

@@ -46,5 +46,7 @@ def suite2p(recording: Recording) -> Estimate:
             stat,
             recording.frames.shape[1:],
             F=np.load(plane / "F.npy"),
+            Fneu=np.load(plane / "Fneu.npy"),
+            iscell=np.load(plane / "iscell.npy"),
             spks=np.load(plane / "spks.npy"),
         )
