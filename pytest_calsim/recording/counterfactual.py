@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,9 @@ def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
     """
     if recording.altered or recording.until is not None:
         why = recording.altered or f"simulated until {recording.until!r}"
-        raise SpecError(f"only a whole recording as it was simulated is re-rendered with other cells; this one is {why}")
+        raise SpecError(
+            f"only a whole recording as it was simulated is re-rendered with other cells; this one is {why}"
+        )
     old = recording.scene
     kind = next(kind for kind, artifact in old.artifacts.items() if artifact is old.require(Cells))
     scene = Scene.of(recording.spec, {kind: cells})
@@ -89,10 +92,14 @@ def exchanged(recording: Recording) -> Recording:
     return with_cells(recording, replace(cells, center_um=center), "cells have changed places")
 
 
-def _columns(cells: Cells) -> dict[str, NDArray[np.generic]]:
+def _columns(cells: Cells) -> dict[str, NDArray[Any]]:
     """Give what the cells have one entry of each."""
-    arrays = {field.name: getattr(cells, field.name) for field in fields(cells)}
-    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and len(a) == len(cells)}
+    columns: dict[str, NDArray[Any]] = {}
+    for field in fields(cells):
+        values: Any = getattr(cells, field.name)
+        if isinstance(values, np.ndarray):  # one entry a cell, as all arrays of the cells
+            columns[field.name] = values
+    return columns
 
 
 def with_cell(

@@ -117,7 +117,7 @@ class Recording(WritesFiles):
         from pytest_calsim.recording.lazy_array import lazy_movie
 
         movie = lazy_movie(self._source, "observed")
-        return movie if self._chunks is None else movie.chunk(self._chunks)
+        return movie if self._chunks is None else movie.chunk(self._chunks)  # pyright: ignore[reportUnknownMemberType]
 
     @property
     def transformation(self) -> Transformation | None:

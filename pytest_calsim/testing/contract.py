@@ -41,7 +41,9 @@ def contract_scene() -> Spec:
     pixel_um = spec.acquisition.pixel_size_um
     height, width = _SHAPE_PX
     depth = spec.acquisition.focal_depth_um
-    at = [(depth, (row - (height - 1) / 2) * pixel_um, (column - (width - 1) / 2) * pixel_um) for row, column in _CELLS_PX]
+    at = [
+        (depth, (row - (height - 1) / 2) * pixel_um, (column - (width - 1) / 2) * pixel_um) for row, column in _CELLS_PX
+    ]
     population = {"soma_radius_um": 5.5, "brightness_cv": 0.2, "depth_um": depth, "thickness_um": 20}
     spec = spec.edit(
         {

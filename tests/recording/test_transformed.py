@@ -12,7 +12,11 @@ QUICK = settings(max_examples=25, derandomize=True, database=None, deadline=None
 
 @pytest.fixture(scope="module")
 def recording():
-    size = {"acquisition.image_sensor.height_px": 40, "acquisition.image_sensor.width_px": 56, "brain_motion.max_shift_um": 3}
+    size = {
+        "acquisition.image_sensor.height_px": 40,
+        "acquisition.image_sensor.width_px": 56,
+        "brain_motion.max_shift_um": 3,
+    }
     return simulate(load_preset("moving", overrides={"acquisition.duration_s": 0.5, **size}))
 
 
@@ -50,7 +54,9 @@ def test_pixels_go_where_numpy_puts_them(recording, movie, how, fill):
     turned = recording.transformed(**how, fill=fill)
     np.testing.assert_array_equal(turned.observed.values, by_hand(movie, how, fill))
     np.testing.assert_array_equal(turned.frames.read(3, 5), turned.observed.values[3:5])
-    np.testing.assert_array_equal(np.asarray(turned.truth.A_observed), by_hand(np.asarray(recording.truth.A_observed), how))
+    np.testing.assert_array_equal(
+        np.asarray(turned.truth.A_observed), by_hand(np.asarray(recording.truth.A_observed), how)
+    )
     np.testing.assert_array_equal(turned.truth["prnu"].values, by_hand(recording.truth["prnu"].values, how))
     neuropil = recording.truth.neuropil_spatial.values
     np.testing.assert_array_equal(turned.truth.neuropil_spatial.values, by_hand(neuropil, how))

@@ -35,7 +35,9 @@ def registered(recording):
     movie = recording.observed.values.astype(np.float32)
     if recording.truth.shifts is None:
         return movie
-    return np.array([ndimage.shift(f, by, order=1, mode="nearest") for f, by in zip(movie, register(movie), strict=True)])
+    return np.array(
+        [ndimage.shift(f, by, order=1, mode="nearest") for f, by in zip(movie, register(movie), strict=True)]
+    )
 
 
 def drops_neighbours(recording):

@@ -7,7 +7,6 @@ from blamed_pipelines import BLAMED, missed_for_that
 from pytest_calsim import Estimate, EstimateError, explain_miss, load_preset, simulate
 from pytest_calsim.testing.blame import CAUSES
 
-
 # Movies that are odd on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest_calsim.errors.CalsimWarning")
 
@@ -86,5 +85,3 @@ def test_only_a_miss_is_explained(recording):
     n = recording.truth.n_units
     with pytest.raises(EstimateError, match=f"unit {n}: the planted cells are 0 to {n - 1}"):
         explain_miss(oracle, recording, n)
-
-

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,8 @@ def assert_equivariant(
 ) -> Scorecard:
     """Assert that what a pipeline finds was transformed as the movie was.
 
-    As :func:`assert_invariant`, but footprints and shifts are compared after the baseline's were transformed in the same
-    way.
+    As :func:`assert_invariant`, but footprints and shifts are compared after the baseline's were transformed in the
+    same way.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
         raise EstimateError(f"monotone: two results or more are compared, not {len(outcomes)}")
     first = outcomes[0]
     tolerance = Tolerance.other_noise(first.recording) if tolerance is None else tolerance
-    for before, after in zip(outcomes[:-1], outcomes[1:], strict=True):
+    for before, after in pairwise(outcomes):
         card = _no_worse(first, before, after, tolerance)
         if not card.passed or after is outcomes[-1]:
             return judge(card, after.recording, after.estimate)
@@ -202,7 +203,7 @@ def _check_same_cells(baseline: Outcome, changed: Outcome) -> None:
     after = len(changed.cells)
     if after < before:
         raise EstimateError(
-            f"the changed recording has {after} planted cells for the baseline's {before}: unit i must be unit i in both"
+            f"the changed recording has {after} planted cells, the baseline {before}: unit i must be unit i in both"
         )
 
 
@@ -235,9 +236,7 @@ def _far_from_edges(A: SparseFootprints) -> NDArray[np.bool_]:
     return far
 
 
-def _cells_found(
-    baseline: Outcome, changed: Outcome, compared: NDArray[np.bool_], tolerance: Tolerance
-) -> list[Check]:
+def _cells_found(baseline: Outcome, changed: Outcome, compared: NDArray[np.bool_], tolerance: Tolerance) -> list[Check]:
     """Count the cells that are found in one result alone, and what is made up."""
     before = baseline.found
     after = changed.found[: len(before)]
@@ -245,7 +244,9 @@ def _cells_found(
     n_before = int((compared & before).sum())
     lost = int((sure & before & ~after).sum())
     gained = int((sure & ~before & after).sum())
-    words = f"of {n_before} detectable cells found before; {int((compared & tolerance.may_flip).sum())} may go either way"
+    words = (
+        f"of {n_before} detectable cells found before; {int((compared & tolerance.may_flip).sum())} may go either way"
+    )
     return [
         Check("lost", lost, 0, at_most=True, words=words),
         Check("gained", gained, 0, at_most=True, words="detectable cells found now that were not found before"),
@@ -293,9 +294,7 @@ def _pairwise_iou(first: SparseFootprints, second: SparseFootprints) -> Floats:
     return np.diag(overlaps(first, second).iou).astype(np.float64)
 
 
-def _traces_alike(
-    baseline: Outcome, changed: Outcome, compared: NDArray[np.bool_], tolerance: Tolerance
-) -> Check:
+def _traces_alike(baseline: Outcome, changed: Outcome, compared: NDArray[np.bool_], tolerance: Tolerance) -> Check:
     """Correlate each cell's two traces over the frames that both movies have."""
     cells = _found_in_both(baseline, changed, compared)
     before: Any = baseline.estimate.C
@@ -329,9 +328,7 @@ def _found_in_both(baseline: Outcome, changed: Outcome, compared: NDArray[np.boo
     return np.flatnonzero(compared & baseline.found & changed.found[:n])
 
 
-def _lost(
-    baseline: Outcome, changed: Outcome, sure: NDArray[np.bool_], *, lost_only: bool = False
-) -> list[Table]:
+def _lost(baseline: Outcome, changed: Outcome, sure: NDArray[np.bool_], *, lost_only: bool = False) -> list[Table]:
     """List the cells that are found in one result alone, with a reason each."""
     n = len(sure)
     tables: list[Table] = []
@@ -351,18 +348,15 @@ def _lost(
     return tables
 
 
-def _shifts_alike(
-    baseline: Outcome, changed: Outcome, tolerance: Tolerance, by: Transformation | None
-) -> Check:
+def _shifts_alike(baseline: Outcome, changed: Outcome, tolerance: Tolerance, by: Transformation | None) -> Check:
     """Compare the two results' shifts up to a constant, over the frames that both movies have."""
     before: Any = baseline.estimate.shifts
     after: Any = changed.estimate.shifts
     n = min(len(before), len(after))
     if by is not None:
         before = np.stack(by.vectors(before[:, 0], before[:, 1]), axis=-1)
-    error = after[:n] - before[:n]
-    error = error - error.mean(axis=0)
-    rmse = float(np.sqrt(np.mean(error**2))) if n else math.nan
+    error: Floats = np.asarray(after[:n] - before[:n], np.float64)
+    rmse = float(np.sqrt(error.var(axis=0).mean())) if n else math.nan
     return Check("rmse_px", rmse, tolerance.max_shift_px, at_most=True, words="between the two results' shifts")
 
 

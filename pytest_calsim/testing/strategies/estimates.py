@@ -84,17 +84,17 @@ def _estimates(draw: st.DrawFn, recording: Recording, seen: NDArray[np.intp], **
         else:
             footprints.append(moved)
             rows.append([cell])
-    C = _means(recording.truth["C"].values, rows)
-    S = _means(recording.truth["S"].values, rows)
+    traces = _means(recording.truth["C"].values, rows)
     sigma = draw(how["noise"])
     if sigma > 0:
         rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        C = C + sigma * C.std(axis=1, keepdims=True) * rng.standard_normal(C.shape)
-    if len(rows) > 1 and draw(how["mislabelled"]):
-        C = np.roll(C, 1, axis=0)
-        S = np.roll(S, 1, axis=0)
-    units = [part.unit(0) for part in footprints]
-    return Estimate(A=SparseFootprints.from_units(units, A.shape[1:]), C=C, S=S)
+        traces += sigma * traces.std(axis=1, keepdims=True) * rng.standard_normal(traces.shape)
+    further = int(len(rows) > 1 and draw(how["mislabelled"]))
+    return Estimate(
+        A=SparseFootprints.from_units([part.unit(0) for part in footprints], A.shape[1:]),
+        C=np.roll(traces, further, axis=0),
+        S=np.roll(_means(recording.truth["S"].values, rows), further, axis=0),
+    )
 
 
 def _joined(first: SparseFootprints, second: SparseFootprints) -> SparseFootprints:

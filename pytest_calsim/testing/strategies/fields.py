@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
@@ -119,7 +119,9 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return models(annotation)
     known = tuple(extra for extra in metadata if any(hasattr(extra, name) for name in _BOUNDS))
-    return st.from_type(Annotated[annotation, *known] if known else annotation)
+    if known:
+        annotation = Annotated[annotation, *known]
+    return cast("st.SearchStrategy[Any]", st.from_type(annotation))
 
 
 def finite_floats(

@@ -74,7 +74,7 @@ def specs(
         ("max_cells", max_cells, 0),
     ):
         at_least(name, value, least)
-    check_kinds(kinds)
+    check_kinds(kinds or ())
     check_kinds(steps)
     drawn = acquisitions(max_pixels, max_frames) if acquisition is None else acquisition
     asked = None if kinds is None else tuple(kinds)

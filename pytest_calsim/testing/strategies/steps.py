@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,11 +75,11 @@ def steps(
     return fitted_step(step_classes()[kind], RoomFor(given, Spec(acquisition=given).canvas, max_cells), fields)
 
 
-def check_kinds(kinds: object) -> None:
+def check_kinds(kinds: Iterable[str]) -> None:
     """Refuse kinds of steps that nobody knows."""
-    for kind in kinds or ():  # pyright: ignore
+    for kind in kinds:
         if kind not in step_classes():
-            raise SpecError(f"unknown step kind {kind!r}; {nearest(str(kind), step_classes())}")
+            raise SpecError(f"unknown step kind {kind!r}; {nearest(kind, step_classes())}")
 
 
 def fitted_step(model: type[Step], room: RoomFor, fields: Strategies) -> st.SearchStrategy[Any]:

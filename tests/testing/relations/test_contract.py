@@ -1,4 +1,4 @@
-"""The contract: the honest light pipeline keeps every clause, and each clause catches the pipeline built to break it."""
+"""The contract: the honest pipeline keeps every clause, and each clause catches the pipeline built to break it."""
 
 import inspect
 
