@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import ImageSensor as ImageSensor
     from pytest_calsim.microscope.acquisition import Optics as Optics
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
+    from pytest_calsim.microscope.given_array import GivenArray as GivenArray
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
     from pytest_calsim.recording.cache import simulate_cached as simulate_cached
     from pytest_calsim.recording.exports.damage import damage as damage
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.background.neuropil import LocalBackground as LocalBackground
     from pytest_calsim.steps.background.neuropil import Neuropil as Neuropil
     from pytest_calsim.steps.background.neuropil import NeuropilComponent as NeuropilComponent
+    from pytest_calsim.steps.cells.assemblies import Assemblies as Assemblies
     from pytest_calsim.steps.cells.bleaching import Bleaching as Bleaching
     from pytest_calsim.steps.cells.cell_activity import CellActivity as CellActivity
     from pytest_calsim.steps.cells.cell_activity import HillSaturation as HillSaturation
@@ -88,6 +90,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Acquisition": "microscope.acquisition",
+    "Assemblies": "steps.cells.assemblies",
     "BackgroundCells": "steps.background.background_cells",
     "BackgroundPopulation": "steps.background.background_cells",
     "Bleaching": "steps.cells.bleaching",
@@ -97,6 +100,7 @@ _WHERE = {
     "CellOptics": "steps.cells.cell_optics",
     "Estimate": "testing.estimate",
     "EstimateError": "errors",
+    "GivenArray": "microscope.given_array",
     "GroundTruth": "recording.truth",
     "HillSaturation": "steps.cells.cell_activity",
     "Illumination": "steps.light.illumination",
@@ -164,6 +168,7 @@ _WHERE = {
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Acquisition",
+    "Assemblies",
     "BackgroundCells",
     "BackgroundPopulation",
     "Bleaching",
@@ -173,6 +178,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "CellOptics",
     "Estimate",
     "EstimateError",
+    "GivenArray",
     "GroundTruth",
     "HillSaturation",
     "Illumination",

@@ -20,6 +20,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the one arrow of the package that points up, for type checkers alone
+    from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = [
     "CacheWarning",
@@ -66,7 +70,7 @@ class RecoveryError(AssertionError):
         The numbers, bounds and per-cell reasons behind the verdict.
     """
 
-    def __init__(self, message: str, scorecard: object) -> None:
+    def __init__(self, message: str, scorecard: Scorecard) -> None:
         super().__init__(message)
         self.scorecard = scorecard
 

@@ -1,12 +1,15 @@
 """The command line: ``python -m pytest_calsim``."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from pytest_calsim import Recording, load_preset, preset_names, preset_parts, preset_summary
+from pytest_calsim import Recording, load_preset, preset_names, preset_parts, preset_summary, score, simulate
 from pytest_calsim.__main__ import main
+from pytest_calsim.plugin.replay import Failure
 from pytest_calsim.recording.cache import RecordingCache
 
 SHORT = ["--set", "acquisition.duration_s=0.2"]
@@ -58,6 +61,59 @@ def test_simulate_parts_in_order(tmp_path):
     assert Recording.load(tmp_path / "r").observed.shape[1:] == (32, 32)
 
 
+def test_simulate_says_how_long_each_step_took(capsys, tmp_path):
+    assert main(["simulate", "tiny", "-v", "-o", str(tmp_path / "r"), *SHORT]) == 0
+    *timed, saved, last = capsys.readouterr().out.splitlines()
+    spec = load_preset("tiny")
+    assert sorted(line.split()[1] for line in timed) == sorted(spec.kinds)
+    assert all(line.startswith("planned ") and line.endswith(" s") for line in timed)
+    assert saved.startswith("painted and saved in ")
+    assert last.startswith(str(tmp_path / "r"))
+    # The next command is quiet again.
+    assert main(["simulate", "tiny", "-o", str(tmp_path / "r2"), *SHORT]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.fixture
+def spec():
+    return load_preset("tiny", overrides={"acquisition.duration_s": 2}, seed=3)
+
+
+@pytest.fixture(params=["saved", "failure", "preset"])
+def source(request, spec, tmp_path):
+    """The arguments that name one and the same recording."""
+    if request.param == "preset":
+        return ["tiny", "--seed", "3", "--set", "acquisition.duration_s=2"]
+    if request.param == "saved":
+        simulate(spec).save(tmp_path / "saved")
+        return [str(tmp_path / "saved")]
+    Failure("test_it.py::test_it", spec.model_dump(mode="json"), spec.key()).write(tmp_path / "spec.json")
+    return [str(tmp_path / "spec.json")]
+
+
+def test_export(source, spec, capsys, tmp_path):
+    assert main(["export", *source, "-o", str(tmp_path / "movie.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "movie.npy"), simulate(spec).observed.values)
+    assert f"npy, 40 frames of 64 x 64 px, seed 3, key {spec.key()[:12]}" in capsys.readouterr().out
+
+
+def test_export_by_the_formats_name(tmp_path):
+    assert main(["export", "tiny", "-o", str(tmp_path / "movie"), "--format", "zarr", *SHORT]) == 0
+    assert (tmp_path / "movie" / "observed").is_dir()
+
+
+def test_score(source, spec, capsys, tmp_path):
+    recording = simulate(spec)
+    found = recording.truth.A_observed.dense()[:2]
+    np.save(tmp_path / "found.npy", found)
+    written = ["--json", str(tmp_path / "s.json"), "--report", str(tmp_path / "r.html")]
+    assert main(["score", *source, str(tmp_path / "found.npy"), "--units", "all", "--min-iou", "0.7", *written]) == 0
+    expected = score(found, recording, units="all", min_iou=0.7)
+    assert capsys.readouterr().out == f"{expected}\n"
+    assert json.loads((tmp_path / "s.json").read_text("utf-8")) == expected.as_dict()
+    assert "<html" in (tmp_path / "r.html").read_text("utf-8")
+
+
 def test_cache(capsys, tmp_path):
     RecordingCache(tmp_path).get(load_preset("tiny", overrides={"acquisition.duration_s": 0.2}), label="tiny")
     assert main(["cache", "show", "--dir", str(tmp_path)]) == 0
@@ -74,10 +130,18 @@ def test_cache(capsys, tmp_path):
         (["simulate", "tiny", "-o", "r", "--drop", "sensr"], "did you mean 'sensor'?"),
         (["presets", "--preset-dir", "/nowhere"], "preset folder '/nowhere' does not exist"),
         (["simulate", "no.toml", "-o", "r"], "preset file no.toml: No such file or directory"),
+        (["export", "tiny", "-o", "movie.mov"], "movie.mov: its name tells no format; give --format: tiff (.tif), "),
+        (["export", "tiny", "-o", "movie", "--format", "tif"], "no movie format 'tif': did you mean 'tiff'?"),
+        (["export", "tinny", "-o", "movie.npy"], "unknown preset 'tinny'; did you mean 'tiny'?"),
+        (["export", "here.json", "-o", "movie.npy"], "here.json: is not the spec.json of a failed test"),
+        (["export", "here.json", "-o", "movie.npy", "--seed", "1"], "--seed, --set and --drop change presets"),
+        (["score", "tiny", "nowhere.npy"], "nowhere.npy: no such file or folder"),
+        (["score", "tiny", "here.json"], "here.json: is neither .npy nor .npz"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(capsys, tmp_path, monkeypatch, arguments, line):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.json").write_text("{}", "utf-8")
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("pytest_calsim: ")

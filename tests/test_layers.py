@@ -48,10 +48,14 @@ def imports():
         if name in ABOVE:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        # What a card says is the type of an error's attribute: only type checkers follow that arrow.
+        typing_only = _under_type_checking(path.with_suffix("")) if name == "errors" else set()
         inside = {id(node) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pytest_calsim."):
                 module = node.module.removeprefix("pytest_calsim.")
+                if module in typing_only:
+                    continue
                 for alias in node.names:
                     whole = f"{module}.{alias.name}"
                     yield name, whole if _is_module(whole) else module, id(node) in inside

@@ -1,5 +1,7 @@
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest_calsim
 
@@ -23,6 +25,13 @@ def test_the_public_surface_is_what_we_mean_it_to_be():
         "simulate",
         "sweep",
     }
+
+
+def test_every_public_name_is_in_the_example_that_pyright_checks():
+    example = Path(__file__).parents[1] / "docs" / "examples" / "test_typed.py"
+    tree = ast.parse(example.read_text("utf-8"))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert set(pytest_calsim.__all__) <= used
 
 
 def test_importing_the_package_imports_nothing_heavy():

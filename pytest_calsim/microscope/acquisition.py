@@ -127,7 +127,11 @@ class ImageSensor(Frozen):
     @model_validator(mode="after")
     def _codes_fit(self) -> Self:
         if self.bit_depth > self.adc_bit_depth:
-            raise ValueError(f"bit_depth = {self.bit_depth} must not exceed adc_bit_depth = {self.adc_bit_depth}")
+            larger = 2 ** (self.bit_depth - self.adc_bit_depth)
+            raise ValueError(
+                f"bit_depth = {self.bit_depth} must not exceed adc_bit_depth = {self.adc_bit_depth}; set adc_bit_depth "
+                f"as well, and gain_adu_per_electron and black_level_adu {larger} times as large for the same light"
+            )
         top = 2**self.adc_bit_depth - 1
         if self.black_level_adu >= top:
             raise ValueError(f"black_level_adu = {self.black_level_adu} must stay below the ADC's top code {top}")

@@ -55,7 +55,7 @@ def write_artifacts(folder: Path, failure: Failure | None, card: Scorecard | Non
         estimate = card.estimate
         recording = card.recording
         if estimate is not None and recording is not None:
-            jobs["estimate.npz"] = lambda path: _write_estimate(recording, estimate, path)
+            jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
         if card.baseline is not None:
@@ -127,7 +127,7 @@ def _scorecard_of(error: BaseException) -> Scorecard | None:
     if isinstance(error, BaseExceptionGroup):
         errors = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
         return next((card for card in map(_scorecard_of, errors) if card is not None), None)
-    return cast("Scorecard", error.scorecard) if isinstance(error, RecoveryError) else None
+    return error.scorecard if isinstance(error, RecoveryError) else None
 
 
 def _write_scorecard(card: Scorecard, path: Path) -> None:
@@ -135,16 +135,11 @@ def _write_scorecard(card: Scorecard, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
 
 
-def _write_estimate(recording: Recording, estimate: Estimate, path: Path) -> None:
-    import numpy as np
+def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> None:
+    from pytest_calsim.testing.estimate_files import write_estimate  # which imports scipy, and few tests fail
 
-    arrays = {name: np.asarray(getattr(estimate, name)) for name in ("C", "S", "shifts", "labels")}
-    kept = {name: array for name, array in arrays.items() if array.ndim}
-    if estimate.A is not None:
-        # sparse (unit_id, height * width), as whole footprints would be zeros for the most part
-        sparse = estimate.footprints_on(recording.frames.shape[1:])
-        kept |= {f"A_{part}": np.asarray(getattr(sparse, part)) for part in ("data", "indices", "indptr", "shape")}
-    np.savez_compressed(path, allow_pickle=False, **kept)
+    _, height, width = recording.frames.shape
+    write_estimate(path, estimate, (height, width))
 
 
 def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:

@@ -14,7 +14,7 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.simulate import truth_of_scene
 from pytest_calsim.simulation.scene import Scene
-from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.planted_cells import Cells
 
 __all__ = ["HeldFrames", "exchanged", "silenced", "with_cell", "with_cells"]
 
@@ -85,11 +85,19 @@ def exchanged(recording: Recording) -> Recording:
     recording
         A recording with cells, as it was simulated.
     """
-    cells = recording.scene.require(Cells)
+    cells = _movable(recording)
     seen = np.flatnonzero(cells.in_fov)
     center = cells.center_um.copy()
     center[seen, 1:] = center[seen[::-1], 1:]
     return with_cells(recording, replace(cells, center_um=center), "cells have changed places")
+
+
+def _movable(recording: Recording) -> Cells:
+    """Give the cells, unless their images are given, which stay where they are."""
+    cells = recording.scene.require(Cells)
+    if cells.footprints is not None:
+        raise SpecError("cells with given footprints can be darkened, but not moved, and none is added to them")
+    return cells
 
 
 def _columns(cells: Cells) -> dict[str, NDArray[Any]]:
@@ -128,7 +136,7 @@ def with_cell(
     SpecError
         If there is no cell to be like.
     """
-    cells = recording.scene.require(Cells)
+    cells = _movable(recording)
     if not len(cells):
         raise SpecError("a cell is added beside others, and this recording has none")
     twin = 0 if like is None else like

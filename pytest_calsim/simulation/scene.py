@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -28,6 +30,8 @@ from pytest_calsim.steps.step import Context, dependencies
 __all__ = ["Scene"]
 
 _A = TypeVar("_A", bound=Artifact)
+
+_LOG = logging.getLogger(__name__)
 
 # Frames painted together. Larger blocks save little, and each thread needs this memory as well.
 _BLOCK_FRAMES = 12
@@ -62,7 +66,7 @@ class Scene:
         """Plan every step whose artifact is not known yet, each after the steps whose artifacts it takes.
 
         Cells are as bright as drawn. :func:`~pytest_calsim.plan` also solves for the ``snr`` that a population
-        declares.
+        declares. How long each step took is logged at level DEBUG.
 
         Parameters
         ----------
@@ -82,7 +86,9 @@ class Scene:
             needed = dependencies(type(step))
             context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
             needs = {name: provided(kind) for name, kind in {**needed.requires, **needed.uses}.items()}
+            began = time.perf_counter()
             artifacts[step.kind] = step.plan(context, **needs)
+            _LOG.debug("planned %s in %.3f s", step.kind, time.perf_counter() - began)
         return cls(spec, MappingProxyType(artifacts))
 
     @property

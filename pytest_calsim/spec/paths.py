@@ -95,12 +95,31 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
             if depth == 0 and step_class(part) is not None:
                 raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
             where = f" under {above!r}" if above else ""
-            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {nearest(part, known)}")
+            deeper = _deeper(node, ".".join(parts[depth:]))
+            hint = f"did you mean {'.'.join([*parts[:depth], deeper])!r}?" if deeper else nearest(part, known)
+            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {hint}")
         if depth == len(parts) - 1:
             dump = getattr(value, "model_dump", None)
             node[slot] = dump(mode="json") if dump is not None else value
         else:
             node = cast("Any", node[slot])
+
+
+def _deeper(node: Any, rest: str) -> str | None:
+    """Return the path below a table or list at which something has a name, if it is the only way to read it."""
+    name, _, _ = rest.partition(".")
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        inner = cast("dict[str, Any]", node).items()
+    elif isinstance(node, list):
+        inner = enumerate(cast("list[Any]", node))
+    for key, value in inner:
+        if isinstance(value, dict) and name in value:
+            return f"{key}.{rest}"
+        found = _deeper(value, rest)
+        if found is not None:
+            return f"{key}.{found}"
+    return None
 
 
 def _parts(tree: Mapping[str, Any], path: str) -> list[str]:

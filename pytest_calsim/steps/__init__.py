@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.background.neuropil import LocalBackground as LocalBackground
     from pytest_calsim.steps.background.neuropil import Neuropil as Neuropil
     from pytest_calsim.steps.background.neuropil import NeuropilComponent as NeuropilComponent
+    from pytest_calsim.steps.cells.assemblies import Assemblies as Assemblies
     from pytest_calsim.steps.cells.bleaching import Bleaching as Bleaching
     from pytest_calsim.steps.cells.cell_activity import CellActivity as CellActivity
     from pytest_calsim.steps.cells.cell_activity import HillSaturation as HillSaturation
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Artifact": "steps.artifact",
+    "Assemblies": "steps.cells.assemblies",
     "BackgroundCells": "steps.background.background_cells",
     "BackgroundPopulation": "steps.background.background_cells",
     "Bleaching": "steps.cells.bleaching",

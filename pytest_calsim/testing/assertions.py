@@ -7,7 +7,7 @@ Each returns its :class:`~pytest_calsim.testing.scorecard.Scorecard`, or raises
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
@@ -52,7 +52,7 @@ def assert_footprints_recovered(
     min_precision: float,
     min_iou: float = 0.5,
     min_mean_iou: float | None = None,
-    max_offset_px: float | None = None,
+    max_offset_px: float | Literal["auto"] | None = "auto",
     units: Units = "detectable",
     footprint_shift: FootprintShift = "auto",
 ) -> Scorecard:
@@ -71,14 +71,17 @@ def assert_footprints_recovered(
         Lowest share of the cells in ``units`` to be found, in [0, 1].
     min_precision
         Lowest share of true estimates, in [0, 1]. One that matches a planted cell outside ``units`` is neither true nor
-        false, nor is one that is zero everywhere.
+        false. Nor is one on a background cell: its centre lies in that cell's disk of confusion, and its trace
+        correlates with the cell's course by 0.5 or more or, without traces, its mask with the disk has an IoU of
+        ``min_iou``. Nor is one that is zero everywhere.
     min_iou
         Lowest intersection over union of a match, in [0, 1].
     min_mean_iou
         Lowest mean IoU of the cells found, in [0, 1].
     max_offset_px
-        Highest distance of the cells found, as a whole, from where they are in the frame of reference, px. It catches
-        what an IoU hardly sees: half a pixel.
+        Highest distance of the cells found, as a whole, from where they are in the frame of reference, px: the median
+        over the cells. It catches what an IoU hardly sees: half a pixel. ``"auto"``: 0.2 px and twice the median's
+        standard error, where at least five cells were found. ``None``: any.
     units
         Which of the cells in the field of view count: ``"detectable"``, ``"in_focus"`` or ``"all"``.
     footprint_shift
@@ -108,7 +111,7 @@ def assert_footprints_recovered(
     check_bound("min_iou", min_iou)
     if min_mean_iou is not None:
         check_bound("min_mean_iou", min_mean_iou)
-    if max_offset_px is not None:
+    if max_offset_px is not None and max_offset_px != "auto":
         check_bound("max_offset_px", max_offset_px, high=math.inf)
     cells = PlantedCells(truth_of(recording), units)
     found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=recording.frames.shape[1:])
@@ -116,7 +119,7 @@ def assert_footprints_recovered(
     if min_recall > 0:
         check_counted(cells)
     bounds = FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px)
-    card = measure_footprints(matched, cells, found.labels, min_iou=min_iou, bounds=bounds)
+    card = measure_footprints(found, recording, cells, matched, bounds, min_iou=min_iou)
     return judge(card, recording, found)
 
 

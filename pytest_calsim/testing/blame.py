@@ -13,7 +13,7 @@ from pytest_calsim.errors import CalsimWarning, EstimateError, SpecError
 from pytest_calsim.recording.counterfactual import silenced, with_cells
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.testing.relations.clause import NotApplicableError
 from pytest_calsim.testing.relations.outcome import MIN_IOU, Outcome, Run
 from pytest_calsim.testing.relations.relation import brighter

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_calsim.recording.plots.comparison import Comparison
+from pytest_calsim.testing.background_cells import background_cells_of
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.matrices import as_shifts
@@ -83,4 +84,5 @@ def compare(
         shifts=shifts,
         C=found.C,
         S=found.S,
+        background_cell_of=background_cells_of(found, recording, matched, min_iou=min_iou),
     )

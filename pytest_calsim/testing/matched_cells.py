@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,43 @@ from pytest_calsim.testing.scoring.masks import energy_masks
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["MatchedCells", "match_cells", "matched_rows"]
+__all__ = ["MatchedCells", "Residual", "match_cells", "matched_rows"]
+
+
+# Standard error of a median of n normal deviates, in units of their median absolute deviation, times the root of n:
+# 1.2533 (Kenney and Keeping 1962, 13.3) x 1.4826.
+_MEDIAN_ERROR = 1.858
+
+
+class Residual(NamedTuple):
+    """An offset that all cells found share: the median over the cells, so that a few that fit badly do not count.
+
+    Attributes
+    ----------
+    dy_px, dx_px
+        Rows and columns; + toward higher ones.
+    error_px
+        Standard error along its own direction.
+    """
+
+    dy_px: float
+    dx_px: float
+    error_px: float
+
+    @property
+    def length_px(self) -> float:
+        """Its length."""
+        return math.hypot(self.dy_px, self.dx_px)
+
+    @classmethod
+    def of(cls, offsets: NDArray[np.float64]) -> Residual:
+        """Compute it from each cell's offset ``(cell, 2)``, px; the error is infinite for a single cell."""
+        dy, dx = np.median(offsets, axis=0).tolist()
+        length = math.hypot(dy, dx)
+        along = offsets @ ((dy / length, dx / length) if length else (0.0, 1.0))
+        spread = float(np.median(np.abs(along - np.median(along))))
+        error = _MEDIAN_ERROR * spread / math.sqrt(len(offsets)) if len(offsets) > 1 else math.inf
+        return cls(dy, dx, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +87,14 @@ class MatchedCells:
     frame: FrameOfReference
 
     @cached_property
-    def residual_px(self) -> tuple[float, float]:
-        """Mean offset of the counted cells found (rows, columns), px, in the frame of reference; NaN without any."""
+    def residual(self) -> Residual:
+        """How far the counted cells found lie, as a whole, from where they are in the frame of reference."""
         found = self.scores.found
         if not len(found):
-            return float("nan"), float("nan")
+            return Residual(math.nan, math.nan, math.nan)
         est = centroids(energy_masks(self.A_est[self.scores.estimate_of[found]]))
         true = centroids(energy_masks(self.A_true[found]))
-        dy, dx = (est - true).mean(axis=0).tolist()
-        return float(dy), float(dx)
+        return Residual.of(est - true)
 
     def notes(self) -> list[str]:
         """Say which frame of reference was used, and how many cells each one finds."""

@@ -155,7 +155,7 @@ def _measures(
 
         if found.A is not None:
             measures["footprints"] = lambda: measure_footprints(
-                cast("MatchedCells", matched()), cells, found.labels, min_iou=min_iou, bounds=FootprintBounds()
+                found, recording, cells, cast("MatchedCells", matched()), FootprintBounds(), min_iou=min_iou
             )
         if found.C is not None:
             measures["traces"] = lambda: measure_traces(found, recording, cells, matched(), TraceBounds())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULE", "Check", "Scorecard", "Table", "publish", "subscribe"]
 
-RULE = "1"
+RULE = "2"
 """Version of the rules of scoring: scores of two versions are not compared."""
 
 

@@ -327,7 +327,7 @@ def figures(rows: dict[str, Any]) -> str:
         f"Measured {' to '.join(dict.fromkeys((dates[0], dates[-1])))} on {machine}. "
         f"Other work kept at most {busy:.1f} of the cores busy when a row began.{doubt}",
         "",
-        "### Beside minisim 1.0.3: its cost ÷ ours",
+        "## Beside minisim 1.0.3: its cost ÷ ours",
         "",
         *comparison([row.__name__ for row in PEER], rows, ("minisim", "ours"), {**TIMES, "peak memory": "peak_mb"}),
         "",
@@ -335,11 +335,11 @@ def figures(rows: dict[str, Any]) -> str:
         "",
         *physics_table(rows),
         "",
-        "### Beside the limit: first ÷ second",
+        "## Beside the limit: first ÷ second",
         "",
         *comparison([row.__name__ for row in LIMIT], rows, ("first", "second"), TIMES),
         "",
-        "### Length and number of cells",
+        "## Length and number of cells",
         "",
     ]
     if "flatness" in rows:

@@ -53,23 +53,40 @@ def unit():
     return 1 / (math.exp(-peak / DECAY) - math.exp(-peak / RISE))
 
 
-def calcium(spikes, at):
+def calcium(spikes, at, scale=1.0):
     t = np.subtract.outer(at, spikes)
-    t, late = np.maximum(t, 0), t >= 0
+    late = t >= 0
+    t = np.maximum(t, 0) / scale
     return unit() * (late * (np.exp(-t / DECAY) - np.exp(-t / RISE))).sum(-1)
 
 
-def mean_calcium(spikes, edges):
+def mean_calcium(spikes, edges, scale=1.0):
     """Mean over each interval, by the antiderivative."""
-    t = np.maximum(np.subtract.outer(edges, spikes), 0)
+    t = np.maximum(np.subtract.outer(edges, spikes), 0) / scale
     area = -DECAY * np.expm1(-t / DECAY) + RISE * np.expm1(-t / RISE)
-    return unit() * np.diff(area.sum(-1)) / np.diff(edges)
+    return unit() * scale * np.diff(area.sum(-1)) / np.diff(edges)
+
+
+SCALE = np.array([1.0, 0.6, 1.0, 1.7, 0.9, 2.5])
+"""Time constants of the six cells over those of the response."""
 
 
 def exposed(train, response, frames, state=None):
     n = train.start.size - 1
-    state = calcium_at_start(train, response.rise_s, response.decay_s) if state is None else state
-    return integrate_calcium(train, response, state, frames, offset=np.arange(n) + 1.0, gain=np.linspace(0.5, 2, n))
+    state = calcium_at_start(train, response, SCALE[:n]) if state is None else state
+    return integrate_calcium(
+        *(train, response, state, frames),
+        time_scale=SCALE[:n],
+        offset=np.arange(n) + 1.0,
+        gain=np.linspace(0.5, 2, n),
+    )
+
+
+def lone(response, train, frames):
+    """The trace of one cell."""
+    one = np.ones(1)
+    start = calcium_at_start(train, response, one)
+    return integrate_calcium(train, response, start, frames, time_scale=one, offset=np.zeros(1), gain=one)
 
 
 def test_the_linear_mean_is_the_integral():
@@ -78,7 +95,7 @@ def test_the_linear_mean_is_the_integral():
     block = exposed(train, response, range(200))
     edges = np.arange(201) * 0.05
     for i in range(6):
-        mean = mean_calcium(of_cell(train, i), edges)
+        mean = mean_calcium(of_cell(train, i), edges, SCALE[i])
         np.testing.assert_allclose(block.fluorescence[i], i + 1 + np.linspace(0.5, 2, 6)[i] * mean, rtol=2e-7)
         now = train.times_s[train.start[i] : train.start[i + 1]]
         np.testing.assert_array_equal(block.spikes[i], np.histogram(now, edges)[0])
@@ -89,10 +106,12 @@ def test_saturation_is_averaged_over_the_middles_of_substeps():
     (_, response) = responses()
     curve = response.hill
     block = exposed(train, response, range(200))
-    middles = (np.arange(800) + 0.5) * 0.05 / 4
     for i in range(6):
-        bound = 1 / (1 + (curve.kd / (curve.rest + calcium(of_cell(train, i), middles))) ** curve.exponent)
-        mean = ((bound - curve.bound) * curve.scale).reshape(200, 4).mean(1)
+        substeps = math.ceil(4 / SCALE[i])  # a quicker cell has more of them
+        middles = (np.arange(200 * substeps) + 0.5) * 0.05 / substeps
+        x = calcium(of_cell(train, i), middles, SCALE[i])
+        bound = 1 / (1 + (curve.kd / (curve.rest + x)) ** curve.exponent)
+        mean = ((bound - curve.bound) * curve.scale).reshape(200, substeps).mean(1)
         np.testing.assert_allclose(block.fluorescence[i], i + 1 + np.linspace(0.5, 2, 6)[i] * mean, rtol=2e-7)
 
 
@@ -100,8 +119,7 @@ def test_a_lone_spikes_peak_is_1_with_any_curve():
     train = SpikeTrains(np.array([1.0]), np.array([0, 1]), np.empty(0), np.array([0, 0]))
     for curve in (HillCurve(0, 0, 0, 0, 0), hill(), hill(1.0, 1.0, 0.1)):
         response = Response(0.001, RISE, DECAY, 2, curve)
-        start = calcium_at_start(train, RISE, DECAY)
-        trace = integrate_calcium(train, response, start, range(3000), offset=np.zeros(1), gain=np.ones(1)).fluorescence
+        trace = lone(response, train, range(3000)).fluorescence
         assert trace.max() == pytest.approx(1, rel=1e-4)
 
 
@@ -127,9 +145,7 @@ def test_blocks_have_the_bits_of_the_whole(response, length):
 def test_what_is_forgotten_is_exactly_nothing():
     train = SpikeTrains(np.array([0.01]), np.array([0, 1]), np.empty(0), np.array([0, 0]))
     for response in responses():
-        block = integrate_calcium(
-            train, response, calcium_at_start(train, RISE, DECAY), range(400), offset=np.zeros(1), gain=np.ones(1)
-        )
+        block = lone(response, train, range(400))
         assert block.fluorescence[0, 200] > 0
         assert not block.fluorescence[0, 300:].any()
         assert block.state.slow[0] == block.state.fast[0] == 0
@@ -145,8 +161,12 @@ def test_no_cells_and_no_frames():
 def test_shapes_are_refused():
     train = trains()
     response = responses()[0]
-    state = calcium_at_start(train, RISE, DECAY)
-    good = {"offset": np.zeros(6), "gain": np.zeros(6)}
+    state = calcium_at_start(train, response, SCALE)
+    good = {"time_scale": SCALE, "offset": np.zeros(6), "gain": np.zeros(6)}
+    with pytest.raises(ValueError, match=r"time_scale has shape \(5,\), not \(6,\)"):
+        integrate_calcium(train, response, state, range(3), **{**good, "time_scale": SCALE[:5]})
+    with pytest.raises(ValueError, match=r"time_scale has shape \(5,\), not \(6,\)"):
+        calcium_at_start(train, response, SCALE[:5])
     with pytest.raises(ValueError, match=r"gain has shape \(5,\), not \(6,\)"):
         integrate_calcium(train, response, state, range(3), **{**good, "gain": np.zeros(5)})
     with pytest.raises(ValueError, match=r"slow has shape \(1,\), not \(6,\)"):
@@ -156,17 +176,17 @@ def test_shapes_are_refused():
     with pytest.raises(ValueError, match="consecutive"):
         integrate_calcium(train, response, state, range(0, 6, 2), **good)
     with pytest.raises(ValueError, match="ages_s"):
-        calcium_at_start(train._replace(ages_s=np.zeros(1)), RISE, DECAY)
+        calcium_at_start(train._replace(ages_s=np.zeros(1)), response, SCALE)
 
 
 @pytest.mark.parametrize("curve", [HillCurve(0, 0, 0, 0, 0), hill()], ids=["linear", "saturated"])
 @pytest.mark.parametrize("refractory_s", [0.0, 0.02])
 def test_bouts_are_those_of_a_simulation_in_python(curve, refractory_s):
     response = Response(0.04, RISE, DECAY, 3, curve)
-    rate_hz = 15.0
+    hazard_hz = 20.0
     leave_hz = 0.8
     n = 200
-    peaks, energies = bout_transients(np.uint64(77), rate_hz, leave_hz, refractory_s, response, n)
+    peaks, energies = bout_transients(np.uint64(77), hazard_hz, leave_hz, refractory_s, response, n)
     tail_s = math.log(DECAY / RISE) / (1 / RISE - 1 / DECAY) + 4 * DECAY
     for b in range(n):
         draws = uniforms((77 + b * 0xBF58476D1CE4E5B9) % 2**64)
@@ -175,7 +195,7 @@ def test_bouts_are_those_of_a_simulation_in_python(curve, refractory_s):
         spikes = []
         while now < end:
             spikes.append(now)
-            now += refractory_s - math.log(next(draws)) * (1 / rate_hz - refractory_s)
+            now += refractory_s - math.log(next(draws)) / hazard_hz
         frames = math.ceil((spikes[-1] + tail_s) / 0.04)
         if curve.kd == 0:
             trace = mean_calcium(spikes, np.arange(frames + 1) * 0.04)

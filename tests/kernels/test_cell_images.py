@@ -6,7 +6,7 @@ from blurred import image_of_point, image_of_shape
 from scipy.special import j1
 
 from pytest_calsim.kernels.cell_images import SamplingGrids, WaveTables, image_cells, image_shape
-from pytest_calsim.kernels.cell_shapes import DRAWS, draw_shapes, sample_shape
+from pytest_calsim.kernels.cell_shapes import DRAWS, ShapeFactors, draw_shapes, sample_shape
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.steps.cells.wave_tables import (
     BESSEL_STEP,
@@ -97,7 +97,10 @@ def cells(n=40, seed=1):
     rng = np.random.default_rng(seed)
     kind = np.arange(n) % 3
     radius_um = np.where(kind == 2, 0, rng.uniform(3, 7, n))
-    shapes = draw_shapes(rng.random((n, DRAWS)), radius_um, kind == 1)
+    one = np.ones(n)
+    nucleus = np.where(np.arange(n) % 5 == 0, 0.6, 0.0)
+    factors = ShapeFactors(one, -(kind == 1).astype(np.int64), one, one, nucleus)
+    shapes = draw_shapes(rng.random((n, DRAWS)), radius_um, factors)
     samples = np.where(kind == 2, 1, rng.choice([3, 5], n))
     pixel_um = rng.uniform(1.2, 2.0, n)
     centre = rng.uniform(-15, 95, (n, 2))

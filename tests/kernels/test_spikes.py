@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 
-from pytest_calsim.kernels.spikes import draw_spikes, standard_normals
+from pytest_calsim.kernels.spikes import SpikeProcess, draw_spikes, standard_normals
 
 LEAVE = (0.5, 2.0)
 ACTIVE = 0.5 / 2.5
@@ -17,15 +17,12 @@ def keys(n, seed=0):
 
 
 def drawn(n=4, *, rates=(0.5, 12.0), refractory_s=0.0, memory_s=5.0, end_s=20.0, seed=0):
-    return draw_spikes(
-        keys(n, seed),
-        keys(n, seed + 1),
-        np.tile(np.array(rates), (n, 1)),
-        LEAVE,
-        refractory_s,
-        memory_s=memory_s,
-        end_s=end_s,
-    )
+    law = process(n, rates, refractory_s)
+    return draw_spikes(keys(n, seed), keys(n, seed + 1), law, memory_s=memory_s, end_s=end_s)
+
+
+def process(n, rates=(0.5, 12.0), refractory_s=0.0, leave=LEAVE):
+    return SpikeProcess(np.tile(np.array(rates), (n, 1)), leave, refractory_s)
 
 
 def each(values, start):
@@ -44,15 +41,30 @@ def uniforms(key):
         yield ((word >> 11) + 1) / 2**53
 
 
-def walked(draws, active, ready_s, rates, refractory_s, end_s):
+def balance(rates, dead_s):
+    """Share of the time ready in each state and hazard there, from the flows in and out of both, as linear equations.
+
+    Unknown are the ready shares. Spikes come at the declared rates; a cell comes out of its dead time in the state in
+    which the chain has arrived by then.
+    """
+    share = np.array([1 - ACTIVE, ACTIVE])
+    spikes_hz = share * rates
+    chain = linalg.expm(dead_s * np.array([[-LEAVE[0], LEAVE[0]], [LEAVE[1], -LEAVE[1]]]))
+    # Quiescent: R1 k1 + (what comes out of dead times) = R0 k0 + spikes there; and all shares add up to 1.
+    flows = np.array([[-LEAVE[0], LEAVE[1]], [1.0, 1.0]])
+    known = np.array([spikes_hz[0] - (spikes_hz @ chain)[0], 1 - spikes_hz.sum() * dead_s])
+    ready = np.linalg.solve(flows, known)
+    return ready, spikes_hz / ready, spikes_hz, chain
+
+
+def walked(draws, active, ready_s, hazards, refractory_s, end_s):
     """Spikes of one direction in time: in each visit of a state, Poisson spikes until it ends."""
     spikes = []
     now = 0.0
     while now < end_s:
         leaves = now - math.log(next(draws)) / LEAVE[active]
-        while rates[active] > 0:
-            wait = -math.log(next(draws)) * (1 / rates[active] - refractory_s)
-            at = max(now, ready_s) + wait
+        while hazards[active] > 0:
+            at = max(now, ready_s) - math.log(next(draws)) / hazards[active]
             if at >= leaves:
                 break
             if at < end_s:
@@ -66,15 +78,20 @@ def walked(draws, active, ready_s, rates, refractory_s, end_s):
 
 def expected(key, past_key, rates, refractory_s, memory_s, end_s):
     """Times and ages of one cell's spikes, drawn one by one."""
+    ready, hazards, spikes_hz, _ = balance(rates, refractory_s)
     draws = uniforms(key)
     past = uniforms(past_key)
-    active = int(next(draws) <= ACTIVE)
-    draw = next(past)
-    ages = [draw / rates[active]] if draw < rates[active] * refractory_s else []
-    ready_s = refractory_s + (ages[0] if ages else 0)
-    ages += walked(past, active, ready_s, rates, refractory_s, memory_s)
+    of_state = next(draws)
+    age_s = next(past) / spikes_hz.sum()
+    ages = []
+    if age_s < refractory_s:
+        ages = [age_s]
+        active = int(of_state <= (spikes_hz @ balance(rates, age_s)[3])[1] / spikes_hz.sum())
+    else:
+        active = int(of_state <= ready[1] / ready.sum())
+    ages += walked(past, active, refractory_s + sum(ages), hazards, refractory_s, memory_s)
     ready_s = refractory_s - ages[0] if ages else -math.inf
-    return walked(draws, active, ready_s, rates, refractory_s, end_s), ages
+    return walked(draws, active, ready_s, hazards, refractory_s, end_s), ages
 
 
 @pytest.mark.parametrize(("rates", "refractory_s"), [((0.5, 12.0), 0.0), ((2.0, 40.0), 0.02), ((0.0, 30.0), 0.01)])
@@ -100,9 +117,7 @@ def test_neither_end_nor_memory_changes_a_spike():
 def test_a_cell_depends_on_its_own_keys_alone():
     many = drawn(20)
     for i in (0, 7, 19):
-        one = draw_spikes(
-            keys(20)[i : i + 1], keys(20, 1)[i : i + 1], np.array([[0.5, 12.0]]), LEAVE, 0.0, memory_s=5.0, end_s=20.0
-        )
+        one = draw_spikes(keys(20)[i : i + 1], keys(20, 1)[i : i + 1], process(1), memory_s=5.0, end_s=20.0)
         np.testing.assert_array_equal(one.times_s, each(many.times_s, many.start)[i])
 
 
@@ -125,6 +140,31 @@ def test_the_process_is_stationary_through_0():
     assert within.min() >= refractory_s * (1 - 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("rates", "refractory_s", "bout_s"),
+    [
+        ((0.0, 10.0), 0.09, 0.2),
+        ((0.1, 8.9), 0.1, 0.1),
+        ((5.0, 8.9), 0.1, 0.1),
+        ((8.0, 2.0), 0.1, 0.05),
+        ((1.0, 40.0), 0.002, 0.02),
+    ],
+)
+def test_dead_times_keep_the_rate_of_each_state_however_short_the_bouts(rates, refractory_s, bout_s):
+    """The states are not seen, but two leaving rates give two equations for the two rates."""
+    for quiet_s in (bout_s, 5 * bout_s):
+        law = process(4000, rates, refractory_s, leave=(1 / quiet_s, 1 / bout_s))
+        trains = draw_spikes(keys(4000), keys(4000, 1), law, memory_s=refractory_s, end_s=20.0)
+        active = bout_s / (bout_s + quiet_s)
+        mean_hz = active * rates[1] + (1 - active) * rates[0]
+        np.testing.assert_allclose(law.mean_hz, mean_hz)
+        assert trains.times_s.size / 80_000 == pytest.approx(mean_hz, rel=0.01)
+        gaps = np.concatenate([np.diff(times) for times in each(trains.times_s, trains.start)])
+        assert gaps.min() >= refractory_s * (1 - 1e-9)
+        # From the first moment on: spikes are as frequent in the first dead time as later.
+        assert np.count_nonzero(trains.times_s < 0.1) / 400 == pytest.approx(mean_hz, rel=0.12)
+
+
 def test_no_cells_no_time_and_no_rate_give_no_spikes():
     none = drawn(0)
     assert none.times_s.size == none.ages_s.size == 0
@@ -134,13 +174,13 @@ def test_no_cells_no_time_and_no_rate_give_no_spikes():
 
 
 def test_shapes_and_a_short_memory_are_refused():
-    rates = np.ones((3, 2))
+    law = process(3)
     with pytest.raises(ValueError, match=r"past_keys has shape \(2,\), not \(3,\)"):
-        draw_spikes(keys(3), keys(2), rates, LEAVE, 0.0, memory_s=1, end_s=1)
+        draw_spikes(keys(3), keys(2), law, memory_s=1, end_s=1)
     with pytest.raises(ValueError, match=r"rates_hz has shape \(2, 2\), not \(3, 2\)"):
-        draw_spikes(keys(3), keys(3), rates[:2], LEAVE, 0.0, memory_s=1, end_s=1)
+        draw_spikes(keys(3), keys(3), law.of(slice(2)), memory_s=1, end_s=1)
     with pytest.raises(ValueError, match="memory_s"):
-        draw_spikes(keys(3), keys(3), rates, LEAVE, 0.1, memory_s=0.05, end_s=1)
+        draw_spikes(keys(3), keys(3), law._replace(refractory_s=0.1), memory_s=0.05, end_s=1)
 
 
 def test_standard_normals_are_box_and_mullers():

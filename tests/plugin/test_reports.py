@@ -6,7 +6,7 @@ import pytest
 
 TESTS = """
     import pytest
-    from pytest_calsim.errors import RecoveryError
+    from pytest_calsim import RecoveryError
     from pytest_calsim.testing.scorecard import Check, Scorecard, publish
 
     def judge(recall, **facts):

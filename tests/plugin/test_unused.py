@@ -68,7 +68,7 @@ def test_a_run_that_does_not_use_it_says_nothing(pytester, monkeypatch):
     pytester.makepyfile("def test_it(tmp_path): pass\ndef test_fails(): assert False")
     lines = []
     for arguments in ([], ["-p", "no:calsim"]):
-        result = pytester.runpytest_subprocess(*arguments)
+        result = pytester.runpytest_subprocess("-p", "no:randomly", *arguments)
         lines.append([line for line in result.outlines if "plugins: " not in line and not re.search(r" in \d", line)])
         assert not result.errlines
     assert lines[0] == lines[1]

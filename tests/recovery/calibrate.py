@@ -17,22 +17,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from run import PINS
+from run import ALONE, REQUIREMENTS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 KEPT = ROOT / ".calibration"
-REQUIREMENTS = {
-    "light": ["scikit-image>=0.22", "oasis-deconv>=0.3"],
-    "minian": PINS,
-    "suite2p": ["suite2p==1.1.0", "tifffile"],
-}
 JUDGED = (2, 12)
 """Range of snr_peak whose cells decide: below it nobody finds a cell, above it everybody does."""
 
@@ -140,28 +134,13 @@ def work(pipeline: str, movie: Movie, target: Path) -> None:
 # --- running them -----------------------------------------------------------------------------------------------------
 
 
-def environment(pipeline: str) -> Path:
-    """Return the interpreter of a pipeline's environment, which is made if need be."""
-    folder = ROOT / f".venv-{pipeline}"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    ready = folder / "ready"
-    wanted = repr(REQUIREMENTS[pipeline])
-    if not ready.exists() or ready.read_text() != wanted:
-        print(f"making {folder.name} ...", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *REQUIREMENTS[pipeline], "-e", str(ROOT)], check=True)
-        ready.write_text(wanted)
-    return python
-
-
 def estimate(pipeline: str, movie: Movie, python: Path) -> Any:
     """Return what a pipeline finds in a movie, float32 ``(unit, height, width)``: kept, or found now."""
     target = KEPT / pipeline / f"{movie.key}.npz"
     if not target.exists():
         print(f"{pipeline} on {movie.key} ...", flush=True)
-        alone = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1")
         command = [python, __file__, "--work", pipeline, *map(str, movie), str(target)]
-        subprocess.run(command, check=True, env=os.environ | alone)
+        subprocess.run(command, check=True, env=os.environ | ALONE)
     with np.load(target) as kept:
         return kept["A"]
 

@@ -53,6 +53,18 @@ RECORDINGS = {
         "illumination": {},
         "bleaching": {"lifetime_s": 2, "fast_fraction": 0.2, "fast_lifetime_s": 1, "turnover_s": 60, "spread": 0.3},
     },
+    "unlike_cells": {
+        **CELLS,
+        "place_neurons": {
+            "populations": [
+                {**LAYER, "irregularity": 0.4, "nucleus_fraction": 0.6},
+                {**LAYER, "morphology": "cytosolic", "n_dendrites": 2, "dendrite_length_um": 30, "depth_um": 90},
+            ]
+        },
+        "cell_activity": {"dff_spread": 0.5, "kinetics_spread": 0.3, "refractory_s": 0.003},
+        "assemblies": {"event_rate_hz": 1.0},
+        "background_cells": {"populations": [{**LAYER, "depth_um": 150}]},
+    },
     "background": {
         **CELLS,
         "background_cells": {"populations": [{**LAYER, "depth_um": 150}, {**LAYER, "depth_um": 400}]},

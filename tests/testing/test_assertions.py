@@ -49,7 +49,9 @@ def test_a_perfect_estimate_passes_the_highest_bounds():
         "footprints.n_estimates": 7,
         "footprints.n_counted": 7,
         "footprints.n_planted": 9,
+        "footprints.n_on_background_cells": 0,
         "footprints.offset_px": 0,
+        "footprints.offset_px.bound": 0.2,
         "footprints.footprint_shift_height_px": 0,
         "footprints.footprint_shift_width_px": 0,
         "footprints.recall_at_zero_shift": 1,
@@ -84,11 +86,23 @@ def test_units_say_which_cells_in_view_count(units, counted):
 
 
 def test_a_counted_cell_is_not_lost_to_a_hidden_one_right_below_it():
-    # The estimate fits the undetectable unit 8 better than the detectable unit 7 beside it: it still finds unit 7.
+    # The estimate fits the undetectable unit 8 a little better than the detectable unit 7 beside it.
     below = A.copy()
-    below[8] = blob(37, 20)
+    below[8] = blob(36, 20)
     recording = record(footprints=below)
-    assert cells(np.array([*below[[0, 1, 2, 3, 4, 5]], below[8]]), 1, 1, recording=recording).passed
+    between = blob(36.7, 20)
+    assert cells(np.array([*below[[0, 1, 2, 3, 4, 5]], between]), 1, 1, recording=recording).passed
+
+
+@pytest.mark.parametrize("kept", [[8], [7, 8], [6], [0, 8], range(9)])
+def test_an_exact_image_is_its_own_cells_whatever_else_lies_there(kept):
+    overlapping = A.copy()
+    overlapping[8] = blob(37, 20)  # undetectable, under the detectable unit 7
+    overlapping[6] = blob(8, 9)  # out of view, under unit 0
+    card = cells(overlapping[list(kept)], 0, 1, recording=record(footprints=overlapping))
+    counted = len(set(kept) & set(SEEN))
+    assert card.as_dict()["footprints.recall"] == counted / 7
+    assert card.as_dict().get("footprints.mean_iou", 1) == (1 if counted else 0)
 
 
 def test_no_estimates_recall_nothing():

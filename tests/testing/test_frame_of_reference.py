@@ -17,6 +17,7 @@ from pytest_calsim import (
     score,
 )
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.matched_cells import Residual
 from pytest_calsim.testing.scoring.alignment import align, fit_offset, nearest_in_hull
 
 STILL = record(drop=["shifts"])
@@ -93,25 +94,74 @@ def test_a_still_recording_forgives_no_offset():
         assert "frame of reference" not in str(caught.value)
 
 
+def registered(footprints, recording):
+    """An estimate on a still recording, or on a moving one, with the shifts that brought it to zero."""
+    shifts = {"shifts": -GENTLE, "convention": "correction"} if recording is MOVING else {}
+    return Estimate(footprints, **shifts)
+
+
 @pytest.mark.parametrize("offset", [(0.5, 0), (0, -0.5), (0.5, 0.5), (-0.35, 0.35)])
-@pytest.mark.parametrize("recording", ["still", "moving"])
-def test_half_a_pixel_is_seen(recording, offset):
-    bounds = {"max_offset_px": 0.25, "min_mean_iou": 0.6}
-    shifts = {"shifts": -GENTLE, "convention": "correction"} if recording == "moving" else {}
-    on = MOVING if recording == "moving" else STILL
-    assert judged(Estimate(A[SEEN], **shifts), on, **bounds).passed
-    with pytest.raises(RecoveryError, match=r"offset_px 0\.\d+ > 0\.25: the cells found lie \(.*\) px from where they"):
-        judged(Estimate(moved(A[SEEN], offset), **shifts), on, **bounds)
+@pytest.mark.parametrize("recording", [STILL, MOVING], ids=["still", "moving"])
+@pytest.mark.parametrize("bounds", [{}, {"max_offset_px": 0.25, "min_mean_iou": 0.6}], ids=["unasked", "asked"])
+def test_half_a_pixel_is_seen(recording, offset, bounds):
+    assert judged(registered(A[SEEN], recording), recording, **bounds).passed
+    off = registered(moved(A[SEEN], offset), recording)
+    with pytest.raises(
+        RecoveryError, match=r"offset_px 0\.\d+ > 0\.\d+: the cells found lie \(.*\) px from where they"
+    ):
+        judged(off, recording, **bounds)
+    assert judged(off, recording, max_offset_px=None).passed
 
 
-@pytest.mark.parametrize("recording", ["still", "moving"])
-@pytest.mark.parametrize("corner", [(3, 0), (0, 4), (4, 4)])
+def test_half_a_pixel_without_shifts_is_where_the_template_may_lie_and_is_shown():
+    card = judged(moved(A[SEEN], (0.5, 0)), MOVING)
+    assert facts(card)[0] == pytest.approx(0.5, abs=0.1)
+    assert "fitted within the tissue's motion, as no shifts are given: recall 7/7 there, 7/7 at zero shift" in str(card)
+
+
+def test_what_scatters_from_cell_to_cell_is_no_shared_offset():
+    scattered = [
+        moved(A[[i]], by)[0] for i, by in zip(SEEN, np.linspace(-1.2, 1.2, 7)[:, None] * (1, 0.3), strict=True)
+    ]
+    assert judged(scattered, STILL).passed
+    one_wrong = np.concatenate([A[SEEN[1:]], moved(A[SEEN[:1]], (1.5, 0))])
+    assert judged(one_wrong, STILL).as_dict()["footprints.offset_px"] < 0.01
+
+
+@pytest.mark.parametrize(("n", "judges"), [(1, False), (4, False), (5, True)])
+def test_a_few_cells_show_no_shared_offset_unless_it_is_asked_for(n, judges):
+    off = moved(A[SEEN[:n]], (0.5, 0))
+    card = score(off, STILL).as_dict()
+    assert card["footprints.offset_px"] > 0.3
+    assert "footprints.offset_px.bound" not in card
+    failures = [given for given in ({}, {"max_offset_px": 0.25}) if not _passes(off, **given)]
+    assert len(failures) == (2 if judges else 1)
+
+
+def _passes(estimate, **given):
+    try:
+        return judged(estimate, STILL, min_recall=0, **given).passed
+    except RecoveryError:
+        return False
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_the_error_of_a_shared_offset_is_what_it_scatters_by(n):
+    """Against many draws: the standard error of the median."""
+    rng = np.random.default_rng(n)
+    draws = [Residual.of(rng.normal((0.5, 0), 0.3, (n, 2))) for _ in range(400)]
+    assert np.mean([r.dy_px for r in draws]) == pytest.approx(0.5, abs=0.02)
+    assert np.median([r.error_px for r in draws]) == pytest.approx(np.std([r.dy_px for r in draws]), rel=0.15)
+    assert np.isinf(Residual.of(np.array([[0.5, 0]])).error_px)
+
+
+@pytest.mark.parametrize("recording", [STILL, MOVING], ids=["still", "moving"])
+@pytest.mark.parametrize("corner", [(1, 0), (0, 1), (3, 0), (0, 4), (4, 4)])
 def test_a_crop_that_is_not_put_in_its_place_is_seen(recording, corner):
     cropped = A[SEEN][:, corner[0] :, corner[1] :]
     back = np.pad(cropped, [(0, 0), (0, corner[0]), (0, corner[1])])  # at the wrong end
-    shifts = {"shifts": -GENTLE, "convention": "correction"} if recording == "moving" else {}
-    with pytest.raises(RecoveryError, match="recall"):
-        judged(Estimate(back, **shifts), MOVING if recording == "moving" else STILL)
+    with pytest.raises(RecoveryError, match=r"^footprints NOT recovered\n  (recall|offset_px 1\.\d\d >)"):
+        judged(registered(back, recording), recording)
     with pytest.raises(EstimateError, match="if this is a crop, label its rows and columns"):
         judged(cropped, STILL)
 

@@ -31,8 +31,13 @@ typedef struct {
     i64 next; /* which spike comes next */
 } State;
 
+/* The response of a cell whose transients last time_scale times as long; its substeps do, too. */
 static Response make_response(
-        f64 frame_s, f64 rise_s, f64 decay_s, i64 substeps, f64 kd, f64 exponent, f64 rest, f64 bound, f64 scale) {
+        f64 frame_s, f64 rise_s, f64 decay_s, i64 substeps, f64 kd, f64 exponent, f64 rest, f64 bound, f64 scale,
+        f64 time_scale) {
+    rise_s *= time_scale;
+    decay_s *= time_scale;
+    substeps = MAX((i64)ceil((f64)substeps / time_scale), 1);
     f64 ratio = rise_s / decay_s;
     f64 peak = pow_(ratio, ratio / (1 - ratio)) - pow_(ratio, 1 / (1 - ratio));
     f64 step_s = kd == 0 ? frame_s : frame_s / (2.0 * (f64)substeps);
@@ -93,15 +98,18 @@ static inline f64 expose_frame(const Response *r, const f64 *times_s, i64 n, i64
 
 /* Sum the exponentials that spikes before 0 left at 0.
  *
- * Cell i's spikes were ages_s[start[i]] to ages_s[start[i + 1] - 1] before 0.
+ * Cell i's spikes were ages_s[start[i]] to ages_s[start[i + 1] - 1] before 0; its time constants are time_scale[i] times
+ * rise_s and decay_s.
  */
 KERNEL(void, calcium_at_start)(
-        i64 cells, const i64 *start, const f64 *ages_s, f64 rise_s, f64 decay_s, f64 *slow, f64 *fast) {
+        i64 cells, const i64 *start, const f64 *ages_s, f64 rise_s, f64 decay_s, const f64 *time_scale, f64 *slow,
+        f64 *fast) {
     for (i64 i = 0; i < cells; i++) {
+        f64 decay = decay_s * time_scale[i], rise = rise_s * time_scale[i];
         slow[i] = fast[i] = 0.0;
         for (i64 k = start[i]; k < start[i + 1]; k++) {
-            slow[i] += exp_(-ages_s[k] / decay_s);
-            fast[i] += exp_(-ages_s[k] / rise_s);
+            slow[i] += exp_(-ages_s[k] / decay);
+            fast[i] += exp_(-ages_s[k] / rise);
         }
     }
 }
@@ -111,15 +119,17 @@ KERNEL(void, calcium_at_start)(
  * frame f                  lasts from f * frame_s to (f + 1) * frame_s
  * start, times_s           cell i's spikes are times_s[start[i]] to times_s[start[i + 1] - 1], ascending
  * slow, fast, next         the state of each cell at first_frame; becomes that after the block (cells,)
+ * time_scale               of each cell: its time constants over rise_s and decay_s
  * offset, gain             of each cell: fluorescence is offset + gain * mean response
  * fluorescence, spikes     (cells, frames)
  */
 KERNEL(void, integrate_calcium)(
         i64 cells, i64 frames, i64 first_frame, f64 frame_s, f64 rise_s, f64 decay_s, i64 substeps, f64 kd,
-        f64 exponent, f64 rest, f64 bound, f64 scale, const i64 *start, const f64 *times_s, const f64 *offset,
-        const f64 *gain, f64 *slow, f64 *fast, i64 *next, f32 *fluorescence, u16 *spikes) {
-    Response r = make_response(frame_s, rise_s, decay_s, substeps, kd, exponent, rest, bound, scale);
+        f64 exponent, f64 rest, f64 bound, f64 scale, const i64 *start, const f64 *times_s, const f64 *time_scale,
+        const f64 *offset, const f64 *gain, f64 *slow, f64 *fast, i64 *next, f32 *fluorescence, u16 *spikes) {
     for (i64 i = 0; i < cells; i++) {
+        Response r = make_response(
+                frame_s, rise_s, decay_s, substeps, kd, exponent, rest, bound, scale, time_scale[i]);
         State state = {slow[i], fast[i], next[i]};
         i64 n = start[i + 1] - start[i];
         for (i64 f = 0; f < frames; f++) {
@@ -150,10 +160,9 @@ KERNEL(void, integrate_calcium)(
  * energies     sum over frames of (response / peak)^2 (bouts,)
  */
 KERNEL(void, bout_transients)(
-        i64 bouts, u64 key, f64 rate_hz, f64 leave_hz, f64 refractory_s, f64 frame_s, f64 rise_s, f64 decay_s,
+        i64 bouts, u64 key, f64 hazard_hz, f64 leave_hz, f64 refractory_s, f64 frame_s, f64 rise_s, f64 decay_s,
         i64 substeps, f64 kd, f64 exponent, f64 rest, f64 bound, f64 scale, f64 *peaks, f64 *energies) {
-    Response r = make_response(frame_s, rise_s, decay_s, substeps, kd, exponent, rest, bound, scale);
-    f64 hazard_hz = rate_hz / (1 - rate_hz * refractory_s);
+    Response r = make_response(frame_s, rise_s, decay_s, substeps, kd, exponent, rest, bound, scale, 1.0);
     f64 time_to_peak_s = rise_s * decay_s / (decay_s - rise_s) * log_(decay_s / rise_s);
     f64 tail_s = time_to_peak_s + MIN(4 * decay_s, MAX_BOUT_S);
     f64 times_s[MAX_BOUT_SPIKES];

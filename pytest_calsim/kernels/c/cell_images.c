@@ -95,8 +95,8 @@ KERNEL(bool, image_shape)(i64 parts_y, i64 parts_x, const f32 *parts, f64 first_
  *   pad             (n)     pixels by which the image begins before the shape
  *   radius, sigma   (n)     of the blur's disk and Gaussian, px
  *   waves           (n)     that the image is made of along an axis; 0: there is no image
- * The shapes, as in cell_shapes.h: mean_um, half_thickness_um (n), harmonics_um (n, HARMONICS, 2), segments (n, 2): the
- * first of each cell's segments in segments_um (total, SEGMENT), and one past the last.
+ * The shapes, as in cell_shapes.h: mean_um, half_thickness_um, nucleus (n), harmonics_um (n, HARMONICS, 2), segments
+ * (n, 2): the first of each cell's segments in segments_um (total, SEGMENT), and one past the last.
  * The circle of each image's period begins at circle_start (n) in circles; bessel and faint are those of ImagePlan.
  * canvas and sensor (4) are the first row, one past the last, first column and one past the last of what is kept of the
  * images, and of what their light is summed.
@@ -111,7 +111,7 @@ KERNEL(bool, image_shape)(i64 parts_y, i64 parts_x, const f32 *parts, f64 first_
 KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *part_um, const f64 *centre,
                          const bool *is_point, const f64 *point_flux, const i64 *pad, const f64 *radius,
                          const f64 *sigma, const i64 *waves, const f64 *mean_um, const f64 *half_thickness_um,
-                         const f64 *harmonics_um, const i64 *segments, const f64 *segments_um,
+                         const f64 *nucleus, const f64 *harmonics_um, const i64 *segments, const f64 *segments_um,
                          const i64 *circle_start, const c64 *circles, i64 n_bessel, const f32 *bessel, f64 bessel_step,
                          f64 faint, const i64 *canvas, const i64 *sensor, f32 *planted, f32 *images, i32 *image_box,
                          f64 *flux, f64 *within) {
@@ -163,7 +163,7 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
             planted[0] = 1;
             flux[i] = point_flux[i];
         } else {
-            CellShape shape = {mean_um[i], harmonics_um + i * HARMONICS * 2, half_thickness_um[i],
+            CellShape shape = {mean_um[i], harmonics_um + i * HARMONICS * 2, half_thickness_um[i], nucleus[i],
                                segments[2 * i + 1] - segments[2 * i], segments_um + segments[2 * i] * SEGMENT};
             place_parts(top, centre[2 * i], samples[i], part_um[i], plan->parts_y, y_um);
             place_parts(left, centre[2 * i + 1], samples[i], part_um[i], plan->parts_x, x_um);

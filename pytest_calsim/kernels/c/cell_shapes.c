@@ -65,15 +65,21 @@ static End grow_path(End at, f64 length, f64 first_radius, f64 last_radius, bool
     return at;
 }
 
-/* Write the segments of all dendrites, and return how many there are. */
-static i64 grow_dendrites(const f64 *u, f64 *segments) {
-    i64 dendrites = FEWEST_DENDRITES + (i64)(u[0] * (MOST_DENDRITES + 1 - FEWEST_DENDRITES));
+/* Write the segments of all dendrites, and return how many there are.
+ *
+ * `number` is how many leave the soma, negative for 3 to 6 at random; lengths and radii are multiplied by two factors. A
+ * trunk never leaves thinner than it is at its fork.
+ */
+static i64 grow_dendrites(const f64 *u, i64 number, f64 longer, f64 wider, f64 *segments) {
+    i64 drawn = FEWEST_DENDRITES + (i64)(u[0] * (MOST_DENDRITES + 1 - FEWEST_DENDRITES));
+    i64 dendrites = number < 0 ? drawn : number;
     i64 n = 0;
     for (i64 i = 0; i < dendrites; i++) {
         const f64 *v = u + 2 + i * DENDRITE_DRAWS, *turns = v + 8;
-        f64 thickness = uniform_within(TRUNK_THICKNESS, v[1]);
+        f64 thickness = wider * uniform_within(TRUNK_THICKNESS, v[1]);
+        f64 root = MAX(ROOT_THICKNESS, thickness);
         f64 heading = 2 * PI * (u[1] + ((f64)i + FANNING_OUT * (v[0] - 0.5)) / (f64)dendrites);
-        End fork = grow_path((End){0, 0, heading}, uniform_within(TRUNK_LENGTH, v[2]), ROOT_THICKNESS, thickness, true,
+        End fork = grow_path((End){0, 0, heading}, longer * uniform_within(TRUNK_LENGTH, v[2]), root, thickness, true,
                              turns, segments + n * SEGMENT);
         n += STEPS;
         bool forks = v[3] < FORKING;
@@ -85,36 +91,40 @@ static i64 grow_dendrites(const f64 *u, f64 *segments) {
                 at.heading += branch == 0 ? angle : -angle;
                 r = thickness * RALL;
             }
-            grow_path(at, uniform_within(BRANCH_LENGTH, v[6 + branch]), r, TIP * r, false, turns + (branch + 1) * STEPS,
-                      segments + n * SEGMENT);
+            grow_path(at, longer * uniform_within(BRANCH_LENGTH, v[6 + branch]), r, TIP * r, false,
+                      turns + (branch + 1) * STEPS, segments + n * SEGMENT);
             n += STEPS;
         }
     }
     return n;
 }
 
-/* Draw n cells' outlines, and dendrites where `branching` (n).
+/* Draw n cells' outlines and dendrites.
  *
  * u             (n, n_draws)           uniform numbers in [0, 1); n_draws is DRAWS
  * radius_um     (n)                    of the circle that has the area of the soma's outline; 0 for a point
+ * uneven        (n)                    factor on the amplitudes of the outline's harmonics
+ * dendrites     (n)                    how many, up to MOST_DENDRITES; negative: 3 to 6 at random
+ * longer, wider (n)                    factors on the dendrites' lengths and radii
  * mean_um       (n)                    written: the outline's mean radius
  * extent_um     (n)                    written: radius of a circle about the centre that holds all of the cell
  * harmonics_um  (n, HARMONICS, 2)      written
  * segments      (n, 2)                 written: the first of each cell's segments, and one past the last
- * segments_um   (n_segments, SEGMENT)  the first ones written; there is room for MOST_SEGMENTS of each branching cell
+ * segments_um   (n_segments, SEGMENT)  the first ones written; there is room for MOST_SEGMENTS of each cell with any
  *
  * Returns how many segments there are, -1 where sizes are not these.
  */
-KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um, const bool *branching, f64 *mean_um,
-                         f64 *extent_um, f64 *harmonics_um, i64 *segments, i64 n_segments, f64 *segments_um) {
+KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um, const f64 *uneven,
+                         const i64 *dendrites, const f64 *longer, const f64 *wider, f64 *mean_um, f64 *extent_um,
+                         f64 *harmonics_um, i64 *segments, i64 n_segments, f64 *segments_um) {
     if (n_draws != DRAWS) return -1;
     i64 count = 0;
     for (i64 i = 0; i < n; i++) {
-        if (branching[i] && n_segments - count < MOST_SEGMENTS) return -1;
+        if (dendrites[i] > MOST_DENDRITES || (dendrites[i] != 0 && n_segments - count < MOST_SEGMENTS)) return -1;
         const f64 *own = u + i * DRAWS;
         f64 squares = 0, widest = 0;
         for (i64 m = 0; m < HARMONICS; m++) {
-            f64 amplitude = AMPLITUDES[m] * own[m];
+            f64 amplitude = uneven[i] * AMPLITUDES[m] * own[m];
             squares += amplitude * amplitude;
             widest += amplitude;
         }
@@ -122,16 +132,18 @@ KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um,
         mean_um[i] = radius_um[i] / sqrt(1 + squares / 2);
         extent_um[i] = mean_um[i] * (1 + widest);
         for (i64 m = 0; m < HARMONICS; m++) {
-            f64 amplitude = mean_um[i] * (AMPLITUDES[m] * own[m]), phase = 2 * PI * own[HARMONICS + m];
+            f64 amplitude = mean_um[i] * (uneven[i] * AMPLITUDES[m] * own[m]), phase = 2 * PI * own[HARMONICS + m];
             harmonics_um[(i * HARMONICS + m) * 2] = amplitude * cos_(phase);
             harmonics_um[(i * HARMONICS + m) * 2 + 1] = amplitude * sin_(phase);
         }
         segments[2 * i] = count;
-        if (branching[i]) count += grow_dendrites(own + SOMA_DRAWS, segments_um + count * SEGMENT);
+        if (dendrites[i] != 0)
+            count += grow_dendrites(own + SOMA_DRAWS, dendrites[i], longer[i], wider[i], segments_um + count * SEGMENT);
         segments[2 * i + 1] = count;
         for (i64 k = segments[2 * i]; k < count; k++) {
             f64 *s = segments_um + k * SEGMENT;
             for (i64 j = 0; j < SEGMENT; j++) s[j] *= radius_um[i];
+            extent_um[i] = MAX(extent_um[i], sqrt(s[0] * s[0] + s[1] * s[1]) + s[2]);
             extent_um[i] = MAX(extent_um[i], sqrt(s[3] * s[3] + s[4] * s[4]) + s[5]);
         }
     }
@@ -140,7 +152,7 @@ KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um,
 
 /* Write one shape at ascending positions: image (height, width). */
 KERNEL(void, sample_shape)(i64 height, const f64 *y_um, i64 width, const f64 *x_um, f64 mean_um, const f64 *harmonics_um,
-                           f64 half_thickness_um, i64 n_segments, const f64 *segments_um, f32 *image) {
-    CellShape shape = {mean_um, harmonics_um, half_thickness_um, n_segments, segments_um};
+                           f64 half_thickness_um, f64 nucleus, i64 n_segments, const f64 *segments_um, f32 *image) {
+    CellShape shape = {mean_um, harmonics_um, half_thickness_um, nucleus, n_segments, segments_um};
     sample_shape_at(&shape, height, width, y_um, x_um, image);
 }

@@ -1,9 +1,10 @@
-/* A cell's shape, sampled: its thickness along the optical axis over that of its soma's middle.
+/* A cell's shape, sampled: the thickness of its dye along the optical axis, over the soma's greatest.
  *
- *   soma        sqrt(1 - (rho / r(theta))^2) inside the outline
+ *   soma        sqrt(1 - (rho / r(theta))^2) inside the outline; without its nucleus, which is of the same form and
+ *               `nucleus` times as large, [sqrt(1 - q^2) - sqrt(nucleus^2 - q^2)] / sqrt(1 - nucleus^2), q = rho / r
  *               r(theta) = mean + sum over m = 2 to 5 of c_m cos(m theta) + s_m sin(m theta),
  *               theta from +x towards +y; 0 outside
- *   dendrites   sqrt(r^2 - d^2) / half_thickness at a distance d from tapered segments, where that is larger
+ *   dendrites   sqrt(r^2 - d^2) over the soma's greatest half thickness, at a distance d from tapered segments, where that is larger
  *
  * All lengths are um from the cell's centre.
  */
@@ -18,7 +19,8 @@
 typedef struct {
     f64 mean;              /* of the outline */
     const f64 *harmonics;  /* (HARMONICS, 2): c and s of each order */
-    f64 half_thickness;    /* of the soma's middle */
+    f64 half_thickness;    /* of the soma's middle, nucleus and all */
+    f64 nucleus;           /* radius of the dark nucleus over that of the soma; 0: none */
     i64 n_segments;
     const f64 *segments; /* (n_segments, SEGMENT) */
 } CellShape;
@@ -45,6 +47,7 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
                                f32 *restrict image) {
     const f64 *h = shape->harmonics;
     f64 mean = shape->mean;
+    f64 nucleus2 = shape->nucleus * shape->nucleus, scale = 1.0 / sqrt(1.0 - nucleus2);
     f64 a2 = h[0], b2 = h[1], a3 = h[2], b3 = h[3], a4 = h[4], b4 = h[5], a5 = h[6], b5 = h[7];
     f64 reach = mean;
     for (i64 m = 0; m < HARMONICS; m++) reach += sqrt(h[2 * m] * h[2 * m] + h[2 * m + 1] * h[2 * m + 1]);
@@ -66,8 +69,9 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
             f64 c4 = c2 * c2 - s2 * s2, s4 = 2 * c2 * s2;
             f64 c5 = c4 * c1 - s4 * s1, s5 = s4 * c1 + c4 * s1;
             f64 r = mean + a2 * c2 + b2 * s2 + a3 * c3 + b3 * s3 + a4 * c4 + b4 * s4 + a5 * c5 + b5 * s5;
-            f64 inside = 1.0 - rho2 / (r * r);
-            line[j] = (f32)sqrt(inside > 0.0 ? inside : 0.0);
+            f64 q2 = rho2 / (r * r);
+            f64 inside = 1.0 - q2, dark = nucleus2 - q2;
+            line[j] = (f32)((sqrt(inside > 0.0 ? inside : 0.0) - sqrt(dark > 0.0 ? dark : 0.0)) * scale);
         }
     }
 }
@@ -75,6 +79,7 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
 /* Raise the image where a dendrite is thicker. */
 static inline void sample_dendrites(const CellShape *shape, i64 height, i64 width, const f64 *y_um, const f64 *x_um,
                                     f32 *restrict image) {
+    f64 greatest = shape->half_thickness * sqrt(1.0 - shape->nucleus * shape->nucleus);
     for (i64 k = 0; k < shape->n_segments; k++) {
         const f64 *s = shape->segments + k * SEGMENT;
         f64 y0 = s[0], x0 = s[1], r0 = s[2], dy = s[3] - y0, dx = s[4] - x0, dr = s[5] - r0;
@@ -91,7 +96,7 @@ static inline void sample_dendrites(const CellShape *shape, i64 height, i64 widt
                 along = MIN(along, 1.0);
                 f64 r = r0 + along * dr, off_y = y - along * dy, off_x = x - along * dx;
                 f64 inside = r * r - off_y * off_y - off_x * off_x;
-                f32 thickness = (f32)(sqrt(inside > 0.0 ? inside : 0.0) / shape->half_thickness);
+                f32 thickness = (f32)(sqrt(inside > 0.0 ? inside : 0.0) / greatest);
                 line[j] = MAX(line[j], thickness);
             }
         }

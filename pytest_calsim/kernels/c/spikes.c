@@ -5,17 +5,18 @@
  * cell's own counter, so a longer recording extends a shorter one, and the frame rate has no part in it.
  *
  * The stationary process is the same forwards and backwards in time. So the past is walked backwards from 0, from a
- * counter of its own: how much of it is asked for changes no spike of the recording.
+ * counter of its own: how much of it is asked for changes no spike of the recording. (With dead times that is so to
+ * first order in their length over a bout's.)
  *
- * Units are s and Hz. Arrays of cells: keys and past_keys (cells,), rates_hz (cells, 2) for the two states.
+ * Units are s and Hz. Arrays of cells: keys and past_keys (cells,), hazards_hz and ready (cells, 2) for the two states.
  */
 #include "common.h"
 #include "elementary.h"
 #include "random.h"
 
 typedef struct {
-    f64 rate_hz[2];
-    f64 hazard_hz[2]; /* of a spike while not refractory; it keeps the rate */
+    f64 hazard_hz[2]; /* of a spike while not refractory */
+    f64 ready[2];     /* share of all time in this state and not refractory */
     f64 leave_hz[2];
     f64 refractory_s;
 } Process;
@@ -60,14 +61,21 @@ static void walk(const Process *process, u64 counter, bool active, f64 ready_s, 
 /* Draw one cell's spikes: those of the past, by their age, back to memory_s, and those to come, until end_s. */
 static void draw_cell(
         const Process *process, u64 key, u64 past_key, f64 memory_s, f64 end_s, Train *past, Train *future) {
-    const f64 *leave_hz = process->leave_hz;
-    bool active = uniform_next(&key) * (leave_hz[0] + leave_hz[1]) <= leave_hz[0];
-    /* Time since the last spike, in equilibrium: with probability rate x refractory time within it, uniformly. */
-    f64 draw = uniform_next(&past_key);
+    const f64 *hazard_hz = process->hazard_hz, *ready = process->ready, *leave_hz = process->leave_hz;
+    f64 of_state = uniform_next(&key), of_age = uniform_next(&past_key);
+    f64 spikes_hz[2] = {hazard_hz[0] * ready[0], hazard_hz[1] * ready[1]};
+    f64 mean_hz = spikes_hz[0] + spikes_hz[1];
     f64 ready_s = process->refractory_s;
-    if (draw < process->rate_hz[active] * process->refractory_s) {
-        put(past, draw / process->rate_hz[active]);
-        ready_s += past->first_s;
+    bool active;
+    if (of_age < mean_hz * process->refractory_s) {
+        /* The last spike lies uniformly within the dead time. Since then the state may have changed. */
+        f64 age_s = of_age / mean_hz;
+        f64 both_hz = leave_hz[0] + leave_hz[1], kept = exp_(-both_hz * age_s);
+        active = of_state * mean_hz <= spikes_hz[1] * kept + mean_hz * (1 - kept) * leave_hz[0] / both_hz;
+        put(past, age_s);
+        ready_s += age_s;
+    } else {
+        active = of_state * (ready[0] + ready[1]) <= ready[1];
     }
     walk(process, past_key, active, ready_s, memory_s, past);
     walk(process, key, active, process->refractory_s - past->first_s, end_s, future);
@@ -80,16 +88,16 @@ static void draw_cell(
  * n_ages, n_times          how many there are, whatever there is room for (cells,)
  */
 KERNEL(void, draw_spikes)(
-        i64 cells, const u64 *keys, const u64 *past_keys, const f64 *rates_hz, f64 leave_quiescent_hz,
-        f64 leave_active_hz, f64 refractory_s, f64 memory_s, f64 end_s, const i64 *age_start, const i64 *time_start,
-        f64 *ages_s, f64 *times_s, i64 *n_ages, i64 *n_times) {
+        i64 cells, const u64 *keys, const u64 *past_keys, const f64 *hazards_hz, const f64 *ready,
+        f64 leave_quiescent_hz, f64 leave_active_hz, f64 refractory_s, f64 memory_s, f64 end_s, const i64 *age_start,
+        const i64 *time_start, f64 *ages_s, f64 *times_s, i64 *n_ages, i64 *n_times) {
     for (i64 i = 0; i < cells; i++) {
-        Process process = {.leave_hz = {leave_quiescent_hz, leave_active_hz}, .refractory_s = refractory_s};
-        for (int state = 0; state < 2; state++) {
-            f64 rate_hz = rates_hz[2 * i + state];
-            process.rate_hz[state] = rate_hz;
-            process.hazard_hz[state] = rate_hz / (1 - rate_hz * refractory_s);
-        }
+        Process process = {
+                .hazard_hz = {hazards_hz[2 * i], hazards_hz[2 * i + 1]},
+                .ready = {ready[2 * i], ready[2 * i + 1]},
+                .leave_hz = {leave_quiescent_hz, leave_active_hz},
+                .refractory_s = refractory_s,
+        };
         Train past = {ages_s + age_start[i], age_start[i + 1] - age_start[i], 0, INFINITY};
         Train future = {times_s + time_start[i], time_start[i + 1] - time_start[i], 0, INFINITY};
         draw_cell(&process, keys[i], past_keys[i], memory_s, end_s, &past, &future);

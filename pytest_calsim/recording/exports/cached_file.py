@@ -9,7 +9,7 @@ from types import MappingProxyType
 from pytest_calsim.errors import StoreError, nearest
 from pytest_calsim.recording.recording import Recording
 
-__all__ = ["MOVIE_FORMATS", "movie_file"]
+__all__ = ["MOVIE_FORMATS", "format_of", "movie_file", "writer_of"]
 
 _Write = Callable[[Recording, Path], None]
 
@@ -25,6 +25,22 @@ MOVIE_FORMATS: Mapping[str, tuple[str, _Write]] = MappingProxyType(
     }
 )
 """How the name of a file ends and what writes it, by the format's name."""
+
+
+_OTHER_SUFFIXES = {".tiff": "tiff"}
+
+
+def format_of(path: Path) -> str | None:
+    """Tell a movie's format by how the name of its file ends; ``None`` when it tells none."""
+    named = {suffix: name for name, (suffix, _) in MOVIE_FORMATS.items() if suffix}
+    return {**named, **_OTHER_SUFFIXES}.get(path.suffix.lower())
+
+
+def writer_of(movie_format: str) -> _Write:
+    """Give what writes a format, one of :data:`MOVIE_FORMATS`; raise ``ValueError`` when there is none."""
+    if movie_format not in MOVIE_FORMATS:
+        raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
+    return MOVIE_FORMATS[movie_format][1]
 
 
 def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
@@ -51,9 +67,8 @@ def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
     StoreError
         When it cannot be written.
     """
-    if movie_format not in MOVIE_FORMATS:
-        raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
-    suffix, write = MOVIE_FORMATS[movie_format]
+    write = writer_of(movie_format)
+    suffix = MOVIE_FORMATS[movie_format][0]
     stage = "" if recording.until is None else f"-{recording.until}"
     path = folder / f"{recording.spec.key()}{stage}{suffix}"
     if not path.exists():

@@ -33,6 +33,8 @@ class Comparison:
         Estimated displacement of the tissue ``(frame, 2)``, px, moved onto the truth by a constant; ``None`` without.
     C, S
         Estimated traces and spikes ``(estimate, frame)``; ``None`` without.
+    background_cell_of
+        Each estimated unit's background cell, −1 for none; ``None``: none lies on one.
     """
 
     counted: NDArray[np.bool_]
@@ -42,6 +44,7 @@ class Comparison:
     shifts: Floats | None = None
     C: Floats | None = None
     S: Floats | None = None
+    background_cell_of: NDArray[np.intp] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -68,18 +71,21 @@ class Comparison:
         return np.flatnonzero(self.counted & (self.estimate_of < 0))
 
     @property
+    def _on_background(self) -> NDArray[np.bool_]:
+        if self.background_cell_of is None:
+            return np.zeros(len(self.cell_of), np.bool_)
+        return self.background_cell_of >= 0
+
+    @property
     def spurious(self) -> NDArray[np.intp]:
-        """Estimates with pixels that match no planted cell."""
+        """Estimates with pixels that match no planted cell and lie on no background cell."""
         if self.footprints is None:
             return np.zeros(0, np.intp)
-        return np.flatnonzero((self.cell_of < 0) & (np.diff(self.footprints.indptr) > 0))
+        return np.flatnonzero((self.cell_of < 0) & ~self._on_background & (np.diff(self.footprints.indptr) > 0))
 
     @property
     def ignored(self) -> NDArray[np.intp]:
-        """Estimates of a planted cell that does not count: neither right nor wrong."""
-        matched = self.cell_of >= 0
-        return (
-            np.flatnonzero(matched & ~self.counted[np.where(matched, self.cell_of, 0)])
-            if len(self.counted)
-            else (np.zeros(0, np.intp))
-        )
+        """Estimates of a planted cell that does not count, or of a background cell: neither right nor wrong."""
+        is_found = np.zeros(len(self.cell_of), np.bool_)
+        is_found[self.estimate_of[self.found]] = True
+        return np.flatnonzero(((self.cell_of >= 0) & ~is_found) | self._on_background)

@@ -156,7 +156,8 @@ class BackgroundCellLight(SmoothSources):
 class BackgroundCells(Step):
     """Thousands of cells out of focus, above and below the layer of interest.
 
-    They are active as the cells of ``cell_activity`` are, each on its own, and bleach by their local illumination.
+    They are active as the cells of ``cell_activity`` are, may belong to the same ``assemblies``, and bleach by their
+    local illumination.
     Each is a disk of confusion of radius |Δz|·NA/√(n² − NA²), its rim softened by diffraction, scatter and the soma's
     own extent; its scattered light is spread as that of cells in focus. They are no units of the truth, and no
     assertion counts them: a cell that is sharp enough to be found belongs into ``place_neurons``.
@@ -210,12 +211,15 @@ class BackgroundCells(Step):
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
         center_um = center_um[seen]
         pictures = blurred.of_some(seen).pictures(ctx.acquisition.pixel_size_um)
+        assemblies = activity.assemblies
+        if assemblies is not None and not assemblies.background_members:
+            assemblies = None
         return BackgroundCellLight(
             center_um,
             defocus_um[seen],
             GaussianSpots.none(int(seen.sum())),
             None if vessels is None else vessels.transmission(cells.middle_um),
-            activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen]),
+            activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
             None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
             tuple(pictures),
         )

@@ -7,24 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats, Floats32
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.light.illumination import IlluminationField
 from pytest_calsim.steps.pixels import Image
-from pytest_calsim.steps.step import Context, Step
+from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
-
-Floats = NDArray[np.float64]
 
 _BLOCK_FRAMES = 256
 
@@ -49,7 +47,7 @@ class Fading(NamedTuple):
     rate_hz: Floats
     fps: float
 
-    def remaining(self, start: int, stop: int) -> NDArray[np.float32]:
+    def remaining(self, start: int, stop: int) -> Floats32:
         """Share left in frames ``start`` to ``stop``, averaged over the exposure; 1 at the recording's start.
 
         Returns
@@ -114,7 +112,7 @@ class BleachingCurve(Artifact):
         """What is left to sources at some positions ``(source,)``."""
         return self.in_light(self.light_at(y_um, x_um))
 
-    def remaining(self, frame: int) -> NDArray[np.float32]:
+    def remaining(self, frame: int) -> Floats32:
         """Share left in each cell in one frame, float32 ``(n,)``."""
         return self.cells.remaining(frame, frame + 1)[:, 0]
 
@@ -161,12 +159,21 @@ class Bleaching(Step):
     light_driven: bool = True
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
 
+    def cost(self, context: SpecContext) -> Cost:
+        """Return the memory of each cell's rates: it does not grow with the recording."""
+        return Cost(bytes_per_cell=8.0 * (1 + 2 * len(self._pools)))
+
+    @property
+    def _pools(self) -> tuple[tuple[float, float], ...]:
+        """Share and lifetime of each pool that there is."""
+        both = ((1 - self.fast_fraction, self.lifetime_s), (self.fast_fraction, self.fast_lifetime_s))
+        return tuple((share, lifetime_s) for share, lifetime_s in both if share > 0)
+
     def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
         """Give every cell its rates, and everything else what it needs to fade."""
-        both = (1 - self.fast_fraction, self.lifetime_s), (self.fast_fraction, self.fast_lifetime_s)
         curve = BleachingCurve(
             cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
-            pools=tuple((share, lifetime_s) for share, lifetime_s in both if share > 0),
+            pools=self._pools,
             turnover_hz=0.0 if self.turnover_s is None else 1 / self.turnover_s,
             light=illumination.field if self.light_driven and illumination is not None else None,
             canvas=ctx.canvas,

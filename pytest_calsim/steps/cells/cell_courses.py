@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
-from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes
+from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
+from pytest_calsim.kernels.types import Floats, Ints, Keys
+from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
 
-__all__ = ["CellCourses", "SpikeProcess"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Keys = NDArray[np.uint64]
+__all__ = ["CellCourses"]
 
 _LEAST_WINDOW_S = 20.0
 _MEMORIES = 10
@@ -35,24 +33,6 @@ _MOST_CHUNK_FRAMES = 256
 # From the stream of one window to that of the next, and to that of what came before a window.
 _NEXT_WINDOW = np.uint64(0xBF58476D1CE4E5B9)
 _PAST = np.uint64(0xD6E8FEB86659FD93)
-
-
-class SpikeProcess(NamedTuple):
-    """How cells spike.
-
-    Attributes
-    ----------
-    rates_hz
-        Spike rate in the quiescent and the active state, float64 ``(cell, 2)``.
-    leave_hz
-        Rate of leaving each state.
-    refractory_s
-        Dead time after each spike.
-    """
-
-    rates_hz: Floats
-    leave_hz: tuple[float, float]
-    refractory_s: float
 
 
 class _Window(NamedTuple):
@@ -74,6 +54,10 @@ class CellCourses:
         How they spike.
     response
         How spikes become fluorescence.
+    time_scale
+        Each cell's time constants over those of the response, float64 ``(cell,)``.
+    longest_decay_s
+        No cell's transient decays more slowly; it depends on none of them.
     baseline
         Fluorescence at rest, float64 ``(cell,)``.
     gain
@@ -82,15 +66,20 @@ class CellCourses:
         Long-run mean of the fluorescence, float64 ``(cell,)``.
     n_frames
         Length of the recording.
+    shared
+        Spikes that events of assemblies add; ``None``: none.
     """
 
     keys: Keys
     process: SpikeProcess
     response: Response
+    time_scale: Floats
+    longest_decay_s: float
     baseline: Floats
     gain: Floats
     expected: Floats
     n_frames: int
+    shared: SharedInput | None = None
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
     _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
@@ -112,7 +101,7 @@ class CellCourses:
 
     @property
     def _memory_s(self) -> float:
-        return _FORGOTTEN * self.response.decay_s
+        return _FORGOTTEN * self.longest_decay_s
 
     @property
     def _window_s(self) -> float:
@@ -123,8 +112,16 @@ class CellCourses:
         frames = range(first, min(first + self._chunk_frames, self.n_frames))
         start_s = frames.start * self.response.frame_s
         trains = self._trains(start_s, frames.stop * self.response.frame_s)
-        state = calcium_at_start(trains, self.response.rise_s, self.response.decay_s)
-        block = integrate_calcium(trains, self.response, state, frames, offset=self.baseline, gain=self.gain)
+        state = calcium_at_start(trains, self.response, self.time_scale)
+        block = integrate_calcium(
+            trains,
+            self.response,
+            state,
+            frames,
+            time_scale=self.time_scale,
+            offset=self.baseline,
+            gain=self.gain,
+        )
         return read_only(block.fluorescence)
 
     def _trains(self, start_s: float, stop_s: float) -> SpikeTrains:
@@ -144,7 +141,7 @@ class CellCourses:
         time_s = time_s[order]
         past = time_s < start_s
         ages_s = start_s - time_s[past]
-        return SpikeTrains(time_s[~past], _starts(cell[~past], n), ages_s, _starts(cell[past], n))
+        return SpikeTrains(time_s[~past], starts_of(cell[~past], n), ages_s, starts_of(cell[past], n))
 
     def _window(self, number: int) -> _Window:
         n = len(self.keys)
@@ -156,15 +153,11 @@ class CellCourses:
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
         keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
-        process = self.process
-        dead_s = process.refractory_s
-        trains = draw_spikes(
-            keys, keys ^ _PAST, process.rates_hz, process.leave_hz, dead_s, memory_s=dead_s, end_s=lasts_s
-        )
-        cell = np.repeat(np.arange(n), np.diff(trains.start))
-        return _Window(cell, begin_s + trains.times_s)
-
-
-def _starts(cell: Ints, n: int) -> Ints:
-    """Where each cell's part begins, of entries in the order of cells."""
-    return np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=n))]).astype(np.int64)
+        dead_s = self.process.refractory_s
+        # A spike of the cell's own soon after the end keeps others away from before it.
+        beyond_s = 0.0 if self.shared is None else dead_s
+        trains = draw_spikes(keys, keys ^ _PAST, self.process, memory_s=dead_s, end_s=lasts_s + beyond_s)
+        window = _Window(np.repeat(np.arange(n), np.diff(trains.start)), begin_s + trains.times_s)
+        if self.shared is None:
+            return window
+        return _Window(*self.shared.added_to(window.cell, window.time_s, begin_s, begin_s + lasts_s))

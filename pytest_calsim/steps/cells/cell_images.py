@@ -31,8 +31,9 @@ __all__ = ["CellPatches", "odd_at_least", "plant_and_image"]
 _BLOCK = 64
 _EMPTY = Patch(np.zeros((0, 0), np.float32), 0, 0)
 _EVERYWHERE = Rect(-(2**40), -(2**40), 2**41, 2**41)
-# A sample is no larger than this, nor than this share of the soma's radius.
-_SAMPLE_UM = 0.6
+# A sample is no larger than this, nor than this share of the soma's radius. Pixels of 1.66 um then have 5 x 5 samples,
+# which give each pixel's mean to 0.015 (3 x 3: 0.03).
+_SAMPLE_UM = 0.35
 _SAMPLES_PER_RADIUS = 6
 
 

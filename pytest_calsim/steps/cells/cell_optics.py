@@ -125,7 +125,8 @@ class CellOptics(Step):
     stays there. Three Gaussians around it hold what tissue scattered (:mod:`pytest_calsim.microscope.scatter`), widened
     by the blur and by the soma's own size. A cell whose blur is wider than 200 µm has no core: that light is one more
     Gaussian, and its ``A_observed`` is empty. Tails fainter than 10⁻⁴ of a core's peak are cut, and what they held is
-    given back to the rest; so the flux is that of the planted shape at every focus.
+    given back to the rest; so the flux is that of the planted shape at every focus. Given footprints are taken as they
+    are.
 
     Rays of an isotropic source crowd towards the middle of the disk; a uniform disk leaves that out. Its centre is 4 %
     too dim at NA 0.3 and 10 % at 0.5, its width 0.6 % and 1.9 % too large.
@@ -133,6 +134,8 @@ class CellOptics(Step):
 
     def plan(self, ctx: Context, cells: Cells, vessels: Vessels | None = None) -> CellImages:
         """Image every cell, in the order of the units."""
+        if cells.footprints is not None:
+            return _as_given(ctx, cells, cells.footprints)
         acq = ctx.acquisition
         z, y, x = cells.center_um.T
         blur = image_blur(acq, cells)
@@ -170,6 +173,26 @@ class CellOptics(Step):
             fov_fraction=imaged.fov_fraction,
             focal_depth_um=blur.focal_depth_um,
         )
+
+
+def _as_given(ctx: Context, cells: Cells, footprints: Patches) -> CellImages:
+    """Take given footprints as what the sensor sees, at whatever depth."""
+    n = len(cells)
+    everywhere = np.ones(n, np.bool_)
+    margin = ctx.canvas.margin_px
+    return CellImages(
+        canvas=ctx.canvas,
+        planted=SparseFootprints.from_patches(footprints, Rect(0, 0, *ctx.canvas.sensor_shape)),
+        patches=footprints.moved(margin, margin),
+        flux=np.add.reduceat(footprints.values, footprints.start[:-1], dtype=np.float64) if n else np.zeros(0),
+        core_fraction=np.ones(n),
+        spots=GaussianSpots.none(n),
+        defocus_um=np.zeros(n),
+        in_focus=everywhere,
+        soma_in_focus=everywhere,
+        fov_fraction=np.ones(n),
+        focal_depth_um=image_blur(ctx.acquisition, cells).focal_depth_um,
+    )
 
 
 def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:

@@ -51,8 +51,29 @@ class Indicator:
 
     @property
     def time_constants_s(self) -> tuple[float, float]:
-        """τ of rise and of decay, s."""
-        return time_constants(self.half_decay_s, time_to_peak_s=self.time_to_peak_s, half_rise_s=self.half_rise_s)
+        """τ of rise and of decay, s, where fluorescence is proportional to calcium."""
+        return self.time_constants_at(0.5)
+
+    def time_constants_at(self, level: float) -> tuple[float, float]:
+        """Return the τ of calcium's rise and decay, s, with which fluorescence has the measured times.
+
+        Parameters
+        ----------
+        level
+            Calcium of half a transient's fluorescence, over calcium at its peak; see
+            :attr:`~pytest_calsim.steps.cells.saturation.HillSaturation.half_rise`.
+
+        Raises
+        ------
+        ValueError
+            If no difference of exponentials has these times.
+        """
+        return time_constants(
+            self.half_decay_s,
+            time_to_peak_s=self.time_to_peak_s,
+            half_rise_s=self.half_rise_s,
+            level=level,
+        )
 
 
 _CHEN = "Chen et al. 2013, Nature 499:295, mouse visual cortex in vivo; 19 % (6f), 23 % (6s) dF/F per spike"
@@ -80,18 +101,20 @@ def time_to_peak(rise_s: float, decay_s: float) -> float:
     return rise_s * decay_s / (decay_s - rise_s) * math.log(decay_s / rise_s)
 
 
-def half_decay(rise_s: float, decay_s: float) -> float:
+def half_decay(rise_s: float, decay_s: float, level: float = 0.5) -> float:
     """Return the time from the transient's peak to half of it, s.
 
     Parameters
     ----------
     rise_s, decay_s
         Time constants, τr < τd.
+    level
+        What counts as half, as in :func:`time_constants`.
     """
-    return decay_s * _half_decay(rise_s / decay_s)
+    return decay_s * _time_of_decay(rise_s / decay_s, level)
 
 
-def slow_frame_warnings(exposure_s: float, rise_s: float, decay_s: float) -> list[str]:
+def slow_frame_warnings(exposure_s: float, half_decay_s: float) -> list[str]:
     """Return a soft warning if one exposure outlasts the transient's half-decay, else nothing.
 
     A frame then averages most of a transient away, and no frame shows its shape.
@@ -100,10 +123,9 @@ def slow_frame_warnings(exposure_s: float, rise_s: float, decay_s: float) -> lis
     ----------
     exposure_s
         Exposure of one frame.
-    rise_s, decay_s
-        Time constants of the transient, τr < τd.
+    half_decay_s
+        Of the transient; see :func:`half_decay`.
     """
-    half_decay_s = half_decay(rise_s, decay_s)
     if exposure_s <= half_decay_s:
         return []
     return [
@@ -114,7 +136,11 @@ def slow_frame_warnings(exposure_s: float, rise_s: float, decay_s: float) -> lis
 
 @cache
 def time_constants(
-    half_decay_s: float, *, time_to_peak_s: float | None = None, half_rise_s: float | None = None
+    half_decay_s: float,
+    *,
+    time_to_peak_s: float | None = None,
+    half_rise_s: float | None = None,
+    level: float = 0.5,
 ) -> tuple[float, float]:
     """Solve for the time constants of a transient with a measured decay and rise.
 
@@ -124,6 +150,9 @@ def time_constants(
         Time from the peak to half of it, s.
     time_to_peak_s, half_rise_s
         Time from the spike to the peak, or from the spike to half of it, s. Give one of them.
+    level
+        What counts as half: the share of the peak at which both half-times end. It differs from 0.5 where fluorescence
+        saturates, for the constants are calcium's.
 
     Returns
     -------
@@ -141,17 +170,25 @@ def time_constants(
     if time_to_peak_s is not None:
         name = "time_to_peak_s"
         measured = time_to_peak_s
-        early = _time_to_peak
+
+        def early(rise: float) -> float:
+            return time_to_peak(rise, 1.0)
+
     else:
         name = "half_rise_s"
         measured = half_rise_s
-        early = _half_rise
+
+        def early(rise: float) -> float:
+            return _time_of_rise(rise, level)
+
     if measured is None or not (measured > 0 and half_decay_s > 0 and math.isfinite(half_decay_s / measured)):
         raise ValueError(f"{name} = {measured} and half_decay_s = {half_decay_s} must be positive")
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level} must be between 0 and 1")
     wanted = half_decay_s / measured
 
     def ratio(rise: float) -> float:
-        return _half_decay(rise) / early(rise)
+        return _time_of_decay(rise, level) / early(rise)
 
     least = ratio(_EQUAL)
     most = ratio(_FASTEST_RISE)
@@ -167,21 +204,17 @@ def time_constants(
     return rise * decay_s, decay_s
 
 
-def _time_to_peak(rise: float) -> float:
-    """Return the time from the spike to the peak, in units of τd; ``rise`` is τr/τd."""
-    return time_to_peak(rise, 1.0)
-
-
-def _half_rise(rise: float) -> float:
-    """Return the time from the spike to half the peak, in units of τd."""
+def _time_of_rise(rise: float, level: float) -> float:
+    """Return the time from the spike to a share of the peak, in units of τd; ``rise`` is τr/τd."""
     peak = time_to_peak(rise, 1.0)
-    return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, 0.0, peak)
+    return _bisect(lambda t: _transient(t, rise) - level * _transient(peak, rise), 0.0, peak)
 
 
-def _half_decay(rise: float) -> float:
-    """Return the time from the peak to half of it, in units of τd."""
+def _time_of_decay(rise: float, level: float) -> float:
+    """Return the time from the peak to a share of it, in units of τd."""
     peak = time_to_peak(rise, 1.0)
-    return _bisect(lambda t: _transient(t, rise) - _transient(peak, rise) / 2, peak, peak + 10) - peak
+    late = peak + 10 - math.log(2 * level)
+    return _bisect(lambda t: _transient(t, rise) - level * _transient(peak, rise), peak, late) - peak
 
 
 def _transient(t: float, rise: float) -> float:

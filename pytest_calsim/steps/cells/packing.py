@@ -28,13 +28,9 @@ from pytest_calsim.kernels.packing import (
     place_spheres,
 )
 from pytest_calsim.kernels.random_maps import pixel_words
+from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["TRIES", "Layer", "PlacedLayer", "place_layers", "radii_um"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Words = NDArray[np.uint64]
 
 TRIES = 16
 """Candidates that may come for each cell that is asked for."""
@@ -253,7 +249,7 @@ def _kept(filled: _Filled, layer: Layer, until: float, wanted: _Box, view: _Box)
 
 
 def _fill_all(
-    layers: tuple[Layer, ...], ground: _Ground, words: list[Words], until: Sequence[float]
+    layers: tuple[Layer, ...], ground: _Ground, words: list[Keys], until: Sequence[float]
 ) -> Iterator[_Filled]:
     """Fill layer after layer."""
     largest = max(layer.largest_radius_um for layer in layers)
@@ -271,7 +267,7 @@ def _fill_all(
 
 
 def _fill(
-    placed: PlacedSpheres, layer: Layer, ground: _Ground, words: Words, until: float, largest_um: float
+    placed: PlacedSpheres, layer: Layer, ground: _Ground, words: Keys, until: float, largest_um: float
 ) -> _Filled:
     """Let the candidates of a layer come, until a time, or until as many are accepted in view as are asked for."""
     missing = layer.n_cells

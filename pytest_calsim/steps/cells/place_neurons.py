@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
-from pytest_calsim.arrays.streams import stream
-from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
+from pytest_calsim.arrays.plain import plain
 from pytest_calsim.kernels.packing import draw_candidates
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.microscope.units import Um
-from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.morphology import Morphology, draw_shapes
+from pytest_calsim.steps.cells.given_footprints import GivenFootprints, check_footprints
 from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
+from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.population import MAX_CELLS, Population
 from pytest_calsim.steps.pixels import CellSources, Detector
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
-__all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population"]
-
-Floats = NDArray[np.float64]
+__all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population", "Position"]
 
 TISSUE_REACH_UM = 100.0
 """How far around the field of view cells are placed, moving or not: they light the rim as others do the middle."""
@@ -42,129 +34,12 @@ _BLUR_REACH = 4.3
 """σ of a blur at which its light ends."""
 
 
-@dataclass(frozen=True, eq=False)
-class Cells(Artifact):
-    """The planted cells, those in the field of view first.
-
-    Given cells are in the order given. Of others those in the field of view come first, by population, then by
-    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density
-    or another population leaves every cell as it was, but may move its unit number: ``identity`` names it for good.
-
-    Attributes
-    ----------
-    center_um
-        (z, y, x) of each soma's centre; float64 ``(n, 3)``.
-    radius_um
-        Radius of each soma; float64 ``(n,)``.
-    brightness
-        Brightness at rest; float64 ``(n,)``.
-    identity
-        (population, row and column of the tile, number in the tile) of each cell; int64 ``(n, 4)``. See
-        :meth:`entity`.
-    in_fov
-        Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
-    requested
-        Cells asked for: those placed, and those for which there was no room.
-    morphologies
-        Morphology of each population.
-    seed, kind
-        Name of the streams from which the shapes are drawn.
-    tissue_um
-        Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
-        positions were given.
-    remarks
-        What the user must be told about these cells, beside how many there are.
-    """
-
-    center_um: Floats
-    radius_um: Floats
-    brightness: Floats
-    identity: NDArray[np.int64]
-    in_fov: NDArray[np.bool_]
-    requested: int
-    morphologies: tuple[Morphology, ...]
-    seed: int
-    kind: str
-    tissue_um: tuple[float, float] | None = None
-    remarks: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("center_um", "radius_um", "brightness", "identity", "in_fov"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
-
-    def __len__(self) -> int:
-        return len(self.radius_um)
-
-    @property
-    def population(self) -> NDArray[np.int64]:
-        """Index of each cell's population; int64 ``(n,)``."""
-        return self.identity[:, 0]
-
-    @property
-    def is_bead(self) -> NDArray[np.bool_]:
-        """Whether each cell is a point source; bool ``(n,)``."""
-        return np.array([m == "bead" for m in self.morphologies])[self.population]
-
-    @property
-    def middle_um(self) -> float:
-        """Median depth of the cells; 0 without any."""
-        return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
-
-    def entity(self, unit: int) -> tuple[int, int, int, int]:
-        """Name of one cell for random streams, the same whatever the margin, density or other populations."""
-        population, tile_row, tile_column, index = self.identity[unit].tolist()
-        return population, tile_row, tile_column, index
-
-    @cached_property
-    def shapes(self) -> CellShapes:
-        """All cells' shapes, each drawn from its own stream, when first asked for."""
-        names: list[tuple[int, int, int, int]] = self.identity.tolist()
-        morphologies: list[Morphology] = [self.morphologies[name[0]] for name in names]
-        return draw_shapes(
-            morphologies, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit])
-        )
-
-    def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
-        """A cell's projected shape, peak 1, at points.
-
-        Parameters
-        ----------
-        unit
-            Which cell; a bead is a point and covers none.
-        y_um, x_um
-            Ascending positions relative to the cell's centre.
-
-        Returns
-        -------
-        float32 ``(len(y_um), len(x_um))``, between 0 and 1.
-        """
-        return sample_shape(self.shapes, unit, np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
-
-    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
-        return {
-            "depth_um": TruthArray(("unit_id",), self.center_um[:, 0], "um"),
-            "y_um": TruthArray(("unit_id",), self.center_um[:, 1], "um"),
-            "x_um": TruthArray(("unit_id",), self.center_um[:, 2], "um"),
-            "radius_um": TruthArray(("unit_id",), self.radius_um, "um"),
-            "population": TruthArray(("unit_id",), self.population),
-            "in_fov": TruthArray(("unit_id",), self.in_fov),
-            "amplitude": TruthArray(("unit_id",), self.brightness),
-        }
-
-    def notes(self) -> tuple[str, ...]:
-        """Both counts, when fewer cells found room than were asked for, and the remarks."""
-        if len(self) == self.requested:
-            return self.remarks
-        return (
-            f"{self.kind}: placed {len(self)} of {self.requested} cells in and around the field of view; there is no "
-            "room for the others: lower density_per_mm3, n_cells, soma_radius_um or min_distance_um",
-            *self.remarks,
-        )
+Position = tuple[Um, Um, Um]
+"""(z, y, x), µm."""
 
 
 class PlaceNeurons(Step):
-    """Cells scattered at random through layers, none inside another; or cells at given positions.
+    """Cells scattered at random through layers, none inside another; or at given positions, or of given footprints.
 
     The plane is divided into tiles from the optical axis on, each with candidates of its own that arrive one after the
     other; a candidate is accepted unless an earlier one is too near, of its own population or of one listed before. A
@@ -181,20 +56,30 @@ class PlaceNeurons(Step):
     positions_um
         Centres (z, y, x) of given cells, the optical axis at (0, 0), taken as they are; the one population then gives
         radii, brightness and morphology, and its density and layer mean nothing.
+    footprints
+        Images ``(cell, height, width)`` on the sensor, as the sensor sees cells of brightness 1: an array, or the path
+        of a ``.npy`` or ``.mat`` file. They are taken as they are: planted and observed, without blur, scatter or
+        vessels. Cells lie at their centres of mass, in the middle of the one population, which gives brightness.
     """
 
     populations: Annotated[tuple[Population, ...], Field(min_length=1, max_length=8)] = (Population(),)
-    positions_um: Annotated[tuple[tuple[Um, Um, Um], ...], Field(max_length=MAX_CELLS)] | None = None
+    positions_um: Annotated[tuple[Position, ...], Field(max_length=MAX_CELLS), BeforeValidator(plain)] | None = None
+    footprints: GivenArray | None = None
 
     @model_validator(mode="after")
-    def _one_population_for_positions(self) -> Self:
-        if self.positions_um is None:
-            return self
-        if len(self.populations) != 1:
+    def _one_population_for_given_cells(self) -> Self:
+        given = [name for name in ("positions_um", "footprints") if getattr(self, name) is not None]
+        if len(given) == 2:
             raise ValueError(
-                f"positions_um places the cells of one population, and {len(self.populations)} are given; keep one"
+                "positions_um and footprints both say where the cells are; give one (footprints lie where their light "
+                "is, at depth_um of the population)"
             )
-        for i, (z, _, _) in enumerate(self.positions_um):
+        if given and len(self.populations) != 1:
+            raise ValueError(
+                f"{given[0]} places the cells of one population, and {len(self.populations)} are given; keep one, as "
+                "in {'place_neurons.populations': [{}], ...}"
+            )
+        for i, (z, _, _) in enumerate(self.positions_um or ()):
             if not 0 <= z <= 2000:
                 raise ValueError(f"positions_um[{i}] has depth z = {z} um, outside 0 to 2000; positions are (z, y, x)")
         return self
@@ -210,10 +95,13 @@ class PlaceNeurons(Step):
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
         self._check_canvas(context.acquisition, context.canvas)
-        return self._remarks(context.acquisition)
+        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.remarks()]
+        return said + self._remarks(context.acquisition)
 
     def _check_canvas(self, acquisition: Acquisition, canvas: Canvas) -> None:
-        """Refuse positions off the tissue that is simulated, and more cells than are."""
+        """Refuse positions off the tissue that is simulated, footprints of another shape, and too many cells."""
+        if self.footprints is not None:
+            check_footprints(self.footprints.values, canvas.sensor_shape)
         if self.positions_um is not None:
             reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in _view_um(canvas))
             for i, (_, y, x) in enumerate(self.positions_um):
@@ -245,7 +133,7 @@ class PlaceNeurons(Step):
         shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
         defocus = max(bottom + rim - shallowest, deepest - top)
         blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
-        extent = max(_EXTENT[p.morphology] * p.layer.largest_radius_um for p in self.populations)
+        extent = max(p.form.reach_um(p.layer.largest_radius_um) for p in self.populations)
         image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
         margin = canvas.margin_px * canvas.pixel_size_um
         return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
@@ -253,7 +141,7 @@ class PlaceNeurons(Step):
     def _remarks(self, acquisition: Acquisition) -> list[str]:
         """Remark on a focus that lies outside the depths of all cells."""
         focus = acquisition.focal_depth_um
-        if focus == "auto" or self.positions_um == ():
+        if focus == "auto" or self.positions_um == () or self.footprints is not None:
             return []
         if self.positions_um is not None:
             depths = [(min(z for z, _, _ in self.positions_um), max(z for z, _, _ in self.positions_um))]
@@ -275,6 +163,8 @@ class PlaceNeurons(Step):
         """Cells asked for on average, around the field of view too."""
         if self.positions_um is not None:
             return len(self.positions_um)
+        if self.footprints is not None:
+            return len(self.footprints.values)
         reach = self.reach_um(acquisition, canvas)
         (half_y, half_x) = _view_um(canvas)
         view = 4 * half_y * half_x
@@ -286,9 +176,15 @@ class PlaceNeurons(Step):
         """Place every cell; shapes are drawn when they are asked for."""
         keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
         half_y, half_x = _view_um(ctx.canvas)
-        if self.positions_um is not None:
-            placed = [self._given(keys[0])]
-            tissue_um = None
+        footprints = None
+        tissue_um = None
+        if self.footprints is not None:
+            footprints = GivenFootprints.of(self.footprints.values, ctx.canvas)
+            depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
+            center = np.column_stack([depth_um, footprints.center_um])
+            placed = [self._given(keys[0], center)._replace(radius_um=footprints.radius_um)]
+        elif self.positions_um is not None:
+            placed = [self._given(keys[0], np.array(self.positions_um, float).reshape(-1, 3))]
         else:
             reach = self.reach_um(ctx.acquisition, ctx.canvas)
             placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
@@ -300,7 +196,7 @@ class PlaceNeurons(Step):
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
         outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
         order = np.arange(len(center))
-        if self.positions_um is None:
+        if tissue_um is not None:
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
             center[order],
@@ -309,16 +205,15 @@ class PlaceNeurons(Step):
             np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
             in_fov[order],
             len(center) + sum(own.missing for own in placed),
-            tuple(p.morphology for p in self.populations),
+            tuple(p.form for p in self.populations),
             ctx.seed,
             ctx.kind,
             tissue_um,
+            footprints=None if footprints is None else footprints.patches,
         )
 
-    def _given(self, key: int) -> PlacedLayer:
-        """Return the cells of given positions, with what the first candidates of one tile have besides."""
-        assert self.positions_um is not None
-        center = np.array(self.positions_um, float).reshape(-1, 3)
+    def _given(self, key: int, center: Floats) -> PlacedLayer:
+        """Return cells at given centres, with what the first candidates of one tile have besides."""
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
         name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
         return PlacedLayer(center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, 0)
@@ -352,7 +247,3 @@ def _view_um(canvas: Canvas) -> tuple[float, float]:
     """Half the height and half the width of the field of view."""
     height, width = canvas.sensor_shape
     return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2
-
-
-_EXTENT: Mapping[Morphology, float] = {"soma": 1.5, "cytosolic": 7.0, "bead": 0.0}
-"""How far a cell reaches from its centre, in radii of its soma."""

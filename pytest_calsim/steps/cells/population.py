@@ -8,9 +8,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.cell_shapes import MOST_DENDRITES
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction, Frozen
-from pytest_calsim.steps.cells.morphology import Morphology
+from pytest_calsim.steps.cells.morphology import DEFAULT_IRREGULARITY, Form, Morphology
 from pytest_calsim.steps.cells.packing import Layer
 
 __all__ = ["MAX_CELLS", "Population"]
@@ -56,6 +57,18 @@ class Population(Frozen):
     morphology
         ``"soma"``, ``"cytosolic"`` (soma with proximal dendrites), or ``"bead"``: a point source. A bead keeps the
         soma's radius as its distance from others.
+    irregularity
+        Largest amplitude of the outline's second harmonic (an ellipse) over the mean radius; each cell draws its own.
+        The third to fifth have up to 1/2, 0.28 and 0.14 of it. 0: circles.
+    n_dendrites
+        Dendrites of each cytosolic cell; ``None``: 3 to 6 at random.
+    dendrite_length_um
+        Mean distance along a dendrite from the soma's centre to its tips; ``None``: 5.4 soma radii.
+    dendrite_width_um
+        Mean diameter of a dendrite where it forks; ``None``: 0.42 soma radii.
+    nucleus_fraction
+        Radius of the nucleus, which holds no indicator, over that of the soma: a ring where the cell is in focus.
+        0: evenly filled.
     """
 
     density_per_mm3: Annotated[float, Field(ge=0, le=1e6)] = 3.2e4
@@ -70,6 +83,11 @@ class Population(Frozen):
     brightness_cv: Annotated[float, Field(ge=0, le=2)] = 0.3
     snr: Annotated[float, Field(ge=0.1, le=1000)] | None = None
     morphology: Morphology = "soma"
+    irregularity: Annotated[float, Field(ge=0, le=0.5)] = DEFAULT_IRREGULARITY
+    n_dendrites: Annotated[int, Field(ge=0, le=MOST_DENDRITES)] | None = None
+    dendrite_length_um: Annotated[float, Field(ge=5, le=200)] | None = None
+    dendrite_width_um: Annotated[float, Field(ge=0.2, le=10)] | None = None
+    nucleus_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.0
 
     @model_validator(mode="after")
     def _below_the_surface(self) -> Self:
@@ -81,6 +99,31 @@ class Population(Frozen):
                 f"{self.thickness_um / 2:.4g}"
             )
         return self
+
+    @property
+    def form(self) -> Form:
+        """What decides its cells' shapes."""
+        return Form(
+            self.morphology,
+            self.irregularity,
+            self.n_dendrites,
+            self.dendrite_length_um,
+            self.dendrite_width_um,
+            self.nucleus_fraction,
+        )
+
+    def remarks(self) -> list[str]:
+        """Return a soft warning for each field that says nothing of such cells."""
+        idle = ["n_dendrites", "dendrite_length_um", "dendrite_width_um"]
+        if self.morphology == "cytosolic":
+            idle = idle[1:] if self.n_dendrites == 0 else []
+        if self.morphology == "bead":
+            idle += ["irregularity", "nucleus_fraction"]
+        return [
+            f"{name} = {getattr(self, name)} means nothing for cells with morphology = {self.morphology!r}"
+            for name in idle
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
 
     @property
     def largest_radius_um(self) -> float:

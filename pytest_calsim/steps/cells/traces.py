@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeTrains
+from pytest_calsim.kernels.types import Floats, Floats32
 
 __all__ = ["FRAMES", "CalciumTraces"]
-
-Floats = NDArray[np.float64]
 
 FRAMES = 256
 """From one checkpoint to the next, and computed together."""
@@ -34,20 +33,26 @@ class CalciumTraces:
         The spikes.
     response
         How they become fluorescence.
+    time_scale
+        Each cell's time constants over those of the response, float64 ``(unit,)``.
     offset, gain
         Fluorescence is offset + gain · mean response, float64 ``(unit,)``.
     checkpoints
         What is left of earlier spikes at every 256th frame.
     n_frames
         How many frames there are.
+    given_dff
+        ΔF/F of the first units, in place of what follows from spikes, float32 ``(some units, frame)``; ``None``: none.
     """
 
     trains: SpikeTrains
     response: Response
+    time_scale: Floats
     offset: Floats
     gain: Floats
     checkpoints: tuple[CalciumState, ...]
     n_frames: int
+    given_dff: Floats32 | None = None
 
     @classmethod
     def of(
@@ -56,6 +61,7 @@ class CalciumTraces:
         response: Response,
         start: CalciumState,
         *,
+        time_scale: Floats,
         offset: Floats,
         gain: Floats,
         n_frames: int,
@@ -64,15 +70,33 @@ class CalciumTraces:
         states = [start]
         for first in range(0, n_frames - FRAMES, FRAMES):
             frames = range(first, first + FRAMES)
-            states.append(integrate_calcium(trains, response, states[-1], frames, offset=offset, gain=gain).state)
-        return cls(trains, response, read_only(offset), read_only(gain), tuple(states), n_frames)
+            block = integrate_calcium(
+                trains, response, states[-1], frames, time_scale=time_scale, offset=offset, gain=gain
+            )
+            states.append(block.state)
+        return cls(
+            trains=trains,
+            response=response,
+            time_scale=read_only(time_scale),
+            offset=read_only(offset),
+            gain=read_only(gain),
+            checkpoints=tuple(states),
+            n_frames=n_frames,
+        )
 
     @cached_property
     def _block(self) -> Callable[[int], CalciumBlock]:
         def block(k: int) -> CalciumBlock:
             frames = range(k * FRAMES, min((k + 1) * FRAMES, self.n_frames))
-            state = self.checkpoints[k]
-            return integrate_calcium(self.trains, self.response, state, frames, offset=self.offset, gain=self.gain)
+            return integrate_calcium(
+                self.trains,
+                self.response,
+                self.checkpoints[k],
+                frames,
+                time_scale=self.time_scale,
+                offset=self.offset,
+                gain=self.gain,
+            )
 
         return lru_cache(maxsize=_KEPT_BLOCKS)(block)
 
@@ -81,6 +105,9 @@ class CalciumTraces:
         out = np.empty((len(self.offset), stop - start), np.float32)
         for k, block, here in self._blocks(start, stop):
             out[:, block] = self._block(k).fluorescence[:, here]
+        if self.given_dff is not None:
+            given = self.given_dff[: len(out), start:stop]
+            out[: len(given)] = self.offset[: len(given), np.newaxis] * (1 + given.astype(np.float64))
         return out
 
     def spikes(self, start: int, stop: int) -> NDArray[np.uint16]:

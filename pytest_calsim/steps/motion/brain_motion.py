@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, cast
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.plain import plain
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.motion import damped_oscillator
@@ -121,8 +122,10 @@ class BrainMotion(Step):
     """
 
     max_shift_um: Annotated[float, Field(ge=0, le=10_000)] = 5.0
-    trajectory_um: Annotated[tuple[tuple[Um, Um], ...], Field(min_length=1)] | None = None
-    trajectory_time_s: tuple[Annotated[float, Field(ge=-1e5, le=2e5)], ...] | None = None
+    trajectory_um: Annotated[tuple[tuple[Um, Um], ...], Field(min_length=1), BeforeValidator(plain)] | None = None
+    trajectory_time_s: (
+        Annotated[tuple[Annotated[float, Field(ge=-1e5, le=2e5)], ...], BeforeValidator(plain)] | None
+    ) = None
     random_walk: RandomWalk | None = RandomWalk()
     oscillator: Oscillator | None = None
     jumps: Jumps | None = None
@@ -150,7 +153,10 @@ class BrainMotion(Step):
                 )
             return self
         if drawn:
-            raise ValueError(f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None beside it")
+            raise ValueError(
+                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None beside it, or give the step "
+                "anew: {'brain_motion': {'trajectory_um': ...}}"
+            )
         reach = max(abs(v) for pair in path for v in pair)
         if reach > self.max_shift_um:
             raise ValueError(

@@ -40,11 +40,14 @@ class FootprintScores:
         Pairs of estimate and planted cell.
     counted
         Cells that recall counts (boolean, per planted cell).
+    background_cell_of
+        Each estimate's background cell, −1 for none; ``None``: not looked for.
     """
 
     overlaps: Overlaps
     match: Match
     counted: NDArray[np.bool_]
+    background_cell_of: NDArray[np.intp] | None = None
 
     @cached_property
     def cell_of(self) -> NDArray[np.intp]:
@@ -72,8 +75,15 @@ class FootprintScores:
 
     @cached_property
     def spurious(self) -> NDArray[np.intp]:
-        """Estimates that match no planted cell, of those that have pixels at all."""
-        return np.flatnonzero((self.cell_of < 0) & (self.overlaps.est_area > 0))
+        """Estimates that match no planted cell and lie on no background cell, of those that have pixels at all."""
+        return np.flatnonzero((self.cell_of < 0) & ~self.on_background & (self.overlaps.est_area > 0))
+
+    @property
+    def on_background(self) -> NDArray[np.bool_]:
+        """Estimates that lie on a background cell, out of focus: neither right nor wrong."""
+        if self.background_cell_of is None:
+            return np.zeros(len(self.overlaps.est_area), np.bool_)
+        return self.background_cell_of >= 0
 
     @property
     def n_ignored(self) -> int:
@@ -183,9 +193,10 @@ def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> 
 def score_footprints(
     A_est: SparseFootprints, A_true: SparseFootprints, counted: NDArray[np.bool_], *, min_iou: float
 ) -> FootprintScores:
-    """Match estimates with all planted cells, as many counted ones as possible first.
+    """Match estimates with all planted cells, so that the total IoU is highest; a close call goes to a counted cell.
 
-    A cell that counts is thereby never lost to one that does not, e.g. to a dim one right below it.
+    A cell that counts is thereby not lost to a dim one right below it, and an estimate that is another cell's exact
+    image stays that cell's.
     """
     overlap = overlaps(A_est, A_true)
     return FootprintScores(overlap, assign(overlap.iou, min_score=min_iou, preferred=counted), counted)

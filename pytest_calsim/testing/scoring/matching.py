@@ -92,13 +92,15 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
     min_score
         Lowest score of a pair.
     preferred
-        Cells (boolean) of which as many as possible are matched, before the total counts.
+        Cells (boolean) that win a close call: the scores of all others compete by their squares. So of two cells that
+        an estimate fits almost alike it is the preferred one's, and one that fits another perfectly is that other's.
+        ``None``: all alike.
     """
     optimize: Any = import_module("scipy.optimize")
     valid = (scores > 0) & (scores >= min_score)
-    bonus = 0.0 if preferred is None else preferred * float(min(scores.shape) + 1)
+    competing = scores if preferred is None else np.where(preferred, scores, np.square(scores))
     est, true = cast(
-        "tuple[_Indices, _Indices]", optimize.linear_sum_assignment(np.where(valid, scores + bonus, 0.0), maximize=True)
+        "tuple[_Indices, _Indices]", optimize.linear_sum_assignment(np.where(valid, competing, 0.0), maximize=True)
     )
     kept = valid[est, true]
     return Match(est[kept], true[kept], scores[est, true][kept], *scores.shape)

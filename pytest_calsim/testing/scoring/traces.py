@@ -9,7 +9,7 @@ from pytest_calsim.testing.inputs.types import MatrixLike, Pairing
 from pytest_calsim.testing.scoring.pairing import paired_rows
 from pytest_calsim.testing.short_traceback import short_traceback
 
-__all__ = ["trace_gain", "trace_pearson"]
+__all__ = ["correlations", "trace_gain", "trace_pearson"]
 
 
 @short_traceback
@@ -66,6 +66,11 @@ def trace_gain(C_est: MatrixLike, C_true: MatrixLike, pairing: Pairing | None = 
     true = true - true.mean(axis=1, keepdims=True)
     power = np.square(true).sum(axis=1)
     return np.where(power > 0, (est * true).sum(axis=1) / np.where(power > 0, power, 1.0), np.nan)
+
+
+def correlations(est: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the Pearson correlation of every row with every row (est, true); 0 where either is constant."""
+    return _standardised(est) @ _standardised(true).T
 
 
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.microscope.given_array import GivenArray
+from pytest_calsim.testing.strategies.given import given_arrays
 
 __all__ = ["LONGEST", "finite_floats", "fitting", "models"]
 
@@ -47,6 +49,8 @@ def models(model: type[M], **fields: st.SearchStrategy[Any]) -> st.SearchStrateg
     for name in fields:
         if name not in model.model_fields:
             raise SpecError(f"{model.__name__} has no field {name!r}; {nearest(name, model.model_fields)}")
+    if model is GivenArray and not fields:
+        return cast("st.SearchStrategy[M]", given_arrays(_SMALL_SHAPES))
     return _values(model, fields).map(partial(fitting, model)) if fields else _any(model)
 
 
@@ -119,9 +123,8 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return models(annotation)
     known = tuple(extra for extra in metadata if any(hasattr(extra, name) for name in _BOUNDS))
-    if known:
-        annotation = Annotated[annotation, *known]
-    return cast("st.SearchStrategy[Any]", st.from_type(annotation))
+    bounded = cast("type[Any]", Annotated[annotation, *known] if known else annotation)
+    return st.from_type(bounded)
 
 
 def finite_floats(
@@ -139,4 +142,5 @@ def finite_floats(
     )
 
 
+_SMALL_SHAPES = st.tuples(st.integers(0, LONGEST), st.integers(0, LONGEST))
 _BOUNDS = ("gt", "ge", "lt", "le", "min_length", "max_length")

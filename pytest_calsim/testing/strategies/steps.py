@@ -15,12 +15,14 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.background.background_cells import BackgroundCells, BackgroundPopulation
 from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
+from pytest_calsim.steps.cells.cell_activity import CellActivity
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step
 from pytest_calsim.steps.tissue.vasculature import Vasculature
 from pytest_calsim.testing.strategies.fields import LONGEST, finite_floats, models
+from pytest_calsim.testing.strategies.given import given_arrays, given_footprints
 from pytest_calsim.testing.strategies.trajectories import trajectories
 
 __all__ = ["RoomFor", "check_kinds", "fitted_step", "steps"]
@@ -28,6 +30,7 @@ __all__ = ["RoomFor", "check_kinds", "fitted_step", "steps"]
 Strategies = Mapping[str, st.SearchStrategy[Any]]
 
 _LONGEST_PATH = 6
+_MOST_SPIKES = 6
 _LARGEST_MOTION_UM = 10_000.0
 
 
@@ -89,26 +92,52 @@ def fitted_step(model: type[Step], room: RoomFor, fields: Strategies) -> st.Sear
 
 
 def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeurons]:
-    """Draw cells at given positions, each of which can shrink away; or scattered ones, where no field is given."""
+    """Draw cells at given positions, each of which can shrink away; or, where no field is given, scattered ones, or
+    given footprints.
+    """
     canvas = room.canvas
     most = room.max_cells
     reach_y, reach_x = (size * canvas.pixel_size_um / 2 for size in canvas.shape)
     at = st.tuples(_DEPTHS, finite_floats(-reach_y, reach_y), finite_floats(-reach_x, reach_x))
-    own = {"populations": st.tuples(_populations(room)), "positions_um": st.lists(at, max_size=most).map(tuple)}
+    own = {
+        "populations": st.tuples(_populations(room)),
+        "positions_um": st.lists(at, max_size=most).map(tuple),
+        "footprints": st.none(),
+    }
     given = models(PlaceNeurons, **{**own, **fields})
     if fields:
         return given
+    footprints = given_footprints(room.acquisition.image_sensor, most)
+    imaged = models(PlaceNeurons, **{**own, "positions_um": st.none(), "footprints": footprints})
     layer = st.tuples(_populations(room), st.integers(0, most), st.booleans())
     layers = st.lists(layer, min_size=1, max_size=LONGEST)
     placed = st.tuples(_SCATTERED, layers).map(lambda drawn: _scattered(room, *drawn))
     # Given ones more often: a scene shrinks best if it was found with them.
-    return _ONE_OF_FOUR.flatmap(lambda choice: placed if choice == 3 else given)
+    return _ONE_OF_FIVE.flatmap(lambda choice: {3: placed, 4: imaged}.get(choice, given))
 
 
 _DEPTHS = st.one_of(st.just(100.0), finite_floats(0, 2000))
-_ONE_OF_FOUR = st.integers(0, 3)
+_ONE_OF_FIVE = st.integers(0, 4)
 _ONE_LAYER = st.just((Population(),))
-_SCATTERED = models(PlaceNeurons, populations=_ONE_LAYER, positions_um=st.none())
+_SCATTERED = models(PlaceNeurons, populations=_ONE_LAYER, positions_um=st.none(), footprints=st.none())
+
+
+def _activities(room: RoomFor, fields: Strategies) -> st.SearchStrategy[CellActivity]:
+    """Draw spikes; or, where no field is given, take given ones, or given traces, of the first cells."""
+    own = {"spike_times_s": st.none(), "dff_traces": st.none()}
+    if fields:
+        return models(CellActivity, **{**own, **fields})
+    frames = room.acquisition.n_frames
+    end_s = frames / room.acquisition.fps
+    times = st.lists(finite_floats(-min(end_s, 1e4), end_s), max_size=_MOST_SPIKES).map(sorted).map(tuple)
+    trains = st.lists(st.one_of(st.none(), times), max_size=room.max_cells).map(tuple)
+    traces = given_arrays(st.tuples(st.integers(0, room.max_cells), st.just(frames)), -1.0)
+    given_spikes = models(CellActivity, **{**own, "spike_times_s": trains})
+    given_traces = models(CellActivity, **{**own, "dff_traces": traces})
+    return _ONE_OF_FIVE.flatmap(lambda choice: {3: given_spikes, 4: given_traces}.get(choice, _DRAWN_SPIKES))
+
+
+_DRAWN_SPIKES = models(CellActivity, spike_times_s=st.none(), dff_traces=st.none())
 
 
 def _populations(room: RoomFor) -> st.SearchStrategy[Population]:
@@ -207,6 +236,7 @@ _FEW_TWIGS: Strategies = {"n_trees": st.integers(1, 2), "min_radius_um": finite_
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {
     PlaceNeurons: _neurons,
+    CellActivity: _activities,
     BrainMotion: _motions,
     BackgroundCells: _background_cells,
     Neuropil: _neuropils,

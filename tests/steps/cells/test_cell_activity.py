@@ -182,8 +182,10 @@ def test_peaks_seen_in_a_recording_agree_with_the_typical_one_at_any_frame_rate(
         assert np.median(peaks) == pytest.approx(a.typical_transient[0], rel=0.08)
 
 
+@pytest.mark.parametrize("hill", [None, HillSaturation(), HillSaturation(kd_nm=147, hill_coefficient=2.45)])
 @pytest.mark.parametrize("name", INDICATORS)
-def test_a_lone_spike_shows_the_indicators_kinetics(name):
+def test_a_lone_spike_shows_the_indicators_kinetics(name, hill):
+    """Dead times and saturation do not touch it."""
     a = activity(
         300,
         fps=1000.0,
@@ -193,6 +195,8 @@ def test_a_lone_spike_shows_the_indicators_kinetics(name):
         quiescent_rate_hz=0.1,
         rate_spread=0,
         dff_per_spike=0.4,
+        refractory_s=0.05,
+        saturation=hill,
     )
     seen = 0
     for trace, times in zip(a.C.astype(float), trains(a), strict=True):
@@ -241,6 +245,18 @@ def test_rates_are_spread_lognormally_with_mean_one():
     assert stats.kstest(np.log(ratio), stats.norm(-0.18, 0.6).cdf).pvalue > 1e-3
 
 
+def test_effects_of_a_spike_are_spread_lognormally_with_mean_one():
+    fields = {"rate_spread": 0, "fps": 100.0, "duration_s": 0.02}
+    a = activity(3000, dff_spread=0.5, **fields)
+    ratio = a.typical_transient / activity(1, **fields).typical_transient[0]
+    assert ratio.mean() == pytest.approx(1, abs=4 * np.sqrt(np.expm1(0.25) / 3000))
+    assert stats.kstest(np.log(ratio), stats.norm(-0.125, 0.5).cdf).pvalue > 1e-3
+    # What is seen follows it: the light of the same spikes.
+    plain = activity(3000, **fields)
+    lit = plain.C[:, 0] > 1.02
+    np.testing.assert_allclose((a.C[lit, 0] - 1) / (plain.C[lit, 0] - 1), ratio[lit], rtol=1e-4)
+
+
 def test_refractory_time_keeps_the_rate():
     a = activity(50, duration_s=60.0, active_rate_hz=40, quiescent_rate_hz=40, rate_spread=0, refractory_s=0.01)
     gaps = np.concatenate([np.diff(times) for times in trains(a)])
@@ -261,7 +277,7 @@ def test_refractory_time_keeps_the_rate():
 
 def test_saturation_keeps_a_lone_spike_and_compresses_many():
     hill = HillSaturation()
-    fine = {"fps": 1000.0, "duration_s": 3.0, "rate_spread": 0.0, "dff_per_spike": 0.3, "seed": 1, **BUSY}
+    fine = {"fps": 1000.0, "duration_s": 3.0, "dff_per_spike": 0.3, "seed": 1, "rise_s": 0.02, "decay_s": 0.2, **BUSY}
     plain = activity(4, **fine)
     bent = activity(4, saturation=hill, **fine)
     assert np.array_equal(plain.spike_time_s, bent.spike_time_s)

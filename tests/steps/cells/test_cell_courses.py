@@ -18,7 +18,7 @@ def context(duration_s=60.0, fps=20.0, kind="background_cells"):
 def courses(n=20, model=None, baseline=1.0, z=0.0, **fields):
     keys = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     model = CellActivity() if model is None else model
-    return model.courses_of(context(**fields), keys, np.full(n, z), np.full(n, baseline))
+    return model.model.courses_of(context(**fields), keys, np.full(n, z), np.full(n, baseline))
 
 
 @pytest.mark.parametrize("fps", [3.0, 20.0, 61.7])

@@ -91,15 +91,16 @@ def test_flux_is_the_same_whatever_the_focus():
             assert images.fov_fraction[0] == pytest.approx(1, rel=1e-6)
 
 
-def test_planted_is_the_shape_averaged_over_each_pixel():
+@pytest.mark.parametrize("seed", range(12))
+def test_planted_is_the_shape_averaged_over_each_pixel(seed):
     acq = _acquisition()
-    cells = _cells(acq, [(100.0, 2.3, -1.9)], "soma")
+    y, x = np.random.default_rng(seed).uniform(-5, 5, 2)
+    cells = PlaceNeurons(positions_um=((100.0, y, x),)).sample(acq, seed)
     images = CellOptics().plan(_context(acq), cells)
     fine = 21
     at = (np.arange(96 * fine) - (96 * fine - 1) / 2) * acq.pixel_size_um / fine
-    expected = cells.coverage(0, at - 2.3, at + 1.9).reshape(96, fine, 96, fine).mean((1, 3), dtype=float)
-    # A pixel is sampled at the middles of 3 x 3 parts, so its mean is off by less than half a part.
-    np.testing.assert_allclose(images.planted[0], expected, atol=0.5 / 9)
+    expected = cells.coverage(0, at - y, at - x).reshape(96, fine, 96, fine).mean((1, 3), dtype=float)
+    np.testing.assert_allclose(images.planted[0], expected, atol=0.02)
     assert images.planted[0].sum() == pytest.approx(expected.sum(), rel=5e-3)
     assert images.flux[0] == pytest.approx(expected.sum(), rel=5e-3)
 

@@ -6,7 +6,7 @@ import pytest
 from pytest_calsim.arrays.streams import stream
 from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
-from pytest_calsim.steps.cells.morphology import draw_shapes
+from pytest_calsim.steps.cells.morphology import Form, draw_shapes
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons, Population
 
 SMALL = Acquisition(image_sensor=ImageSensor(height_px=64, width_px=64))
@@ -27,8 +27,8 @@ class Shape:
         return sample_shape(self.of, self.unit, y_um, x_um)
 
 
-def shapes(morphology: str, n: int = 12, radius_um: float = 5.5) -> list[Shape]:
-    drawn = draw_shapes([morphology] * n, np.full(n, radius_um), lambda i: stream(0, "test", i))
+def shapes(morphology: str, n: int = 12, radius_um: float = 5.5, **fields: float) -> list[Shape]:
+    drawn = draw_shapes([Form(morphology, **fields)] * n, np.full(n, radius_um), lambda i: stream(0, "test", i))
     return [Shape(drawn, i) for i in range(n)]
 
 
@@ -198,3 +198,73 @@ def test_a_bead_is_a_point():
     beads = cells("bead")
     assert beads.is_bead.all()
     assert not beads.shapes.extent_um.any()
+
+
+def outline(shape: Shape) -> np.ndarray:
+    """Radius over its mean at 400 angles."""
+    theta = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    waves = (c * np.cos(m * theta) + s * np.sin(m * theta) for m, (c, s) in enumerate(shape.harmonics_um, start=2))
+    return 1 + sum(waves) / shape.mean_um
+
+
+@pytest.mark.parametrize("irregularity", [0.0, 0.09, 0.18, 0.5])
+def test_irregularity_is_the_largest_second_harmonic(irregularity):
+    many = shapes("soma", 2000, irregularity=irregularity)
+    second = [np.hypot(*shape.harmonics_um[0]) / shape.mean_um for shape in many]
+    assert max(second) <= irregularity * (1 + 1e-9)
+    # Amplitudes are uniform from 0 on: the mean square is a third of the largest.
+    assert np.sqrt(np.mean(np.square(second))) == pytest.approx(irregularity / math.sqrt(3), rel=0.03)
+    assert all(outline(shape).min() > 0 for shape in many)
+
+
+@pytest.mark.parametrize("number", [0, 1, 6])
+def test_cells_have_as_many_dendrites_as_asked_for(number):
+    for shape in shapes("cytosolic", n_dendrites=number):
+        roots = np.flatnonzero(~shape.segments_um[:, :2].any(axis=1))
+        assert len(roots) == number
+
+
+@pytest.mark.parametrize(("length_um", "width_um"), [(20.0, 1.0), (60.0, 4.0), (150.0, 2.0)])
+@pytest.mark.parametrize("radius", [4.0, 8.0])
+def test_dendrites_are_as_long_and_as_wide_as_asked_for(length_um, width_um, radius):
+    """Along the segments from the centre to each tip, and at the trunk's end; whatever the soma's radius."""
+    many = shapes("cytosolic", 300, radius, dendrite_length_um=length_um, dendrite_width_um=width_um)
+    lengths = []
+    widths = []
+    for shape in many:
+        steps = np.hypot(*(shape.segments_um[:, 3:5] - shape.segments_um[:, :2]).T).reshape(-1, 5).sum(axis=1)
+        roots = ~shape.segments_um[::5, :2].any(axis=1)
+        for path, is_trunk in enumerate(roots):
+            if is_trunk:
+                trunk = path
+                widths.append(2 * shape.segments_um[5 * path + 4, 5])
+            else:
+                lengths.append(steps[trunk] + steps[path])
+        ends = np.concatenate([shape.segments_um[:, :3], shape.segments_um[:, 3:]])
+        assert (np.hypot(ends[:, 0], ends[:, 1]) + ends[:, 2]).max() <= shape.extent_um * (1 + 1e-9)
+        form = Form("cytosolic", dendrite_length_um=length_um, dendrite_width_um=width_um)
+        assert shape.extent_um <= form.reach_um(radius)
+    assert np.mean(lengths) == pytest.approx(length_um, rel=0.02)
+    assert np.mean(widths) == pytest.approx(width_um, rel=0.02)
+
+
+@pytest.mark.parametrize("nucleus", [0.3, 0.6, 0.9])
+def test_a_nucleus_takes_its_volume_out_of_the_middle(nucleus):
+    for shape in shapes("soma", 4, nucleus_fraction=nucleus):
+        grid = axis(shape.extent_um, 5.5 / 200)
+        ring = shape.coverage(grid, grid).astype(float)
+        assert ring.max() == pytest.approx(1, abs=5e-3)
+        middle = ring[len(grid) // 2, len(grid) // 2]
+        assert middle == pytest.approx((1 - nucleus) / math.sqrt(1 - nucleus**2), abs=1e-6)
+        # In units of the evenly filled soma's greatest thickness: two thirds of its area, less the nucleus' part.
+        volume = ring.sum() * (5.5 / 200) ** 2 * math.sqrt(1 - nucleus**2)
+        assert volume == pytest.approx(2 / 3 * math.pi * 5.5**2 * (1 - nucleus**3), rel=2e-3)
+
+
+def test_a_form_that_says_nothing_changes_no_shape():
+    for morphology in ("soma", "cytosolic"):
+        plain = shapes(morphology)
+        said = shapes(morphology, irregularity=0.18, nucleus_fraction=0.0)
+        for one, other in zip(plain, said, strict=True):
+            assert np.array_equal(one.harmonics_um, other.harmonics_um)
+            assert np.array_equal(one.segments_um, other.segments_um)

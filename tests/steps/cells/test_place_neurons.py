@@ -13,7 +13,7 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.steps.cells import place_neurons
+from pytest_calsim.steps.cells import planted_cells
 from pytest_calsim.steps.cells.place_neurons import MAX_CELLS, TISSUE_REACH_UM, Cells, PlaceNeurons, Population
 from pytest_calsim.steps.step import SpecContext
 
@@ -482,8 +482,14 @@ def test_the_ends_of_every_range_place_finite_cells(name, end):
         "brightness_cv": (0, 2),
         "snr": (0.1, 1000),
         "morphology": ("bead", "cytosolic"),
+        "irregularity": (0, 0.5),
+        "n_dendrites": (0, 6),
+        "dendrite_length_um": (5, 200),
+        "dendrite_width_um": (0.2, 10),
+        "nucleus_fraction": (0, 0.9),
     }
-    step = PlaceNeurons(populations=(Population(**{name: bounds[name][end]}),) * 2)
+    needed = {"morphology": "cytosolic"} if "dendrite" in name else {}
+    step = PlaceNeurons(populations=(Population(**needed, **{name: bounds[name][end]}),) * 2)
     cells = step.sample(SMALL, 0, canvas(SMALL, 10))
     assert np.isfinite(cells.center_um).all()
     assert (cells.radius_um > 0).all()
@@ -505,7 +511,7 @@ def test_sampling_is_the_plan_and_draws_no_shape(monkeypatch):
     def fail(*_):
         raise AssertionError("a shape was drawn")
 
-    monkeypatch.setattr(place_neurons, "draw_shapes", fail)
+    monkeypatch.setattr(planted_cells, "draw_shapes", fail)
     spec = Spec(acquisition=V4, steps=(PlaceNeurons(),), seed=11)
     planned = plan(spec).artifacts["place_neurons"]
     assert rows(spec.step("place_neurons").sample(V4, 11, spec.canvas)) == rows(planned)

@@ -158,9 +158,13 @@ def _light(acq, canvas, cells, images, brightness) -> CellLight:
     trains = SpikeTrains(np.zeros(0), none, np.zeros(0), none)
     silent = CalciumState(zeros, zeros, np.zeros(n, np.int64))
     traces = CalciumTraces.of(
-        trains, Response(1.0, 0.1, 0.2, 1), silent, offset=np.array(brightness, float), gain=zeros, n_frames=1
+        *(trains, Response(1.0, 0.1, 0.2, 1), silent),
+        time_scale=np.ones(n),
+        offset=np.array(brightness, float),
+        gain=zeros,
+        n_frames=1,
     )
-    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4, model=CellActivity())
+    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4, model=CellActivity().model)
     return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
 
 

@@ -42,11 +42,22 @@ def test_the_total_is_the_highest_of_all_matchings(table, min_score):
 
 
 @given(scores, st.data())
-def test_as_many_preferred_cells_as_possible_come_first(table, data):
+def test_cells_that_are_not_preferred_compete_by_the_square_of_their_score(table, data):
     preferred = data.draw(hnp.arrays(np.bool_, table.shape[1]))
     match = assign(table, min_score=0.3, preferred=preferred)
-    total = match.score.sum() + 100 * preferred[match.true].sum()
-    assert total == pytest.approx(best_total(table, 0.3, 100 * preferred))
+    competing = np.where(table >= 0.3, np.where(preferred, table, table**2), 0)
+    np.testing.assert_array_equal(match.score, table[match.est, match.true])
+    assert (match.score >= 0.3).all()  # the threshold is one of the score itself
+    assert competing[match.est, match.true].sum() == pytest.approx(best_total(competing, 0, np.zeros(table.shape[1])))
+
+
+@pytest.mark.parametrize(
+    ("preferred", "other", "winner"), [(0.6, 0.7, 0), (0.5, 0.7, 0), (0.5, 0.8, 1), (0.99, 1.0, 1), (0.51, 1.0, 1)]
+)
+def test_a_close_call_is_the_preferred_cells_and_an_exact_fit_its_own(preferred, other, winner):
+    table = np.array([[preferred, other]])
+    assert assign(table, min_score=0.5, preferred=np.array([True, False])).true.tolist() == [winner]
+    assert assign(table, min_score=0.5).true.tolist() == [1]
 
 
 def test_a_good_pair_is_not_given_up_for_two_bad_ones():

@@ -1,0 +1,101 @@
+"""Draw the spikes that events add to cells, and keep them apart from the cells' own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
+
+__all__ = ["draw_event_spikes", "keep_spikes_apart"]
+
+_F64_1 = array(np.float64, 1)
+_I64_1 = array(np.int64, 1)
+_draw_event_spikes = kernel(
+    "draw_event_spikes",
+    *(int, array(np.uint64, 1), _F64_1, _F64_1),
+    *(int, _I64_1, _F64_1, float, float, float),
+    *(_I64_1, output(np.float64, 1), output(np.int64, 1)),
+)
+_keep_spikes_apart = kernel("keep_spikes_apart", int, _I64_1, _F64_1, array(np.bool_, 1), float, output(np.bool_, 1))
+
+
+def draw_event_spikes(
+    keys: Keys,
+    rates_hz: Floats,
+    number: Ints,
+    begin_s: Floats,
+    *,
+    participation: float,
+    lasts_s: float,
+    refractory_s: float,
+) -> tuple[Ints, Floats]:
+    """Draw the spikes that each cell adds in each event.
+
+    A cell takes part in an event with probability ``participation``. Then it spikes as a Poisson process with dead
+    times, at its rate from the event's begin to its end.
+
+    Parameters
+    ----------
+    keys
+        Name of each cell's stream, uint64 ``(cell,)``.
+    rates_hz
+        Rate of each cell within an event, float64 ``(cell,)``; times ``refractory_s`` below 1.
+    number, begin_s
+        Name of each event, int64, and when it begins, float64; each ``(event,)``.
+    participation
+        Probability, 0 to 1.
+    lasts_s
+        Duration of an event.
+    refractory_s
+        Dead time after each spike.
+
+    Returns
+    -------
+    cell, time_s
+        Of each spike, cell by cell and event by event; int64 and float64 ``(spike,)``.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    n = keys.size
+    check_shape("rates_hz", rates_hz, n)
+    check_shape("begin_s", begin_s, number.size)
+    hazards_hz = rates_hz / (1 - rates_hz * refractory_s)
+    of_cells = n, keys, rates_hz, hazards_hz
+    of_events = number.size, number, begin_s, participation, lasts_s, refractory_s
+    counts = np.empty(n, np.int64)
+    _draw_event_spikes(*of_cells, *of_events, np.zeros(n + 1, np.int64), np.empty(0), counts)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    times_s = np.empty(start[-1])
+    _draw_event_spikes(*of_cells, *of_events, start, times_s, counts)
+    return np.repeat(np.arange(n), counts), times_s
+
+
+def keep_spikes_apart(start: Ints, times_s: Floats, is_own: Bools, refractory_s: float) -> Bools:
+    """Say which spikes remain if each cell's own keep added ones a dead time away.
+
+    Parameters
+    ----------
+    start
+        Where each cell's spikes begin, and where the last one's end; int64 ``(cell + 1,)``.
+    times_s
+        Ascending within a cell, float64 ``(spike,)``.
+    is_own
+        Whether each is a spike of the cell's own, which remains; bool ``(spike,)``.
+    refractory_s
+        Dead time. An added spike remains unless one that remains came less than this earlier, or one of the cell's own
+        comes less than this later.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    check_shape("times_s", times_s, int(start[-1]))
+    check_shape("is_own", is_own, times_s.size)
+    remains = np.empty(times_s.size, np.bool_)
+    _keep_spikes_apart(start.size - 1, start, times_s, is_own, refractory_s, remains)
+    return remains

@@ -1,0 +1,90 @@
+"""What cells did: their spikes, and the fluorescence that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.activity_model import ActivityModel
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
+from pytest_calsim.steps.cells.traces import CalciumTraces
+
+__all__ = ["Activity"]
+
+
+@dataclass(frozen=True, eq=False)
+class Activity(Artifact):
+    """Spikes and fluorescence of every cell.
+
+    Attributes
+    ----------
+    traces
+        Fluorescence, brightness · (1 + ΔF/F), averaged over each exposure, bleaching apart, and number of spikes in
+        each; of any block of frames.
+    spike_time_s, spike_start
+        Times of all spikes from 0 on, cell by cell; cell i's are ``spike_time_s[spike_start[i]:spike_start[i + 1]]``.
+    baseline
+        C at rest: the brightness ``(n,)``.
+    expected_rate_hz
+        Long-run mean spike rate ``(n,)``.
+    expected_C
+        Long-run mean of C ``(n,)``.
+    typical_transient
+        Median peak rise of C over lone active bouts, at this exposure ``(n,)``.
+    transient_energy
+        Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
+    model
+        The law by which they are active: that of other cells of the same tissue, too.
+    assemblies
+        To which cells of the tissue may belong; ``None``: to none.
+    remarks
+        What the user must be told.
+    """
+
+    traces: CalciumTraces
+    spike_time_s: Floats
+    spike_start: Ints
+    baseline: Floats
+    expected_rate_hz: Floats
+    expected_C: Floats  # noqa: N815
+    typical_transient: Floats
+    transient_energy: Floats
+    model: ActivityModel
+    assemblies: AssemblyEvents | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def C(self) -> Floats32:
+        """Fluorescence in every frame, computed anew; float32 ``(n, frame)``, read-only."""
+        return read_only(self.traces.fluorescence(0, self.traces.n_frames))
+
+    @property
+    def S(self) -> NDArray[np.uint16]:
+        """Spikes in every frame, computed anew; uint16 ``(n, frame)``, read-only."""
+        return read_only(self.traces.spikes(0, self.traces.n_frames))
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
+        shape = len(self.baseline), self.traces.n_frames
+        fluorescence = FrameValues(shape, np.dtype(np.float32), self.traces.fluorescence)
+        spikes = FrameValues(shape, np.dtype(np.uint16), self.traces.spikes)
+        return {
+            "C": LazyTruth(("unit_id", "frame"), fluorescence),
+            "S": LazyTruth(("unit_id", "frame"), spikes),
+            "spike_time_s": TruthArray(("spike",), self.spike_time_s, "s"),
+            "spike_start": TruthArray(("unit_edge",), self.spike_start),
+            "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the remarks."""
+        return self.remarks

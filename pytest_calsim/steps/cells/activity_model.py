@@ -1,0 +1,277 @@
+"""The law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.calcium import (
+    PROPORTIONAL,
+    HillCurve,
+    Response,
+    bout_transients,
+    calcium_at_start,
+    integrate_calcium,
+)
+from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes, standard_normals
+from pytest_calsim.kernels.types import Floats, Keys
+from pytest_calsim.steps.cells.cell_courses import CellCourses
+from pytest_calsim.steps.cells.indicators import time_to_peak
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents
+from pytest_calsim.steps.step import Context
+
+__all__ = ["BUSY_REFRACTORY", "ActivityModel", "CellNormals"]
+
+BUSY_REFRACTORY = 0.9
+"""Share of the time that a cell may at most be refractory."""
+
+_FASTEST_HZ = 500.0
+"""No cell spikes faster in any state, however wide the spread of rates."""
+
+_SPREAD = 4.0
+"""Cells differ by so many standard deviations of a logarithm, no further."""
+
+_RATE_STEP = 0.5
+_KINETICS_STEP = 1.0
+_BOUTS = 1000
+_MEAN_FRAMES = 600
+
+# Streams of background cells, which have a name alone.
+_DFF = np.uint64(0x8CB92BA72F3D8DD7)
+_KINETICS = np.uint64(0xABC98388FB8FAC03)
+
+
+class CellNormals(NamedTuple):
+    """Standard normal numbers that tell cells apart, each float64 ``(cell,)``, cut at ±4.
+
+    Attributes
+    ----------
+    rate, dff, kinetics
+        Of ln(rate), of ln(ΔF/F per spike) and of ln(τ).
+    """
+
+    rate: Floats
+    dff: Floats
+    kinetics: Floats
+
+    @classmethod
+    def cut(cls, rate: Floats, dff: Floats, kinetics: Floats) -> CellNormals:
+        """Cut numbers at ±4."""
+        return cls(*(np.clip(z, -_SPREAD, _SPREAD) for z in (rate, dff, kinetics)))
+
+
+@dataclass(frozen=True)
+class ActivityModel:
+    """The law by which the cells of a tissue are active.
+
+    Attributes
+    ----------
+    quiescent_rate_hz, active_rate_hz
+        Mean over cells of the spike rate in each state.
+    leave_hz
+        Rate of leaving the quiescent and the active state.
+    refractory_s
+        Dead time after each spike.
+    rise_s, decay_s
+        Mean over cells of the time constants of calcium.
+    hill
+        Saturation of the indicator.
+    dff_per_spike
+        Mean over cells of the peak ΔF/F of a lone spike.
+    rate_spread, dff_spread, kinetics_spread
+        Standard deviation across cells of ln(rate), ln(ΔF/F per spike) and ln(τ), means kept.
+    """
+
+    quiescent_rate_hz: float
+    active_rate_hz: float
+    leave_hz: tuple[float, float]
+    refractory_s: float
+    rise_s: float
+    decay_s: float
+    hill: HillCurve
+    dff_per_spike: float
+    rate_spread: float
+    dff_spread: float
+    kinetics_spread: float
+
+    def process(self, z_rate: Floats) -> SpikeProcess:
+        """Return how cells spike that lie ``z_rate`` standard deviations of ln(rate) from the mean, ``(cell,)``."""
+        factor = _lognormal(self.rate_spread, z_rate)
+        fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
+        rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
+        return SpikeProcess(rates_hz, self.leave_hz, self.refractory_s)
+
+    def dff(self, z_dff: Floats) -> Floats:
+        """Return each cell's peak ΔF/F of a lone spike, ``(cell,)``."""
+        return self.dff_per_spike * _lognormal(self.dff_spread, z_dff)
+
+    def time_scale(self, z_kinetics: Floats) -> Floats:
+        """Return each cell's time constants over their means, ``(cell,)``."""
+        return _lognormal(self.kinetics_spread, z_kinetics)
+
+    @property
+    def longest_decay_s(self) -> float:
+        """No cell's transient decays more slowly."""
+        return self.decay_s * float(self.time_scale(np.array([_SPREAD]))[0])
+
+    def response(self, frame_s: float) -> Response:
+        """Return how spikes become fluorescence, in substeps in which it changes little: a quarter of time to peak."""
+        substeps = math.ceil(4 * frame_s / time_to_peak(self.rise_s, self.decay_s))
+        return Response(frame_s, self.rise_s, self.decay_s, substeps, self.hill)
+
+    def spikes_of(self, keys: Keys, z_rate: Floats, end_s: float) -> tuple[Floats, float]:
+        """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
+
+        Parameters
+        ----------
+        keys, z_rate
+            As in :meth:`courses_of`.
+        end_s
+            The recording's length.
+        """
+        process = self.process(np.clip(z_rate, -_SPREAD, _SPREAD))
+        trains = draw_spikes(keys, ~keys, process, memory_s=self.refractory_s, end_s=end_s)
+        return trains.times_s, float(process.mean_hz.sum())
+
+    def courses_of(
+        self, ctx: Context, keys: Keys, z_rate: Floats, baseline: Floats, assemblies: AssemblyEvents | None = None
+    ) -> CellCourses:
+        """Return the courses of other cells, which are computed when frames are asked for.
+
+        Parameters
+        ----------
+        ctx
+            Of the step that asks.
+        keys
+            Name of each cell's streams, uint64 ``(cell,)``.
+        z_rate
+            Standard normal number that decides each cell's rate, float64 ``(cell,)``.
+        baseline
+            Fluorescence at rest, float64 ``(cell,)``.
+        assemblies
+            To which the cells may belong; ``None``: to none.
+        """
+        z = CellNormals.cut(z_rate, standard_normals(keys ^ _DFF), standard_normals(keys ^ _KINETICS))
+        process = self.process(z.rate)
+        gain = baseline * self.dff(z.dff)
+        shared = None if assemblies is None else assemblies.input_of(keys, process)
+        rate_hz = process.mean_hz if shared is None else process.mean_hz + shared.mean_hz
+        return CellCourses(
+            keys=keys,
+            process=process,
+            response=self.response(ctx.acquisition.exposure_s),
+            time_scale=self.time_scale(z.kinetics),
+            longest_decay_s=self.longest_decay_s,
+            baseline=baseline,
+            gain=gain,
+            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z),
+            n_frames=ctx.n_frames,
+            shared=shared,
+        )
+
+    def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
+        """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
+
+        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a side stream of
+        their own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
+        the bouts' frames are no shorter.
+        """
+        exposure_s = ctx.acquisition.exposure_s
+        key = np.uint64(ctx.stream_key("bouts"))
+
+        def median(process: SpikeProcess, time_scale: float) -> Floats:
+            rise_s = self.rise_s * time_scale
+            decay_s = self.decay_s * time_scale
+            frame_s = max(exposure_s, time_to_peak(rise_s, decay_s) / 8)
+            response = self.response(frame_s)._replace(rise_s=rise_s, decay_s=decay_s)
+            hazards_hz, _ = process.balanced()
+            leave_hz = self.leave_hz[1]
+            bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
+            peaks, energies = bout_transients(key, *bouts)
+            return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
+
+        log_peak, energy = self._interpolated(z, median, 2)
+        return elementary.exp(log_peak), energy
+
+    def area_per_spike_s(self, ctx: Context, z: CellNormals) -> Floats:
+        """Return the long-run mean response over the mean rate, s ``(cell,)``.
+
+        It is exact without saturation, and estimated on a side stream with it.
+        """
+        rise = self.rise_s
+        decay = self.decay_s
+        peak_s = time_to_peak(rise, decay)
+        area = (decay - rise) / (math.exp(-peak_s / decay) - math.exp(-peak_s / rise)) * self.time_scale(z.kinetics)
+        if self.hill == PROPORTIONAL:
+            return area
+        key = np.array([ctx.stream_key("mean")], np.uint64)
+        past_key = np.array([ctx.stream_key("mean", "past")], np.uint64)
+
+        def share_kept(process: SpikeProcess, time_scale: float) -> Floats:
+            drawn = draw_spikes(key, past_key, process, memory_s=self.refractory_s, end_s=float(_MEAN_FRAMES))
+            # One spike more, at 0, so that there is always something to compare; and none before it.
+            times = np.concatenate([[0.0], drawn.times_s])
+            trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
+            bent = self.response(1.0)
+            straight = bent._replace(hill=PROPORTIONAL)
+            return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
+
+        return area * self._interpolated(z, share_kept, 1)[0]
+
+    def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
+        """Quantities ``(size, cell)`` of cells, measured at fixed rates and kinetics and interpolated linearly."""
+        rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
+        spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
+        kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)
+        known: dict[tuple[float, ...], Floats] = {}
+
+        def at(rate: float, kinetics: float) -> Floats:
+            process = self.process(np.array([rate * _RATE_STEP - _SPREAD]))
+            time_scale = float(self.time_scale(np.array([kinetics * _KINETICS_STEP - _SPREAD]))[0])
+            name = (*process.rates_hz[0].tolist(), time_scale)
+            if name not in known:
+                known[name] = measure(process, time_scale)
+            return known[name]
+
+        found = np.empty((size, len(z.rate)))
+        for left, near in sorted(set(zip(rate_knot.tolist(), kinetics_knot.tolist(), strict=True))):
+            cells = (rate_knot == left) & (kinetics_knot == near)
+            share = rate_share[cells]
+            nearer, farther = (
+                np.outer(at(left, knot), 1 - share) + np.outer(at(left + 1, knot), share) for knot in (near, near + 1)
+            )
+            found[:, cells] = nearer * (1 - kinetics_share[cells]) + farther * kinetics_share[cells]
+        return found
+
+
+def _lognormal(spread: float, z: Floats) -> Floats:
+    """Factors of mean 1 whose logarithm has the standard deviation ``spread``."""
+    return elementary.exp(spread * z - spread**2 / 2)
+
+
+def _knots(z: Floats, step: float) -> tuple[Floats, Floats]:
+    """The knot to the left of each number, and how far towards the next one it lies."""
+    place = (z + _SPREAD) / step
+    left = np.clip(np.floor(place), 0, 2 * _SPREAD / step - 1)
+    return left, place - left
+
+
+def _mean_response(trains: SpikeTrains, response: Response, time_scale: float) -> float:
+    """Mean response of one cell over frames of 1 s."""
+    scale = np.array([time_scale])
+    start = calcium_at_start(trains, response, scale)
+    block = integrate_calcium(
+        trains,
+        response,
+        start,
+        range(_MEAN_FRAMES),
+        time_scale=scale,
+        offset=np.zeros(1),
+        gain=np.ones(1),
+    )
+    return float(block.fluorescence.mean(dtype=np.float64))

@@ -1,0 +1,138 @@
+"""The planted cells: where they are, how large and bright, and what each looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.patches import Patches
+from pytest_calsim.arrays.streams import stream
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
+from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.morphology import Form, draw_shapes
+
+__all__ = ["Cells"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells(Artifact):
+    """The planted cells, those in the field of view first.
+
+    Given cells are in the order given. Of others those in the field of view come first, by population, then by
+    arrival; the rest follow by their distance from the field of view. So a larger margin appends units. More density
+    or another population leaves every cell as it was, but may move its unit number: ``identity`` names it for good.
+
+    Attributes
+    ----------
+    center_um
+        (z, y, x) of each soma's centre; float64 ``(n, 3)``.
+    radius_um
+        Radius of each soma; float64 ``(n,)``.
+    brightness
+        Brightness at rest; float64 ``(n,)``.
+    identity
+        (population, row and column of the tile, number in the tile) of each cell; int64 ``(n, 4)``. See
+        :meth:`entity`.
+    in_fov
+        Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
+    requested
+        Cells asked for: those placed, and those for which there was no room.
+    forms
+        What decides the shapes of each population's cells.
+    seed, kind
+        Name of the streams from which the shapes are drawn.
+    tissue_um
+        Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
+        positions were given.
+    remarks
+        What the user must be told about these cells, beside how many there are.
+    footprints
+        Given images of the cells on the sensor; ``None`` where the cells have shapes.
+    """
+
+    center_um: Floats
+    radius_um: Floats
+    brightness: Floats
+    identity: Ints
+    in_fov: Bools
+    requested: int
+    forms: tuple[Form, ...]
+    seed: int
+    kind: str
+    tissue_um: tuple[float, float] | None = None
+    remarks: tuple[str, ...] = ()
+    footprints: Patches | None = None
+
+    def __len__(self) -> int:
+        return len(self.radius_um)
+
+    @property
+    def population(self) -> Ints:
+        """Index of each cell's population; int64 ``(n,)``."""
+        return self.identity[:, 0]
+
+    @property
+    def is_bead(self) -> Bools:
+        """Whether each cell is a point source; bool ``(n,)``."""
+        return np.array([form.morphology == "bead" for form in self.forms])[self.population]
+
+    @property
+    def middle_um(self) -> float:
+        """Median depth of the cells; 0 without any."""
+        return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
+
+    def entity(self, unit: int) -> tuple[int, int, int, int]:
+        """Name of one cell for random streams, the same whatever the margin, density or other populations."""
+        population, tile_row, tile_column, index = self.identity[unit].tolist()
+        return population, tile_row, tile_column, index
+
+    @cached_property
+    def shapes(self) -> CellShapes:
+        """All cells' shapes, each drawn from its own stream, when first asked for."""
+        names: list[tuple[int, int, int, int]] = self.identity.tolist()
+        forms = [self.forms[name[0]] for name in names]
+        return draw_shapes(forms, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit]))
+
+    def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> Floats32:
+        """A cell's projected shape, peak 1, at points.
+
+        Parameters
+        ----------
+        unit
+            Which cell; a bead is a point and covers none.
+        y_um, x_um
+            Ascending positions relative to the cell's centre.
+
+        Returns
+        -------
+        float32 ``(len(y_um), len(x_um))``, between 0 and 1.
+        """
+        return sample_shape(self.shapes, unit, np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
+
+    def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
+        """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
+        return {
+            "depth_um": TruthArray(("unit_id",), self.center_um[:, 0], "um"),
+            "y_um": TruthArray(("unit_id",), self.center_um[:, 1], "um"),
+            "x_um": TruthArray(("unit_id",), self.center_um[:, 2], "um"),
+            "radius_um": TruthArray(("unit_id",), self.radius_um, "um"),
+            "population": TruthArray(("unit_id",), self.population),
+            "in_fov": TruthArray(("unit_id",), self.in_fov),
+            "amplitude": TruthArray(("unit_id",), self.brightness),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Both counts, when fewer cells found room than were asked for, and the remarks."""
+        if len(self) == self.requested:
+            return self.remarks
+        return (
+            f"{self.kind}: placed {len(self)} of {self.requested} cells in and around the field of view; there is no "
+            "room for the others: lower density_per_mm3, n_cells, soma_radius_um or min_distance_um",
+            *self.remarks,
+        )
