@@ -47,6 +47,5 @@ def suite2p(recording: Recording) -> Estimate:
             recording.frames.shape[1:],
             F=np.load(plane / "F.npy"),
             Fneu=np.load(plane / "Fneu.npy"),
-            iscell=np.load(plane / "iscell.npy"),
             spks=np.load(plane / "spks.npy"),
         )

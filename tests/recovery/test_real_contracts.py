@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
+NOISE = "a dim cell is whole in one noise and split in another"
 FOUND = {
     "minian": {
         "gain and offset": "thresholds of seeds are in codes",
@@ -36,6 +37,9 @@ FOUND = {
     "suite2p": {
         "one frame": "fewer than 10 frames are refused",
         "two frames": "fewer than 10 frames are refused",
+        "shifted tissue": NOISE,
+        "cells in another order": NOISE,
+        "twice as long": NOISE,
     },
 }
 """Clauses that are known not to hold, by pipeline: each a finding in ``docs/findings.md``."""
@@ -49,7 +53,9 @@ def cases():
         for clause in contract.clauses:
             marks = [pytest.mark.skipif(missing, reason=f"{name} needs an environment of its own")]
             if clause.name in FOUND[name]:
-                marks.append(pytest.mark.xfail(strict=True, reason=FOUND[name][clause.name]))
+                reason = FOUND[name][clause.name]
+                # What noise decides, another processor's rounding may decide otherwise.
+                marks.append(pytest.mark.xfail(strict=reason != NOISE, reason=reason))
             yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
 
 
