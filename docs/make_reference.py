@@ -301,8 +301,8 @@ def contract_page() -> str:
     lines = [
         "# The contract of a pipeline",
         "",
-        "`PipelineContract(run)` holds any pipeline to the clauses below: `contract.check(clause, recording)` runs it and "
-        'raises `RecoveryError`; `contract.clauses` are for `pytest.mark.parametrize("clause", contract.clauses, '
+        "`PipelineContract(run)` holds any pipeline to the clauses below: `contract.check(clause, recording)` runs it, "
+        'and raises `RecoveryError`; `contract.clauses` are for `pytest.mark.parametrize("clause", contract.clauses, '
         "ids=str)`. `run` takes a `Recording` and gives an `Estimate` or footprints. Without a recording the "
         "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). How to: "
         "[property tests](../how-to/property-tests-with-hypothesis.md).",

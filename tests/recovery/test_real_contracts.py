@@ -37,6 +37,7 @@ FOUND = {
     "suite2p": {
         "one frame": "fewer than 10 frames are refused",
         "two frames": "fewer than 10 frames are refused",
+        "cropped": "what is found near the new edge changes the masks of the neuropil",
         "shifted tissue": NOISE,
         "cells in another order": NOISE,
         "twice as long": NOISE,

@@ -31,6 +31,7 @@ __all__ = ["RELATIONS", "Relation", "brighter"]
 
 _SHIFT_PX = (3, -4)
 _FAR_PX = 12.0
+_BRIGHT = 3.0
 _SPAN = 40_000
 _MIDDLE = 2**15
 
@@ -172,7 +173,7 @@ def _more_light(recording: Recording, record: Callable[[Spec], Recording]) -> Re
 
 
 def _far_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
-    """Plant one more cell where it is farthest from all others, in view."""
+    """Plant one more cell, a bright one, where it is farthest from all others, in view."""
     canvas = recording.spec.canvas
     truth = recording.truth
     if not truth.n_units:
@@ -187,7 +188,7 @@ def _far_cell(recording: Recording, record: Callable[[Spec], Recording]) -> Reco
     if apart[row, column] < _FAR_PX * canvas.pixel_size_um:
         raise NotApplicableError("cells lie so densely that none is far from all others")
     depth = float(np.median(truth["depth_um"].values))
-    return with_cell(recording, (depth, float(inner_y[row]), float(inner_x[column])))
+    return with_cell(recording, (depth, float(inner_y[row]), float(inner_x[column])), brighter=_BRIGHT)
 
 
 def _exchanged(recording: Recording, record: Callable[[Spec], Recording]) -> Recording:
