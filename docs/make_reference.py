@@ -157,6 +157,9 @@ MEANINGS = {
     "S": "spikes in each frame",
     "spike_time_s": "times of all spikes, cell after cell; `truth.spike_times` has them as one array a cell",
     "spike_start": "where each cell's spikes begin in `spike_time_s`; one more than there are cells",
+    "assembly_member": "whether each planted cell belongs to each assembly",
+    "assembly_event_time_s": "when each assembly's events begin, assembly after assembly",
+    "assembly_event_start": "where each assembly's events begin in `assembly_event_time_s`; one more than there are",
     "shifts": "displacement of the tissue, + toward higher rows and columns; a corrector's output is the negative",
     "focal_depth_um": "depth in focus on the axis",
     "illumination": "relative excitation, 1 at its centre",
@@ -192,6 +195,7 @@ MEANINGS = {
     "soma_in_focus": "the disk of confusion is no larger than the soma: a label only",
     "core_fraction": "share of the light that tissue leaves in the core of the cell's image",
     "fov_fraction": "share of the image within the sensor at zero shift",
+    "vessel_overlap_fraction": "share of the light of the core of the cell's image that vessels above it take",
     "n_spikes": "spikes in the recording",
     "snr": "peak signal-to-noise ratio of a matched filter for the typical transient on one frame, against all noise; "
     "inf without a sensor",
@@ -212,7 +216,7 @@ EVERYTHING = {
         "acquisition.image_sensor.dsnu_adu": 1,
         "acquisition.image_sensor.hot_pixel_fraction": 0.01,
     },
-    "add": [{"kind": kind} for kind in ("bleaching", "vasculature", "illumination", "brain_motion")],
+    "add": [{"kind": kind} for kind in ("assemblies", "bleaching", "vasculature", "illumination", "brain_motion")],
 }
 
 

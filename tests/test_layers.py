@@ -28,7 +28,7 @@ STEP_LAYERS = [
     "background",
     "cells",
     "tissue light motion sensor",
-    "smooth_grid step",
+    "node_pictures smooth_grid step tiles",
     "pixels",
     "artifact",
 ]

@@ -20,7 +20,7 @@ from pytest_calsim import (
 FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7}
 # What a change of 1 in the truth is in this pipeline's traces: it was measured, and differs much from cell to cell.
 TRACED = {"min_pearson": 0.8, "gain": 2.7, "max_gain_error": 0.7}
-SPIKED = {"min_recall": 0.8, "min_precision": 0.75, "tol_frames": 1}
+SPIKED = {"min_recall": 0.75, "min_precision": 0.75, "tol_frames": 1}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,7 @@ def recording(sim_recording_factory):
 def sound(recording):
     movie = recording.observed.values
     footprints = find_cells(movie).clip(0)
-    traces = read_traces(movie, footprints)
-    _, spikes = infer_spikes(traces, recording.spec.acquisition.fps)
+    traces, spikes = infer_spikes(read_traces(movie, footprints), recording.spec.acquisition.fps)
     return Estimate(A=footprints, C=traces, S=spikes)
 
 
@@ -78,11 +77,11 @@ def test_no_background_removed(sound, recording):
 
 def test_one_frame_late(sound, recording):
     late = Estimate(sound.A, np.roll(sound.C, 1, axis=1), np.roll(sound.S, 1, axis=1))
-    with pytest.raises(RecoveryError, match=r"recall .* < 0\.80: events within ± 1 frames"):
+    with pytest.raises(RecoveryError, match=r"recall .* < 0\.75: events within ± 1 frames"):
         assert_spikes_recovered(late, recording, **SPIKED)
     with pytest.raises(RecoveryError, match=r"the traces are evidently 1 frame late"):
-        assert_traces_recovered(late, recording, min_pearson=0.85)
-    assert_traces_recovered(sound, recording, min_pearson=0.85)
+        assert_traces_recovered(late, recording, min_pearson=0.95)
+    assert_traces_recovered(sound, recording, min_pearson=0.95)
 
 
 def test_traces_scaled(sound, recording):

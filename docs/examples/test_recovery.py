@@ -19,7 +19,7 @@ from pytest_calsim import (
 
 REGISTERED = {"max_rmse_px": 0.2, "convention": "correction"}
 FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7}
-DIM = {"sensor.photon_rate_per_s_um2": 2190}  # a tenth of the light
+DIM = {"sensor.photon_rate_per_s_um2": 2900}  # a tenth of the light
 
 
 # --- registration ------------------------------------------------------------------------------------------------

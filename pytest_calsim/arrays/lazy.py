@@ -35,19 +35,19 @@ class LazyArray(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FrameValues:
-    """A quantity of units and frames as a :class:`LazyArray`.
+    """A quantity along frames as a :class:`LazyArray`.
 
     Attributes
     ----------
     shape
-        Units and frames.
+        Its size, e.g. of units and frames.
     dtype
         Type of the values.
     read
-        Gives frames from one to another, ``(unit, frame)``.
+        Gives frames from one to another, e.g. ``(unit, frame)``.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[int, int], NDArray[Any]]
 

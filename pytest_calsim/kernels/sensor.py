@@ -33,6 +33,7 @@ _CHIP: list[Any] = [
     *_MAP * 3,  # response, dark, offset
     np.uint64,  # key
     *[float] * 6,  # full_well, read_noise, gain, row_noise, top_code, kept
+    bool,  # shot
     *[array(np.uint64, 2)] * 2,  # middle, fine
 ]
 _look = kernel("look", *_VIEW, output(np.float32, 3))
@@ -116,6 +117,8 @@ class Chip(NamedTuple):
         See there.
     top_code, drop_bits
         The converter's highest code, and by how many bits codes are shifted right.
+    shot_noise
+        Whether electrons are random counts, or their means.
     """
 
     response: Images
@@ -128,6 +131,7 @@ class Chip(NamedTuple):
     row_noise_adu: float
     top_code: int
     drop_bits: int
+    shot_noise: bool = True
 
 
 def look(images: Images, windows: Windows, fields: Fields) -> Images:
@@ -210,6 +214,7 @@ def expose(
         chip.row_noise_adu,
         chip.top_code,
         2.0**-chip.drop_bits,
+        chip.shot_noise,
         *poisson_tables(),
         start,
         np.empty(windows.width, np.float32),

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels import elementary
@@ -61,6 +62,16 @@ class Optics(Frozen):
         """Tangent of the half angle of the light cone: NA / √(n² − NA²)."""
         return self.na / math.sqrt(self.refractive_index**2 - self.na**2)
 
+    def defocus_radius_um(self, defocus_um: Floats) -> Floats:
+        """Return the radius of the disk of confusion, |Δz|·NA/√(n² − NA²), µm.
+
+        Parameters
+        ----------
+        defocus_um
+            Distance Δz from the focal surface; any shape.
+        """
+        return np.abs(np.asarray(defocus_um, np.float64)) * self.cone_slope
+
     @property
     def diffraction_sigma_um(self) -> float:
         """σ of the Gaussian fitted to the Airy core, 0.21 λ/NA, µm."""
@@ -83,6 +94,8 @@ class ImageSensor(Frozen):
         Side of a pixel on the chip.
     quantum_efficiency
         Electrons per photon.
+    shot_noise
+        Whether a pixel's electrons are a random count; ``False``: their mean, which no real sensor gives.
     read_noise_e
         Standard deviation of the read noise.
     gain_adu_per_e
@@ -111,6 +124,7 @@ class ImageSensor(Frozen):
     width_px: Px = 608
     pixel_pitch_um: Annotated[float, Field(gt=0.1, le=100)] = 4.8
     quantum_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.55
+    shot_noise: bool = True
     read_noise_e: Annotated[float, Field(ge=0, le=1000)] = 10.0
     gain_adu_per_e: Annotated[float, Field(gt=1e-4, le=100)] = 0.1
     black_level_adu: Annotated[float, Field(ge=0, le=60000)] = 32.0
@@ -130,12 +144,34 @@ class ImageSensor(Frozen):
             larger = 2 ** (self.bit_depth - self.adc_bit_depth)
             raise ValueError(
                 f"bit_depth = {self.bit_depth} must not exceed adc_bit_depth = {self.adc_bit_depth}; set adc_bit_depth "
-                f"as well, and gain_adu_per_electron and black_level_adu {larger} times as large for the same light"
+                f"as well, and gain_adu_per_e and black_level_adu {larger} times as large for the same light"
             )
         top = 2**self.adc_bit_depth - 1
         if self.black_level_adu >= top:
             raise ValueError(f"black_level_adu = {self.black_level_adu} must stay below the ADC's top code {top}")
         return self
+
+    def electrons(self, photons: Floats) -> Floats:
+        """Return the mean electrons of a pixel: photons · QE, at most the full well; dark ones apart.
+
+        Parameters
+        ----------
+        photons
+            Mean photons on a pixel in a frame; any shape.
+        """
+        return np.minimum(np.asarray(photons, np.float64) * self.quantum_efficiency, self.full_well_e)
+
+    def codes(self, electrons: Floats) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the recorded codes of electrons, without noise: gain, black level, converter, bits dropped.
+
+        Parameters
+        ----------
+        electrons
+            In a pixel; any shape.
+        """
+        top = 2**self.adc_bit_depth - 1
+        codes = np.clip(np.rint(np.asarray(electrons, np.float64) * self.gain_adu_per_e + self.black_level_adu), 0, top)
+        return (codes.astype(np.uint16) >> (self.adc_bit_depth - self.bit_depth)).astype(self.dtype)
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
@@ -256,6 +292,32 @@ class Acquisition(Frozen):
     def pixel_size_um(self) -> float:
         """Side of a pixel in tissue: its pitch on the chip over the magnification, µm."""
         return self.image_sensor.pixel_pitch_um / self.optics.magnification
+
+    def um_to_px(self, y_um: Floats, x_um: Floats) -> tuple[Floats, Floats]:
+        """Return the row and column of positions in tissue; whole numbers are pixels' centres.
+
+        A row is y/(pixel size) + (height − 1)/2, and a column likewise: the optical axis is in the sensor's middle.
+
+        Parameters
+        ----------
+        y_um, x_um
+            Positions from the optical axis; any shape.
+        """
+        sensor = self.image_sensor
+        row = np.asarray(y_um, np.float64) / self.pixel_size_um + (sensor.height_px - 1) / 2
+        return row, np.asarray(x_um, np.float64) / self.pixel_size_um + (sensor.width_px - 1) / 2
+
+    def px_to_um(self, row: Floats, column: Floats) -> tuple[Floats, Floats]:
+        """Return the positions (y, x) in tissue of rows and columns, µm: the inverse of :meth:`um_to_px`.
+
+        Parameters
+        ----------
+        row, column
+            On the sensor, px; any shape.
+        """
+        sensor = self.image_sensor
+        y_um = (np.asarray(row, np.float64) - (sensor.height_px - 1) / 2) * self.pixel_size_um
+        return y_um, (np.asarray(column, np.float64) - (sensor.width_px - 1) / 2) * self.pixel_size_um
 
     @property
     def field_size_um(self) -> tuple[float, float]:

@@ -202,7 +202,7 @@ class RecordingCache:
 
     def _serve(self, spec: Spec, file: RecordingFile) -> tuple[Recording, float]:
         source = CachedSource(spec, file, self._on_failure)
-        truth = GroundTruth(StoredTruth(file.quantities, source.read_array))
+        truth = GroundTruth(StoredTruth(file.quantities, source))
         return Recording(spec, source, truth, notes=file.provenance.notes), file.provenance.cost_s
 
     def _on_failure(self, spec: Spec, file: RecordingFile, error: OSError) -> None:

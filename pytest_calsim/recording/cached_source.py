@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import PlacementWarning
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.store.recording_file import RecordingFile
@@ -66,6 +67,13 @@ class CachedSource:
         """Give an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
         return self._try(lambda file: file.read_array(path), lambda painted: _planned_array(painted, path))
 
+    def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Give frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
+        return self._try(
+            lambda file: file.read_truth_frames(name, start, stop),
+            lambda painted: _planned(painted, name).read(start, stop),
+        )
+
     def _try(
         self, read: Callable[[RecordingFile], NDArray[Any]], paint: Callable[[Recording], NDArray[Any]]
     ) -> NDArray[Any]:
@@ -100,6 +108,12 @@ def _planned_array(painted: Recording, path: str) -> NDArray[Any]:
     name, _, part = path.partition("/")
     value = painted.truth.arrays[name]
     return getattr(value, part) if isinstance(value, SparseFootprints) else value.values
+
+
+def _planned(painted: Recording, name: str) -> TruthArray:
+    value = painted.truth.arrays[name]
+    assert isinstance(value, TruthArray)
+    return value
 
 
 def _reopen(spec: Spec, path: Path | None) -> CachedSource:

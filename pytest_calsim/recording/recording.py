@@ -299,7 +299,7 @@ class Recording(WritesFiles):
             raise StoreError(
                 f"{path}: was simulated by another version of this package or its steps; simulate it again"
             )
-        truth = GroundTruth(StoredTruth(file.quantities, file.read_array))
+        truth = GroundTruth(StoredTruth(file.quantities, file))
         return cls(spec, file, truth, notes=file.provenance.notes, until=file.provenance.until)
 
 

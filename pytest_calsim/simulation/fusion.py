@@ -89,14 +89,13 @@ class _TissuePass:
         return [(some, light) for some, light in found if light is not None]
 
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
-        before = np.cumsum([0, *(sources.spots.n_sources for sources in shared)])
+        before = np.cumsum([0, *(sources.n_sources for sources in shared)])
         pictures = [
             some._replace(source=some.source + first)
             for sources, first in zip(shared, before[:-1], strict=True)
             for some in sources.pictures
         ]
-        spots = [sources.spots for sources in shared]
-        return SmoothLight.of(spots, self.canvas, shared[0].transmission, pictures)
+        return SmoothLight.of(pictures, self.canvas, shared[0].transmission)
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
         stop = start + len(images)

@@ -55,6 +55,8 @@ class SensorNoise:
         Standard deviation of what all pixels of a row share, electrons.
     step_variance_e2
         Variance of rounding, electrons².
+    shot_noise
+        Whether electrons are random counts.
     lowest_e, highest_e
         Electrons whose code is the converter's lowest, and its highest; float64 ``(height, width)``.
     """
@@ -63,6 +65,7 @@ class SensorNoise:
     read_noise_e: float
     row_noise_e: float
     step_variance_e2: float
+    shot_noise: bool
     lowest_e: Floats
     highest_e: Floats
 
@@ -76,6 +79,7 @@ class SensorNoise:
             read_noise_e=chip.read_noise_e,
             row_noise_e=chip.row_noise_adu / gain,
             step_variance_e2=4.0**chip.drop_bits / 12 / gain**2,
+            shot_noise=chip.shot_noise,
             lowest_e=-offset / gain,
             highest_e=(chip.top_code - offset) / gain,
         )
@@ -92,7 +96,8 @@ class SensorNoise:
         """
         lowest = self.lowest_e.ravel()[pixels]
         highest = self.highest_e.ravel()[pixels]
-        mean, variance, _ = clipped(electrons, electrons, self.full_well_e)
+        counts = electrons if self.shot_noise else np.zeros_like(electrons)
+        mean, variance, _ = clipped(electrons, counts, self.full_well_e)
         shared = self.row_noise_e**2
         mean, variance, below = clipped(mean, variance + self.read_noise_e**2 + shared, highest)
         mean, variance, above = clipped(-mean, variance, -lowest)

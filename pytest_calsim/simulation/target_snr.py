@@ -18,8 +18,10 @@ from pytest_calsim.kernels.types import Bools, Floats
 from pytest_calsim.simulation.detectability import snr
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells, PlaceNeurons
+from pytest_calsim.steps.pixels import CellSources
 from pytest_calsim.steps.step import dependencies
 
 __all__ = ["MAX_BRIGHTNESS", "solve_for_snr"]
@@ -30,6 +32,8 @@ MAX_BRIGHTNESS = 1000.0
 _FIRST_BRIGHTNESS = 1e-6
 _TOLERANCE = 0.01
 _MAX_ROUNDS = 40
+_IN_ROUNDS = (Activity, CellSources)
+"""What is planned anew in each round; whatever else depends on the cells, once at the end."""
 
 
 def solve_for_snr(scene: Scene) -> Scene:
@@ -56,11 +60,13 @@ def solve_for_snr(scene: Scene) -> Scene:
     solved = aimed
     needed = np.full(len(drawn), _FIRST_BRIGHTNESS)
     brightness = needed
+    cells = drawn
     off = ~solved
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
         messages = _messages(step, drawn, aimed, solved)
-        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
+        cells = replace(drawn, brightness=brightness, remarks=messages)
+        scene = _with_cells(scene, cells, _IN_ROUNDS)
         found = snr(scene)
         with np.errstate(over="ignore"):  # a cell with next to no signal needs endless brightness, like one with none
             needed = np.divide(brightness * wanted, found, out=np.full(len(drawn), np.inf), where=found > 0)
@@ -71,9 +77,8 @@ def solve_for_snr(scene: Scene) -> Scene:
         solved = within
     else:
         # A cell on the verge of saturation may creep up for ever: it is given up with the others.
-        messages = _messages(step, drawn, aimed, solved & ~off)
-        scene = _with_cells(scene, replace(drawn, brightness=brightness, remarks=messages))
-    return scene
+        cells = replace(cells, remarks=_messages(step, drawn, aimed, solved & ~off))
+    return _with_cells(scene, cells, (Artifact,))
 
 
 def _brightness(drawn: Cells, wanted: Floats, solved: Bools, needed: Floats) -> Floats:
@@ -102,10 +107,19 @@ def _messages(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> 
     return tuple(messages)
 
 
-def _with_cells(scene: Scene, cells: Cells) -> Scene:
+def _with_cells(scene: Scene, cells: Cells, planned: tuple[type[Artifact], ...]) -> Scene:
     """Replace the cells by the same ones of other brightness, and plan again what depends on that.
 
     Images are kept: they show cells of brightness 1.
+
+    Parameters
+    ----------
+    scene
+        The scene with other cells.
+    cells
+        The cells.
+    planned
+        Artifacts that are planned again if they depend on the cells.
     """
     known: dict[str, Artifact] = {}
     changed: list[type[Artifact]] = [Cells]
@@ -114,7 +128,11 @@ def _with_cells(scene: Scene, cells: Cells) -> Scene:
         needs = (*needed.requires.values(), *needed.uses.values())
         if issubclass(needed.provides, Cells):
             known[step.kind] = cells
-        elif issubclass(needed.provides, CellImages) or not any(issubclass(c, n) for c in changed for n in needs):
+        elif (
+            issubclass(needed.provides, CellImages)
+            or not issubclass(needed.provides, planned)
+            or not any(issubclass(c, n) for c in changed for n in needs)
+        ):
             known[step.kind] = scene.artifacts[step.kind]
         else:
             changed.append(needed.provides)

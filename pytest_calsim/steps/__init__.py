@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.motion.brain_motion import Jumps as Jumps
     from pytest_calsim.steps.motion.brain_motion import Oscillator as Oscillator
     from pytest_calsim.steps.motion.brain_motion import RandomWalk as RandomWalk
+    from pytest_calsim.steps.node_pictures import disk_pictures as disk_pictures
+    from pytest_calsim.steps.node_pictures import gaussian_pictures as gaussian_pictures
     from pytest_calsim.steps.pixels import CellSources as CellSources
     from pytest_calsim.steps.pixels import Detector as Detector
     from pytest_calsim.steps.pixels import Displacement as Displacement
     from pytest_calsim.steps.pixels import FixedField as FixedField
-    from pytest_calsim.steps.pixels import GaussianSpots as GaussianSpots
     from pytest_calsim.steps.pixels import Layers as Layers
     from pytest_calsim.steps.pixels import LightOrder as LightOrder
     from pytest_calsim.steps.pixels import NodePictures as NodePictures
@@ -67,7 +68,6 @@ _WHERE = {
     "Detector": "steps.pixels",
     "Displacement": "steps.pixels",
     "FixedField": "steps.pixels",
-    "GaussianSpots": "steps.pixels",
     "HillSaturation": "steps.cells.cell_activity",
     "Illumination": "steps.light.illumination",
     "Jumps": "steps.motion.brain_motion",
@@ -79,6 +79,8 @@ _WHERE = {
     "NeuropilComponent": "steps.background.neuropil",
     "Oscillator": "steps.motion.brain_motion",
     "NodePictures": "steps.pixels",
+    "disk_pictures": "steps.node_pictures",
+    "gaussian_pictures": "steps.node_pictures",
     "Painter": "steps.pixels",
     "PlaceNeurons": "steps.cells.place_neurons",
     "Population": "steps.cells.population",

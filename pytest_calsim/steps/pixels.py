@@ -7,7 +7,6 @@ needs pixels changed in a way of its own provides a :class:`Painter`; where one 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, ClassVar, NamedTuple
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import RowRuns
-from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
+from pytest_calsim.kernels.types import Floats, Floats32, Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 
@@ -27,7 +26,6 @@ __all__ = [
     "Detector",
     "Displacement",
     "FixedField",
-    "GaussianSpots",
     "Image",
     "Layers",
     "LightOrder",
@@ -75,70 +73,8 @@ class PixelArtifact(Artifact):
     space: ClassVar[Space]
 
 
-@dataclass(frozen=True, eq=False)
-class GaussianSpots:
-    """Light that sources spread as Gaussians; a source may have several spots, of different widths.
-
-    Attributes
-    ----------
-    n_sources
-        How many sources there are; those without a spot count as well.
-    source
-        Each spot's source, int64 ``(spot,)``; a source's light is its spots' flux times its course.
-    y_um, x_um
-        Each spot's centre from the optical axis, inside the canvas or not, float64 ``(spot,)``.
-    sigma_um
-        Its standard deviation along each axis, float64 ``(spot,)``; narrower than a pixel counts as a pixel wide.
-    flux
-        Its light at gain 1, summed over all pixels of an infinite plane, float64 ``(spot,)``, ≥ 0.
-    """
-
-    n_sources: int
-    source: Ints
-    y_um: Floats
-    x_um: Floats
-    sigma_um: Floats
-    flux: Floats
-
-    def __post_init__(self) -> None:
-        n = len(self.source)
-        for name in ("y_um", "x_um", "sigma_um", "flux"):
-            shape = getattr(self, name).shape
-            if shape != (n,):
-                raise ValueError(f"{name} has shape {shape}, not {(n,)}: one for each spot in source")
-        if n and not (self.source.min() >= 0 and self.source.max() < self.n_sources):
-            raise ValueError(
-                f"spots belong to sources {self.source.min()}..{self.source.max()}, and there are "
-                f"0..{self.n_sources - 1}"
-            )
-
-    @classmethod
-    def one_each(
-        cls,
-        y_um: Floats,
-        x_um: Floats,
-        sigma_um: Floats,
-        flux: Floats,
-    ) -> GaussianSpots:
-        """One spot for each source, in their order."""
-        return cls(len(y_um), np.arange(len(y_um)), y_um, x_um, sigma_um, flux)
-
-    @classmethod
-    def none(cls, n_sources: int) -> GaussianSpots:
-        """Sources without any spot."""
-        return cls(n_sources, np.zeros(0, np.int64), *np.zeros((4, 0)))
-
-    @classmethod
-    def joined(cls, spots: Sequence[GaussianSpots]) -> GaussianSpots:
-        """Put spots together; sources are numbered through."""
-        before = np.cumsum([0, *(some.n_sources for some in spots)])
-        columns = zip(*((some.y_um, some.x_um, some.sigma_um, some.flux) for some in spots), strict=True)
-        sources = [some.source + first for some, first in zip(spots, before[:-1], strict=True)]
-        return cls(int(before[-1]), np.concatenate(sources), *(np.concatenate(column) for column in columns))
-
-
 class NodePictures(NamedTuple):
-    """Pictures of sources on nodes coarser than pixels, for smooth light that is not Gaussian.
+    """Pictures of sources on nodes coarser than pixels, for smooth light.
 
     The light at a pixel is the sum of the nodes' cubic B-splines there, times the pictures' values. A source may have
     several pictures.
@@ -159,23 +95,26 @@ class NodePictures(NamedTuple):
 
 
 class SmoothSources(PixelArtifact, ABC):
-    """Smooth light of sources in the tissue: Gaussian spots and pictures on nodes, with their sources' courses.
+    """Smooth light of sources in the tissue: pictures on nodes, with their sources' courses.
 
-    All smooth light of a scene is painted together, on grids as coarse as each Gaussian allows. That costs little
-    for each source, so there may be thousands.
+    All smooth light of a scene is painted together, on grids as coarse as each picture allows. That costs little for
+    each source, so there may be thousands. :mod:`pytest_calsim.steps.node_pictures` makes pictures.
     """
 
     space: ClassVar[Space] = Space.CANVAS
 
-    spots: GaussianSpots
-    """The spots, and whose they are."""
-    pictures: tuple[NodePictures, ...] = ()
-    """What the sources show beside their spots."""
+    pictures: tuple[NodePictures, ...]
+    """What the sources show."""
     transmission: Image | None
     """What vessels let through of them, float32 ``(height, width)`` on the canvas; ``None``: all.
 
     Artifacts that share one map are painted together: take it from one plane of the vessels where that is right.
     """
+
+    @property
+    @abstractmethod
+    def n_sources(self) -> int:
+        """How many sources there are; those that show nothing count as well."""
 
     @abstractmethod
     def gains(self, start: int, stop: int) -> Floats32:

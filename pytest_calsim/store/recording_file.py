@@ -132,13 +132,23 @@ class RecordingFile:
         layout = self._layouts[f"truth/{path}"]
         out = np.empty(layout.shape, layout.dtype)
         for chunk in range(layout.n_chunks):
-            block = self._read_chunk(f"truth/{path}", layout, chunk)
-            if layout.shape:
-                rows = layout.rows(chunk)
-                out[rows] = block[: rows.stop - rows.start]
-            else:
-                out[...] = block
+            own = out[layout.part(chunk)]
+            own[...] = self._read_chunk(f"truth/{path}", layout, chunk)[tuple(map(slice, own.shape))]
         return read_only(out)
+
+    def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Read frames ``start`` to ``stop`` of a quantity of the truth that is stored frame by frame."""
+        layout = self._layouts[f"truth/{name}"]
+        first = start // layout.chunk_rows
+        chunks = range(first, -(-stop // layout.chunk_rows) if stop > start else first)
+        before = layout.shape[: layout.axis]
+        parts = [np.empty((*before, 0, *layout.shape[layout.axis + 1 :]), layout.dtype)]
+        for chunk in chunks:
+            rows = layout.rows(chunk)
+            own = slice(max(start, rows.start) - rows.start, min(stop, rows.stop) - rows.start)
+            block = self._read_chunk(f"truth/{name}", layout, chunk)
+            parts.append(block[(*map(slice, before), own)])
+        return np.concatenate(parts, axis=layout.axis)
 
     def _read_chunk(self, path: str, layout: ArrayLayout, chunk: int) -> NDArray[Any]:
         block = np.empty(layout.chunk_shape, layout.dtype)
@@ -170,20 +180,22 @@ class RecordingFile:
                     self._layouts[path] = ArrayLayout.from_metadata(value)
             if len(self._layouts["observed"].shape) != 3:
                 raise ValueError("'observed' is no movie")
-            self.quantities = dict(_quantities(metadata))
+            self.quantities = dict(self._find_quantities(metadata))
             facts: Json = metadata[".zattrs"][PROVENANCE]
             facts["notes"] = tuple(facts["notes"])
             return Provenance(**facts)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise StoreError(f"{self.path}: not a recording ({type(error).__name__}: {error})") from None
 
-
-def _quantities(metadata: Mapping[str, Json]) -> Iterator[tuple[str, StoredQuantity]]:
-    for name, value in sorted(metadata.items()):
-        parts = name.split("/")
-        if len(parts) == 3 and parts[0] == "truth" and parts[2] == ".zattrs":
-            if "footprints" in value:
-                n_units, height, width = value["footprints"]
-                yield parts[1], StoredQuantity(("unit_id", "height", "width"), "1", (n_units, height, width))
-            else:
-                yield parts[1], StoredQuantity(tuple(value["_ARRAY_DIMENSIONS"]), value["units"])
+    def _find_quantities(self, metadata: Mapping[str, Json]) -> Iterator[tuple[str, StoredQuantity]]:
+        for name, value in sorted(metadata.items()):
+            parts = name.split("/")
+            if len(parts) == 3 and parts[0] == "truth" and parts[2] == ".zattrs":
+                if "footprints" in value:
+                    n_units, height, width = value["footprints"]
+                    yield parts[1], StoredQuantity(("unit_id", "height", "width"), "1", (n_units, height, width))
+                else:
+                    layout = self._layouts[f"truth/{parts[1]}"]
+                    dims = tuple(value["_ARRAY_DIMENSIONS"])
+                    by_frames = layout if dims[layout.axis : layout.axis + 1] == ("frame",) else None
+                    yield parts[1], StoredQuantity(dims, value["units"], by_frames=by_frames)

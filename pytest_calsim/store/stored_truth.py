@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.store.zarr_array import ArrayLayout
 
-__all__ = ["FOOTPRINT_PARTS", "StoredQuantity", "StoredTruth"]
+__all__ = ["FOOTPRINT_PARTS", "StoredQuantity", "StoredTruth", "TruthSource"]
 
 FOOTPRINT_PARTS = ("data", "indices", "indptr")
 """The arrays of sparse footprints, by name."""
@@ -20,31 +23,54 @@ FOOTPRINT_PARTS = ("data", "indices", "indptr")
 
 @dataclass(frozen=True)
 class StoredQuantity:
-    """What is known of a quantity before it is read: axes and unit, and the dense shape if it is sparse footprints."""
+    """What is known of a quantity before it is read.
+
+    Attributes
+    ----------
+    dims, units
+        Its axes and its unit.
+    footprints
+        The dense shape of sparse footprints.
+    by_frames
+        The layout of what is stored in blocks of frames.
+    """
 
     dims: tuple[str, ...]
     units: str
     footprints: tuple[int, int, int] | None = None
+    by_frames: ArrayLayout | None = None
+
+
+class TruthSource(Protocol):
+    """Where a recording's truth is read from."""
+
+    def read_array(self, path: str) -> NDArray[Any]:
+        """Give an array by its path, e.g. ``snr`` or ``A_planted/data``."""
+        ...
+
+    def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Give frames ``start`` to ``stop`` of a quantity that is stored in blocks of frames."""
+        ...
 
 
 class StoredTruth(Mapping[str, "TruthArray | SparseFootprints"]):
-    """Stored quantities by name, each read once.
+    """Stored quantities by name, each read once; what is stored in blocks of frames, whenever frames are asked for.
 
     Parameters
     ----------
     quantities
         What there is.
-    read_array
-        Reads an array by its path, e.g. ``C`` or ``A_planted/data``.
+    source
+        Reads them.
     """
 
-    def __init__(self, quantities: Mapping[str, StoredQuantity], read_array: Callable[[str], NDArray[Any]]) -> None:
+    def __init__(self, quantities: Mapping[str, StoredQuantity], source: TruthSource) -> None:
         self._quantities = quantities
-        self._read_array = read_array
+        self._source = source
         self._known: dict[str, TruthArray | SparseFootprints] = {}
 
     def __reduce__(self) -> tuple[type[StoredTruth], tuple[Any, ...]]:
-        return StoredTruth, (self._quantities, self._read_array)
+        return StoredTruth, (self._quantities, self._source)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._quantities)
@@ -58,11 +84,16 @@ class StoredTruth(Mapping[str, "TruthArray | SparseFootprints"]):
     def __getitem__(self, name: str) -> TruthArray | SparseFootprints:
         if name not in self._known:
             quantity = self._quantities[name]
-            if quantity.footprints is None:
-                self._known[name] = _StoredArray(quantity, partial(self._read_array, name))
-            else:
-                parts = [self._read_array(f"{name}/{part}") for part in FOOTPRINT_PARTS]
+            if quantity.footprints is not None:
+                parts = [self._source.read_array(f"{name}/{part}") for part in FOOTPRINT_PARTS]
                 self._known[name] = SparseFootprints(parts[0], parts[1], parts[2], quantity.footprints)
+            elif quantity.by_frames is not None:
+                layout = quantity.by_frames
+                read = partial(self._source.read_truth_frames, name)
+                frames = FrameValues(layout.shape, np.dtype(layout.dtype), read)
+                self._known[name] = LazyTruth(quantity.dims, frames, quantity.units)
+            else:
+                self._known[name] = _StoredArray(quantity, partial(self._source.read_array, name))
         return self._known[name]
 
 

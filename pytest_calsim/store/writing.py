@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZipFile, ZipInfo
 
-import numpy as np
-
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.lazy import LazyTruth
 from pytest_calsim.arrays.parallel import in_order
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import StoreError
@@ -141,10 +140,13 @@ def _append_truth(archive: ZipFile, metadata: dict[str, Json], name: str, value:
     else:
         arrays = {name: value}
     for path, array in arrays.items():
-        values = np.asarray(array.values)
-        layout = ArrayLayout.of(values.shape, values.dtype)
+        # What is computed on demand is never held whole.
+        read = array.read if isinstance(array, LazyTruth) else None
+        axis = 0 if read is None else array.dims.index("frame")
+        layout = ArrayLayout.of(array.shape, array.dtype, axis)
         metadata[f"truth/{path}/.zarray"] = layout.metadata()
         metadata[f"truth/{path}/.zattrs"] = array_attributes(array.dims, array.units)
         for chunk in range(layout.n_chunks):
-            block = values[layout.rows(chunk)] if layout.shape else values
+            rows = layout.rows(chunk) if layout.shape else slice(None)
+            block = array.values[layout.part(chunk)] if read is None else read(rows.start, rows.stop)
             _append(archive, f"truth/{path}/{layout.chunk_name(chunk)}", layout.encode(block))

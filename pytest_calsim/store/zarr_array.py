@@ -1,4 +1,4 @@
-"""Arrays in zarr format 2, chunked along their first axis and not compressed.
+"""Arrays in zarr format 2, chunked along one axis and not compressed.
 
 The format is frozen and small (JSON for each array, raw bytes for each chunk), so it is written and read here directly:
 the bytes are the same beside zarr 2 and zarr 3, and a hit in the cache need not import zarr.
@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -42,16 +43,19 @@ class ArrayLayout:
     dtype
         Type of the elements, in NumPy's letters with byte order (``<f4``).
     chunk_rows
-        Length of a chunk along the first axis.
+        Length of a chunk along its axis.
+    axis
+        The axis along which there are several chunks.
     """
 
     shape: tuple[int, ...]
     dtype: str
     chunk_rows: int
+    axis: int = 0
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ArrayLayout:
-        """Lay an array out in chunks of at most 4 MB, or of one row where a row is larger.
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any], axis: int = 0) -> ArrayLayout:
+        """Lay an array out in chunks of at most 4 MB along an axis, or of one row where a row is larger.
 
         Raises
         ------
@@ -60,10 +64,10 @@ class ArrayLayout:
         """
         if dtype.kind not in "biuf":
             raise StoreError(f"arrays of type {dtype} cannot be stored; numbers and booleans can")
-        row_bytes = max(1, math.prod(shape[1:]) * dtype.itemsize)
-        n_rows = shape[0] if shape else 1
+        n_rows = shape[axis] if shape else 1
+        row_bytes = max(1, math.prod(shape[:axis] + shape[axis + 1 :]) * dtype.itemsize)
         chunk_bytes = min(max(row_bytes * n_rows // _CHUNKS_AIMED_AT, _MIN_CHUNK_BYTES), _MAX_CHUNK_BYTES)
-        return cls(shape, dtype.str, max(1, min(chunk_bytes // row_bytes, n_rows)))
+        return cls(shape, dtype.str, max(1, min(chunk_bytes // row_bytes, n_rows)), axis)
 
     @classmethod
     def from_metadata(cls, metadata: Json) -> ArrayLayout:
@@ -72,13 +76,14 @@ class ArrayLayout:
         Raises
         ------
         ValueError
-            For an array that is compressed, or chunked along other axes than the first.
+            For an array that is compressed, or chunked along more than one axis.
         """
-        layout = cls(
-            tuple(metadata["shape"]), str(metadata["dtype"]), metadata["chunks"][0] if metadata["shape"] else 1
-        )
+        shape = tuple(metadata["shape"])
+        chunks = metadata["chunks"]
+        axis = next((i for i, n in enumerate(shape) if chunks[i] != max(1, n)), 0)
+        layout = cls(shape, str(metadata["dtype"]), chunks[axis] if shape else 1, axis)
         if {"dimension_separator": ".", **metadata} != layout.metadata():  # zarr 2 leaves the default out
-            raise ValueError(f"an array of layout {metadata} is compressed, or chunked along more than its first axis")
+            raise ValueError(f"an array of layout {metadata} is compressed, or chunked along more than one axis")
         return layout
 
     def metadata(self) -> Json:
@@ -98,28 +103,32 @@ class ArrayLayout:
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         """Shape of a chunk as it is stored; the last one is padded to it."""
-        return (self.chunk_rows, *(max(1, n) for n in self.shape[1:])) if self.shape else ()
+        return tuple(self.chunk_rows if i == self.axis else max(1, n) for i, n in enumerate(self.shape))
 
     @property
     def n_chunks(self) -> int:
         """Number of chunks; 0 when the array is empty."""
         if 0 in self.shape:
             return 0
-        return -(-self.shape[0] // self.chunk_rows) if self.shape else 1
+        return -(-self.shape[self.axis] // self.chunk_rows) if self.shape else 1
 
     def chunk_name(self, chunk: int) -> str:
         """Name of a chunk's member in the array's folder."""
-        return ".".join([str(chunk), *("0" for _ in self.shape[1:])])
+        return ".".join(str(chunk) if i == self.axis else "0" for i in range(max(1, len(self.shape))))
 
     def rows(self, chunk: int) -> slice:
-        """Rows of the array that a chunk holds."""
-        return slice(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.shape[0]))
+        """What a chunk holds along the layout's axis."""
+        return slice(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.shape[self.axis]))
+
+    def part(self, chunk: int) -> tuple[slice | EllipsisType, ...]:
+        """What of the array a chunk holds; nothing is cut of an array without axes."""
+        return (slice(None),) * self.axis + (self.rows(chunk),) if self.shape else (...,)
 
     def encode(self, block: NDArray[Any]) -> memoryview:
         """Give the bytes of one chunk; a block shorter than a chunk is padded with zeros."""
         if block.shape != self.chunk_shape:
             padded = np.zeros(self.chunk_shape, self.dtype)
-            padded[: len(block)] = block
+            padded[tuple(map(slice, block.shape))] = block
             block = padded
         return byte_view(np.ascontiguousarray(block, self.dtype))
 

@@ -82,3 +82,29 @@ def test_a_microscope_is_read_in_one_line(acquisition, line):
     assert str(acquisition) == line
     names = {"Acquisition": Acquisition, "Optics": Optics, "ImageSensor": ImageSensor}
     assert eval(repr(acquisition), names) == acquisition
+
+
+def test_positions_become_pixels_and_back():
+    acq = Acquisition(image_sensor=ImageSensor(height_px=100, width_px=61))
+    rows = np.array([0.0, 49.5, 99.0, -3.2])
+    columns = np.array([60.0, 30.0, 0.0, 71.7])
+    y, x = acq.px_to_um(rows, columns)
+    assert (y[1], x[1]) == (0, 0)  # the axis is in the middle
+    np.testing.assert_allclose([y[2] - y[0], x[0] - x[2]], np.array([99, 60]) * 4.8 / 2.9)
+    for back, there in zip(acq.um_to_px(y, x), (rows, columns), strict=True):
+        np.testing.assert_allclose(back, there, atol=1e-12)
+
+
+def test_the_disk_of_confusion_is_the_section_of_the_marginal_cone():
+    optics = Optics(na=0.45, refractive_index=1.36)
+    radius = optics.defocus_radius_um(np.array([-30.0, 0.0, 12.0]))
+    np.testing.assert_allclose(radius, np.array([30, 0, 12]) * math.tan(math.asin(0.45 / 1.36)))
+
+
+def test_photons_become_electrons_become_codes():
+    chip = ImageSensor()  # QE 0.55, 9000 e, 0.1 codes per electron above 32, 10 bits of which 8 are kept
+    electrons = chip.electrons(np.array([0.0, 1000.0, 50_000.0]))
+    np.testing.assert_allclose(electrons, [0, 550, 9000])
+    assert chip.codes(electrons).tolist() == [32 // 4, (55 + 32) // 4, (900 + 32) // 4]
+    assert chip.codes(np.array([1e6])).tolist() == [255]
+    assert chip.codes(electrons).dtype == np.uint8

@@ -129,11 +129,14 @@ test_independent, test_independent_for_many = law(independent)
 
 
 def untimed(spec):
-    """The spec with random motion in place of a given trajectory, which has no meaning on another clock."""
-    if "brain_motion" not in spec.kinds or spec.step("brain_motion").trajectory_um is None:
-        return spec
-    random = {"trajectory_um": None, "trajectory_time_s": None, "random_walk": {}}
-    return edited(spec, {f"brain_motion.{name}": value for name, value in random.items()})
+    """The spec with random motion and drawn spikes in place of paths and traces that mean nothing on another clock."""
+    changes = {}
+    if "brain_motion" in spec.kinds and spec.step("brain_motion").trajectory_um is not None:
+        random = {"trajectory_um": None, "trajectory_time_s": None, "random_walk": {}}
+        changes |= {f"brain_motion.{name}": value for name, value in random.items()}
+    if "cell_activity" in spec.kinds and spec.step("cell_activity").dff_traces is not None:
+        changes["cell_activity.dff_traces"] = None
+    return edited(spec, changes)
 
 
 def calibrated(spec):

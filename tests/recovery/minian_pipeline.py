@@ -13,7 +13,20 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-NOISE_FREQ = 0.1  # of the frame rate: transients below it, noise above
+NOISE_FREQ = 0.1
+"""Of the frame rate: transients lie below it, noise above."""
+
+MIN_PNR = 1.4
+"""Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
+
+SEED_CONTRAST = 3.0
+"""Least height of a seed above what surrounds it in a maximum projection, in standard deviations of the noise."""
+
+
+def noise_of(movie: xr.DataArray) -> float:
+    """Return the standard deviation of a movie's noise, as the median over pixels of that between frames."""
+    steps = movie.diff("frame")
+    return float((1.4826 * abs(steps).median("frame") / np.sqrt(2)).median())
 
 
 def preprocess(observed: xr.DataArray) -> xr.DataArray:
@@ -24,9 +37,22 @@ def preprocess(observed: xr.DataArray) -> xr.DataArray:
     from minian.preprocessing import denoise, remove_background
 
     movie = observed.astype(np.float32).chunk({"frame": 100, "height": -1, "width": -1})
-    movie = movie - movie.min("frame").compute()
     movie = denoise(movie, method="gaussian", ksize=(0, 0), sigmaX=1.25)
-    return remove_background(movie, method="tophat", wnd=15).rename("varr_ref")
+    return remove_background(movie, method="tophat", wnd=10).rename("varr_ref")
+
+
+def without_glow(registered: xr.DataArray) -> xr.DataArray:
+    """Return a movie without the still picture: vessels' edges and resting cells, as bright as each frame shows them.
+
+    minian's notebook subtracts each pixel's minimum before registration. There it leaves ghosts of resting cells that
+    stay put while the tissue moves; and the edges of vessels brighten and dim with all that lies below. Where the
+    tissue moved out of view the result is 0.
+    """
+    still = registered.median("frame", skipna=True).compute()
+    brightness = (registered * still).sum(("height", "width")) / (still**2).where(registered.notnull()).sum(
+        ("height", "width")
+    )
+    return (registered - brightness * still).fillna(0).astype(float)
 
 
 def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
@@ -37,9 +63,11 @@ def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
 
 
 def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
-    """The CNMF chain: ``A`` (unit_id, height, width), ``C`` and ``S`` (unit_id, frame).
+    """Run the CNMF chain; ``register=False`` leaves a movie where it is that does not move.
 
-    ``register=False`` leaves a movie as it is that does not move.
+    Returns
+    -------
+    ``A`` (unit_id, height, width), ``C`` and ``S`` (unit_id, frame), and ``motion`` (frame, shift_dim), the correction.
     """
     os.environ["MINIAN_INTERMEDIATE"] = str(folder)
     from minian.cnmf import compute_trace, get_noise_fft, update_background, update_spatial, update_temporal
@@ -51,22 +79,27 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
         return save_minian(array.chunk(chunks).rename(name), str(folder), overwrite=True)
 
     reference = saved(preprocess(observed), "varr_ref")
-    still = reference.astype(float)
+    motion = xr.zeros_like(reference.isel(height=0, width=0).compute()).expand_dims(
+        shift_dim=["height", "width"], axis=1
+    )
+    registered = reference
     if register:
         motion = estimate_motion(reference, dim="frame").compute()
-        still = apply_transform(reference, motion, fill=0).fillna(0).astype(float)
+        registered = apply_transform(reference, motion, fill=np.nan)
+    still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)
     by_pixel = saved(by_frame, "Y_hw_chk", frame=-1, height=32, width=32)
 
     # ks_refine is left out: it drops cells that fired only once or twice.
-    seeds = seeds_init(by_frame, wnd_size=200, stp_size=100, max_wnd=10, diff_thres=1)
-    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=1.25)
+    contrast = SEED_CONTRAST * noise_of(by_frame.compute())
+    seeds = seeds_init(by_frame, wnd_size=200, stp_size=100, max_wnd=10, diff_thres=contrast)
+    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=MIN_PNR)
     seeds = seeds[seeds["mask_pnr"]].reset_index(drop=True)
     brightest = by_frame.max("frame").compute()
     seeds = seeds_merge(by_pixel, brightest, seeds, thres_dist=8, thres_corr=0.7, noise_freq=NOISE_FREQ)
     seeds = seeds[seeds["mask_mrg"]].reset_index(drop=True)
 
-    A = saved(initA(by_pixel, seeds, thres_corr=0.7, wnd=10, noise_freq=NOISE_FREQ), "A_init", unit_id=1)
+    A = saved(initA(by_pixel, seeds, thres_corr=0.8, wnd=10, noise_freq=NOISE_FREQ), "A_init", unit_id=1)
     C = saved(initC(by_frame, A), "C_init", unit_id=1, frame=-1)
     A, C = merge(A, C)
     A = saved(A, "A_merged", unit_id=1)
@@ -74,14 +107,16 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
 
     noise = get_noise_fft(by_pixel, noise_range=(NOISE_FREQ, 0.5)).compute().chunk({"height": 32, "width": 32})
     # C in memory: on disk, it would have to lie in the intermediate folder under its own name.
-    A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=0.1, in_memory=True)
+    A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=0.01, in_memory=True)
     A = saved(A, "A_spatial", unit_id=1)
     C = saved(C.sel(unit_id=kept) * scale, "C_spatial", unit_id=-1, frame=100)
 
     b, f = update_background(by_frame, A, C)
     residual = saved(compute_trace(by_frame, A, b, C, f), "YrA", unit_id=1, frame=-1)
-    C, S, *_ = update_temporal(A, C, YrA=residual, noise_freq=NOISE_FREQ, p=1, add_lag=20, jac_thres=0.2)
-    return {"A": A.compute(), "C": C.compute(), "S": S.compute()}
+    C, S, *_ = update_temporal(
+        A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=0.3, p=1, add_lag=20, jac_thres=0.2
+    )
+    return {"A": A.compute(), "C": C.compute(), "S": S.compute(), "motion": motion}
 
 
 def merge(A: xr.DataArray, C: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

@@ -23,6 +23,18 @@ def minian(recording: Recording) -> Estimate:
         return Estimate.from_minian(find_cells(recording.observed, Path(folder), register=False))
 
 
+def notebook_shifts(recording: Recording) -> np.ndarray:
+    """Estimate motion as minian's notebook does, on frames from which minimum, noise and background were removed."""
+    from minian.motion_correction import estimate_motion
+    from minian.preprocessing import denoise, remove_background
+
+    movie = recording.observed.astype(np.float32).chunk({"frame": 100, "height": -1, "width": -1})
+    movie = movie - movie.min("frame").compute()
+    movie = denoise(movie, method="gaussian", ksize=(0, 0), sigmaX=1.25)
+    movie = remove_background(movie, method="tophat", wnd=15)
+    return estimate_motion(movie, dim="frame").compute().values
+
+
 def suite2p(recording: Recording) -> Estimate:
     """Run suite2p 1.1.0 without registration, on a TIFF."""
     import suite2p as package

@@ -70,7 +70,7 @@ def median_ratio(name, overrides=None):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{}, {f"{CHIP}.row_noise_adu": 2, f"{CHIP}.bit_depth": 10}, {"sensor.photon_rate_per_s_um2": 65_700}],
+    [{}, {f"{CHIP}.row_noise_adu": 2, f"{CHIP}.bit_depth": 10}, {"sensor.photon_rate_per_s_um2": 87_000}],
     ids=["8 bit", "10 bit, row noise", "three times the light: saturating"],
 )
 def test_a_matched_filter_on_frames_reaches_the_declared_snr(overrides):
@@ -82,6 +82,7 @@ def test_a_matched_filter_on_frames_reaches_the_declared_snr(overrides):
 @pytest.mark.parametrize(
     "name",
     [
+        "clean",
         "generic_1p_ca1",
         "generic_1p_cortex_l23",
         "grin_low_na_ca1",
@@ -187,7 +188,8 @@ def test_a_verdict_that_needs_a_missing_step_is_left_out(drop):
 
 def test_the_expected_picture_is_what_saturates():
     """No cell alone reaches the full well here: cells and background together do."""
-    bright = load_preset("static").edit({"acquisition.duration_s": 1, "sensor.photon_rate_per_s_um2": 65_700})
+    # Three times its light, by which the median pixel's electrons come to 1.02 full wells.
+    bright = load_preset("static").edit({"acquisition.duration_s": 1, "sensor.photon_rate_per_s_um2": 87_000})
     with pytest.warns(PlacementWarning, match=r"[2-5]\d\.\d % of the pixels are saturated with every cell at rest"):
         recording = simulate(bright)
     assert any("saturated" in note for note in recording.notes)

@@ -95,3 +95,9 @@ def test_row_noise_is_told_apart_and_fades_where_the_converter_clips():
 def test_full_is_the_well_or_the_highest_code(well, full):
     noise = noise_of(CHIP._replace(full_well_e=well), 3)
     np.testing.assert_array_equal(noise.full(np.array([[8000.0, 9000, 9910]]))[0], full)
+
+
+def test_without_shot_noise_the_rest_is_left():
+    rest = noise_of(CHIP._replace(shot_noise=False)).codes(np.array([500.0]))
+    assert rest.mean[0] == pytest.approx(500)
+    assert rest.variance[0] == pytest.approx(10.0**2 + 10.0**2 / 12)

@@ -79,7 +79,7 @@ def test_refused_in_one_line(change, message):
     [
         (
             {"place_neurons.populations.0.density_per_mm3": 1e6},
-            "ask for 43658 cells in and around the field of view, and at most 20000",
+            "ask for 46581 cells in and around the field of view, and at most 20000",
         ),
         ({"acquisition.fps": 1000, "acquisition.duration_s": 1e5}, "holds 100000000 frames, and at most 10000000"),
         ({"acquisition.duration_s": 4e5}, "acquisition.duration_s = 400000.0"),

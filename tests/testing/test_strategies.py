@@ -253,6 +253,12 @@ def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
         lambda spec: "neuropil" in spec.kinds and len(spec.step("neuropil").components) == 1,
         lambda spec: spec.step("cell_activity").saturation is not None,
         lambda spec: spec.step("place_neurons").positions_um is None,
+        lambda spec: spec.step("place_neurons").footprints is not None,
+        lambda spec: spec.step("cell_activity").dff_traces is not None,
+        lambda spec: any(spec.step("cell_activity").spike_times_s or ()),
+        lambda spec: spec.step("cell_activity").kinetics_spread > 0 and spec.step("cell_activity").dff_spread > 0,
+        lambda spec: any(p.nucleus_fraction > 0 for p in spec.step("place_neurons").populations),
+        lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > 0.9,
         lambda spec: len(spec.step("place_neurons").populations) == 2,
         lambda spec: len(spec.kinds) == len(step_classes()),
     ],
@@ -279,6 +285,30 @@ def test_a_planted_bug_is_found_and_shrinks_to_a_minimal_scene():
     assert spec.acquisition.optics == Optics()
     assert spec.acquisition.tissue == Tissue()
     assert spec.step("place_neurons").populations == PlaceNeurons().populations
+
+
+def test_a_bug_that_needs_two_synchronous_neighbours_shrinks_to_two():
+    """A pipeline that merges cells whose footprints overlap and that spike in the same frame."""
+
+    def merges(spec):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalsimWarning)
+            truth = plan(spec).truth()
+        images = [np.asarray(image, float).ravel() for image in truth["A_planted"]]
+        spikes = np.asarray(truth["S"].values) > 0
+        pairs = [(i, j) for i in range(len(images)) for j in range(i)]
+        return any(images[i] @ images[j] > 0 and (spikes[i] & spikes[j]).any() for i, j in pairs)
+
+    wanted = sims.specs(kinds=["render"], max_cells=4, max_pixels=400, max_frames=6)
+    spec = find(wanted, merges, settings=settings(SEARCH, deadline=None))
+    assert spec.kinds == CELLS
+    cells = spec.step("place_neurons")
+    assert len(cells.positions_um or cells.footprints.values) == 2
+    assert cells.populations == PlaceNeurons().populations
+    assert spec.acquisition.optics == Optics()
+    assert spec.acquisition.tissue == Tissue()
+    changed = {name for name, _ in spec.step("cell_activity").__repr_args__()}
+    assert len(changed) <= 1, "at most one field that makes both spike: the rate, or the spikes given"
 
 
 @pytest.fixture

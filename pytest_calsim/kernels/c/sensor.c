@@ -50,19 +50,20 @@ typedef struct {
     f32 full_well, read_noise; /* electrons */
     f32 gain, row_noise;       /* codes per electron; codes */
     f32 top_code, kept;        /* highest code of the converter; 2^-bits that are dropped */
+    bool shot;                 /* whether counts are random */
     f32 brightest;             /* mean electrons: brighter pixels fill their wells as well, but for a chance of 1e-15 */
     const u64 *middle, *fine;  /* tables of poisson.h */
 } Chip;
 
 #define CHIP_PARAMETERS                                                                                             \
     i64 response_rows, const f32 *response, i64 dark_rows, const f32 *dark, i64 offset_rows, const f32 *offset,     \
-        u64 key, f64 full_well, f64 read_noise, f64 gain, f64 row_noise, f64 top_code, f64 kept, const u64 *middle, \
-        const u64 *fine
+        u64 key, f64 full_well, f64 read_noise, f64 gain, f64 row_noise, f64 top_code, f64 kept, bool shot,         \
+        const u64 *middle, const u64 *fine
 #define CHIP                                                                                                        \
     {                                                                                                               \
         width, response_rows, dark_rows, offset_rows, response, dark, offset, key, (f32)full_well, (f32)read_noise, \
-            (f32)gain, (f32)row_noise, (f32)top_code, (f32)kept, (f32)(full_well + 8 * sqrt(full_well) + 64),       \
-            middle, fine                                                                                            \
+            (f32)gain, (f32)row_noise, (f32)top_code, (f32)kept, shot,                                              \
+            (f32)(full_well + 8 * sqrt(full_well) + 64), middle, fine                                               \
     }
 
 /* The image's pixel under pixel (r, 0) of window f. */
@@ -128,7 +129,7 @@ static inline u64 row_word(u64 key, i64 frame, i64 r) {
     return mix(mix(mix(key) + (u64)frame * GAMMA) + (u64)r * GAMMA);
 }
 
-/* Write the codes of n <= PIECE pixels of row r, from column x on: Poisson electrons, full well, read noise, gain,
+/* Write the codes of n <= PIECE pixels of row r, from column x on: Poisson electrons (or their means), full well, read noise, gain,
  * offsets, converter, bits dropped. Negative light and NaN count as none. word is the row's. */
 static inline void expose_piece(const Chip *chip, i64 r, i64 x, i64 n, const f32 *restrict light, u64 word,
                                 f32 row_offset, i32 *restrict codes) {
@@ -149,16 +150,18 @@ static inline void expose_piece(const Chip *chip, i64 r, i64 x, i64 n, const f32
         n_dim += mean[i] < BRIGHT_E;
     }
     gaussian_pairs_of(n, a, one, other);
-    draw_bright(n, mean, one, b, codes, electrons); /* codes are scratch until the end */
-    if (n_dim > 0) {
-        hash_row(counter + 2 * GAMMA, n, c);
-        hash_row(counter + 3 * GAMMA, n, d);
-        draw_dim(n, mean, b, c, d, chip->middle, chip->fine, codes, rest, electrons);
+    if (chip->shot) {
+        draw_bright(n, mean, one, b, codes, electrons); /* codes are scratch until the end */
+        if (n_dim > 0) {
+            hash_row(counter + 2 * GAMMA, n, c);
+            hash_row(counter + 3 * GAMMA, n, d);
+            draw_dim(n, mean, b, c, d, chip->middle, chip->fine, codes, rest, electrons);
+        }
+        for (i64 i = 0; i < n; i++) mean[i] = (f32)electrons[i];
     }
     const f32 *offset = row_of(chip->offset, chip->offset_rows, r, chip->width) + x;
     for (i64 i = 0; i < n; i++) {
-        f32 e = (f32)electrons[i];
-        f32 signal = MIN(e, chip->full_well) + chip->read_noise * other[i];
+        f32 signal = MIN(mean[i], chip->full_well) + chip->read_noise * other[i];
         f32 code = rintf(signal * chip->gain + (offset[i] + row_offset));
         code = code > 0 ? code : 0;
         codes[i] = (i32)floorf(MIN(code, chip->top_code) * chip->kept);

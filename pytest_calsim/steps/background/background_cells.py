@@ -18,14 +18,14 @@ from pytest_calsim.kernels import elementary
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen
-from pytest_calsim.steps.background.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
 from pytest_calsim.steps.background.slab import draw_slab
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.defocus import focal_depth_um
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.pixels import GaussianSpots, Image, LightOrder, NodePictures, SmoothSources
+from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
+from pytest_calsim.steps.pixels import Image, LightOrder, NodePictures, SmoothSources
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -103,8 +103,6 @@ class BackgroundCellLight(SmoothSources):
         (z, y, x) of each, float64 ``(source, 3)``.
     defocus_um
         Distance below the curved focal surface, float64 ``(source,)``.
-    spots
-        None.
     transmission
         Of the vessels above the layer in focus, as a camera there sees it; ``None``: none.
     courses
@@ -117,7 +115,6 @@ class BackgroundCellLight(SmoothSources):
 
     center_um: Floats
     defocus_um: Floats
-    spots: GaussianSpots
     transmission: Image | None
     courses: CellCourses
     fading: Fading | None
@@ -128,7 +125,9 @@ class BackgroundCellLight(SmoothSources):
         for name in ("center_um", "defocus_um"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
-    def __len__(self) -> int:
+    @property
+    def n_sources(self) -> int:
+        """How many cells there are."""
         return len(self.center_um)
 
     def gains(self, start: int, stop: int) -> Image:
@@ -217,7 +216,6 @@ class BackgroundCells(Step):
         return BackgroundCellLight(
             center_um,
             defocus_um[seen],
-            GaussianSpots.none(int(seen.sum())),
             None if vessels is None else vessels.transmission(cells.middle_um),
             activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
             None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),

@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
-from pytest_calsim.steps.background.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.background.slow_courses import SlowCourses
+from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.pixels import NodePictures
 from pytest_calsim.steps.step import Context
+from pytest_calsim.steps.tiles import tiles_within
 
 __all__ = ["LocalBackground", "LocalPatches"]
 
@@ -93,9 +94,8 @@ class LocalBackground(Frozen):
         pixel_um = ctx.canvas.pixel_size_um
         tile_um = _TILE * self._side_um
         reach_um = _ENDS * self.largest_um / math.sqrt(2)
-        halves = [n * pixel_um / 2 + reach_um for n in ctx.canvas.shape]
-        rows, columns = (range(math.floor(-half / tile_um), math.floor(half / tile_um) + 1) for half in halves)
-        tiles = [(row, column) for row in rows for column in columns]
+        height, width = (n * pixel_um / 2 + reach_um for n in ctx.canvas.shape)
+        tiles = tiles_within((height, width), tile_um)
         within = np.arange(_TILE**2)
         cell = np.stack(np.divmod(within, _TILE), axis=1)
         drawn = np.concatenate([ctx.stream("patches", *tile).random((_TILE**2, 3)) for tile in tiles])

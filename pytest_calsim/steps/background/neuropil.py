@@ -22,7 +22,7 @@ from pytest_calsim.steps.background.random_field import lognormal_field
 from pytest_calsim.steps.background.slow_course import Floats, lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
-from pytest_calsim.steps.pixels import GaussianSpots, Image, Layers, LightOrder, NodePictures, SmoothSources
+from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -94,8 +94,6 @@ class NeuropilLight(Layers, SmoothSources):
         the neuropil bleaches.
     window
         The sensor's part of the canvas.
-    spots
-        None.
     transmission
         Of the vessels above the patches; ``None``: none.
     patches
@@ -107,12 +105,16 @@ class NeuropilLight(Layers, SmoothSources):
     """
 
     window: Rect
-    spots: GaussianSpots
     transmission: Image | None
     patches: LocalPatches | None
     fading: Fading | None
     pictures: tuple[NodePictures, ...]
     light_order: ClassVar[float] = LightOrder.BACKGROUND
+
+    @property
+    def n_sources(self) -> int:
+        """How many patches there are."""
+        return 0 if self.patches is None else len(self.patches.flux)
 
     def gains(self, start: int, stop: int) -> Image:
         """Return each patch's light in frames ``start`` to ``stop``, bleaching included, float32 ``(patch, frame)``."""
@@ -123,7 +125,7 @@ class NeuropilLight(Layers, SmoothSources):
 
     def expected_gains(self) -> Image:
         """Return the patches' expected light, unbleached: 1 each, float32 ``(patch, 1)``."""
-        return np.ones((self.spots.n_sources, 1), np.float32)
+        return np.ones((self.n_sources, 1), np.float32)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """``neuropil_spatial`` on the sensor at zero shift, vessels included, and ``neuropil_temporal``; of patches
@@ -211,7 +213,6 @@ class Neuropil(Step):
             read_only(spatial),
             read_only(temporal),
             ctx.canvas.window,
-            GaussianSpots.none(0 if patches is None else len(patches.flux)),
             vessels.transmission(self.components[0].depth_um) if vessels is not None and patches is not None else None,
             patches,
             None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),

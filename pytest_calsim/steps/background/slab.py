@@ -1,9 +1,4 @@
-"""Cells scattered at random through a slab of tissue, by tiles that are anchored to the optical axis.
-
-A tile's stream is a list of candidates with arrival times, of rate 1 for each unit of density and volume. Those that
-arrive before the slab's density are there. So more density adds cells and moves none, and what lies in a tile does not
-depend on the canvas.
-"""
+"""Cells scattered at random through a slab of tissue, by :mod:`tiles <pytest_calsim.steps.tiles>`."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.steps.step import Context
+from pytest_calsim.steps.tiles import arrivals, tiles_within
 
 __all__ = ["TILE_UM", "SlabCells", "draw_slab"]
 
@@ -63,17 +59,15 @@ def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabC
         How far beyond the canvas.
     """
     height, width = (n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape)
-    rows, columns = (range(int(-half // TILE_UM), int(half // TILE_UM) + 1) for half in (height, width))
-    drawn: list[Floats] = [np.zeros((0, _DRAWS))]
-    keys: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
-    for row in rows:
-        for column in columns:
-            own = _arrived(ctx.stream("tile", slab, row, column), per_um2 * TILE_UM**2)
-            own[:, 2] = (row + own[:, 2]) * TILE_UM
-            own[:, 3] = (column + own[:, 3]) * TILE_UM
-            drawn.append(own)
-            first = np.uint64(ctx.stream_key("cell", slab, row, column))
-            keys.append(first + np.arange(len(own), dtype=np.uint64) * _NEXT_CELL)
+    drawn: list[Floats] = []
+    keys: list[NDArray[np.uint64]] = []
+    for row, column in tiles_within((height, width), TILE_UM):
+        own = arrivals(ctx.stream("tile", slab, row, column), per_um2 * TILE_UM**2, _DRAWS)
+        own[:, 2] = (row + own[:, 2]) * TILE_UM
+        own[:, 3] = (column + own[:, 3]) * TILE_UM
+        drawn.append(own)
+        first = np.uint64(ctx.stream_key("cell", slab, row, column))
+        keys.append(first + np.arange(len(own), dtype=np.uint64) * _NEXT_CELL)
     cells = np.concatenate(drawn)
     key = np.concatenate(keys)
     near = (np.abs(cells[:, 2]) <= height) & (np.abs(cells[:, 3]) <= width)
@@ -83,16 +77,3 @@ def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabC
     turn = 2 * np.pi * cells[:, 7]
     normal = np.stack([radius * elementary.cos(turn), radius * elementary.sin(turn)], axis=1)
     return SlabCells(cells[:, 1:4], cells[:, 4] + cells[:, 5] - 1, normal, key[near])
-
-
-def _arrived(rng: np.random.Generator, expected: float) -> Floats:
-    """A tile's candidates that arrive before the expected number, ``(cell, _DRAWS)``."""
-    parts: list[Floats] = []
-    arrived = 0.0
-    while arrived < expected:
-        # More than are expected: mostly this is enough, and a longer list begins like a shorter one.
-        part = rng.random((int(expected + 4 * np.sqrt(expected)) + 4, _DRAWS))
-        arrival = arrived + np.cumsum(-elementary.log(1 - part[:, 0]))
-        parts.append(part[arrival < expected])
-        arrived = float(arrival[-1])
-    return np.concatenate(parts) if parts else np.zeros((0, _DRAWS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _BOUTS = 1000
 _MEAN_FRAMES = 600
+_QUANTILES = 64
+"""Cells by which a mean of all cells is taken."""
 
 # Streams of background cells, which have a name alone.
 _DFF = np.uint64(0x8CB92BA72F3D8DD7)
@@ -123,6 +126,20 @@ class ActivityModel:
         """Return how spikes become fluorescence, in substeps in which it changes little: a quarter of time to peak."""
         substeps = math.ceil(4 * frame_s / time_to_peak(self.rise_s, self.decay_s))
         return Response(frame_s, self.rise_s, self.decay_s, substeps, self.hill)
+
+    def expected_fluorescence(self, ctx: Context) -> float:
+        """Return the long-run mean fluorescence of a cell of brightness 1, over all that cells differ by.
+
+        Parameters
+        ----------
+        ctx
+            Of the step that asks.
+        """
+        z = np.array([NormalDist().inv_cdf((i + 0.5) / _QUANTILES) for i in range(_QUANTILES)])
+        # Each quantile of one quantity meets another one of the other; 27 has no factor in common with their number.
+        normals = CellNormals.cut(z, np.zeros_like(z), z[np.arange(_QUANTILES) * 27 % _QUANTILES])
+        mean_hz = self.process(normals.rate).mean_hz
+        return 1 + self.dff_per_spike * float((mean_hz * self.area_per_spike_s(ctx, normals)).mean())
 
     def spikes_of(self, keys: Keys, z_rate: Floats, end_s: float) -> tuple[Floats, float]:
         """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.

@@ -14,12 +14,12 @@ from pytest_calsim.arrays.lazy import FrameValues, LazyTruth
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats, Floats32
-from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction
 from pytest_calsim.steps.artifact import Artifact
-from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.cells.activity import Activity
+from pytest_calsim.steps.cells.planted_cells import Cells
+from pytest_calsim.steps.light.falloff import Falloff
 from pytest_calsim.steps.light.illumination import IlluminationField
-from pytest_calsim.steps.pixels import Image
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
@@ -78,9 +78,7 @@ class BleachingCurve(Artifact):
     turnover_hz
         Rate at which bleached fluorophore is replaced.
     light
-        Excitation on the sensor, relative to the field's centre; ``None``: 1 everywhere.
-    canvas
-        Where the sensor lies.
+        Excitation by position, relative to the field's centre; ``None``: 1 everywhere.
     fps, n_frames
         The recording's clock.
     """
@@ -88,21 +86,15 @@ class BleachingCurve(Artifact):
     cells: Fading
     pools: tuple[tuple[float, float], ...]
     turnover_hz: float
-    light: Image | None
-    canvas: Canvas
+    light: Falloff | None
     fps: float
     n_frames: int
 
     def light_at(self, y_um: Floats, x_um: Floats) -> Floats:
-        """Excitation at some positions; beyond the sensor, that of its nearest pixel."""
-        y, x = np.broadcast_arrays(y_um, x_um)
+        """Excitation at some positions, in view or not, broadcast against each other."""
         if self.light is None:
-            return np.ones(y.shape)
-        margin = self.canvas.margin_px
-        row = np.rint(self.canvas.rows(y)).astype(np.int64) - margin
-        column = np.rint(self.canvas.columns(x)).astype(np.int64) - margin
-        height, width = self.light.shape
-        return self.light[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(np.float64)
+            return np.ones(np.broadcast_shapes(y_um.shape, x_um.shape))
+        return self.light.at(y_um, x_um)
 
     def in_light(self, light: Floats) -> Fading:
         """What is left to sources in some light ``(source,)``."""
@@ -148,6 +140,9 @@ class Bleaching(Step):
         Time constant with which bleached fluorophore is replaced; ``None``: never.
     light_driven
         Whether the rate follows the illumination (where that is a step of the spec) or is the same everywhere.
+    activity_driven
+        Whether the rate follows a planted cell's long-run mean fluorescence over that at rest: active cells, whose
+        indicator is bound more often, fade faster.
     spread
         Standard deviation of ln(rate) across planted cells, mean rate kept; 0: all alike.
     """
@@ -157,6 +152,7 @@ class Bleaching(Step):
     fast_lifetime_s: LifetimeS = 120.0
     turnover_s: LifetimeS | None = None
     light_driven: bool = True
+    activity_driven: bool = False
     spread: Annotated[float, Field(ge=0, le=2)] = 0.0
 
     def cost(self, context: SpecContext) -> Cost:
@@ -169,17 +165,31 @@ class Bleaching(Step):
         both = ((1 - self.fast_fraction, self.lifetime_s), (self.fast_fraction, self.fast_lifetime_s))
         return tuple((share, lifetime_s) for share, lifetime_s in both if share > 0)
 
-    def plan(self, ctx: Context, cells: Cells, illumination: IlluminationField | None = None) -> BleachingCurve:
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse bleaching by an activity that is not there."""
+        if self.activity_driven:
+            context.demand(Activity, "activity_driven = True")
+        return []
+
+    def plan(
+        self,
+        ctx: Context,
+        cells: Cells,
+        illumination: IlluminationField | None = None,
+        activity: Activity | None = None,
+    ) -> BleachingCurve:
         """Give every cell its rates, and everything else what it needs to fade."""
         curve = BleachingCurve(
             cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
             pools=self._pools,
             turnover_hz=0.0 if self.turnover_s is None else 1 / self.turnover_s,
-            light=illumination.field if self.light_driven and illumination is not None else None,
-            canvas=ctx.canvas,
+            light=illumination.falloff if self.light_driven and illumination is not None else None,
             fps=ctx.acquisition.fps,
             n_frames=ctx.n_frames,
         )
         z = np.array([ctx.stream("rate", *cells.entity(i)).standard_normal() for i in range(len(cells))])
         light = curve.light_at(cells.center_um[:, 1], cells.center_um[:, 2])
+        if self.activity_driven and activity is not None:
+            rest = activity.baseline
+            light = light * np.divide(activity.expected_C, rest, out=np.ones_like(rest), where=rest > 0)
         return replace(curve, cells=curve.in_light(light * elementary.exp(self.spread * z - self.spread**2 / 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,20 +14,79 @@ from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.kernels.types import Bools, Floats
+from pytest_calsim.kernels.types import Bools, Floats, Ints
+from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.scatter import Skirt
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.cell_images import plant_and_image
-from pytest_calsim.steps.cells.defocus import image_blur
+from pytest_calsim.steps.cells.defocus import Defocus, image_blur
 from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.pixels import GaussianSpots
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
-__all__ = ["CellImages", "CellOptics"]
+__all__ = ["CellImages", "CellOptics", "GaussianSpots", "around_the_core"]
 
 _WIDEST_UM = 200.0
 """Blur from which on a cell's core is painted as a Gaussian."""
+
+
+class GaussianSpots(NamedTuple):
+    """Light that cells spread as Gaussians; a cell has several, of different widths.
+
+    Attributes
+    ----------
+    source
+        The cell of each spot, int64 ``(spot,)``.
+    y_um, x_um
+        Its centre from the optical axis, in view or not, float64 ``(spot,)``.
+    sigma_um
+        Its standard deviation along each axis, float64 ``(spot,)``.
+    flux
+        Its light at brightness 1, summed over all pixels of an infinite plane, float64 ``(spot,)``, ≥ 0.
+    """
+
+    source: Ints
+    y_um: Floats
+    x_um: Floats
+    sigma_um: Floats
+    flux: Floats
+
+    @classmethod
+    def none(cls) -> GaussianSpots:
+        """Return no spots at all."""
+        nothing = np.zeros(0)
+        return cls(np.zeros(0, np.int64), nothing, nothing, nothing, nothing)
+
+
+def around_the_core(acquisition: Acquisition, depth_um: Floats, blur: Defocus, soma_um: Floats) -> Skirt:
+    """Return the Gaussians around the cores of cells' images: near, middle, diffuse, and cores too blurred to be any.
+
+    Parameters
+    ----------
+    acquisition
+        The instrument and the tissue.
+    depth_um
+        Depth of each cell, float64 ``(n,)``.
+    blur
+        How widely each is blurred.
+    soma_um
+        Standard deviation of each one's own extent, float64 ``(n,)``.
+
+    Returns
+    -------
+    Skirt
+        Shares of the cells' light and widths, each ``(4, n)``.
+    """
+    # A uniform disk of radius r has a variance of r²/4 along each axis.
+    disk_um = blur.disk_radius_um / 2
+    around = np.hypot(np.hypot(disk_um, acquisition.optics.diffraction_sigma_um), soma_um)
+    share, sigma_um = acquisition.tissue.skirt(depth_um)
+    lost = np.where(blur.narrower_than(_WIDEST_UM), 0.0, acquisition.tissue.core_fraction(depth_um))
+    return Skirt(
+        np.concatenate([share, [lost]]),
+        np.concatenate([np.hypot(sigma_um, around), [np.hypot(disk_um, blur.sigma_um)]]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +117,9 @@ class CellImages(Artifact):
         Share of the image's core within the sensor's window at zero shift, vessels apart; float64 ``(n,)``.
     focal_depth_um
         Depth in focus on the optical axis.
+    vessel_overlap_fraction
+        Share of the light of each image's core that vessels above the cell take; float64 ``(n,)``; ``None`` without
+        vessels.
     """
 
     canvas: Canvas
@@ -70,6 +133,7 @@ class CellImages(Artifact):
     soma_in_focus: Bools
     fov_fraction: Floats
     focal_depth_um: float
+    vessel_overlap_fraction: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -105,7 +169,10 @@ class CellImages(Artifact):
         def column(values: Bools | Floats, units: str = "1") -> TruthArray:
             return TruthArray(("unit_id",), values, units)
 
+        overlap = self.vessel_overlap_fraction
+        under_vessels = {} if overlap is None else {"vessel_overlap_fraction": column(overlap)}
         return {
+            **under_vessels,
             "A_planted": self.planted,
             "A_observed": self.observed,
             "focal_depth_um": TruthArray((), np.array(self.focal_depth_um), "um"),
@@ -146,32 +213,24 @@ class CellOptics(Step):
         center_px = sensor.rows(y), sensor.columns(x)
         imaged = plant_and_image(cells, ctx.canvas, center_px, blur.disk_radius_um, blur.sigma_um, has_image)
         light = acq.optics.collection * imaged.flux
-        # A uniform disk of radius r has a variance of r²/4 along each axis.
-        soma_um = np.where(cells.is_bead, 0.0, cells.radius_um / 2)
-        disk_um = blur.disk_radius_um / 2
-        around = np.hypot(np.hypot(disk_um, acq.optics.diffraction_sigma_um), soma_um)
-        share, sigma = acq.tissue.skirt(z)
-        lost = np.flatnonzero(~has_image)
-        unit = np.arange(len(cells))
+        around = around_the_core(acq, z, blur, np.where(cells.is_bead, 0.0, cells.radius_um / 2))
+        part, unit = np.nonzero(around.share)
+        patches, taken = _attenuated(imaged.images, core * acq.optics.collection, z, vessels)
         return CellImages(
             canvas=ctx.canvas,
             planted=SparseFootprints.from_patches(imaged.planted, Rect(0, 0, *ctx.canvas.sensor_shape)),
-            patches=_attenuated(imaged.images, core * acq.optics.collection, z, vessels),
+            patches=patches,
             flux=imaged.flux,
             core_fraction=core,
             spots=GaussianSpots(
-                len(cells),
-                source=np.concatenate([unit, unit, unit, lost]),
-                y_um=np.concatenate([y, y, y, y[lost]]),
-                x_um=np.concatenate([x, x, x, x[lost]]),
-                sigma_um=np.concatenate([np.hypot(sigma, around).ravel(), np.hypot(disk_um, blur.sigma_um)[lost]]),
-                flux=np.concatenate([(light * share).ravel(), (light * core)[lost]]),
+                unit, y[unit], x[unit], around.sigma_um[part, unit], light[unit] * around.share[part, unit]
             ),
             defocus_um=blur.defocus_um,
             in_focus=blur.in_focus(acq.depth_of_field_um),
             soma_in_focus=blur.disk_radius_um <= cells.radius_um,
             fov_fraction=imaged.fov_fraction,
             focal_depth_um=blur.focal_depth_um,
+            vessel_overlap_fraction=None if vessels is None else taken,
         )
 
 
@@ -186,7 +245,7 @@ def _as_given(ctx: Context, cells: Cells, footprints: Patches) -> CellImages:
         patches=footprints.moved(margin, margin),
         flux=np.add.reduceat(footprints.values, footprints.start[:-1], dtype=np.float64) if n else np.zeros(0),
         core_fraction=np.ones(n),
-        spots=GaussianSpots.none(n),
+        spots=GaussianSpots.none(),
         defocus_um=np.zeros(n),
         in_focus=everywhere,
         soma_in_focus=everywhere,
@@ -195,12 +254,21 @@ def _as_given(ctx: Context, cells: Cells, footprints: Patches) -> CellImages:
     )
 
 
-def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> Patches:
-    """Scale each image by the share of its light that is collected, and let vessels shade it."""
+def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessels | None) -> tuple[Patches, Floats]:
+    """Scale each image by the share of its light that is collected, and let vessels shade it.
+
+    Returns
+    -------
+    The images, and the share of each one's light that vessels take, float64 ``(n,)``.
+    """
     values = images.values * np.repeat(gain.astype(np.float32), np.diff(images.start))
+    taken = np.zeros(len(depth_um))
     for units, transmission in () if vessels is None else vessels.by_plane(depth_um):
         for unit in units.tolist():
             rect = Rect(*images.box[unit].tolist())
             own = values[images.start[unit] : images.start[unit + 1]].reshape(rect.shape)
+            before = float(own.sum(dtype=np.float64))
             own *= transmission[rect.slices]
-    return images._replace(values=read_only(values))
+            if before > 0:
+                taken[unit] = 1 - float(own.sum(dtype=np.float64)) / before
+    return images._replace(values=read_only(values)), taken

@@ -34,6 +34,17 @@ class Defocus:
     disk_radius_um: Floats
     sigma_um: Floats
 
+    @classmethod
+    def of(cls, acquisition: Acquisition, depth_um: Floats, defocus_um: Floats, focal_depth_um: float) -> Defocus:
+        """Compute the blur of points at some depths, so far below the curved focal surface; both float64 ``(n,)``.
+
+        A point at defocus Δz is blurred by a uniform disk of radius |Δz|·NA/√(n² − NA²), the light cone's section, and
+        by a Gaussian of diffraction (0.21 λ/NA) and scatter (a fraction of depth).
+        """
+        optics = acquisition.optics
+        sigma_um = np.hypot(optics.diffraction_sigma_um, acquisition.tissue.scatter_sigma_um(depth_um))
+        return cls(focal_depth_um, defocus_um, np.abs(defocus_um) * optics.cone_slope, sigma_um)
+
     def in_focus(self, depth_of_field_um: float) -> Bools:
         """Tell which cells lie within half the depth of field; bool ``(n,)``. This is a point's criterion."""
         return np.abs(self.defocus_um) <= depth_of_field_um / 2
@@ -45,21 +56,10 @@ class Defocus:
 
 
 def image_blur(acquisition: Acquisition, cells: Cells) -> Defocus:
-    """Compute the blur of every cell.
-
-    A cell at defocus Δz is blurred by a uniform disk of radius |Δz|·NA/√(n² − NA²), the light cone's section, and by
-    a Gaussian of diffraction (0.21 λ/NA) and scatter (a fraction of depth).
-    """
-    optics = acquisition.optics
-    focal_depth = focal_depth_um(acquisition, cells)
+    """Compute the blur of every cell."""
+    focal_depth = float(focal_depth_um(acquisition, cells))
     defocus = _focus_for_um(acquisition, cells) - focal_depth
-    scatter_sigma = acquisition.tissue.scatter_sigma_um(cells.center_um[:, 0])
-    return Defocus(
-        focal_depth_um=float(focal_depth),
-        defocus_um=defocus,
-        disk_radius_um=np.abs(defocus) * optics.cone_slope,
-        sigma_um=np.hypot(optics.diffraction_sigma_um, scatter_sigma),
-    )
+    return Defocus.of(acquisition, cells.center_um[:, 0], defocus, focal_depth)
 
 
 def focal_depth_um(acquisition: Acquisition, cells: Cells) -> float:

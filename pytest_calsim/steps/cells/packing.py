@@ -128,6 +128,8 @@ class PlacedLayer(NamedTuple):
         Row and column of its tile, and its number there; int64 ``(n, 3)``.
     missing
         Cells for which there was no room.
+    per_um2
+        Cells that find room on average, for each µm² of the plane.
     """
 
     center_um: Floats
@@ -135,6 +137,7 @@ class PlacedLayer(NamedTuple):
     normal: Floats
     name: Ints
     missing: int
+    per_um2: float
 
 
 class _Box(NamedTuple):
@@ -184,6 +187,13 @@ class _Ground(NamedTuple):
         return np.stack([row.ravel(), column.ravel()], axis=1)
 
 
+class _Arrivals(NamedTuple):
+    """Until when candidates of a layer come, and how many are then accepted per volume on average."""
+
+    until: float
+    per_mm3: float
+
+
 class _Filled(NamedTuple):
     """Candidates of a layer in the order of their arrival, and what became of them."""
 
@@ -214,8 +224,10 @@ def place_layers(
     tile_um = _TILE_UM
     while max(wanted.bottom, wanted.right) > _MOST_TILES / 2 * tile_um:
         tile_um *= 2
-    arrivals = _arrivals(tuple(layer.at_density(view.area_um2) for layer in layers))
-    until = [layer.last_arrival(view.area_um2, time) for layer, time in zip(layers, arrivals, strict=True)]
+    spread = tuple(layer.at_density(view.area_um2) for layer in layers)
+    arrivals = _arrivals(spread)
+    until = [layer.last_arrival(view.area_um2, own.until) for layer, own in zip(layers, arrivals, strict=True)]
+    per_um2 = [own.per_mm3 * layer.volume_mm3(1.0) for layer, own in zip(spread, arrivals, strict=True)]
     rim = 1
     while True:
         tiles = (math.ceil(half / tile_um) + rim for half in (wanted.bottom, wanted.right))
@@ -225,7 +237,7 @@ def place_layers(
         filled = list(_fill_all(layers, ground, words, until))
         # What is uncertain hangs on tissue further out: that is drawn as well, until nothing is that is asked for.
         if not any((own.state[wanted.holds(own.center_um)] == UNCERTAIN).any() for own in filled):
-            return [_kept(*each, wanted, view) for each in zip(filled, layers, until, strict=True)]
+            return [_kept(*each, wanted, view) for each in zip(filled, layers, until, per_um2, strict=True)]
         rim *= 2
 
 
@@ -234,7 +246,7 @@ def radii_um(layer: Layer, size: Floats) -> Floats:
     return layer.soma_radius_um * (1 + math.sqrt(6) * layer.soma_radius_cv * size)
 
 
-def _kept(filled: _Filled, layer: Layer, until: float, wanted: _Box, view: _Box) -> PlacedLayer:
+def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _Box, view: _Box) -> PlacedLayer:
     """The accepted cells within reach."""
     kept = wanted.holds(filled.center_um) & (filled.state == PLACED)
     own = filled.candidates.of(kept)
@@ -245,7 +257,7 @@ def _kept(filled: _Filled, layer: Layer, until: float, wanted: _Box, view: _Box)
     elif until == layer.most_arrivals:
         missing = max(0, round(layer.density_per_mm3 * layer.volume_mm3(wanted.area_um2)) - len(center))
     name = np.column_stack([filled.tile[kept], own.number])
-    return PlacedLayer(center, radii_um(layer, own.size), own.normal, name, missing)
+    return PlacedLayer(center, radii_um(layer, own.size), own.normal, name, missing, per_um2)
 
 
 def _fill_all(
@@ -312,41 +324,40 @@ def _joined(parts: list[_Filled]) -> _Filled:
 
 
 @lru_cache(maxsize=256)
-def _arrivals(layers: tuple[Layer, ...]) -> tuple[float, ...]:
-    """Until when the candidates of each layer come, for its density to be accepted on average."""
-    until: list[float] = []
+def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
+    """The candidates of each layer, for its density to be accepted on average."""
+    arrivals: list[_Arrivals] = []
     for i in range(len(layers)):
-        until.append(_arrival(layers[: i + 1], until))
-    return tuple(until)
+        arrivals.append(_arrival(layers[: i + 1], [own.until for own in arrivals]))
+    return tuple(arrivals)
 
 
-def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> float:
-    """Until when those of the last layer come, the others being filled until the times given.
+def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
+    """Those of the last layer, the others being filled until the times given.
 
     On a patch of tissue with streams of its own: how many candidates come until so many are accepted.
     """
     *_, layer = layers
     if layer.least_um <= _NOTHING_UM:
-        return layer.density_per_mm3
+        return _Arrivals(layer.density_per_mm3, layer.density_per_mm3)
     most = layer.most_arrivals
     rim, side = _pilot_um(layers)
     inner = _Box(rim, side - rim, rim, side - rim)
     volume = layer.volume_mm3(inner.area_um2)
-    wanted = layer.density_per_mm3 * volume
-    if layer.density_per_mm3 > layer.packed_per_mm3:
-        return most
+    # There is no room for more than twice what random placement reaches, however the radii differ.
+    wanted = min(layer.density_per_mm3, 2 * layer.packed_per_mm3) * volume
     counted = layer._replace(n_cells=math.ceil(wanted))
     ground = _Ground(side, range(1), range(1), inner, is_all=True)
     words = [np.array([key], np.uint64) for key in range(1, len(layers) + 1)]
     # Enough for a few candidates even where hardly one is wanted.
-    last = TRIES * (wanted + 10) / volume
+    last = most + TRIES * 10 / volume
     *_, filled = _fill_all((*layers[:-1], counted), ground, words, (*until, last))
     accepted = np.flatnonzero(filled.state[inner.holds(filled.center_um)] == PLACED)
     if len(accepted) < wanted:
-        return most
+        return _Arrivals(most, len(accepted) / volume)
     # Candidates that came until each was accepted; and none until none was.
     came = np.interp(wanted, np.arange(len(accepted) + 1), np.concatenate([[0], accepted + 1]))
-    return min(float(came) / volume, most)
+    return _Arrivals(min(float(came) / volume, most), layer.density_per_mm3)
 
 
 def _pilot_um(layers: tuple[Layer, ...]) -> tuple[float, float]:

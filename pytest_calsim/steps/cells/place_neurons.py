@@ -18,14 +18,14 @@ from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.cells.given_footprints import GivenFootprints, check_footprints
 from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
 from pytest_calsim.steps.cells.planted_cells import Cells
-from pytest_calsim.steps.cells.population import MAX_CELLS, Population
+from pytest_calsim.steps.cells.population import MAX_CELLS, Population, TissueLayer
 from pytest_calsim.steps.pixels import CellSources, Detector
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population", "Position"]
 
 TISSUE_REACH_UM = 100.0
-"""How far around the field of view cells are placed, moving or not: they light the rim as others do the middle."""
+"""How far around the canvas cells are placed. So far a cell's light is followed: see ``tissue_beyond``."""
 
 _WIDEST_IMAGE_UM = 300.0
 """Images that are wider than this are no longer filled up at the rim."""
@@ -47,7 +47,7 @@ class PlaceNeurons(Step):
     more density or another population at the end shows more of one and the same tissue, though with more density
     later populations give way to the new cells.
 
-    Tissue goes on around the field of view for 100 µm, or as far as light from there and motion reach, if farther.
+    Tissue goes on for 100 µm around the field of view and what motion brings into it, or as far as images reach.
 
     Attributes
     ----------
@@ -120,9 +120,8 @@ class PlaceNeurons(Step):
             )
 
     def reach_um(self, acquisition: Acquisition, canvas: Canvas) -> float:
-        """Return how far around the field of view cells are placed, µm.
-
-        100 µm, which does not depend on the motion; or more, where light of cells beyond reaches the canvas.
+        """Return how far around the field of view cells are placed, µm: 100 µm around the canvas, or as far as images
+        reach.
         """
         layers = [(p.depth_um - p.thickness_um / 2, p.depth_um + p.thickness_um / 2) for p in self.populations]
         top = min(low for low, _ in layers)
@@ -136,7 +135,7 @@ class PlaceNeurons(Step):
         extent = max(p.form.reach_um(p.layer.largest_radius_um) for p in self.populations)
         image = extent + defocus * acquisition.optics.cone_slope + _BLUR_REACH * blur
         margin = canvas.margin_px * canvas.pixel_size_um
-        return max(TISSUE_REACH_UM, margin + min(image, _WIDEST_IMAGE_UM))
+        return margin + max(TISSUE_REACH_UM, min(image, _WIDEST_IMAGE_UM))
 
     def _remarks(self, acquisition: Acquisition) -> list[str]:
         """Remark on a focus that lies outside the depths of all cells."""
@@ -177,7 +176,7 @@ class PlaceNeurons(Step):
         keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
         half_y, half_x = _view_um(ctx.canvas)
         footprints = None
-        tissue_um = None
+        given = self.footprints is not None or self.positions_um is not None
         if self.footprints is not None:
             footprints = GivenFootprints.of(self.footprints.values, ctx.canvas)
             depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
@@ -188,15 +187,14 @@ class PlaceNeurons(Step):
         else:
             reach = self.reach_um(ctx.acquisition, ctx.canvas)
             placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
-            tissue_um = half_y + reach, half_x + reach
         center = np.concatenate([own.center_um for own in placed])
         population = np.repeat(np.arange(len(placed)), [len(own.radius_um) for own in placed])
-        both = zip(self.populations, placed, strict=True)
+        both = list(zip(self.populations, placed, strict=True))
         brightness = np.concatenate([p.brightness_of(own.normal) for p, own in both])
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
         outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
         order = np.arange(len(center))
-        if tissue_um is not None:
+        if not given:
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
             center[order],
@@ -208,7 +206,7 @@ class PlaceNeurons(Step):
             tuple(p.form for p in self.populations),
             ctx.seed,
             ctx.kind,
-            tissue_um,
+            () if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
             footprints=None if footprints is None else footprints.patches,
         )
 
@@ -216,7 +214,9 @@ class PlaceNeurons(Step):
         """Return cells at given centres, with what the first candidates of one tile have besides."""
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
         name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
-        return PlacedLayer(center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, 0)
+        return PlacedLayer(
+            center, radii_um(self.populations[0].layer, drawn.size), drawn.normal, name, missing=0, per_um2=0.0
+        )
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
         """The cells that a spec with this step would have, without planning or painting anything else.

@@ -16,6 +16,7 @@ from pytest_calsim.kernels.cell_shapes import CellShapes, sample_shape
 from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.morphology import Form, draw_shapes
+from pytest_calsim.steps.cells.population import TissueLayer
 
 __all__ = ["Cells"]
 
@@ -47,9 +48,8 @@ class Cells(Artifact):
         What decides the shapes of each population's cells.
     seed, kind
         Name of the streams from which the shapes are drawn.
-    tissue_um
-        Half the height and half the width of the tissue that was filled, about the optical axis; ``None`` where
-        positions were given.
+    tissue
+        The layers that go on beyond these cells; none where positions were given.
     remarks
         What the user must be told about these cells, beside how many there are.
     footprints
@@ -65,7 +65,7 @@ class Cells(Artifact):
     forms: tuple[Form, ...]
     seed: int
     kind: str
-    tissue_um: tuple[float, float] | None = None
+    tissue: tuple[TissueLayer, ...] = ()
     remarks: tuple[str, ...] = ()
     footprints: Patches | None = None
 
@@ -84,8 +84,19 @@ class Cells(Artifact):
 
     @property
     def middle_um(self) -> float:
-        """Median depth of the cells; 0 without any."""
+        """Mean depth of the layers, or median depth of given cells; 0 without any."""
+        per_um2 = sum(layer.per_um2 for layer in self.tissue)
+        if per_um2 > 0:
+            return sum(layer.per_um2 * layer.population.depth_um for layer in self.tissue) / per_um2
         return float(np.median(self.center_um[:, 0])) if len(self) else 0.0
+
+    def expected_brightness(self, population: int) -> float:
+        """Return the mean brightness of a population's cells: as declared, or as its ``snr`` asks for in view."""
+        declared = self.tissue[population].population
+        own = self.in_fov & (self.population == population)
+        if declared.snr is None or not own.any():
+            return float(declared.brightness)
+        return float(self.brightness[own].mean())
 
     def entity(self, unit: int) -> tuple[int, int, int, int]:
         """Name of one cell for random streams, the same whatever the margin, density or other populations."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import DEFAULT_IRREGULARITY, Form, Morphology
 from pytest_calsim.steps.cells.packing import Layer
 
-__all__ = ["MAX_CELLS", "Population"]
+__all__ = ["MAX_CELLS", "Population", "TissueLayer"]
 
 
 MAX_CELLS = 20_000
@@ -173,3 +173,18 @@ class Population(Frozen):
         variance = math.log1p(self.brightness_cv**2)
         mean = self.brightness if self.snr is None else 1.0
         return mean * elementary.exp(math.sqrt(variance) * normal - variance / 2)
+
+
+class TissueLayer(NamedTuple):
+    """A population whose cells go on beyond those that are placed.
+
+    Attributes
+    ----------
+    population
+        What they are like.
+    per_um2
+        How many there are on average for each µm² of the plane.
+    """
+
+    population: Population
+    per_um2: float

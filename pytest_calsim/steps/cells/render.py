@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,16 +10,21 @@ import numpy as np
 
 from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.kernels.types import Floats32, Image
-from pytest_calsim.steps.cells.bleaching import BleachingCurve
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
-from pytest_calsim.steps.cells.cell_optics import CellImages
-from pytest_calsim.steps.cells.place_neurons import Cells
-from pytest_calsim.steps.cells.tissue_beyond import spots_beyond
-from pytest_calsim.steps.pixels import CellSources, GaussianSpots, LightOrder
+from pytest_calsim.steps.cells.cell_optics import CellImages, GaussianSpots
+from pytest_calsim.steps.cells.place_neurons import TISSUE_REACH_UM, Cells
+from pytest_calsim.steps.cells.tissue_beyond import even_light, expected_far_light
+from pytest_calsim.steps.node_pictures import gaussian_pictures
+from pytest_calsim.steps.pixels import CellSources, LightOrder, NodePictures
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
 __all__ = ["CellLight", "Render"]
+
+_PIXEL_VARIANCE = 1 / 12
+"""Of a pixel's area along an axis, px²."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,44 +35,62 @@ class CellLight(CellSources):
     ----------
     runs
         The cells' images.
-    spots
-        What scattered out of them; the last source is the tissue beyond the cells.
+    pictures
+        What scattered out of them; behind the cells' sources follow those of far cells' even light.
+    n_far
+        How many of these there are.
+    far_light
+        Expected light per pixel of cells farther away than a cell's light is followed, unbleached.
     transmission
-        Of the vessels above the cells' median depth; ``None``: none.
+        Of the vessels above the cells' middle depth; ``None``: none.
     activity
         The traces C.
     bleaching
-        Share of fluorophore that is left; ``None`` if nothing bleaches.
+        Share of fluorophore that is left to cells; ``None`` if nothing bleaches.
+    fading
+        The same for the sources of far cells' light.
     """
 
     runs: RowRuns
-    spots: GaussianSpots
+    pictures: tuple[NodePictures, ...]
+    n_far: int
+    far_light: float
     transmission: Image | None
     activity: Activity
     bleaching: BleachingCurve | None
+    fading: Fading | None
     light_order: ClassVar[float] = LightOrder.CELLS
 
+    @property
+    def n_sources(self) -> int:
+        """Cells, and sources of even light."""
+        return len(self.activity.baseline) + self.n_far
+
     def gains(self, start: int, stop: int) -> Floats32:
-        """Return each cell's light in frames ``start`` to ``stop``, float32 ``(unit, frame)``; the tissue's is last."""
-        light = np.ones((self.spots.n_sources, stop - start), np.float32)
-        light[:-1] = self.activity.traces.fluorescence(start, stop)
-        if self.bleaching is not None and len(light) > 1:
-            remaining = self.bleaching.cells.remaining(start, stop)
-            light[:-1] *= remaining
-            light[-1] = [remaining[:, i].mean(dtype=np.float64) for i in range(stop - start)]
+        """Return the light of each cell, then of each source of even light, in frames ``start`` to ``stop``; float32
+        ``(source, frame)``.
+        """
+        n = len(self.activity.baseline)
+        light = np.ones((self.n_sources, stop - start), np.float32)
+        light[:n] = self.activity.traces.fluorescence(start, stop)
+        if self.bleaching is not None and self.fading is not None:
+            light[:n] *= self.bleaching.cells.remaining(start, stop)
+            light[n:] = self.fading.remaining(start, stop)
         return light
 
     def expected_gains(self) -> Floats32:
-        """Return the light of each cell at rest, unbleached, float32 ``(unit, 1)``; the tissue's is last."""
-        resting = self.activity.baseline.sum() / max(self.activity.expected_C.sum(), 1e-300)
-        return np.append(self.activity.baseline, resting).astype(np.float32)[:, np.newaxis]
+        """Return the light of each cell at rest, and even light at its long-run mean, float32 ``(source, 1)``."""
+        light = np.ones((self.n_sources, 1), np.float32)
+        light[: len(self.activity.baseline), 0] = self.activity.baseline
+        return light
 
 
 class Render(Step):
     """Paint the cells: each one's image times its trace, and the light that scattered out of the images.
 
-    Scattered light has its cell's own time course. Around the tissue in which cells were placed it is continued by what
-    the same layer gives on average, at a constant level but for bleaching.
+    Scattered light has its cell's own time course within 100 µm of the cell. What comes to a point from farther away is
+    even light, what the same layers give on average, and bleaches as the tissue does there. Cells at given positions
+    are all there is; their light is followed as far as it goes.
     """
 
     def plan(
@@ -78,14 +102,25 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Sort the images by rows, and continue what scattered out of them beyond the cells."""
-        beyond = GaussianSpots.none(1)
-        if cells.tissue_um is not None and len(cells):
-            beyond = spots_beyond(images.spots, activity.expected_C, cells.tissue_um)
+        """Sort the images by rows, and picture what scattered out of them."""
+        far_light = expected_far_light(ctx, cells, images, activity)
+        far = even_light(ctx.canvas, far_light, first_source=len(cells))
+        end_um = TISSUE_REACH_UM if cells.tissue else math.inf
         return CellLight(
             images.patches.row_runs(ctx.canvas.shape),
-            GaussianSpots.joined([images.spots, beyond]),
+            (*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
+            len(far.y_um),
+            far_light,
             None if vessels is None else vessels.transmission(cells.middle_um),
             activity,
             bleaching,
+            None if bleaching is None else bleaching.at(far.y_um, far.x_um),
         )
+
+
+def _pictures(spots: GaussianSpots, canvas: Canvas, end_um: float) -> list[NodePictures]:
+    """Picture what scattered, as far as it is followed; sources are the cells."""
+    pixel_um = canvas.pixel_size_um
+    sigma_px = np.sqrt((spots.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE)
+    found = gaussian_pictures(spots.y_um / pixel_um, spots.x_um / pixel_um, sigma_px, spots.flux, end_um / pixel_um)
+    return [some._replace(source=spots.source[some.source]) for some in found]

@@ -1,59 +1,124 @@
-"""Light from the tissue beyond the cells that were placed: the same layer, evenly spread, as it glows on average."""
+"""Light from far away in the tissue: what its layers give on average.
+
+Scattered light comes from further away than any field that cells are placed in. So at each point of it the light of
+cells within 100 µm is followed one by one, and that of all others is taken as the layers' expected light. What is near
+a point does not depend on the field of view, so neither does its light. Beyond that distance hundreds of cells mix, and
+none of their courses can be told from the others.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels import elementary
+from pytest_calsim.arrays.patches import Patches
+from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.cell_shapes import sample_shape
 from pytest_calsim.kernels.types import Floats
-from pytest_calsim.steps.pixels import GaussianSpots
+from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.steps.cells.cell_activity import Activity
+from pytest_calsim.steps.cells.cell_optics import CellImages, around_the_core
+from pytest_calsim.steps.cells.defocus import Defocus
+from pytest_calsim.steps.cells.morphology import draw_shapes
+from pytest_calsim.steps.cells.place_neurons import TISSUE_REACH_UM, Cells
+from pytest_calsim.steps.cells.population import Population
+from pytest_calsim.steps.node_pictures import followed_share
+from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.smooth_grid import NodeGrid
+from pytest_calsim.steps.step import Context
 
-__all__ = ["spots_beyond"]
+__all__ = ["EvenLight", "even_light", "expected_far_light"]
+
+_NODES_UM = 50.0
+"""Nodes of even light lie no farther apart."""
+_DEPTHS = 16
+"""Depths at which a layer's light is looked at."""
+_SHAPES = 32
+"""Cells whose area is measured where no formula gives it."""
+_SAMPLE_UM = 0.6
+_MOST_SAMPLES = 300
+"""How finely, and along a side of a cell."""
 
 
-_REACH = 4
-"""How far Gaussians are followed, in σ."""
+def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity: Activity) -> float:
+    """Return the light per pixel that comes from cells of the layers farther than 100 µm away, on average."""
+    end_px = TISSUE_REACH_UM / ctx.canvas.pixel_size_um
+    depths = (np.arange(_DEPTHS) + 0.5) / _DEPTHS - 0.5
+    light = 0.0
+    for i, layer in enumerate(cells.tissue):
+        population = layer.population
+        z = population.depth_um + population.thickness_um * depths
+        soma_um = 0.0 if population.morphology == "bead" else population.soma_radius_um / 2
+        # On the optical axis; towards the rim of a curved field cells are a little more or less out of focus.
+        blur = Defocus.of(ctx.acquisition, z, z - images.focal_depth_um, images.focal_depth_um)
+        share, sigma_um = around_the_core(ctx.acquisition, z, blur, np.full(_DEPTHS, soma_um))
+        far = share * (1 - followed_share(sigma_um / ctx.canvas.pixel_size_um, end_px))
+        brightness = cells.expected_brightness(i)
+        light += layer.per_um2 * brightness * _area_um2(ctx, population) * float(far.sum(axis=0).mean())
+    return light * ctx.acquisition.optics.collection * activity.model.expected_fluorescence(ctx)
 
 
-def spots_beyond(spots: GaussianSpots, gain: Floats, half_um: tuple[float, float]) -> GaussianSpots:
-    """Continue a layer of spots evenly around the rectangle that holds their sources, as the spots of one source.
+def _area_um2(ctx: Context, population: Population) -> float:
+    """Return the mean light of a cell of brightness 1, as the area that would shine as bright as its middle."""
+    if population.morphology == "bead":
+        return ctx.canvas.pixel_size_um**2
+    larger = 1 + population.soma_radius_cv**2
+    if population.morphology == "soma" and population.nucleus_fraction == 0:
+        # A half-ellipsoid over any outline holds two thirds of a cylinder.
+        return 2 / 3 * np.pi * population.soma_radius_um**2 * larger
+    radius_um = np.full(_SHAPES, population.soma_radius_um)
+    shapes = draw_shapes([population.form] * _SHAPES, radius_um, lambda i: ctx.stream("area", i))
+    extents_um: list[float] = shapes.extent_um.tolist()
+    areas: list[float] = []
+    for i, extent_um in enumerate(extents_um):
+        n = min(math.ceil(2 * extent_um / _SAMPLE_UM), _MOST_SAMPLES)
+        at_um = ((np.arange(n) + 0.5) * 2 / n - 1) * extent_um
+        areas.append(float(sample_shape(shapes, i, at_um, at_um).mean(dtype=np.float64)) * (2 * extent_um) ** 2)
+    return sum(areas) / _SHAPES * larger
 
-    Scattered light is wider than any field that cells are placed in. Spots are as dense, as bright and as wide beyond
-    as they are inside; widths within half an octave count as one.
+
+class EvenLight(NamedTuple):
+    """An even glow of the tissue, by one source for each node of a coarse grid, so that each may fade on its own.
+
+    Attributes
+    ----------
+    y_um, x_um
+        Where each node lies, float64 ``(source,)``.
+    pictures
+        What each node shows.
+    """
+
+    y_um: Floats
+    x_um: Floats
+    pictures: NodePictures
+
+
+def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
+    """Cover a canvas with even light of some level, from nodes 25 to 50 µm apart; without light there are none.
 
     Parameters
     ----------
-    spots
-        Those inside.
-    gain
-        Mean light of each of their sources ``(source,)``.
-    half_um
-        Half the height and half the width of the rectangle, about the optical axis.
+    canvas
+        What is to be lit.
+    level
+        Light per pixel.
+    first_source
+        Number of the first node's source.
     """
-    per_um2 = spots.flux * gain[spots.source] / (4 * half_um[0] * half_um[1])
-    bins = np.floor(elementary.log(np.maximum(spots.sigma_um, 1e-3)) / (np.log(2) / 2))
-    parts: list[tuple[Floats, ...]] = [(np.zeros(0),) * 4]
-    for one in np.unique(bins[per_um2 > 0]):
-        weight = np.where(bins == one, per_um2, 0.0)
-        density = float(weight.sum())
-        sigma = float(np.sqrt((weight * spots.sigma_um**2).sum() / density))
-        (y, height, is_in_y), (x, width, is_in_x) = (_cells_along(half, sigma) for half in half_um)
-        area = np.outer(height, width)
-        outside = ~np.outer(is_in_y, is_in_x)
-        # Light that is even within a small cell is as wide as a Gaussian of the same variance.
-        sigmas = np.sqrt(sigma**2 + (height[:, None] ** 2 + width**2) / 24)
-        rows, columns = np.broadcast_arrays(y[:, None], x)
-        parts.append((rows[outside], columns[outside], sigmas[outside], density * area[outside]))
-    y, x, sigma, flux = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return GaussianSpots(1, np.zeros(len(y), np.int64), y, x, sigma, flux)
-
-
-def _cells_along(half: float, sigma: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Centres and lengths of cells of at most σ, from 4 σ before −half to 4 σ beyond half; which lie in between."""
-    ends = [np.linspace(-half - _REACH * sigma, -half, _REACH + 1)]
-    ends.append(np.linspace(-half, half, int(np.ceil(2 * half / sigma)) + 1)[1:])
-    ends.append(np.linspace(half, half + _REACH * sigma, _REACH + 1)[1:])
-    edges = np.concatenate(ends)
-    centre = (edges[1:] + edges[:-1]) / 2
-    return centre, np.diff(edges), np.abs(centre) < half
+    coarseness = max(int(np.floor(np.log2(_NODES_UM / canvas.pixel_size_um))), 0)
+    grid = NodeGrid.of_canvas(canvas, coarseness)
+    rows, columns = (first + np.arange(n) for first, n in zip(grid.first, grid.shape, strict=True))
+    node = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    if level == 0:
+        node = node[:0]
+    n = len(node)
+    y_um, x_um = node.T * (grid.step_px * canvas.pixel_size_um)
+    # Splines of all nodes add up to 1 everywhere.
+    patches = Patches(
+        read_only(np.full(n, level, np.float32)),
+        read_only(np.arange(n + 1)),
+        read_only(np.column_stack([node, np.ones((n, 2), np.int64)]).astype(np.int32)),
+    )
+    return EvenLight(y_um, x_um, NodePictures(coarseness, first_source + np.arange(n), patches))

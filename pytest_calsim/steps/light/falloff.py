@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.types import Floats, Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen, Um
 
-__all__ = ["FalloffField", "radial_falloff"]
+__all__ = ["Falloff", "FalloffField"]
 
 
 class FalloffField(Frozen):
@@ -39,15 +41,37 @@ class FalloffField(Frozen):
     center_x_um: Um = 0.0
 
 
-def radial_falloff(field: FalloffField, canvas: Canvas) -> NDArray[np.float32]:
-    """Sample 1 − (1 − f)·(r/R)^p on the sensor, at least 0, with R the reference radius, r from the field's centre."""
-    rows, columns = canvas.window.slices
-    y = canvas.y_um[rows] - field.center_y_um
-    x = canvas.x_um[columns] - field.center_x_um
-    reference = field.reference_radius_um
-    if reference is None:
-        half = canvas.pixel_size_um / 2
-        reference = np.hypot(max(abs(y[0]), abs(y[-1])) + half, max(abs(x[0]), abs(x[-1])) + half)
-    ratio = np.sqrt(np.square(y)[:, None] + np.square(x)) / reference
-    fallen = 1 - (1 - field.corner_fraction) * elementary.power(ratio, field.exponent)
-    return read_only(np.maximum(fallen, 0).astype(np.float32))
+@dataclass(frozen=True)
+class Falloff:
+    """A falloff as a function of position: 1 − (1 − f)·(r/R)^p, at least 0, r from the field's centre.
+
+    Attributes
+    ----------
+    field
+        Where it is centred, and how it falls off.
+    radius_um
+        The reference radius R.
+    """
+
+    field: FalloffField
+    radius_um: float
+
+    @classmethod
+    def of(cls, field: FalloffField, canvas: Canvas) -> Falloff:
+        """Return the falloff with its own reference radius, or that of the sensor's farthest corner."""
+        if field.reference_radius_um is not None:
+            return cls(field, field.reference_radius_um)
+        height, width = (n * canvas.pixel_size_um / 2 for n in canvas.sensor_shape)
+        return cls(field, math.hypot(height + abs(field.center_y_um), width + abs(field.center_x_um)))
+
+    def at(self, y_um: Floats, x_um: Floats) -> Floats:
+        """Return the field at positions from the optical axis, broadcast against each other."""
+        y = y_um - self.field.center_y_um
+        x = x_um - self.field.center_x_um
+        ratio = np.sqrt(np.square(y) + np.square(x)) / self.radius_um
+        return np.maximum(1 - (1 - self.field.corner_fraction) * elementary.power(ratio, self.field.exponent), 0)
+
+    def on_sensor(self, canvas: Canvas) -> Image:
+        """Return the field at the centres of the sensor's pixels, float32 ``(height, width)``, read-only."""
+        rows, columns = canvas.window.slices
+        return read_only(self.at(canvas.y_um[rows, np.newaxis], canvas.x_um[columns]).astype(np.float32))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.microscope.units import Fraction
-from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.falloff import Falloff, FalloffField
 from pytest_calsim.steps.pixels import FixedField, LightOrder
 from pytest_calsim.steps.step import Context, Step
 
@@ -18,8 +18,15 @@ __all__ = ["Illumination", "IlluminationField"]
 
 @dataclass(frozen=True, eq=False)
 class IlluminationField(FixedField):
-    """Relative excitation at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``."""
+    """Relative excitation at each sensor pixel, 1 at the field's centre; float32 ``(height, width)``.
 
+    Attributes
+    ----------
+    falloff
+        The same at any position.
+    """
+
+    falloff: Falloff
     light_order: ClassVar[float] = LightOrder.ILLUMINATION
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
@@ -37,4 +44,5 @@ class Illumination(FalloffField, Step):
 
     def plan(self, ctx: Context) -> IlluminationField:
         """Sample the falloff on the sensor's pixels."""
-        return IlluminationField(radial_falloff(self, ctx.canvas))
+        falloff = Falloff.of(self, ctx.canvas)
+        return IlluminationField(falloff.on_sensor(ctx.canvas), falloff)

@@ -12,7 +12,7 @@ from pydantic import Field
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.microscope.units import Fraction
-from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.falloff import Falloff, FalloffField
 from pytest_calsim.steps.pixels import FixedField, LightOrder
 from pytest_calsim.steps.step import Context, Step
 
@@ -45,4 +45,4 @@ class Leakage(FalloffField, Step):
 
     def plan(self, ctx: Context) -> LeakageField:
         """Sample the glow on the sensor's pixels."""
-        return LeakageField(np.float32(self.level) * radial_falloff(self, ctx.canvas))
+        return LeakageField(np.float32(self.level) * Falloff.of(self, ctx.canvas).on_sensor(ctx.canvas))

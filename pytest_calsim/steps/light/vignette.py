@@ -9,7 +9,7 @@ from typing import ClassVar
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.microscope.units import Fraction
-from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.falloff import Falloff, FalloffField
 from pytest_calsim.steps.pixels import FixedField, LightOrder
 from pytest_calsim.steps.step import Context, Step
 
@@ -37,4 +37,4 @@ class Vignette(FalloffField, Step):
 
     def plan(self, ctx: Context) -> VignetteField:
         """Sample the falloff on the sensor's pixels."""
-        return VignetteField(radial_falloff(self, ctx.canvas))
+        return VignetteField(Falloff.of(self, ctx.canvas).on_sensor(ctx.canvas))

@@ -15,11 +15,12 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.plain import plain
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.motion import damped_oscillator
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.exposure import mean_of_lines
-from pytest_calsim.microscope.units import Frozen, Um
+from pytest_calsim.microscope.units import Fraction, Frozen, Um
 from pytest_calsim.steps.pixels import Displacement, LightOrder
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -61,13 +62,19 @@ class Oscillator(Frozen):
     kick_rate_hz
         Kicks per second.
     rms_um
-        Standard deviation of the displacement per axis. It sets the size of the kicks.
+        Standard deviation of the displacement per axis, on average over both. It sets the size of the kicks.
+    axis_deg
+        Direction of locomotion, from +x (columns) towards +y (rows). It means nothing if ``across_fraction`` is 1.
+    across_fraction
+        Standard deviation across that direction over that along it. 1: alike in all directions.
     """
 
     frequency_hz: Annotated[float, Field(ge=0.1, le=50)] = 6.0
     damping_ratio: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
     kick_rate_hz: Annotated[float, Field(ge=1e-6, le=1000)] = 3.0
     rms_um: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    axis_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0
+    across_fraction: Fraction = 1.0
 
 
 class Jumps(Frozen):
@@ -307,7 +314,20 @@ def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
     times, kicks = _events(ctx.stream("oscillator", "kicks"), spring.kick_rate_hz, n_ticks * _TICK_S)
     when = np.concatenate([-ages[::-1], times])
     sizes = np.concatenate([past[::-1], kicks]).T * size
+    if spring.across_fraction != 1:
+        sizes = _along_axis(sizes, spring.axis_deg, spring.across_fraction)
     return damped_oscillator(zeta * omega, omega * math.sqrt(1 - zeta**2), when, sizes, _ticks_s(n_ticks))
+
+
+def _along_axis(kicks: Floats, axis_deg: float, across_fraction: float) -> Floats:
+    """Make kicks ``(2, kick)`` that are alike in all directions smaller across an axis, their mean square kept."""
+    along = math.sqrt(2 / (1 + across_fraction**2))
+    v = kicks[0] * (along * across_fraction)
+    u = kicks[1] * along
+    angle = np.array(math.radians(axis_deg))
+    sine = elementary.sin(angle)
+    cosine = elementary.cos(angle)
+    return np.stack([u * sine + v * cosine, u * cosine - v * sine])
 
 
 def _jumps(jumps: Jumps, ctx: Context, n_ticks: int) -> Floats:

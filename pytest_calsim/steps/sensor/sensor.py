@@ -27,8 +27,9 @@ __all__ = ["Sensor", "SensorCodes"]
 class SensorCodes(Detector):
     """Turns light into codes.
 
-    Electrons e ~ Poisson(photons·QE·PRNU + dark), at most ``full_well_e``, + Normal(0, ``read_noise_e``);
-    code = rint(e·gain + black + row noise + DSNU), clipped to the converter, then shifted right to ``bit_depth``.
+    Electrons e ~ Poisson(photons·QE·PRNU + dark), or their mean where ``shot_noise`` is off, at most ``full_well_e``,
+    + Normal(0, ``read_noise_e``); code = rint(e·gain + black + row noise + DSNU), clipped to the converter, then
+    shifted right to ``bit_depth``.
 
     Attributes
     ----------
@@ -125,6 +126,7 @@ class SensorCodes(Detector):
             row_noise_adu=sensor.row_noise_adu,
             top_code=self._top_code,
             drop_bits=self._drop_bits,
+            shot_noise=sensor.shot_noise,
         )
 
     def expected_codes(self, light: Image) -> NDArray[Any]:

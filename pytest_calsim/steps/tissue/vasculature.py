@@ -14,13 +14,13 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.types import Floats, Image, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
 from pytest_calsim.kernels.vessels import blur, lengthen_chords
-from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
-from pytest_calsim.steps.tissue.vessel_tree import Branch, Growth, grow_tree
+from pytest_calsim.steps.tiles import tiles_within
+from pytest_calsim.steps.tissue.vessel_tree import LONGEST, Branch, Growth, grow_tree
 
 __all__ = ["Vasculature", "Vessels"]
 
@@ -33,6 +33,11 @@ _WIDENING_UM = 300.0
 # The blur's kernel ends at so many standard deviations, and at this many pixels.
 _REACH_SIGMAS = 4
 _MAX_REACH_PX = 256
+# A tree spreads over so many times the mean length of its trunk; its last twigs would go farther.
+_SPREAD = 4.0
+_MAX_TREES = 3000
+# How far from its point of the lattice a root may lie, in spacings.
+_JITTER = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,8 @@ class Vessels(Artifact):
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-        return read_only(passed)
+        # A blur of ones may be 1 + 2⁻²³.
+        return read_only(np.minimum(passed, 1))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """Return ``vessel_transmission`` on the sensor, for light from below each slab, and ``vessel_depth_um``."""
@@ -124,10 +130,11 @@ class Vasculature(Step):
 
     Attributes
     ----------
-    n_trees
-        Number of trees. Each enters through the rim of the field of view. A higher number appends trees.
+    trees_per_mm2
+        Trees for each square millimetre: the root of one lies near each point of a square lattice about the optical
+        axis, at random within a quarter of its spacing, and the tree grows from there both ways.
     root_radius_um, min_radius_um
-        Radius of the lumen where a tree enters, and the radius below which twigs are left out.
+        Radius of the lumen at the root, and the radius below which twigs are left out.
     length_to_radius
         Mean length of an unbranched stretch, relative to its radius.
     tortuosity
@@ -141,7 +148,7 @@ class Vasculature(Step):
         whole blood has about 0.016-0.018 between 470 and 525 nm for a single passage.
     """
 
-    n_trees: Annotated[int, Field(ge=1, le=12)] = 4
+    trees_per_mm2: Annotated[float, Field(ge=0.01, le=200)] = 2.0
     root_radius_um: Annotated[float, Field(ge=2, le=100)] = 14.0
     min_radius_um: Annotated[float, Field(ge=1, le=100)] = 2.5
     length_to_radius: Annotated[float, Field(ge=4, le=50)] = 12.0
@@ -175,6 +182,18 @@ class Vasculature(Step):
         clear = elementary.exp(np.asarray(-self.absorption_per_um * chords, np.float64)).astype(np.float32)
         return Vessels(trees, (edges[1:] + edges[:-1]) / 2, read_only(clear), rim, canvas, slope)
 
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse more trees than are grown."""
+        height, width = self._ground_um(context.canvas, context.acquisition.optics.cone_slope)
+        count = self.trees_per_mm2 * 4e-6 * height * width
+        if count > _MAX_TREES:
+            raise ValueError(
+                f"trees_per_mm2 = {self.trees_per_mm2:g} asks for some {count:.0f} trees that reach the field of view, "
+                f"and at most {_MAX_TREES} are grown; lower it, or root_radius_um or length_to_radius, with which "
+                "trees spread"
+            )
+        return []
+
     def cost(self, context: SpecContext) -> Cost:
         """Estimate the memory of the slabs' maps with their rim."""
         rim = _rim_px(context.canvas, context.acquisition.optics.cone_slope)
@@ -187,8 +206,26 @@ class Vasculature(Step):
         thickness_um = self.bottom_depth_um - self.top_depth_um
         return min(max(math.ceil(thickness_um / _SLAB_UM), 1), _MAX_SLABS)
 
+    @property
+    def _spacing_um(self) -> float:
+        """Spacing of the lattice at whose points the roots lie."""
+        return 1000 / math.sqrt(self.trees_per_mm2)
+
+    @property
+    def _spread_um(self) -> float:
+        """Distance from its root beyond which no branch of a tree begins."""
+        return _SPREAD * self.length_to_radius * self.root_radius_um
+
+    def _ground_um(self, canvas: Canvas, cone_slope: float) -> tuple[float, float]:
+        """Half the height and half the width of the ground from which trees reach the canvas, or shade it."""
+        longest_um = LONGEST * self.length_to_radius * self.root_radius_um
+        rim_um = _rim_px(canvas, cone_slope) * canvas.pixel_size_um
+        height, width = (n * canvas.pixel_size_um / 2 for n in canvas.shape)
+        around_um = rim_um + self._spread_um + longest_um + self.root_radius_um + _JITTER * self._spacing_um
+        return height + around_um, width + around_um
+
     def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:
-        """Grow the trees, each from its own random stream."""
+        """Grow the trees that reach the canvas, each from its own random stream, whatever the canvas."""
         growth = Growth(
             self.min_radius_um,
             self.length_to_radius,
@@ -196,18 +233,16 @@ class Vasculature(Step):
             self.taper,
             self.top_depth_um,
             self.bottom_depth_um,
+            self._spread_um,
         )
-        first = ctx.stream("rim").random()
+        side_um = self._spacing_um
         trees: list[tuple[Branch, ...]] = []
-        for i in range(self.n_trees):
-            rng = ctx.stream("tree", i)
-            entry = np.array(
-                [rng.uniform(self.top_depth_um, self.bottom_depth_um), *_on_rim(first, i, ctx.acquisition)]
-            )
-            height, width = ctx.acquisition.field_size_um
-            towards = rng.uniform(-0.25, 0.25, 2) * (height, width) - entry[1:]
-            heading = math.atan2(towards[1], towards[0])
-            trees.append(tuple(grow_tree(rng, growth, entry, heading, self.root_radius_um)))
+        for row, column in tiles_within(self._ground_um(ctx.canvas, ctx.acquisition.optics.cone_slope), side_um):
+            rng = ctx.stream("tree", row, column)
+            z_um = rng.uniform(self.top_depth_um, self.bottom_depth_um)
+            y, x = rng.uniform(-_JITTER, _JITTER, 2).tolist()
+            root = np.array([z_um, (row + y) * side_um, (column + x) * side_um])
+            trees.append(tuple(grow_tree(rng, growth, root, rng.uniform(0, 2 * math.pi), self.root_radius_um)))
         return tuple(trees)
 
 
@@ -215,19 +250,6 @@ def _rim_px(canvas: Canvas, cone_slope: float) -> int:
     """Return how far around the canvas vessels can shade it, px."""
     widest_px = _WIDENING_UM * cone_slope / 2 / canvas.pixel_size_um
     return min(math.ceil(_REACH_SIGMAS * widest_px), _MAX_REACH_PX)
-
-
-def _on_rim(first: float, i: int, acquisition: Acquisition) -> tuple[float, float]:
-    """Return (y, x) where tree ``i`` enters, µm. Steps of the golden section spread any number evenly on the rim."""
-    height, width = acquisition.field_size_um
-    along = (first + i * (math.sqrt(5) - 1) / 2) % 1.0 * 2 * (height + width)
-    if along < width:
-        return -height / 2, along - width / 2
-    if along < width + height:
-        return along - width - height / 2, width / 2
-    if along < 2 * width + height:
-        return height / 2, 1.5 * width + height - along
-    return 2 * width + 1.5 * height - along, -width / 2
 
 
 def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas: Canvas, rim_px: int) -> Image:
@@ -240,15 +262,29 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
     slabs = len(edges_um) - 1
     added = np.zeros((slabs, len(y_um), len(x_um)), np.float32)
     for tree in trees:
-        nodes = [np.column_stack([branch.path_um, branch.radius_um]) for branch in tree]
-        segments = np.concatenate([np.column_stack([path[:-1], path[1:]]) for path in nodes])
+        path_um = np.stack([branch.path_um for branch in tree])
+        radius_um = np.stack([branch.radius_um for branch in tree])
+        nodes = np.concatenate([path_um, radius_um[..., np.newaxis]], axis=-1)
+        segments = np.concatenate([nodes[:, :-1], nodes[:, 1:]], axis=-1).reshape(-1, 8)
         middle = (segments[:, 0] + segments[:, 4]) / 2
         slab = np.clip(np.searchsorted(edges_um, middle, side="right") - 1, 0, slabs - 1)
         outline = segments[:, [1, 2, 3, 5, 6, 7]]
+        if not _touches(outline, y_um, x_um, canvas.pixel_size_um).any():
+            continue
         chords = np.zeros(added.shape[1:], np.float32)
         for k in range(slabs):
             lengthen_chords(chords, added[k], y_um, x_um, canvas.pixel_size_um, outline[slab == k])
     return added
+
+
+def _touches(outline: Floats, y_um: Floats, x_um: Floats, pixel_um: float) -> Bools:
+    """Tell which stretches (y, x and radius at both ends) may lie on a grid, bool ``(stretch,)``."""
+    radius_um = np.maximum(outline[:, 2], outline[:, 5]) + pixel_um
+    near = np.ones(len(outline), bool)
+    for at, axis_um in enumerate((y_um, x_um)):
+        ends = outline[:, [at, at + 3]]
+        near &= (ends.max(axis=1) + radius_um >= axis_um[0]) & (ends.min(axis=1) - radius_um <= axis_um[-1])
+    return near
 
 
 def _with_rim(pixels: int, rim_px: int, canvas: Canvas) -> Floats:

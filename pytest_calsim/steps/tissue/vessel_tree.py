@@ -7,21 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats
 
-__all__ = ["Branch", "Growth", "grow_tree"]
+__all__ = ["LONGEST", "Branch", "Growth", "grow_tree"]
 
-# The trunk goes on this far outside the field of view, so that motion does not bring its end into view.
-_RUN_IN_UM = 500.0
+LONGEST = 1.3
+"""Length of the longest branch of a radius, relative to the mean one."""
+
 # Share of a branch's deviation from its heading that is left one step on.
 _HEADING_MEMORY = 0.8
+# Range of a branch's length, relative to its mean.
+_LENGTHS = (0.7, LONGEST)
 # Range of the smaller daughter's share of the parent's cubed radius: by Murray's law, of its flow.
 _SMALLER_SHARE = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Rules by which a tree grows. The fields are those of ``Vasculature``."""
+    """Rules by which a tree grows. The fields are those of ``Vasculature``, but for the last."""
 
     min_radius_um: float
     length_to_radius: float
@@ -29,6 +33,8 @@ class Growth:
     taper: float
     top_depth_um: float
     bottom_depth_um: float
+    spread_um: float
+    """No branch begins farther from the root."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +44,7 @@ class Branch:
     Attributes
     ----------
     parent
-        Index of the branch that it springs from; −1 for the trunk.
+        Index of the branch that it springs from; −1 for the two that meet at the root.
     path_um
         Its centre line, float64 ``(node, 3)`` as (z, y, x).
     radius_um
@@ -51,9 +57,9 @@ class Branch:
 
 
 def grow_tree(
-    rng: np.random.Generator, growth: Growth, entry_um: Floats, heading: float, radius_um: float
+    rng: np.random.Generator, growth: Growth, root_um: Floats, heading: float, radius_um: float
 ) -> list[Branch]:
-    """Grow a tree from where its trunk enters the field of view.
+    """Grow a tree both ways from its root, a point of a vessel that comes from elsewhere and goes elsewhere.
 
     A branch of radius r0 splits into two daughters with r1³ + r2³ = r0³. They turn by the angles that cost least
     (Murray 1926): cos θ1 = (r0⁴ + r1⁴ − r2⁴) / (2·r0²·r1²). Daughters below the least radius are left out.
@@ -64,69 +70,68 @@ def grow_tree(
         The tree's random stream.
     growth
         The rules.
-    entry_um
-        (z, y, x) of the entry, float64 ``(3,)``.
+    root_um
+        (z, y, x) of the root, float64 ``(3,)``.
     heading
-        Direction of growth there, rad from +y towards +x.
+        Direction of the vessel there, rad from +y towards +x.
     radius_um
-        Radius of the trunk.
+        Its radius there.
 
     Returns
     -------
     The branches; a parent comes before its daughters.
     """
-    run_in = _path(rng, growth, entry_um, heading + math.pi, _RUN_IN_UM, level=True)[:0:-1]
-    length = growth.length_to_radius * radius_um * rng.uniform(0.7, 1.3)
-    trunk = np.concatenate([run_in, _path(rng, growth, entry_um, heading, length)])
-    thickness = np.concatenate([np.full(len(run_in), radius_um), _radii(growth, radius_um, len(trunk) - len(run_in))])
-    branches = [Branch(-1, trunk, thickness)]
-    sprouting = [(0, heading)]
-    while sprouting:
-        parent, heading = sprouting.pop()
-        end = branches[parent].path_um[-1]
-        thick = float(branches[parent].radius_um[-1])
-        share = rng.uniform(*_SMALLER_SHARE)
-        side = 1.0 if rng.random() < 0.5 else -1.0
-        larger = thick * (1 - share) ** (1 / 3)
-        smaller = thick * share ** (1 / 3)
-        for radius, other, turn in ((larger, smaller, side), (smaller, larger, -side)):
-            if radius < growth.min_radius_um:
-                continue
-            angle = heading + turn * math.acos((thick**4 + radius**4 - other**4) / (2 * thick**2 * radius**2))
-            length = growth.length_to_radius * radius * rng.uniform(0.7, 1.3)
-            path = _path(rng, growth, end, angle, length)
-            branches.append(Branch(parent, path, _radii(growth, radius, len(path))))
-            sprouting.append((len(branches) - 1, angle))
+    branches: list[Branch] = []
+    parent = np.array([-1, -1])
+    start_um = np.stack([root_um, root_um])
+    headings = np.array([heading, heading + math.pi])
+    radii_um = np.full(2, radius_um)
+    while len(parent):
+        lengths_um = growth.length_to_radius * radii_um * rng.uniform(*_LENGTHS, len(parent))
+        paths_um = _paths(rng, growth, start_um, headings, lengths_um)
+        tapered_um = np.multiply.outer(radii_um, 1 - growth.taper * np.linspace(0, 1, paths_um.shape[1]))
+        first = len(branches)
+        branches += map(Branch, parent.tolist(), paths_um, tapered_um)
+        # Every branch may have two daughters: the larger ones, then the smaller ones.
+        end_um = paths_um[:, -1]
+        thick_um = tapered_um[:, -1]
+        share = rng.uniform(*_SMALLER_SHARE, len(parent))
+        side = np.where(rng.random(len(parent)) < 0.5, 1.0, -1.0)
+        daughters_um = thick_um * np.cbrt([1 - share, share])
+        turns = np.stack([side, -side]) * _angles(thick_um, daughters_um, daughters_um[::-1])
+        near = np.hypot(*(end_um - root_um)[:, 1:].T) <= growth.spread_um
+        which, mother = np.nonzero((daughters_um >= growth.min_radius_um) & near)
+        parent = first + mother
+        start_um = end_um[mother]
+        headings = headings[mother] + turns[which, mother]
+        radii_um = daughters_um[which, mother]
     return branches
 
 
-def _radii(growth: Growth, radius_um: float, nodes: int) -> Floats:
-    """Return the radius at each node of a branch, which tapers linearly."""
-    return radius_um * np.linspace(1.0, 1.0 - growth.taper, nodes)
+def _angles(parent_um: Floats, own_um: Floats, other_um: Floats) -> Floats:
+    """Return the angles by which daughters turn from their parent, rad; of radii, broadcast against each other."""
+    return np.arccos((parent_um**4 + own_um**4 - other_um**4) / (2 * parent_um**2 * own_um**2))
 
 
-def _path(
-    rng: np.random.Generator, growth: Growth, start_um: Floats, heading: float, length_um: float, *, level: bool = False
-) -> Floats:
-    """Draw a meandering line, float64 ``(node, 3)``, µm.
+def _paths(rng: np.random.Generator, growth: Growth, start_um: Floats, heading: Floats, length_um: Floats) -> Floats:
+    """Draw meandering lines, float64 ``(line, node, 3)``, µm.
 
-    Its heading strays around the given one. Its depth slopes gently and stays between the vessels' top and bottom.
+    Their headings stray around the given ones. Their depths slope gently and stay between the vessels' top and bottom.
     """
+    n = len(heading)
     steps = max(8, math.ceil(growth.length_to_radius))
-    step_um = length_um / steps
-    kicks = rng.standard_normal(steps) * growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2)
-    slope = 0.0 if level else min(max(0.15 * rng.standard_normal(), -0.4), 0.4)
-    angles: list[float] = []
-    stray = 0.0
-    for kick in kicks.tolist():
-        stray = _HEADING_MEMORY * stray + kick
-        angles.append(heading + stray)
-    path = np.empty((steps + 1, 3))
-    path[0] = start_um
-    path[1:, 1] = start_um[1] + np.cumsum(np.cos(angles)) * step_um
-    path[1:, 2] = start_um[2] + np.cumsum(np.sin(angles)) * step_um
-    path[1:, 0] = _folded(start_um[0] + slope * step_um * np.arange(1, steps + 1), growth)
-    return path
+    stray = rng.standard_normal((n, steps)) * (growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2))
+    for i in range(1, steps):
+        stray[:, i] += _HEADING_MEMORY * stray[:, i - 1]
+    slope = np.clip(0.15 * rng.standard_normal(n), -0.4, 0.4)
+    step_um = (length_um / steps)[:, np.newaxis]
+    angle = heading[:, np.newaxis] + stray
+    path_um = np.empty((n, steps + 1, 3))
+    path_um[:, 0] = start_um
+    path_um[:, 1:, 0] = _folded(start_um[:, :1] + slope[:, np.newaxis] * step_um * np.arange(1, steps + 1), growth)
+    path_um[:, 1:, 1] = start_um[:, 1:2] + np.cumsum(elementary.cos(angle) * step_um, axis=1)
+    path_um[:, 1:, 2] = start_um[:, 2:] + np.cumsum(elementary.sin(angle) * step_um, axis=1)
+    return path_um
 
 
 def _folded(z_um: Floats, growth: Growth) -> Floats:

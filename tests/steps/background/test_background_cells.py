@@ -71,7 +71,7 @@ def test_another_slab_changes_no_cell():
     _, alone = light()
     _, both = light(populations=(SLAB, {**SLAB, "depth_um": 20, "thickness_um": 10}))
     assert places(alone) < places(both)
-    n = len(alone)
+    n = alone.n_sources
     assert np.array_equal(both.gains(0, 20)[:n], alone.gains(0, 20))
 
 
@@ -135,8 +135,8 @@ def test_each_gives_its_light(depth_um):
     """A lone cell shows the flux of its soma, less what spreads too wide to have a place."""
     scene, found = light((500, 500), ({**SLAB, "depth_um": depth_um, "thickness_um": 20, "soma_radius_cv": 0},))
     unit = int(np.hypot(*found.center_um[:, 1:].T).argmin())
-    dark = np.zeros(len(found))
-    lone = replace(found.courses, baseline=np.where(np.arange(len(found)) == unit, 2.0, 0.0), gain=dark)
+    dark = np.zeros(found.n_sources)
+    lone = replace(found.courses, baseline=np.where(np.arange(found.n_sources) == unit, 2.0, 0.0), gain=dark)
     image = paint(replace(found, courses=lone), np.zeros(scene.canvas.shape, np.float32), 0, scene.canvas).astype(float)
     z, y, x = found.center_um[unit]
     tissue = scene.spec.acquisition.tissue
@@ -183,7 +183,7 @@ def test_vessels_shade_them():
 
 def test_an_empty_slab_is_dark():
     scene, found = light(populations=({**SLAB, "density_per_mm3": 0},))
-    assert len(found) == 0
+    assert found.n_sources == 0
     assert scene.paint().max() == 0
 
 
@@ -193,7 +193,7 @@ def test_they_are_in_the_truth_and_no_units():
     for name in ("depth_um", "y_um", "x_um", "defocus_um", "amplitude"):
         column = truth[f"background_cell_{name}"]
         assert column.dims == ("background_cell",)
-        assert column.values.shape == (len(found),)
+        assert column.values.shape == (found.n_sources,)
     assert len(truth["depth_um"].values) == 1
 
 

@@ -140,7 +140,7 @@ def test_another_component_changes_no_draw():
 
 
 def test_vessels_shade_the_layers_below_them():
-    vessels = Vasculature(top_depth_um=40, bottom_depth_um=40).plan(context(kind="vasculature"))
+    vessels = Vasculature(trees_per_mm2=50, top_depth_um=40, bottom_depth_um=40).plan(context(kind="vasculature"))
     above = NeuropilComponent(depth_um=30)
     below = NeuropilComponent(depth_um=100)
     step = Neuropil(components=(above, below))

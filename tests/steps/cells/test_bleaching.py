@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from pytest_calsim.errors import SpecWarning
+from pytest_calsim.errors import SpecError, SpecWarning
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.bleaching import Bleaching
+from pytest_calsim.steps.cells.cell_activity import CellActivity
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.light.illumination import Illumination
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
@@ -65,10 +66,10 @@ def test_one_pool_falls_to_one_over_e():
 def test_light_drives_it_at_each_cells_own_place():
     light = Illumination(corner_fraction=0.5)
     centre, corner, beyond = curve(light, lifetime_s=40.0, turnover_s=100.0)
-    np.testing.assert_allclose(centre, pool(1, 40, 100, 2.0, 120), atol=2e-3)
-    np.testing.assert_allclose(corner, pool(1 - 0.5 * (23.5 / 24) ** 2, 40, 100, 2.0, 120), atol=2e-4)
-    # Beyond the sensor the light is as at its rim.
-    assert np.array_equal(beyond, corner)
+    for found, (_, y, x) in ((centre, CENTRE), (corner, CORNER), (beyond, BEYOND)):
+        share = (y**2 + x**2) / (2 * (24 * 4.8 / 2.9) ** 2)
+        np.testing.assert_allclose(found, pool(max(1 - 0.5 * share, 0), 40, 100, 2.0, 120), atol=2e-5)
+    assert beyond[-1] > corner[-1] > centre[-1]
     moved = curve(light, BrainMotion(max_shift_um=8), lifetime_s=40.0, turnover_s=100.0)
     np.testing.assert_array_equal(moved, [centre, corner, beyond])
 
@@ -121,3 +122,20 @@ def test_truth_is_what_is_painted():
     assert truth.dims == ("unit_id", "frame")
     for frame in (0, 7, 119):
         assert np.array_equal(truth.values[:, frame], scene.artifacts["bleaching"].remaining(frame))
+
+
+def test_active_cells_fade_faster_by_their_mean_light():
+    """Twice the light of rest on average: twice the rate; a silent cell fades as by light alone."""
+    dff = np.zeros((2, 120))
+    dff[0, ::2] = 2.0
+    activity = CellActivity(dff_traces=dff, rise_s=0.3, decay_s=3.0)
+    got = curve(activity, lifetime_s=40.0, activity_driven=True, cells=(CENTRE, CENTRE))
+    np.testing.assert_allclose(got[0], pool(2, 40, 1e9, 2.0, 120), rtol=1e-4)
+    np.testing.assert_allclose(got[1], pool(1, 40, 1e9, 2.0, 120), rtol=1e-4)
+    unmoved = curve(activity, lifetime_s=40.0, cells=(CENTRE, CENTRE))
+    np.testing.assert_array_equal(unmoved[0], unmoved[1])
+
+
+def test_activity_that_is_not_there_bleaches_nothing():
+    with pytest.raises(SpecError, match="activity_driven = True needs Activity, which no step provides; add"):
+        Spec.make({"steps": ["place_neurons", {"kind": "bleaching", "activity_driven": True}]})

@@ -236,7 +236,7 @@ def test_cells_half_outside_the_canvas_are_cut_there():
 def test_vessels_shade_the_image_and_nothing_else():
     acq = _acquisition()
     positions = [(100.0, y, x) for y in (-40.0, 0.0, 40.0) for x in (-40.0, 0.0, 40.0)]
-    vessels = Vasculature(n_trees=4).plan(_context(acq, 0, "vasculature"))
+    vessels = Vasculature(trees_per_mm2=30).plan(_context(acq, 0, "vasculature"))
     clear = _images(acq, positions, "soma")
     shaded = _images(acq, positions, "soma", vessels=vessels)
     for unit in range(len(positions)):
@@ -273,3 +273,16 @@ def test_truth_is_read_only_and_per_cell():
     assert truth["focal_depth_um"].values.shape == ()
     for name in ("defocus_um", "in_focus", "soma_in_focus", "fov_fraction", "core_fraction"):
         assert truth[name].dims == ("unit_id",)
+
+
+def test_the_share_that_vessels_take_is_told():
+    acq = _acquisition()
+    vessels = Vasculature(trees_per_mm2=100).plan(_context(acq, kind="vasculature"))
+    places = [(100.0, y, x) for y in (-40.0, 0.0, 40.0) for x in (-50.0, -10.0, 30.0)]
+    shaded = _images(acq, places, "soma", vessels=vessels)
+    clear = _images(acq, places, "soma")
+    lost = [1 - _on_canvas(shaded, i).sum() / _on_canvas(clear, i).sum() for i in range(9)]
+    np.testing.assert_allclose(shaded.vessel_overlap_fraction, lost, atol=1e-6)
+    assert max(lost) > 0.1
+    np.testing.assert_array_equal(shaded.truth()["vessel_overlap_fraction"].values, shaded.vessel_overlap_fraction)
+    assert "vessel_overlap_fraction" not in clear.truth()

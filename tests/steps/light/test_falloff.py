@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.light.falloff import FalloffField, radial_falloff
+from pytest_calsim.steps.light.falloff import Falloff, FalloffField
 
 CANVAS = Canvas(101, 61, 7, 2.0)
 
@@ -30,14 +30,14 @@ def expected(field, row, column):
     ],
 )
 def test_follows_the_formula(field):
-    got = radial_falloff(field, CANVAS)
+    got = Falloff.of(field, CANVAS).on_sensor(CANVAS)
     assert got.shape == CANVAS.sensor_shape
     for row, column in ((0, 0), (50, 30), (100, 60), (13, 47), (100, 0)):
         assert got[row, column] == pytest.approx(expected(field, row, column), rel=1e-6)
 
 
 def test_one_at_the_centre_and_the_fraction_at_the_corner():
-    field = radial_falloff(FalloffField(corner_fraction=0.6), CANVAS)
+    field = Falloff.of(FalloffField(corner_fraction=0.6), CANVAS).on_sensor(CANVAS)
     assert field[50, 30] == 1
     # The corner itself is half a pixel's diagonal beyond the centre of the corner pixel.
     half_pixel = (1 - 0.6) * 2 * math.hypot(1, 1) / math.hypot(101, 61)
@@ -47,7 +47,9 @@ def test_one_at_the_centre_and_the_fraction_at_the_corner():
 
 
 def test_off_centre_the_farthest_corner_has_the_fraction():
-    field = radial_falloff(FalloffField(corner_fraction=0.3, center_y_um=101, center_x_um=61), Canvas(101, 61, 0, 2.0))
+    field = Falloff.of(
+        FalloffField(corner_fraction=0.3, center_y_um=101, center_x_um=61), Canvas(101, 61, 0, 2.0)
+    ).on_sensor(Canvas(101, 61, 0, 2.0))
     assert field.max() == pytest.approx(1, abs=0.001)
     assert np.unravel_index(field.argmax(), field.shape) == (100, 60)
     assert field[0, 0] == pytest.approx(0.3, abs=0.02)
@@ -56,12 +58,14 @@ def test_off_centre_the_farthest_corner_has_the_fraction():
 
 
 def test_even_sizes_are_symmetric():
-    field = radial_falloff(FalloffField(), Canvas(40, 30, 0, 1.0))
+    field = Falloff.of(FalloffField(), Canvas(40, 30, 0, 1.0)).on_sensor(Canvas(40, 30, 0, 1.0))
     assert np.array_equal(field, field[::-1, ::-1])
 
 
 def test_the_margin_changes_nothing():
-    wide, narrow = (radial_falloff(FalloffField(), Canvas(64, 48, m, 1.3)) for m in (9, 0))
+    wide, narrow = (
+        Falloff.of(FalloffField(), Canvas(64, 48, m, 1.3)).on_sensor(Canvas(64, 48, m, 1.3)) for m in (9, 0)
+    )
     assert np.array_equal(wide, narrow)
 
 
@@ -74,5 +78,5 @@ def test_nonsense_is_refused(fields):
 @pytest.mark.parametrize("corner", [0.0, 1.0])
 @pytest.mark.parametrize("center", [-1e5, 0.0, 1e5])
 def test_extremes_stay_within_zero_and_one(corner, center):
-    field = radial_falloff(FalloffField(corner_fraction=corner, exponent=16, center_y_um=center), CANVAS)
+    field = Falloff.of(FalloffField(corner_fraction=corner, exponent=16, center_y_um=center), CANVAS).on_sensor(CANVAS)
     assert np.all((field >= 0) & (field <= 1))

@@ -320,3 +320,21 @@ def test_the_margin_holds_the_bound():
     with pytest.warns(SpecWarning):
         spec = Spec(acquisition=acquisition(), steps=(BrainMotion(max_shift_um=9.1),))
     assert spec.canvas.margin_px == 5 + 2
+
+
+@pytest.mark.parametrize(("axis_deg", "across"), [(0.0, 0.0), (30.0, 0.2), (90.0, 0.5), (-120.0, 0.7)])
+def test_locomotion_has_an_axis(axis_deg, across):
+    """Principal components of the path: along the declared direction, and its deviations in the declared ratio."""
+    spring = Oscillator(rms_um=1.5, kick_rate_hz=20.0, axis_deg=axis_deg, across_fraction=across)
+    path = shifts_um(fps=50.0, duration_s=400.0, max_shift_um=40.0, random_walk=None, oscillator=spring)
+    values, vectors = np.linalg.eigh(np.cov(path.T))
+    assert np.sqrt(max(values[0], 0) / values[1]) == pytest.approx(across, abs=0.05)
+    assert np.sqrt(values.mean()) == pytest.approx(1.5, rel=0.1)
+    angle = np.radians(axis_deg)
+    assert abs(vectors[:, 1] @ [np.sin(angle), np.cos(angle)]) > 0.98
+
+
+def test_an_axis_without_a_preference_changes_nothing():
+    fields = {"duration_s": 5.0, "random_walk": None, "max_shift_um": 40.0}
+    plain, turned = (shifts_um(oscillator=Oscillator(axis_deg=angle), **fields) for angle in (0.0, 77.0))
+    np.testing.assert_array_equal(plain, turned)

@@ -341,3 +341,18 @@ def test_electrons_follow_exposure_and_the_area_of_a_pixel(fps, magnification):
     error = 4 * (photons / 96**2 / 4) ** 0.5 + 4 * (100 / fps / 96**2 / 4) ** 0.5
     assert dark == pytest.approx(100 / fps, rel=0.01, abs=0.03)
     assert lit - dark == pytest.approx(photons, rel=0.003, abs=error)
+
+
+@pytest.mark.parametrize("electrons", [0, 3.7, 900, 70_000])
+@pytest.mark.parametrize("chip", [{}, {"bit_depth": 8, "full_well_e": 5e4}, {"gain_adu_per_e": 0.37}])
+def test_without_shot_noise_codes_are_those_of_the_mean(electrons, chip):
+    found = codes(electrons, frames=3, side=32, shot_noise=False, **chip)
+    c = ImageSensor(**{**BARE, **chip})
+    code = min(np.rint(min(np.float32(electrons), c.full_well_e) * c.gain_adu_per_e), 65535)
+    assert np.unique(found).tolist() == [int(code) >> 16 - c.bit_depth]
+
+
+def test_read_noise_is_the_same_with_and_without_shot_noise():
+    quiet = codes(0, side=64, read_noise_e=20, black_level_adu=500, shot_noise=False)
+    noisy = codes(0, side=64, read_noise_e=20, black_level_adu=500)
+    np.testing.assert_array_equal(quiet, noisy)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pytest_calsim.errors import SpecError
 from pytest_calsim.kernels.vessels import lengthen_chords
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tissue.vasculature import Vasculature, Vessels
 
@@ -74,7 +76,9 @@ def test_bends_and_forks_are_counted_once():
 
 
 def test_light_right_through_the_axis_follows_beer_and_lambert():
-    vessels = Vasculature(n_trees=1, tortuosity=0, taper=0, top_depth_um=30, bottom_depth_um=30).plan(context(na=0.02))
+    vessels = Vasculature(
+        trees_per_mm2=20, tortuosity=0, taper=0, top_depth_um=30, bottom_depth_um=30, min_radius_um=14
+    ).plan(context(na=0.02))
     just_below = vessels.transmission(30.1)
     # The pixel nearest the axis sees the mean chord over its width p: about 2r·(1 − p²/24r²).
     assert just_below.min() == pytest.approx(math.exp(-0.035 * 28), rel=0.01)
@@ -92,7 +96,9 @@ def test_vessels_shade_only_what_lies_below():
 
 def test_the_shadow_is_that_of_the_objectives_cone():
     ctx = context(size_px=256)
-    vessels = Vasculature(n_trees=1, tortuosity=0, top_depth_um=20, bottom_depth_um=20, min_radius_um=14).plan(ctx)
+    vessels = Vasculature(
+        trees_per_mm2=3, tortuosity=0, top_depth_um=20, bottom_depth_um=20, min_radius_um=14, length_to_radius=50
+    ).plan(ctx)
     near = vessels.transmission(20.1)
     far = vessels.transmission(140.0)
     # Total shade is kept (up to what leaves the picture), and a vessel's shadow is widened by the disk's variance.
@@ -133,23 +139,42 @@ def test_the_margin_changes_nothing():
             assert np.array_equal(more.transmission(depth)[wide.canvas.window.slices], few.transmission(depth))
 
 
-def test_more_trees_only_append():
-    few = Vasculature(n_trees=2).grow(context())
-    more = Vasculature(n_trees=5).grow(context())
-    for a, b in zip(few, more[:2], strict=True):
-        assert all(np.array_equal(p.path_um, q.path_um) for p, q in zip(a, b, strict=True))
-    assert len(more) == 5
+def test_a_larger_sensor_shows_more_of_the_same_vessels():
+    small = context(size_px=96)
+    large = context(size_px=396)
+    few = Vasculature(trees_per_mm2=5).plan(small)
+    more = Vasculature(trees_per_mm2=5).plan(large)
+    assert len(more.trees) > len(few.trees)
+    window = np.s_[150:-150, 150:-150]
+    for depth in (35.0, 60.0, 150.0):
+        np.testing.assert_array_equal(more.transmission(depth)[window], few.transmission(depth))
+
+
+def test_there_are_as_many_roots_as_asked_for():
+    ctx = context(size_px=600)
+    trees = Vasculature(trees_per_mm2=8).grow(ctx)
+    roots = np.array([tree[0].path_um[0, 1:] for tree in trees])
+    area_mm2 = np.ptp(roots, axis=0).prod() * 1e-6
+    assert len(roots) / area_mm2 == pytest.approx(8, rel=0.2)
+    away = np.hypot(*(roots[:, None] - roots).transpose(2, 0, 1))
+    assert away[~np.eye(len(roots), dtype=bool)].min() >= 1000 / math.sqrt(8) / 2
 
 
 @pytest.mark.parametrize("size_px", [16, 96])
-def test_every_tree_is_seen(size_px):
+def test_dense_vessels_are_seen_in_a_small_field(size_px):
     for seed in range(8):
-        vessels = Vasculature(n_trees=1).plan(context(size_px=size_px, seed=seed))
+        vessels = Vasculature(trees_per_mm2=100).plan(context(size_px=size_px, seed=seed))
         assert vessels.transmission(100.0).min() < 0.8
 
 
+def test_more_trees_than_are_grown_are_refused():
+    acquisition = {"image_sensor": {"height_px": 4000, "width_px": 4000}}
+    with pytest.raises(SpecError, match=r"trees_per_mm2 = 100 asks for some \d+ trees that reach the field of view"):
+        Spec.make({"acquisition": acquisition, "steps": [{"kind": "vasculature", "trees_per_mm2": 100}]})
+
+
 def test_a_vessel_between_slabs_is_not_counted_twice():
-    vessels = Vasculature(n_trees=1).plan(context(size_px=300))
+    vessels = Vasculature(trees_per_mm2=1).plan(context(size_px=300))
     assert len(vessels.slab_um) == 3
     through = np.prod(vessels.clear.astype(np.float64), axis=0)
     assert -np.log(through.min()) / 0.035 < 2 * 14.0 * 1.001
@@ -157,7 +182,13 @@ def test_a_vessel_between_slabs_is_not_counted_twice():
 
 def test_extremes_are_finite():
     for fields in (
-        {"n_trees": 12, "root_radius_um": 100, "min_radius_um": 20, "absorption_per_um": 1, "bottom_depth_um": 2000},
+        {
+            "trees_per_mm2": 1,
+            "root_radius_um": 100,
+            "min_radius_um": 20,
+            "absorption_per_um": 1,
+            "bottom_depth_um": 2000,
+        },
         {"root_radius_um": 2, "min_radius_um": 2, "length_to_radius": 4, "top_depth_um": 0, "bottom_depth_um": 0},
         {"tortuosity": 1, "taper": 0.5, "length_to_radius": 50},
     ):
@@ -172,7 +203,7 @@ def test_extremes_are_finite():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"n_trees": 0}, "greater than or equal to 1"),
+        ({"trees_per_mm2": 0}, "greater than or equal to 0.01"),
         ({"top_depth_um": 90}, "bottom_depth_um = 80.0 lies above top_depth_um = 90"),
         ({"min_radius_um": 20}, "1 to 12 times min_radius_um = 20"),
         ({"absorption_per_um": 0}, "greater than 0"),

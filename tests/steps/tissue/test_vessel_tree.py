@@ -1,12 +1,13 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pytest_calsim.steps.tissue.vessel_tree import Growth, grow_tree
 
-STRAIGHT = Growth(2.0, 10.0, 0.0, 0.0, 20.0, 60.0)
-MEANDERING = Growth(2.0, 10.0, 0.4, 0.08, 20.0, 60.0)
+STRAIGHT = Growth(2.0, 10.0, 0.0, 0.0, 20.0, 60.0, 1e4)
+MEANDERING = Growth(2.0, 10.0, 0.4, 0.08, 20.0, 60.0, 1e4)
 
 
 def tree(growth=MEANDERING, seed=0, radius_um=12.0):
@@ -57,13 +58,13 @@ def unit(vector):
 
 def test_daughters_begin_where_the_parent_ends():
     branches = tree()
-    for branch in branches[1:]:
+    for branch in branches[2:]:
         assert np.array_equal(branch.path_um[0], branches[branch.parent].path_um[-1])
 
 
 def test_taper_and_least_radius():
     branches = tree()
-    for branch in branches[1:]:
+    for branch in branches[2:]:
         assert branch.radius_um[-1] / branch.radius_um[0] == pytest.approx(0.92)
         assert branch.radius_um[0] >= 2.0
     assert branches[0].radius_um[0] == 12.0
@@ -79,7 +80,7 @@ def test_depths_stay_in_the_slab():
 def test_tortuosity_is_the_headings_sd():
     headings = []
     for seed in range(40):
-        for branch in tree(seed=seed)[1:]:
+        for branch in tree(seed=seed)[2:]:
             steps = np.diff(branch.path_um[:, 1:], axis=0)
             angles = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
             headings.append(angles[-1] - angles[0])
@@ -91,8 +92,26 @@ def test_tortuosity_is_the_headings_sd():
     assert np.std(headings) == pytest.approx(expected, rel=0.1)
 
 
-def test_the_trunk_comes_from_far_outside():
-    path = tree()[0].path_um
-    entry = np.flatnonzero(np.all(path == [40.0, 0.0, 0.0], axis=1))
-    assert len(entry) == 1
-    assert 400 < np.hypot(*path[0, 1:]) < 501
+def test_the_vessel_goes_through_the_root():
+    one, other = tree(STRAIGHT)[:2]
+    assert one.parent == other.parent == -1
+    assert np.array_equal(one.path_um[0], [40.0, 0.0, 0.0])
+    assert np.array_equal(other.path_um[0], one.path_um[0])
+    assert one.radius_um[0] == other.radius_um[0] == 12.0
+    assert unit(one.path_um[-1, 1:]) @ unit(other.path_um[-1, 1:]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("spread_um", [0.0, 150.0, 400.0])
+def test_no_branch_begins_beyond_the_spread(spread_um):
+    whole = tree()
+    near = tree(replace(MEANDERING, spread_um=spread_um))
+    begins = np.array([np.hypot(*branch.path_um[0, 1:]) for branch in near])
+    assert begins.max() <= spread_um
+    assert 2 <= len(near) < len(whole)
+
+
+def test_a_daughter_has_no_more_than_two_of_its_own():
+    branches = tree()
+    parents = np.array([branch.parent for branch in branches])
+    assert np.bincount(parents[2:]).max() == 2
+    assert (parents < np.arange(len(branches))).all()

@@ -6,6 +6,7 @@ step along each axis. A picture ends where its curve has fallen to nothing, so a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +17,7 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
 from pytest_calsim.steps.pixels import NodePictures
 
-__all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "gaussian_pictures"]
+__all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "followed_share", "gaussian_pictures"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,10 +26,16 @@ GAUSSIAN_REACH = 4.0
 """Where a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
 RIM_REACH = 3.5
 """Where a disk's rim ends, in σ: 0.3 % of the disk's height."""
-_COARSEST = 16
+_COARSEST = 30
 _SPLINE_VARIANCE = 1 / 3
 _LEAST_RIM = 0.4
 """A rim is no sharper than this σ, in steps: samples at nodes show nothing finer."""
+_SPLINE_REACH = 2
+"""How far a node's spline reaches along an axis, in steps."""
+_LEAST_STEPS = 6
+"""Steps to the distance at which a Gaussian is cut off, at least."""
+_TRACE = 0.05
+"""Of a Gaussian that holds no more than this share before it is cut off nothing is shown."""
 
 
 def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats, flux: Floats) -> list[NodePictures]:
@@ -74,9 +81,20 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     return _pictures(y_px, x_px, levels, flux, reach, sample)
 
 
-def gaussian_pictures(y_px: Floats, x_px: Floats, sigma_px: Floats, flux: Floats) -> list[NodePictures]:
-    """Picture Gaussians; see :func:`disk_pictures`. Nodes lie 0.56 to 1.1 σ apart."""
-    levels = np.floor(np.log2(np.maximum(sigma_px, 0.1) / 0.9))
+def gaussian_pictures(
+    y_px: Floats, x_px: Floats, sigma_px: Floats, flux: Floats, end_px: float = math.inf
+) -> list[NodePictures]:
+    """Picture Gaussians; see :func:`disk_pictures`. Nodes lie 0.56 to 1.1 σ apart.
+
+    Parameters
+    ----------
+    y_px, x_px, sigma_px, flux
+        As there; σ counts for each axis.
+    end_px
+        Distance along either axis at which the light ends, px. It holds :func:`followed_share` of the flux then.
+    """
+    levels = np.minimum(np.floor(np.log2(np.maximum(sigma_px, 0.1) / 0.9)), _last_level(end_px))
+    flux = flux * followed_share(sigma_px, end_px)
 
     def sigma(at: Ints, step: float) -> Floats:
         return np.sqrt(np.maximum((sigma_px[at] / step) ** 2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
@@ -85,9 +103,42 @@ def gaussian_pictures(y_px: Floats, x_px: Floats, sigma_px: Floats, flux: Floats
         off = distance / sigma(at, step)[spot]
         values = elementary.exp(-0.5 * np.minimum(off, 10.0) ** 2)
         values[off > GAUSSIAN_REACH] = 0.0
-        return values
+        return values if end_px == math.inf else values * np.maximum(1 - (distance / last(step)) ** 4, 0)
 
-    return _pictures(y_px, x_px, levels, flux, lambda at, step: GAUSSIAN_REACH * sigma(at, step), sample)
+    def last(step: float) -> float:
+        return end_px / step - _SPLINE_REACH
+
+    def reach(at: Ints, step: float) -> Floats:
+        return np.minimum(GAUSSIAN_REACH * sigma(at, step), last(step))
+
+    return _pictures(y_px, x_px, levels, flux, reach, sample)
+
+
+def followed_share(sigma_px: Floats, end_px: float) -> Floats:
+    """Return the share of Gaussians that is left when they are cut off at a distance.
+
+    They are multiplied by 1 − (r/D)⁴, where D is two steps of the coarsest nodes less than the distance; nothing is
+    left of those that are so wide that a twentieth or less would be.
+
+    Parameters
+    ----------
+    sigma_px
+        σ of each along an axis, px; float64 ``(source,)``.
+    end_px
+        The distance along either axis, px.
+    """
+    if end_px == math.inf:
+        return np.ones_like(sigma_px)
+    last = end_px - _SPLINE_REACH * 2.0 ** _last_level(end_px)
+    a = np.minimum(last**2 / (2 * np.maximum(sigma_px, 1e-3 * last) ** 2), 700.0)
+    # ∫₀ᵃ (1 − u²/a²) e⁻ᵘ du, with u = r²/2σ².
+    share = 1 - 2 / a**2 + elementary.exp(-a) * (2 / a + 2 / a**2)
+    return np.where((a > 0.02) & (share > _TRACE), share, 0.0)
+
+
+def _last_level(end_px: float) -> float:
+    """Return the coarsest level whose nodes show light that ends at some distance."""
+    return math.inf if end_px == math.inf else max(math.floor(math.log2(end_px / _LEAST_STEPS)), 0)
 
 
 def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:

@@ -4,8 +4,7 @@ from scipy.ndimage import gaussian_filter
 
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
-from pytest_calsim.steps.background.node_pictures import disk_pictures, gaussian_pictures
-from pytest_calsim.steps.pixels import GaussianSpots
+from pytest_calsim.steps.node_pictures import disk_pictures, followed_share, gaussian_pictures
 
 SIDE = 161
 
@@ -13,9 +12,11 @@ SIDE = 161
 def shown(pictures, side=SIDE, n=1):
     """What a canvas of 1 µm pixels shows of pictures, summed over sources of gain 1."""
     canvas = Canvas(side, side, 0, 1.0)
-    light = SmoothLight.of([GaussianSpots.none(n)], canvas, None, pictures)
-    rows = light.rows(np.ones((n, 1), np.float32))
+    light = SmoothLight.of(pictures, canvas, None)
     image = np.zeros((side, side))
+    if light is None:
+        return image
+    rows = light.rows(np.ones((n, 1), np.float32))
     for k in range(4):
         image += rows.row_weight[:, k, None] * rows.wide[0][rows.row_node + k]
     return image
@@ -96,3 +97,30 @@ def test_what_lies_beyond_the_canvas_lights_it_as_far_as_it_reaches():
     assert cut.sum() == pytest.approx(0.52, abs=0.02)
     whole = shown(gaussian_pictures(one(80), one(0), one(10), one(1)), side=321)
     np.testing.assert_allclose(cut, whole[80:-80, 80:-80], atol=1e-6 * whole.max())
+
+
+@pytest.mark.parametrize("end", [40.0, 61.0, 75.0])
+@pytest.mark.parametrize("sigma", [6.0, 12.0, 21.0, 35.0, 60.0, 200.0])
+@pytest.mark.parametrize("phase", [0.0, 3.7])
+def test_a_gaussian_that_ends_is_the_product_of_a_window(sigma, end, phase):
+    image = shown(gaussian_pictures(one(phase), one(-phase), one(sigma), one(2), end), side=201)
+    at = np.arange(201) - 100
+    distance = np.hypot(at[:, None] - phase, at + phase)
+    step = 2.0 ** np.floor(np.log2(end / 6))
+    window = np.clip(1 - (distance / (end - 2 * step)) ** 4, 0, None)
+    expected = 2 * np.exp(-(distance**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2) * window
+    assert not image[np.maximum(np.abs(at[:, None] - phase), np.abs(at + phase)) >= end].any()
+    assert image.sum() == pytest.approx(2 * followed_share(one(sigma), end)[0], rel=1e-4)
+    if followed_share(one(sigma), end)[0] == 0:
+        assert not image.any()
+    else:
+        assert image.sum() == pytest.approx(expected.sum(), rel=0.01)
+        assert np.abs(image - expected).max() < 0.12 * expected.max()
+
+
+def test_of_a_gaussian_too_wide_for_its_end_nothing_is_shown():
+    share = followed_share(np.array([1e-6, 5.0, 20.0, 60.0, 200.0, 1e3, 1e9]), 60.0)
+    assert (np.diff(share) <= 0).all()
+    assert share[0] == pytest.approx(1, abs=1e-5)
+    assert not share[-3:].any()
+    assert (followed_share(np.array([1e-6, 1e9]), np.inf) == 1).all()
