@@ -79,7 +79,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
         return save_minian(array.chunk(chunks).rename(name), str(folder), overwrite=True)
 
     reference = saved(preprocess(observed), "varr_ref")
-    motion = xr.zeros_like(reference.isel(height=0, width=0).compute()).expand_dims(
+    motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
         shift_dim=["height", "width"], axis=1
     )
     registered = reference
