@@ -38,7 +38,8 @@ def is_minimal(bug, spec):
     """Whether a spec holds what the bug needs, and nothing else."""
     needs = {"sign flip": {"brain_motion"}, "dtype overflow": {"sensor"}}.get(bug, set())
     least_cells = 0 if bug in ("empty field", "odd width", "sign flip") else 1
-    least_frames = 2 if bug == "off by one frame" else 1
+    # A cell must fire for a shift in time to show, so it takes some frames, or one field that makes it fire sooner.
+    least_frames = 10 if bug == "off by one frame" else 1
     height, width = SMALLEST.get(bug, (8, 8))
     sensor = spec.acquisition.image_sensor
     return (
@@ -47,7 +48,7 @@ def is_minimal(bug, spec):
         and n_cells(spec) <= least_cells
         and sensor.height_px * sensor.width_px <= height * width
         # Codes above 127 take more light, or a longer exposure, or a wider aperture, or ...
-        and n_changed(spec) <= (1 if bug == "dtype overflow" else 0)
+        and n_changed(spec) <= (1 if bug in ("dtype overflow", "off by one frame") else 0)
     )
 
 

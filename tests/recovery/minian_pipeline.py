@@ -80,8 +80,6 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
 
     reference = saved(preprocess(observed), "varr_ref")
     motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
-        shift_dim=["height", "width"], axis=1
-    )
     registered = reference
     if register:
         motion = estimate_motion(reference, dim="frame").compute()
