@@ -21,13 +21,13 @@ myst_heading_anchors = 4
 
 # --- notebooks -------------------------------------------------------------------------------------------------------
 
-nb_execution_mode = "cache"
+nb_execution_mode = "force"  # a cache would not notice that the package has changed
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_ipywidgets_js = {}  # the default fetches scripts from the network
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # sliders need a kernel
-nb_code_prompt_show = "Show the answer"  # what is hidden is the answer to an exercise
-nb_code_prompt_hide = "Hide the answer"
+nb_code_prompt_show = "Show how"  # the code that is hidden finds the answer to an exercise
+nb_code_prompt_hide = "Hide how"
 nb_merge_streams = True
 
 # --- reference -------------------------------------------------------------------------------------------------------
@@ -43,6 +43,6 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = f"pytest-calsim {release}"
-html_static_path = ["site"]
+html_static_path = ["assets"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False

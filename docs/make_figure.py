@@ -1,4 +1,4 @@
-"""Make the layers of the interactive figure: ``docs/site/closure-layers.js``. Needs the extra ``plot``.
+"""Make the layers of the interactive figure: ``docs/assets/closure-layers.js``. Needs the extra ``plot``.
 
 Usage: python docs/make_figure.py
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from pytest_calsim import load_preset, plan
 
-TARGET = Path(__file__).parent / "site" / "closure-layers.js"
+TARGET = Path(__file__).parent / "assets" / "closure-layers.js"
 FRAMES = slice(0, 80, 2)
 SMOOTH = 4
 """Layers without fine detail are stored at this many pixels to one."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import sys
+import tempfile
+import time
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -24,14 +26,29 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
+from scipy.sparse import csr_array
 
-from pytest_calsim import Estimate, ImageSensor, Recording, Spec, compare, load_preset, plan, preset_names, simulate
+from pytest_calsim import (
+    Estimate,
+    ImageSensor,
+    Recording,
+    Spec,
+    compare,
+    load_preset,
+    plan,
+    preset_names,
+    score,
+    simulate,
+)
 from pytest_calsim.errors import SpecWarning
 from pytest_calsim.kernels.sensor import Fields, Windows, expose
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "teaching" / "notebooks"))
+from pipeline import band_pass, find_cells  # noqa: E402
+
 PICTURES = DOCS / "pictures"
 DPI = 100
 GREEN = "#2ca02c"
@@ -133,17 +150,6 @@ def seen(preset: str) -> tuple[Recording, Projections]:
         recording = simulate(load_preset(preset))
         _SEEN[preset] = recording, projections(recording)
     return _SEEN[preset]
-
-
-def of_preset(preset: str) -> None:
-    """A frame, the mean, and the background-subtracted maximum."""
-    recording, p = seen(preset)
-    figure, axes = panels(3)
-    codes = f"{p.frame.min()}-{p.frame.max()}"
-    show(axes[0, 0], p.frame, f"one frame (codes {codes}, mean {p.frame.mean():.0f})")
-    show(axes[0, 1], p.mean, f"mean of {recording.observed.sizes['frame']} frames, motion undone")
-    show(axes[0, 2], p.brightest, "largest rise above the mean, cell-sized")
-    save(figure, preset)
 
 
 def outlines(axis: Any, recording: Recording) -> None:
@@ -371,7 +377,7 @@ def cost() -> None:
 
 
 def presets() -> None:
-    """A picture for every preset, and the gallery page from the preset files."""
+    """A picture for every preset, and the gallery page."""
     for name in preset_names():
         preset(name)
     gallery()
@@ -379,11 +385,25 @@ def presets() -> None:
 
 def preset(name: str) -> None:
     """One preset's picture in the gallery."""
-    _, p = seen(name)
-    figure, axes = panels(2, side=2.6, title=0.25)
+    recording, p = seen(name)
+    figure, axes = panels(3, side=2.6, title=0.25)
     show(axes[0, 0], p.frame, f"one frame (codes {p.frame.min()}-{p.frame.max()})")
     show(axes[0, 1], p.brightest, "largest rise above the mean")
+    draw_some_traces(axes[0, 2], recording)
     save(figure, f"presets/{name}", greys=32)
+
+
+def draw_some_traces(axis: Any, recording: Recording, n: int = 8) -> None:
+    """The true ΔF/F of some detectable cells, from the clearest to the faintest, each on a line of its own."""
+    truth = recording.truth
+    units = truth.detectable_subset()
+    ranked = units[np.argsort(-truth.cells["snr_peak"].to_numpy()[units], kind="stable")]
+    chosen = ranked[np.linspace(0, len(ranked) - 1, min(n, len(ranked))).astype(int)]
+    rest = truth.cells["amplitude"].to_numpy()
+    for row, unit in enumerate(chosen):
+        course = truth.C[int(unit)].values / rest[unit] - 1
+        axis.plot(course / max(course.max(), 1e-9) * 0.9 - row, color=BLUE, linewidth=0.7)
+    axis.set_title(f"true traces of {len(chosen)} cells, each to its peak", fontsize=9, pad=3)
 
 
 def gallery() -> None:
@@ -394,16 +414,18 @@ def gallery() -> None:
         "Every preset, as the package ships it. Left: one frame. Right: the largest rise above the mean over the "
         "recording, cell-sized structure only, motion undone by the true shifts. Contrast is stretched in each.",
         "",
+        f"*A light finder* is the one of [the first test](tutorial/first-test.md), on the first {FINDER_S} s, motion "
+        "undone by the true shifts. It is a plain one, and says how hard a recording is, not what a real pipeline "
+        "reaches. Times are of one core of the machine that the page on [performance](performance.md) names.",
+        "",
         "This page is written by `python docs/make_pictures.py presets` from the preset files.",
         "",
     ]
-    for name in ("moving", "miniscope_v4_ca1"):
-        alt = f"A frame, the mean and the background-subtracted maximum of {name}"
-        lines += [f"`{name}`, a closer look:", "", f"![{alt}](pictures/{name}.png)", ""]
     alt = "The cells of miniscope_v4_ca1 over its mean: detectable, not detectable, outside the field of view"
     lines += ["The truth of `miniscope_v4_ca1`, over its mean:", "", f"![{alt}](pictures/truth.png)", ""]
     used: list[str] = []
     for name in preset_names():
+        print(f"card of {name}", flush=True)
         recording = simulate(load_preset(name))
         table = preset_table(name)
         acq = recording.spec.acquisition
@@ -418,10 +440,16 @@ def gallery() -> None:
             "",
             f"![{name}](pictures/presets/{name}.png)",
             "",
-            f"{frames} frames of {height} × {width} px at {acq.fps:g} fps, {acq.image_sensor.bit_depth} bit; "
-            f"{int(cells['in_fov'].sum())} cells in view, {int(cells['detectable'].sum())} of them detectable. "
-            f"Made of {', '.join(f'`{part}`' for part in parts)}"
-            + (", and changes of its own." if table.keys() & {"acquisition", "steps", "drop"} else "."),
+            "| | |",
+            "|---|---|",
+            f'| asked for by | `@pytest.mark.sim("{name}")` |',
+            f"| movie | {frames} frames of {height} × {width} px at {acq.fps:g} fps, "
+            f"{acq.image_sensor.bit_depth} bit |",
+            f"| cells in view | {int(cells['in_fov'].sum())}, {int(cells['detectable'].sum())} of them detectable |",
+            f"| to simulate and store it | {seconds_to_simulate(name):.1f} CPU s |",
+            f"| a light finder | {of_light_finder(name)} |",
+            f"| made of | {', '.join(f'`{part}`' for part in parts)}"
+            + (", and changes of its own |" if table.keys() & {"acquisition", "steps", "drop"} else " |"),
             "",
             *(f"- {source}" for source in table.get("sources", [])),
             "",
@@ -434,6 +462,35 @@ def gallery() -> None:
     lines += plots_section()
     text = "\n".join(lines).rstrip().replace("\n\n\n", "\n\n")
     (DOCS / "gallery.md").write_text(text + "\n")
+
+
+FINDER_S = 10
+"""How much of a recording the light finder gets, s: it holds all of it in memory."""
+
+
+def seconds_to_simulate(name: str) -> float:
+    """CPU time from a preset's name to its file, s."""
+    begin = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(load_preset(name)).save(Path(folder) / "recording.zarr.zip")
+    return time.process_time() - begin
+
+
+def of_light_finder(name: str) -> str:
+    """What the light finder reaches on the beginning of a preset."""
+    spec = load_preset(name)
+    short = simulate(spec.edit({"acquisition.duration_s": min(FINDER_S, spec.acquisition.duration_s)}))
+    movie = short.observed.values.astype(np.float32)
+    if short.truth.shifts is not None:
+        for i, shift in enumerate(short.truth.shifts.values):
+            movie[i] = ndimage.shift(movie[i], -shift, order=1, mode="nearest")
+    found = find_cells(band_pass(movie))
+    rows, columns = movie.shape[1:]
+    sparse = csr_array(np.reshape(found, (len(found), rows * columns)) if found else np.zeros((0, rows * columns)))
+    reached = score(Estimate(A=sparse, picture=(rows, columns)), short, footprint_shift=None).as_dict()
+    recall, precision = (reached.get(f"footprints.{value}", float("nan")) for value in ("recall", "precision"))
+    detectable = len(short.truth.detectable_subset())
+    return f"recall {recall:.2f} of {detectable} detectable cells, precision {precision:.2f}"
 
 
 def preset_table(name: str) -> dict[str, Any]:
@@ -524,8 +581,6 @@ def plots_section() -> list[str]:
 
 PICTURE_OF: dict[str, Callable[[], None]] = {
     "readme": readme,
-    "moving": lambda: of_preset("moving"),
-    "miniscope_v4_ca1": lambda: of_preset("miniscope_v4_ca1"),
     "steps": steps,
     "truth": truth,
     "psf": psf,

@@ -1,4 +1,4 @@
-"""Write the reference of spec fields and of the ground truth, from the models and from a recording.
+"""Write the reference of spec fields, of the ground truth and of the contract, from what they describe.
 
 Usage: python docs/make_reference.py
 """
@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 from pytest_calsim import Acquisition, load_preset, simulate
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
+from pytest_calsim.testing.relations.relation import RELATIONS
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -259,7 +261,8 @@ def truth_page() -> str:
         "",
         "Axes: `unit_id` planted cells, `frame`, `height`, `width` the sensor's pixels, `shift_dim` = "
         '`["height", "width"]`, `component` layers of neuropil, `depth` slabs of vessels. Positions are (z, y, x) in '
-        "µm, the optical axis at (0, 0), z down from the surface. A footprint set is a `SparseFootprints`: "
+        "µm, the optical axis at (0, 0), z down from the surface; in pixels of the sensor, from 0, a row is "
+        "`y_um / pixel_size_um + (height - 1) / 2`, and a column likewise. A footprint set is a `SparseFootprints`: "
         "`truth.A_observed[3]` is one cell's dense picture, `[ids]`, a slice or a mask select cells and keep their "
         "numbers, `.dense()` gives all of them as a DataArray, `.csr` a scipy matrix. All are valid "
         "[estimates](what-is-read-how.md).",
@@ -278,7 +281,96 @@ def truth_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"spec.md": spec_page, "truth.md": truth_page}
+# --- the contract ----------------------------------------------------------------------------------------------------
+
+
+_EFFECTS = {
+    "none": "the same cells, pixels and traces",
+    "moved": "the same, moved as the pixels were",
+    "no worse": "no cell is lost, no trace is worse",
+}
+_TOLERANCES = {
+    "same_noise": "same noise",
+    "new_edges": "same noise, new edges",
+    "other_noise": "other noise",
+    "other_places": "other noise, other places",
+}
+
+
+def contract_page() -> str:
+    """Every clause of the contract, and how far results may differ."""
+    relations = [
+        f"| {r.name} | {_EFFECTS[r.effect]} | {_TOLERANCES[r.tolerance.__name__]} | {r.reason} |" for r in RELATIONS
+    ]
+    scenes = [f"| {scene.name} | {scene.reason} |" for scene in EDGE_SCENES]
+    lines = [
+        "# The contract of a pipeline",
+        "",
+        "`PipelineContract(run)` holds any pipeline to the clauses below: `contract.check(clause, recording)` runs it, "
+        'and raises `RecoveryError`; `contract.clauses` are for `pytest.mark.parametrize("clause", contract.clauses, '
+        "ids=str)`. `run` takes a `Recording` and gives an `Estimate` or footprints. Without a recording the "
+        "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). How to: "
+        "[property tests](../how-to/property-tests-with-hypothesis.md).",
+        "",
+        "This page is written by `python docs/make_reference.py` from the clauses.",
+        "",
+        "## Relations",
+        "",
+        "Two movies that differ in one thing. Compared are the cells that are detectable in the first one and as much "
+        "in view in both.",
+        "",
+        "| changed | result | movies have | why |",
+        "|---|---|---|---|",
+        *relations,
+        "",
+        "`assert_invariant(baseline, changed)`, `assert_equivariant(...)` and `assert_monotone(outcomes)` are the "
+        "assertions behind them, for relations of your own; an `Outcome` is a recording with what was found in it, and "
+        "`pairs(spec, knob, values)` gives recordings that differ in one field alone. `recording.transformed(...)` "
+        "crops, pads, mirrors, transposes, scales, retypes and chunks a movie, and its truth with it.",
+        "",
+        "### How far results may differ",
+        "",
+        "| movies have | cells found in one alone | footprints of a cell | traces of a cell | estimates of no cell |",
+        "|---|---|---|---|---|",
+        "| same noise | none | IoU ≥ 0.8 | r ≥ 0.99 | as many |",
+        "| same noise, new edges | none beyond 10 px from an edge | IoU ≥ 0.8 | r ≥ 0.99 | ± 1 |",
+        "| other noise | those with `snr_peak` < 4.5 + 3·√2 | IoU ≥ 0.4 | see below | ± 3·√(2n) |",
+        "| other noise, other places | the same | not compared | the same | the same |",
+        "",
+        "The peak of a matched filter moves by 1 from noise to noise, the difference of two by √2; 4.5 is where cells "
+        "begin to be detectable. Two traces of signal variance v over noise of variance 1 correlate by r = v/(v + 1), "
+        "with a standard error of (1 − r²)/√frames: r may be 3 errors lower, with v from the cell's true trace and its "
+        "`snr_peak`, and noise of twice the ideal deviation. n is the number of estimates of no cell in the baseline. "
+        "Give a `Tolerance` of your own to the assertions for other bounds.",
+        "",
+        "## Scenes at the edge",
+        "",
+        "Whatever a pipeline finds there, it must give a result that can be right: no exception, finite, A and S not "
+        "negative, pictures and frames of the right number. This is asked of every result, in the relations as well.",
+        "",
+        "| scene | where it comes from |",
+        "|---|---|",
+        *scenes,
+        "",
+        "## Why a cell was missed",
+        "",
+        "`explain_miss(run, recording, unit)` renders the recording again without one cause at a time, all else being "
+        "the same to the draw, and runs the pipeline on it. `.causes` are those without which the cell is found, the "
+        "largest gain first.",
+        "",
+        "| cause | taken away by |",
+        "|---|---|",
+        "| louder neighbour | darkening the cell that adds most light there |",
+        "| motion | dropping `brain_motion` |",
+        "| too little light | four times the light, on a chip of four times the well (or as large as a well can be) |",
+        "| background | dropping `neuropil` and `background_cells` |",
+        "| out of focus | focusing on the cell |",
+        "| vessels | dropping `vasculature` |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"spec.md": spec_page, "truth.md": truth_page, "contract.md": contract_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -72,6 +72,8 @@ class RecoveryError(AssertionError):
         The numbers, bounds and per-cell reasons behind the verdict.
     recording, estimate
         What was judged, where it is known: for pictures of the failure.
+    baseline
+        The recording and the estimate that it was compared with, where two were.
     """
 
     def __init__(
@@ -81,11 +83,13 @@ class RecoveryError(AssertionError):
         *,
         recording: Recording | None = None,
         estimate: Estimate | None = None,
+        baseline: tuple[Recording, Estimate] | None = None,
     ) -> None:
         super().__init__(message)
         self.scorecard = scorecard
         self.recording = recording
         self.estimate = estimate
+        self.baseline = baseline
 
 
 class CalsimWarning(UserWarning):

@@ -12,6 +12,7 @@ with contextlib.suppress(ImportError):
     import dask.array  # noqa: F401
 
 with contextlib.suppress(ImportError):
+    import contourpy  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
 
 # A first example may import; how long anything takes is measured in tests/benchmarks.

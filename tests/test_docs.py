@@ -102,7 +102,13 @@ def test_reference_is_that_of_the_code():
 def test_gallery_shows_every_preset():
     page = (ROOT / "docs" / "gallery.md").read_text()
     for name in preset_names():
-        assert f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)" in page
+        begin = f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)"
+        assert begin in page, "python docs/make_pictures.py presets"
+        card = page.partition(begin)[2].partition("\n## ")[0]
+        assert f'| asked for by | `@pytest.mark.sim("{name}")` |' in card
+        assert re.search(r"\| cells in view \| \d+, \d+ of them detectable \|", card)
+        assert re.search(r"\| to simulate and store it \| \d+\.\d CPU s \|", card)
+        assert re.search(r"\| a light finder \| recall \d\.\d\d of \d+ detectable cells, precision \d\.\d\d \|", card)
 
 
 def test_pictures_are_small_and_shown():
@@ -134,12 +140,8 @@ def test_pages_shown_elsewhere_have_no_relative_links():
 def test_every_public_name_is_described_and_has_an_example():
     page = (ROOT / "docs" / "reference" / "api.md").read_text()
     program = "\n".join(body for _, _, body in BLOCK.findall(page))
-    described = set(re.findall(r"^\.\. auto\w+:: (\w+)", page, re.M)) | {
-        "Acquisition",
-        "ImageSensor",
-        "Optics",
-        "Tissue",
-    }
+    models = {"Acquisition", "ImageSensor", "Optics", "Tissue"}  # described by their fields, on another page
+    described = set(re.findall(r"^\.\. auto\w+:: (\w+)", page, re.M)) | models
     assert described == set(pytest_calsim.__all__)
     used = set(re.findall(r"\w+", program))
     assert described <= used

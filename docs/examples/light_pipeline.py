@@ -38,13 +38,14 @@ def find_cells(movie, min_peak=6):
     """Footprints ``(unit_id, height, width)`` of what once rises ``min_peak`` times above its own noise."""
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
-    noise = 1.4826 * np.median(np.abs(smooth), axis=0)
+    noise = 1.4826 * np.median(np.abs(smooth), axis=0) + 1e-6  # some pixels never change
     # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.
     peaks = peak_local_max(
         (smooth / noise).max(axis=0), footprint=disk(4), threshold_abs=min_peak, exclude_border=False
     )
     sharper = band_pass(movie, fine_px=1)
-    return np.array([footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks])
+    found = [footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks]
+    return np.reshape(found, (-1, *smooth.shape[1:]))  # no cell is a result, too
 
 
 def footprint(movie, brightness, seed, radius_px=7):
@@ -62,7 +63,7 @@ def read_traces(movie, footprints):
     pixels = band_pass(movie, fine_px=1).reshape(len(movie), -1)
     # The edges of vessels are as sharp as cells, and brighten and dim with all that lies below.
     still = np.median(pixels, axis=0)
-    known = np.vstack([footprints.reshape(len(footprints), -1), still])
+    known = np.vstack([footprints.reshape(-1, pixels.shape[1]), still])
     return np.linalg.lstsq(known.T, pixels.T, rcond=None)[0][:-1].astype(np.float64)
 
 

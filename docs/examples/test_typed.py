@@ -11,34 +11,66 @@ from numpy.typing import NDArray
 
 from pytest_calsim import (
     Acquisition,
+    Assemblies,
+    BackgroundCells,
+    BackgroundPopulation,
+    Bleaching,
+    BrainMotion,
     CalsimError,
+    CellActivity,
+    CellOptics,
     Estimate,
     EstimateError,
+    GivenArray,
     GroundTruth,
+    HillSaturation,
+    Illumination,
     ImageSensor,
+    Jumps,
+    Leakage,
+    LocalBackground,
     Match,
+    Neuropil,
+    NeuropilComponent,
     Optics,
+    Oscillator,
+    Outcome,
+    PipelineContract,
+    PlaceNeurons,
+    Population,
+    RandomWalk,
     Recording,
     RecordingFactory,
     RecoveryError,
+    Render,
     Scene,
     Scorecard,
     Scores,
+    Sensor,
     Spec,
     SpecError,
     StoreError,
     Tissue,
+    Tolerance,
+    Vasculature,
+    Vignette,
     assert_background_recovered,
+    assert_equivariant,
     assert_footprints_recovered,
+    assert_invariant,
+    assert_monotone,
     assert_shifts_recovered,
     assert_spikes_recovered,
     assert_traces_recovered,
     compare,
     compose_presets,
+    contract_scene,
     damage,
+    explain_miss,
     field_pearson,
     hungarian_match,
     load_preset,
+    pairs,
     plan,
     preset_names,
     preset_parts,
@@ -130,6 +162,52 @@ def test_specs() -> None:
     assert parts.acquisition.image_sensor.height_px == 256
     assert set(preset_parts()) > {"scopes/miniscope_v4", "conditions/clean"}
     assert all(preset_summary(name) for name in preset_names())
+
+
+def test_every_step_and_part_of_one() -> None:
+    steps = [
+        Assemblies(),
+        BackgroundCells(populations=(BackgroundPopulation(),)),
+        Bleaching(),
+        BrainMotion(random_walk=RandomWalk(), oscillator=Oscillator(), jumps=Jumps()),
+        CellActivity(saturation=HillSaturation()),
+        CellOptics(),
+        Illumination(),
+        Leakage(),
+        Neuropil(components=(NeuropilComponent(),), local=LocalBackground()),
+        PlaceNeurons(populations=(Population(),)),
+        Render(),
+        Sensor(),
+        Vasculature(),
+        Vignette(),
+    ]
+    spec = Spec(acquisition=Acquisition(duration_s=1), steps=tuple(steps))
+    assert len(spec.kinds) == len(steps)
+    assert GivenArray.model_validate([[1, 2]]).values.tolist() == [[1, 2]]
+
+
+def oracle(recording: Recording) -> Estimate:
+    return Estimate(A=recording.truth.A_observed, C=recording.truth.C)
+
+
+def finds_nothing(recording: Recording) -> NDArray[np.float64]:
+    return np.zeros((0, *recording.frames.shape[1:]))
+
+
+def test_relations_and_contract() -> None:
+    dim, bright = pairs(load_preset("tiny", overrides=SHORT), "sensor.photon_rate_per_s_um2", [1e4, 2e4])
+    turned = dim.transformed(mirror="height", transpose=True)
+    outcomes = [Outcome(movie, oracle(movie)) for movie in (dim, bright, turned)]
+    cards: list[Scorecard] = [
+        assert_invariant(outcomes[0], outcomes[1], Tolerance.other_noise(dim)),
+        assert_equivariant(outcomes[0], outcomes[2]),
+        assert_monotone(outcomes[:2]),
+    ]
+    assert all(card.passed for card in cards)
+    contract = PipelineContract(oracle)
+    card: Scorecard | None = contract.check("transposed", simulate(contract_scene()))
+    assert card is not None
+    assert explain_miss(finds_nothing, dim, 0).causes == ()
 
 
 def test_files(tmp_path: Path) -> None:

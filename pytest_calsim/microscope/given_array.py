@@ -24,6 +24,7 @@ __all__ = ["GivenArray"]
 
 _MOST_VALUES = 2**28
 _MOST_BYTES = 64_000_000
+_MOST_SHOWN = 2000
 
 
 class GivenArray(Frozen):
@@ -98,7 +99,9 @@ class GivenArray(Frozen):
         return hash((self.shape, self.data))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Say the shape and a digest in place of the data."""
+        """Say the shape, and data that are short enough to be pasted back; else a digest of them."""
+        if len(self.data) <= _MOST_SHOWN:
+            return [("shape", self.shape), ("data", self.data)]
         return [("shape", self.shape), ("sha256", hashlib.sha256(self.data.encode()).hexdigest()[:12])]
 
 

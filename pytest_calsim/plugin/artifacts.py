@@ -63,6 +63,9 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
             jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
+        if missed.baseline is not None:
+            compared = missed.baseline
+            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(*compared, path)
     written: list[str] = []
     for name, write in jobs.items():
         try:
@@ -98,8 +101,11 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     card = None if missed is None else missed.scorecard
     shown = isinstance(error, RecoveryError)  # whose message is the scorecard
     spec, label = attempt.recorded or (None, "")
-    if card is not None and card.spec is not None and card.spec != spec:
-        spec = card.spec
+    judged = None if card is None else card.spec
+    if missed is not None and missed.baseline is not None:
+        judged = missed.baseline[0].spec  # what it was compared with is made of it again
+    if judged is not None and judged != spec:
+        spec = judged
         label = ""
     lines: list[str] = []
     if spec is not None:

@@ -14,6 +14,7 @@ from xarray.core import indexing
 if TYPE_CHECKING:
     from pytest_calsim.arrays.frame_source import FrameSource
     from pytest_calsim.arrays.lazy import LazyArray
+    from pytest_calsim.microscope.acquisition import Acquisition
 
 __all__ = ["lazy_array", "lazy_movie"]
 
@@ -51,9 +52,19 @@ class _LazyFrames(BackendArray):
         return self.source.read(index, index + 1)[(*before, 0, *behind)]
 
 
-def lazy_movie(source: FrameSource, name: str) -> xr.DataArray:
-    """The movie ``(frame, height, width)`` of some source under a name."""
-    return lazy_array(source, _DIMS, name)
+def lazy_movie(source: FrameSource, name: str, acquisition: Acquisition) -> xr.DataArray:
+    """Return the movie ``(frame, height, width)`` of some source under a name.
+
+    Its coordinate ``time`` is when each frame's exposure begins, s; its attributes are ``units`` (ADU of codes, 1 of
+    light), ``fps`` and ``pixel_size_um``.
+    """
+    movie: Any = lazy_array(source, _DIMS, name)  # xarray types coordinates in part
+    # An index, not an array, for the same reason as below.
+    times = pd.Index(np.arange(source.shape[0]) / acquisition.fps)
+    time_s = xr.IndexVariable("frame", times, {"units": "s"}).to_base_variable()
+    units = "ADU" if source.dtype.kind == "u" else "1"
+    told = {"units": units, "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um}
+    return movie.assign_coords(time=time_s).assign_attrs(told)
 
 
 def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -12,10 +13,17 @@ from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.html_table import html_table
-from pytest_calsim.errors import StoreError
+from pytest_calsim.errors import SpecError, StoreError
 from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.plots.recording_plots import RecordingPlots
+from pytest_calsim.recording.transformation import (
+    Axis,
+    Transformation,
+    TransformedFrames,
+    check_codes,
+    transformed_truth,
+)
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
@@ -26,6 +34,7 @@ from pytest_calsim.store.writing import RecordingData, publish_recording
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import DTypeLike
 
 __all__ = ["Recording", "data_of"]
 
@@ -42,6 +51,9 @@ class Recording(WritesFiles):
         notes: tuple[str, ...] = (),
         until: str | None = None,
         scene: Scene | None = None,
+        transformation: Transformation | None = None,
+        chunks: Mapping[str, int] | None = None,
+        altered: str = "",
     ) -> None:
         self._spec = spec
         self._notes = notes
@@ -49,10 +61,14 @@ class Recording(WritesFiles):
         self._source = source
         self._truth = truth
         self._scene = scene
+        self._transformation = transformation
+        self._chunks = chunks
+        self._altered = altered
 
     def __repr__(self) -> str:
         frames, height, width = self._source.shape
-        return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}>"
+        how = f", {self._altered}" if self._altered else ""
+        return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}{how}>"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -94,13 +110,25 @@ class Recording(WritesFiles):
     def observed(self) -> xr.DataArray:
         """The movie ``(frame, height, width)``, read lazily; every read gives a fresh, writable array.
 
-        uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. For dask:
+        uint8 for ``bit_depth`` up to 8, else uint16; float32 when there is no sensor step. The coordinate ``time`` is
+        when each exposure begins, s; attributes are ``units``, ``fps`` and ``pixel_size_um``. For dask:
         ``recording.observed.chunk({"frame": 64})``.
         """
         # Here, as xarray takes longer to import than a recording of seconds takes to simulate and save.
         from pytest_calsim.recording.lazy_array import lazy_movie
 
-        return lazy_movie(self._source, "observed")
+        movie = lazy_movie(self._source, "observed", self._spec.acquisition)
+        return movie if self._chunks is None else movie.chunk(self._chunks)  # pyright: ignore[reportUnknownMemberType]
+
+    @property
+    def transformation(self) -> Transformation | None:
+        """What :meth:`transformed` did to it; ``None``: nothing."""
+        return self._transformation
+
+    @property
+    def altered(self) -> str:
+        """How it differs from what its spec says: transformed, or with other cells; empty if it does not."""
+        return self._altered
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -127,13 +155,100 @@ class Recording(WritesFiles):
         """
         from pytest_calsim.recording.lazy_array import lazy_movie
 
-        lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name)
+        self._refuse_if_altered("shows no stages")
+        lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name, self._spec.acquisition)
         return lazy if frames is None else lazy.isel(frame=frames)
 
     @cached_property
     def plot(self) -> RecordingPlots:
         """Pictures of the movie and its truth: ``recording.plot.frame()``, ... (the extra ``plot``)."""
         return RecordingPlots(self)
+
+    def transformed(
+        self,
+        *,
+        crop: tuple[slice, slice] | None = None,
+        pad_px: int | tuple[int, int, int, int] = 0,
+        fill: float = 0,
+        mirror: Axis | Sequence[Axis] = (),
+        transpose: bool = False,
+        gain: float = 1.0,
+        offset: float = 0.0,
+        dtype: DTypeLike | None = None,
+        chunks: int | Mapping[str, int] | None = None,
+    ) -> Recording:
+        """Transform movie and truth together, lazily: what a pipeline finds should be transformed likewise.
+
+        The order is that of the parameters. Noise moves with its pixels: no draw changes.
+
+        Parameters
+        ----------
+        crop
+            Rows and columns to keep, each a slice without a step. Cells whose centre is cut off are not in the field of
+            view any more.
+        pad_px
+            Pixels added at each side, or at (top, bottom, left, right).
+        fill
+            Code of the pixels that are added.
+        mirror
+            ``"height"``, ``"width"`` or both: the axes along which the order of the pixels is reversed.
+        transpose
+            Rows become columns.
+        gain, offset
+            Codes become gain · code + offset, rounded where they are whole numbers; the gain is above 0.
+        dtype
+            Type of the codes.
+        chunks
+            Let ``observed`` be a dask array of such chunks, as xarray takes them: a size for every axis, or
+            ``{"frame": 50, "height": 16}``. Needs dask.
+
+        Returns
+        -------
+        Recording
+            With the same spec. It has no stages, is not saved, and is transformed no further.
+
+        Raises
+        ------
+        SpecError
+            For codes that do not fit the type, a window without pixels, or a recording that is transformed already.
+
+        Examples
+        --------
+        >>> from pytest_calsim import load_preset, simulate
+        >>> recording = simulate(load_preset("tiny"))
+        >>> turned = recording.transformed(crop=(slice(0, 40), slice(None)), transpose=True)
+        >>> turned.observed.shape, turned.truth.A_observed.shape[1:]
+        ((100, 64, 40), (64, 40))
+        """
+        self._refuse_if_altered("is transformed no further: give all changes in one call")
+        _, height, width = self._source.shape
+        by = Transformation.of(
+            (height, width),
+            crop=crop,
+            pad_px=pad_px,
+            fill=fill,
+            mirror=mirror,
+            transpose=transpose,
+            gain=gain,
+            offset=offset,
+            dtype=dtype,
+        )
+        check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
+        return Recording(
+            self.spec,
+            TransformedFrames(self._source, by),
+            GroundTruth(transformed_truth(self.truth.arrays, by, self.spec.canvas)),
+            notes=self.notes,
+            until=self.until,
+            scene=self._scene,
+            transformation=by,
+            altered=f"transformed: {by}",
+            chunks=dict.fromkeys(("frame", "height", "width"), chunks) if isinstance(chunks, int) else chunks,
+        )
+
+    def _refuse_if_altered(self, what: str) -> None:
+        if self._altered:
+            raise SpecError(f"a recording that was altered ({self._altered}) {what}; use the one it comes from")
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the recording to one file: a zip of zarr (format 2) arrays, which zarr and xarray open as well.
@@ -152,6 +267,7 @@ class Recording(WritesFiles):
         StoreError
             When there is a file already, or it cannot be written.
         """
+        self._refuse_if_altered("is not saved")
         path = Path(path)
         if os.path.lexists(path) and not (overwrite and path.is_file()):
             raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")

@@ -17,7 +17,7 @@ from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "truth_of_scene"]
 
 
 class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
@@ -43,6 +43,11 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+
+def truth_of_scene(scene: Scene) -> GroundTruth:
+    """Give the truth of a planned scene, gathered when it is first asked for."""
+    return GroundTruth(_Planned(scene))
 
 
 def simulate(spec: Spec, until: str | None = None) -> Recording:
@@ -76,4 +81,4 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
     notes = (*planned, *saturation_notes(scene))
     for note in notes:
         warn_user(note, PlacementWarning)
-    return Recording(spec, source, GroundTruth(_Planned(scene)), notes=notes, until=until, scene=scene)
+    return Recording(spec, source, truth_of_scene(scene), notes=notes, until=until, scene=scene)

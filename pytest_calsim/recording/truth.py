@@ -37,6 +37,9 @@ class GroundTruth:
     def __init__(self, arrays: Mapping[str, TruthArray | SparseFootprints]) -> None:
         self._arrays = arrays
 
+    def __repr__(self) -> str:
+        return f"<GroundTruth of {self.n_units} planted cells: {', '.join(self.names)}>"
+
     def _repr_html_(self) -> str:
         rows: list[tuple[str, str, str]] = []
         for name, value in sorted(self._arrays.items(), key=lambda item: item[0]):

@@ -7,6 +7,7 @@ Every name here can be imported from this package, and is loaded when it is firs
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,12 @@ __all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'pytest_calsim.steps' has no attribute {name!r}")
-    return getattr(import_module(f"pytest_calsim.{_WHERE[name]}"), name)
+    value = getattr(import_module(f"pytest_calsim.{_WHERE[name]}"), name)
+    # There once Hypothesis has loaded it, as its entry point: it learns of the models that come after.
+    entry = sys.modules.get("pytest_calsim.testing.hypothesis_entry")
+    if entry is not None:
+        entry.register(value)
+    return value
 
 
 def __dir__() -> list[str]:

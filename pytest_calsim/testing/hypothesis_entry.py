@@ -1,35 +1,48 @@
 """How Hypothesis learns the types of pytest-calsim, without importing more than is there already.
 
-Hypothesis calls :func:`register` when it is imported, and the package when it gives out a public name. Whichever comes
-last finds the other there.
+Hypothesis calls :func:`register` when it is imported, and the packages when they give out a public name. Whichever
+comes last finds the other there.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 __all__ = ["register"]
 
 
-def register() -> None:
-    """Let ``st.from_type`` draw specs and acquisitions, once both sides are imported."""
-    spec = sys.modules.get("pytest_calsim.spec.spec")
-    acquisition = sys.modules.get("pytest_calsim.microscope.acquisition")
-    if "hypothesis" not in sys.modules or not hasattr(spec, "Spec"):
+def register(*models: object) -> None:
+    """Let ``st.from_type`` draw some models, and all that this package has, once both sides are imported.
+
+    Parameters
+    ----------
+    *models
+        Classes that were just given out; what is no model is left alone.
+    """
+    if "hypothesis" not in sys.modules:
         return
     from hypothesis.strategies import register_type_strategy
 
-    def specs(_: type) -> Any:
-        # Here, as the strategies import every step: that is for those who draw specs.
-        from pytest_calsim.testing import strategies
+    base = sys.modules.get("pytest_calsim.microscope.units")
+    frozen = getattr(base, "Frozen", None)
+    if frozen is None:
+        return
+    for model in {*models, *_all_below(frozen)}:
+        if isinstance(model, type) and issubclass(model, frozen) and model not in _REGISTERED:
+            _REGISTERED.add(model)
+            register_type_strategy(model, _strategy_of)  # pyright: ignore
 
-        return strategies.specs()
 
-    def acquisitions(_: type) -> Any:
-        from pytest_calsim.testing import strategies
+_REGISTERED: set[type] = set()
 
-        return strategies.acquisitions()
 
-    register_type_strategy(spec.Spec, specs)  # pyright: ignore
-    register_type_strategy(acquisition.Acquisition, acquisitions)  # pyright: ignore
+def _all_below(model: type) -> list[type]:
+    """Give the subclasses of a class, and theirs."""
+    return [found for below in model.__subclasses__() for found in (below, *_all_below(below))]
+
+
+def _strategy_of(model: type) -> Any:
+    # By name, as the strategies import every step: that is for those who draw specs.
+    return import_module("pytest_calsim.testing.strategies").of_type(model)

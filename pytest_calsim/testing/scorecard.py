@@ -116,6 +116,8 @@ class Scorecard:
     spec
         What was simulated, where it is known. A card holds neither the recording nor the estimate, so that many can be
         kept.
+    words
+        The verdict in words: passed, failed.
     rule
         Version of the rules of scoring.
     """
@@ -126,6 +128,7 @@ class Scorecard:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     spec: Spec | None = field(default=None, repr=False)
+    words: tuple[str, str] = ("recovered", "NOT recovered")
     rule: str = RULE
 
     @property
@@ -139,7 +142,7 @@ class Scorecard:
         return all(check.bound is None for check in self.checks)
 
     def __str__(self) -> str:
-        verdict = f"{self.assertion} recovered" if self.passed else f"{self.assertion} NOT recovered"
+        verdict = f"{self.assertion} {self.words[0 if self.passed else 1]}"
         verdict = self.assertion if self.is_unjudged else verdict
         # What failed comes first.
         checks = [f"  {c}" for c in sorted(self.checks, key=lambda c: c.passed)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["Sweep", "SweepPoint", "sweep"]
+__all__ = ["Sweep", "SweepPoint", "pairs", "sweep"]
 
 
 class SweepPoint(NamedTuple):
@@ -109,3 +109,39 @@ def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
             raise SpecError(f"axis {path!r} has no values")
     grid = (dict(zip(named, values, strict=True)) for values in product(*named.values()))
     return Sweep(SweepPoint(spec.edit(point), point) for point in grid)
+
+
+def pairs(
+    spec: Spec, knob: str, values: Sequence[Any], *, record: Callable[[Spec], Recording] = simulate
+) -> tuple[Recording, ...]:
+    """Make recordings that differ in one knob only: every draw that does not depend on it is the same in all.
+
+    Parameters
+    ----------
+    spec
+        What they share.
+    knob
+        A dotted path, as in :func:`sweep`: ``"sensor.photon_rate_per_s_um2"``.
+    values
+        Its values, in order: from hard to easy for :func:`~pytest_calsim.assert_monotone`.
+    record
+        Makes the recordings; in a test, ``sim_recording_factory`` keeps them in the cache.
+
+    Returns
+    -------
+    tuple of Recording
+        One for each value. Where a population declares an ``snr``, its brightness answers to every knob.
+
+    Raises
+    ------
+    SpecError
+        As :func:`sweep` does.
+
+    Examples
+    --------
+    >>> from pytest_calsim import load_preset
+    >>> dim, bright = pairs(load_preset("tiny"), "sensor.photon_rate_per_s_um2", [5_000, 20_000])
+    >>> bool((dim.truth.C == bright.truth.C).all())
+    True
+    """
+    return tuple(record(point.spec) for point in sweep(spec, {knob: values}))

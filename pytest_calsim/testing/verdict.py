@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["judge"]
 
 
-def judge(card: Scorecard, recording: Recording, estimate: Estimate | None = None) -> Scorecard:
+def judge(
+    card: Scorecard,
+    recording: Recording,
+    estimate: Estimate | None = None,
+    baseline: tuple[Recording, Estimate] | None = None,
+) -> Scorecard:
     """Publish a scorecard together with the spec it belongs to, and raise if a bound is missed.
 
     Raises
@@ -25,5 +30,5 @@ def judge(card: Scorecard, recording: Recording, estimate: Estimate | None = Non
     """
     card = publish(replace(card, spec=recording.spec))
     if not card.passed:
-        raise RecoveryError(str(card), card, recording=recording, estimate=estimate)
+        raise RecoveryError(str(card), card, recording=recording, estimate=estimate, baseline=baseline)
     return card

@@ -22,6 +22,20 @@ def test_observed_has_minians_dims_and_the_sensors_type(recording):
     assert recording.observed.dtype == np.uint8
 
 
+@pytest.mark.parametrize("stage", [None, "leakage", "sensor"])
+def test_a_movie_knows_its_times_and_its_scale(recording, stage):
+    movie = recording.observed if stage is None else recording.stage(stage)
+    np.testing.assert_allclose(movie.coords["time"], 0.05 * np.arange(20))
+    assert movie.coords["time"].attrs == {"units": "s"}
+    pixel_size_um = recording.spec.acquisition.pixel_size_um
+    assert movie.attrs == {"units": "1" if stage == "leakage" else "ADU", "fps": 20, "pixel_size_um": pixel_size_um}
+    assert movie[3:5].coords["time"].values.tolist() == pytest.approx([0.15, 0.2])
+
+
+def test_truth_tells_what_it_has(recording):
+    assert repr(recording.truth) == "<GroundTruth of 0 planted cells: leakage, vignette>"
+
+
 @pytest.mark.parametrize(
     "index",
     [

@@ -165,7 +165,7 @@ def test_xarray_and_zarr_open_the_file(tmp_path: Path, consolidated: bool) -> No
     recording.save(tmp_path / "a")
     with zarr.storage.ZipStore(tmp_path / "a", mode="r") as store:
         opened = xr.open_zarr(store, consolidated=consolidated)
-        xr.testing.assert_equal(opened["observed"], recording.observed.drop_vars(("frame", "height", "width")))
+        xr.testing.assert_equal(opened["observed"], recording.observed.drop_vars(("frame", "time", "height", "width")))
         assert opened["observed"].dtype == np.uint8
         truth = xr.open_zarr(store, group="truth", consolidated=consolidated)
         assert truth["C"].dims == ("unit_id", "frame")

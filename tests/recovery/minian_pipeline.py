@@ -79,8 +79,8 @@ def correction_of(movie: xr.DataArray) -> xr.DataArray:
     return first + estimated(apply_transform(movie.chunk({"frame": 100}), first, fill=0).compute())
 
 
-def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
-    """Run the CNMF chain.
+def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
+    """Run the CNMF chain; ``register=False`` leaves a movie where it is that does not move.
 
     Returns
     -------
@@ -96,8 +96,12 @@ def find_cells(observed: xr.DataArray, folder: Path) -> dict[str, xr.DataArray]:
         return save_minian(array.chunk(chunks).rename(name), str(folder), overwrite=True)
 
     reference = saved(preprocess(observed), "varr_ref")
-    motion = correction_of(reference.compute())
-    still = without_glow(apply_transform(reference, motion, fill=np.nan))
+    motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
+    registered = reference
+    if register:
+        motion = correction_of(reference.compute())
+        registered = apply_transform(reference, motion, fill=np.nan)
+    still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)
     by_pixel = saved(by_frame, "Y_hw_chk", frame=-1, height=32, width=32)
 

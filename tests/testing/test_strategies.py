@@ -1,16 +1,19 @@
 """Strategies: valid by construction, within their limits, shrinking to the simplest scene."""
 
+import subprocess
+import sys
 import warnings
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 import numpy as np
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, plan
-from pytest_calsim.errors import CalsimWarning, SpecError
+import pytest_calsim
+from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
+from pytest_calsim.errors import CalsimWarning, EstimateError, SpecError
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.registry import step_classes
@@ -77,6 +80,157 @@ def test_types_are_known_to_hypothesis(spec, acquisition):
 def test_kinds_and_what_they_need(alone, with_needs):
     assert alone.kinds == ("vignette",)
     assert with_needs.kinds == ("bleaching", "place_neurons")
+
+
+MODELS = [
+    value for name in pytest_calsim.__all__ if isinstance(value := getattr(pytest_calsim, name), type)
+    and issubclass(value, BaseModel)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@settings(FEW, max_examples=10)
+@given(data=st.data())
+def test_every_public_model_is_known_by_its_type(model, data):
+    drawn = data.draw(st.from_type(model))
+    assert isinstance(drawn, model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalsimWarning)
+        assert model.model_validate({name: getattr(drawn, name) for name in model.model_fields}) == drawn
+
+
+def test_every_step_and_every_part_of_one_is_public():
+    steps = set(step_classes().values())
+    assert steps <= set(MODELS)
+    parts = {part for step in steps for info in step.model_fields.values() for part in models_in(info.annotation)}
+    assert parts <= set(MODELS)
+
+
+def models_in(annotation):
+    """All models in a type's arguments, and in their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for info in annotation.model_fields.values():
+            yield from models_in(info.annotation)
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+@settings(FEW, max_examples=50)
+@given(sims.specs())
+def test_what_is_printed_can_be_pasted_back(spec):
+    names = {}
+    exec("from pytest_calsim import *", names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalsimWarning)
+        assert eval(repr(spec), names) == spec
+
+
+def test_types_are_known_whichever_is_imported_first():
+    code = "{}; assert isinstance(st.from_type(BrainMotion).example(), BrainMotion)"
+    lines = ["from pytest_calsim.steps import BrainMotion", "from hypothesis import strategies as st"]
+    for order in (lines, lines[::-1]):
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", code.format("; ".join(order))], check=False)
+        assert done.returncode == 0, order
+
+
+@FEW
+@given(
+    sims.specs(
+        acquisition=sims.acquisitions(optics=sims.optics(na=st.just(0.4)), fps=st.just(30.0)),
+        seed=st.just(7),
+        brain_motion=sims.steps("brain_motion", max_shift_um=st.just(2.0)),
+        sensor=sims.steps("sensor", photon_rate_per_s_um2=st.sampled_from([1e4, 2e4])),
+    )
+)
+def test_keywords_are_strategies(spec):
+    assert spec.acquisition.fps == 30
+    assert spec.acquisition.optics.na == 0.4
+    assert spec.seed == 7
+    assert spec.step("sensor").photon_rate_per_s_um2 in (1e4, 2e4)
+    assert "brain_motion" not in spec.kinds or spec.step("brain_motion").max_shift_um == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "field", "value"),
+    [
+        (sims.optics(na=st.just(0.25)), "na", 0.25),
+        (sims.tissues(emission_attenuation_um=st.just(90.0)), "emission_attenuation_um", 90),
+        (sims.image_sensors(width_px=st.just(99)), "width_px", 99),
+        (sims.image_sensors(bit_depth=st.just(8)), "bit_depth", 8),
+        (sims.acquisitions(duration_s=st.just(3.0)), "duration_s", 3),
+        (sims.steps("place_neurons", positions_um=st.just(((100.0, 0.0, 0.0),))), "positions_um", ((100, 0, 0),)),
+        (sims.steps("vasculature", n_trees=st.just(3)), "n_trees", 3),
+        (sims.steps("neuropil", local=st.none()), "local", None),
+        (sims.steps("background_cells", least_disk_um=st.just(5.0)), "least_disk_um", 5),
+        (sims.steps("vignette", corner_fraction=st.just(0.9)), "corner_fraction", 0.9),
+    ],
+)
+def test_keywords_are_strategies_for_single_fields(strategy, field, value):
+    @settings(FEW, max_examples=5)
+    @given(strategy)
+    def check(drawn):
+        assert getattr(drawn, field) == value
+
+    check()
+
+
+def test_trajectories_shrink_to_stillness():
+    assert find(sims.trajectories(4, max_shift_um=3), lambda path: True, settings=SEARCH) == ((0.0, 0.0),) * 4
+
+    @FEW
+    @given(sims.trajectories(7, max_shift_um=3))
+    def within(path):
+        assert len(path) == 7
+        assert max(abs(v) for at in path for v in at) <= 3
+
+    within()
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate(load_preset("tiny", overrides={"acquisition.duration_s": 2}))
+
+
+def test_an_estimate_shrinks_to_the_truth(recording):
+    found = find(sims.estimates_of(recording), lambda found: True, settings=SEARCH)
+    seen = np.flatnonzero(np.diff(recording.truth.A_observed.indptr))
+    np.testing.assert_array_equal(np.asarray(found.A), np.asarray(recording.truth.A_observed[seen]))
+    np.testing.assert_array_equal(found.C, recording.truth["C"].values[seen].astype(float))
+    np.testing.assert_array_equal(found.S, recording.truth["S"].values[seen])
+
+
+NEVER = {"dropped": st.just(False), "merged": st.just(False), "split": st.just(False), "mislabelled": st.just(False)}
+STILL = {**NEVER, "jitter_px": st.just((0, 0)), "noise": st.just(0.0)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        ({}, lambda n, found, scores: found == n and scores["footprints.recall"] == 1),
+        ({"dropped": st.just(True)}, lambda n, found, scores: found == 0),
+        ({"jitter_px": st.just((30, 0))}, lambda n, found, scores: scores["footprints.recall"] < 0.2),
+        ({"merged": st.just(True)}, lambda n, found, scores: found == 1 and scores["footprints.recall"] == 0),
+        ({"split": st.just(True)}, lambda n, found, scores: found == 2 * n and scores["footprints.precision"] < 0.5),
+        ({"noise": st.just(1.0)}, lambda n, found, scores: 0.5 < scores["traces.pearson"] < 0.9),
+        ({"mislabelled": st.just(True)}, lambda n, found, scores: scores["traces.pearson"] < 0.5),
+    ],
+    ids=["truth", "dropped", "jittered", "merged", "split", "noisy", "mislabelled"],
+)
+def test_estimates_are_spoiled_in_known_ways(recording, spoil, check):
+    @settings(FEW, max_examples=3)
+    @given(sims.estimates_of(recording, **{**STILL, **spoil}))
+    def holds(found):
+        n = np.count_nonzero(np.diff(recording.truth.A_observed.indptr))
+        scores = score(found, recording, footprint_shift=None).as_dict() if found.n_units else {}
+        assert check(n, found.n_units, scores), scores
+
+    holds()
+
+
+def test_a_recording_without_cells_has_no_estimates():
+    with pytest.raises(EstimateError, match="no cells to estimate"):
+        sims.estimates_of(simulate(Spec.make({"steps": ["leakage"], "acquisition": {"duration_s": 0.1}})))
 
 
 def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
@@ -205,6 +359,9 @@ def test_a_step_of_another_package_has_a_strategy_too(third_party):
         (lambda: sims.specs(max_cells=-1), "max_cells = -1 must be at least 0"),
         (lambda: sims.specs(kinds=["vinyette"]), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
         (lambda: sims.steps("vinyette"), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
+        (lambda: sims.specs(vinyette=st.none()), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
+        (lambda: sims.models(Optics, nna=st.none()), "Optics has no field 'nna'; did you mean 'na'?"),
+        (lambda: sims.trajectories(0), "frames = 0 must be at least 1"),
     ],
 )
 def test_wrong_arguments_are_one_line(ask, line):

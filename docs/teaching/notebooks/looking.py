@@ -138,6 +138,12 @@ def from_top_and_side(spec):
     return drawn(figure, "cells from above and from the side")
 
 
+def answer(text):
+    """Fold an answer away, until somebody asks for it."""
+    lines = "<br>".join(map(escape, text.splitlines()))
+    return HTML(f"<details><summary>Show the answer</summary>{lines}</details>")
+
+
 def look(spec, frame=0, until=None):
     """Paint one frame after a stage (the last one by default), `(height, width)`."""
     return plan(spec).paint(frame, frame + 1, until)[0]
@@ -148,6 +154,7 @@ def movie(recording, speed=2, side_px=384):
     path = MOVIES / f"{recording.spec.key()[:16]}-{recording.until}-{speed}.mp4"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        recording.to_mp4(path, speed=speed)
+        some = [recording.frames.read(i, i + 1) for i in range(0, recording.frames.shape[0], 30)]
+        recording.to_mp4(path, speed=speed, limits=tuple(np.percentile(some, [0.5, 99.9])))
     looks = 'controls loop muted autoplay playsinline style="max-width:100%; image-rendering:pixelated"'
     return Video(str(path), embed=True, width=side_px, html_attributes=looks)

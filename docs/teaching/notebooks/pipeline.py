@@ -14,7 +14,8 @@ def band_pass(movie, cell_px=1.0, background_px=6.0):
 
 def find_cells(bumps, threshold=8.0):
     """Take what once rises `threshold` times above its own noise, as it looks then; a list of `(height, width)`."""
-    height = bumps.max(axis=0) / np.median(np.abs(bumps), axis=0)
+    noise = np.median(np.abs(bumps), axis=0)
+    height = bumps.max(axis=0) / np.maximum(noise, np.median(noise))
     peaks = (height == ndimage.maximum_filter(height, 9)) & (height > threshold)
     footprints = []
     for row, column in np.argwhere(peaks):

@@ -8,7 +8,7 @@ from scipy.io import savemat
 from pytest_calsim import Spec, simulate
 from pytest_calsim.errors import SpecError
 from pytest_calsim.microscope.acquisition import ImageSensor
-from pytest_calsim.testing.given_strategies import given_footprints
+from pytest_calsim.testing.strategies.given import given_footprints
 
 SHAPE = (24, 40)
 

@@ -1,0 +1,374 @@
+"""Transform a recording: its movie and its truth together, so that the two keep fitting one another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.errors import SpecError
+from pytest_calsim.microscope.canvas import Canvas
+
+__all__ = ["Axis", "Transformation", "TransformedFrames", "check_codes", "transformed_truth"]
+
+Axis: TypeAlias = Literal["height", "width"]
+Sides: TypeAlias = tuple[int, int, int, int]
+
+_BLOCK_FRAMES = 64
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """What happens to each picture, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
+
+    Attributes
+    ----------
+    picture
+        Height and width of the picture that is transformed, px.
+    cut, pad
+        Pixels cut off, then added, at each side: top, bottom, left, right.
+    fill
+        Code of the pixels that are added.
+    mirror
+        Axes along which the order of the pixels is reversed.
+    transpose
+        Whether rows become columns.
+    gain, offset
+        Codes become ``gain · code + offset``.
+    dtype
+        Type of the codes; ``None``: as they were.
+    """
+
+    picture: tuple[int, int]
+    cut: Sides = (0, 0, 0, 0)
+    pad: Sides = (0, 0, 0, 0)
+    fill: float = 0.0
+    mirror: tuple[Axis, ...] = ()
+    transpose: bool = False
+    gain: float = 1.0
+    offset: float = 0.0
+    dtype: np.dtype[Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        picture: tuple[int, int],
+        *,
+        crop: tuple[slice, slice] | None,
+        pad_px: int | tuple[int, int, int, int],
+        fill: float,
+        mirror: Axis | Sequence[Axis],
+        transpose: bool,
+        gain: float,
+        offset: float,
+        dtype: DTypeLike | None,
+    ) -> Transformation:
+        """Read the arguments of :meth:`Recording.transformed <pytest_calsim.Recording.transformed>`.
+
+        Raises
+        ------
+        SpecError
+            For one that cannot be meant.
+        """
+        height, width = picture
+        rows, columns = (slice(None), slice(None)) if crop is None else crop
+        pads = (pad_px, pad_px, pad_px, pad_px) if isinstance(pad_px, int) else pad_px
+        if min(pads) < 0:
+            raise SpecError(f"pad_px = {pad_px} must not be negative; crop=(rows, columns) cuts pixels off")
+        axes: tuple[Axis, ...] = (mirror,) if isinstance(mirror, str) else tuple(mirror)
+        wrong = [axis for axis in axes if axis not in get_args(Axis)]
+        if wrong or len(set(axes)) < len(axes):
+            raise SpecError(f"mirror = {mirror!r} must name each of 'height' and 'width' once at most")
+        if not (math.isfinite(gain) and math.isfinite(offset) and gain > 0):
+            raise SpecError(f"gain = {gain}, offset = {offset}: both must be finite, and the gain above 0")
+        top, bottom = _cut(rows, height, "rows")
+        left, right = _cut(columns, width, "columns")
+        return cls(
+            picture=picture,
+            cut=(top, bottom, left, right),
+            pad=pads,
+            fill=fill,
+            mirror=axes,
+            transpose=transpose,
+            gain=gain,
+            offset=offset,
+            dtype=None if dtype is None else np.dtype(dtype),
+        )
+
+    def __str__(self) -> str:
+        sides = ("top", "bottom", "left", "right")
+        parts = [f"{px} px cut off at the {side}" for side, px in zip(sides, self.cut, strict=True) if px]
+        parts += [f"{px} px added at the {side}" for side, px in zip(sides, self.pad, strict=True) if px]
+        parts += [f"mirrored along {axis}" for axis in self.mirror]
+        parts += ["transposed"] if self.transpose else []
+        parts += [f"gain {self.gain:g}"] if self.gain != 1 else []
+        parts += [f"offset {self.offset:+g}"] if self.offset else []
+        parts += [f"as {self.dtype}"] if self.dtype is not None else []
+        return ", ".join(parts) or "as it was"
+
+    @property
+    def windowed(self) -> tuple[int, int]:
+        """Height and width within the window, before transposition, px."""
+        height = self.picture[0] - self.cut[0] - self.cut[1] + self.pad[0] + self.pad[1]
+        width = self.picture[1] - self.cut[2] - self.cut[3] + self.pad[2] + self.pad[3]
+        return height, width
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether pixels are cut off or added."""
+        return any(self.cut) or any(self.pad)
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that are kept."""
+        top, bottom, left, right = self.cut
+        return slice(top, self.picture[0] - bottom), slice(left, self.picture[1] - right)
+
+    @property
+    def offset_px(self) -> tuple[int, int]:
+        """How many rows and columns the kept pixels move, before they are mirrored."""
+        return self.pad[0] - self.cut[0], self.pad[2] - self.cut[2]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the transformed picture, px."""
+        height, width = self.windowed
+        return (width, height) if self.transpose else (height, width)
+
+    @property
+    def is_geometric(self) -> bool:
+        """Whether pixels move."""
+        return self.transpose or bool(self.mirror) or self.is_windowed
+
+    def pictures(self, values: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
+        """Move the pixels of pictures ``(..., height, width)``; the result is contiguous, of the same type."""
+        height, width = self.windowed
+        out = np.full((*values.shape[:-2], height, width), fill, values.dtype)
+        kept = values[(..., *self.kept)]
+        top, _, left, _ = self.pad
+        out[..., top : top + kept.shape[-2], left : left + kept.shape[-1]] = kept
+        if "height" in self.mirror:
+            out = out[..., ::-1, :]
+        if "width" in self.mirror:
+            out = out[..., ::-1]
+        return np.ascontiguousarray(out.swapaxes(-2, -1) if self.transpose else out)
+
+    def points(self, row: NDArray[Any], column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Move places on the picture, px."""
+        height, width = self.windowed
+        row = row + self.offset_px[0]
+        column = column + self.offset_px[1]
+        if "height" in self.mirror:
+            row = height - 1 - row
+        if "width" in self.mirror:
+            column = width - 1 - column
+        return (column, row) if self.transpose else (row, column)
+
+    def vectors(self, along_height: NDArray[Any], along_width: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Turn displacements and places relative to the optical axis."""
+        first = -along_height if "height" in self.mirror else along_height
+        second = -along_width if "width" in self.mirror else along_width
+        return (second, first) if self.transpose else (first, second)
+
+    def footprints(self, footprints: SparseFootprints) -> SparseFootprints:
+        """Move footprints; what leaves the window is lost."""
+        rows, columns = self.kept
+        row, column = np.divmod(footprints.indices.astype(np.int64), max(self.picture[1], 1))
+        inside = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
+        row, column = self.points(row[inside], column[inside])
+        pixel = row * self.shape[1] + column
+        unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))[inside]
+        order = np.lexsort((pixel, unit))
+        return replace(
+            footprints,
+            data=footprints.data[inside][order],
+            indices=pixel[order].astype(np.int32),
+            indptr=np.concatenate([[0], np.cumsum(inside)])[footprints.indptr],
+            shape=(len(footprints), *self.shape),
+        )
+
+    def codes(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Apply gain, offset and type; whole numbers are rounded to the nearest."""
+        dtype = values.dtype if self.dtype is None else self.dtype
+        if self.gain == 1 and self.offset == 0:
+            return values.astype(dtype, copy=False)
+        scaled = values.astype(np.float64) * self.gain + self.offset
+        return (scaled if dtype.kind == "f" else np.rint(scaled)).astype(dtype)
+
+
+def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:
+    """Give how many pixels a slice cuts off at either end of an axis."""
+    start, stop, step = kept.indices(size)
+    if step != 1 or stop <= start:
+        raise SpecError(f"crop keeps no {name} of {size}, or not all between two: {kept}; give slice(first, stop)")
+    return start, size - stop
+
+
+@dataclass(frozen=True)
+class TransformedFrames:
+    """Frames of another source, transformed as they are read."""
+
+    source: FrameSource
+    by: Transformation
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width."""
+        return self.source.shape[0], *self.by.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return self.source.dtype if self.by.dtype is None else self.by.dtype
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Read frames ``start`` to ``stop``, fresh and writable."""
+        out = np.empty((stop - start, *self.by.shape), self.dtype)
+        # Some at a time: gain and offset are computed in float64.
+        for first in range(start, stop, _BLOCK_FRAMES):
+            last = min(first + _BLOCK_FRAMES, stop)
+            frames = self.by.codes(self.source.read(first, last))
+            out[first - start : last - start] = self.by.pictures(frames, self.by.fill)
+        return out
+
+
+def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
+    """Refuse gains, offsets, types and fills that do not fit.
+
+    Parameters
+    ----------
+    by
+        The transformation.
+    source
+        What is transformed. It is read only where its codes might not fit.
+    most
+        The largest code that its converter can give.
+
+    Raises
+    ------
+    SpecError
+        With the value and the way out.
+    """
+    dtype = source.dtype if by.dtype is None else by.dtype
+    if dtype.kind not in "uif":
+        raise SpecError(f"dtype {dtype} holds no codes; give a type of numbers, such as 'uint16' or 'float32'")
+    if dtype.kind == "f":
+        return
+    if source.dtype.kind == "f":
+        raise SpecError(f"light of type {source.dtype} cannot become {dtype}: it has no codes; leave dtype out")
+    for name, low, high in (("codes", by.offset, by.gain * most + by.offset), ("fill", by.fill, by.fill)):
+        if name == "codes" and not _fits(dtype, low, high):
+            low = by.gain * float(_extreme(source, np.min)) + by.offset
+            high = by.gain * float(_extreme(source, np.max)) + by.offset
+        if not _fits(dtype, low, high):
+            info = np.iinfo(dtype)
+            raise SpecError(
+                f"{name} from {low:g} to {high:g} do not fit into {dtype} ({info.min} to {info.max}); "
+                "give a wider dtype, such as 'uint16' or 'float32'"
+            )
+
+
+def _fits(dtype: np.dtype[Any], low: float, high: float) -> bool:
+    info = np.iinfo(dtype)
+    return info.min <= low and high <= info.max
+
+
+def _extreme(source: FrameSource, of: Callable[[NDArray[Any]], Any]) -> Any:
+    """Give the smallest or the largest code of a movie."""
+    starts = range(0, source.shape[0], _BLOCK_FRAMES)
+    return of(np.array([of(source.read(i, min(i + _BLOCK_FRAMES, source.shape[0]))) for i in starts]))
+
+
+def transformed_truth(
+    arrays: Mapping[str, TruthArray | SparseFootprints], by: Transformation, canvas: Canvas
+) -> dict[str, TruthArray | SparseFootprints]:
+    """Transform the ground truth.
+
+    Pictures and footprints move with the pixels, shifts and positions about the optical axis turn with them. A cell
+    whose centre leaves the window is not in the field of view any more, and so not detectable; ``fov_fraction`` is that
+    of what is left. The ``snr`` columns stay those of the whole picture. Codes change no truth.
+
+    Parameters
+    ----------
+    arrays
+        Every quantity by name.
+    by
+        The transformation.
+    canvas
+        The grid on which positions in µm become pixels.
+    """
+    if not by.is_geometric:
+        return dict(arrays)
+    new: dict[str, TruthArray | SparseFootprints] = {}
+    for name, value in arrays.items():
+        if isinstance(value, SparseFootprints):
+            new[name] = by.footprints(value)
+        elif value.dims[-2:] == ("height", "width"):
+            new[name] = TruthArray(value.dims, by.pictures(value.values), value.units)
+        elif value.dims[-1:] == ("shift_dim",):
+            turned = by.vectors(value.values[..., 0], value.values[..., 1])
+            new[name] = TruthArray(value.dims, np.stack(turned, axis=-1), value.units)
+        else:
+            new[name] = value
+    for y, x in _pairs(arrays, "y_um", "x_um"):
+        _put(new, (y, x), by.vectors(_values(arrays, y), _values(arrays, x)))
+    for row, column in _pairs(arrays, "row_px", "column_px"):
+        _put(new, (row, column), by.points(_values(arrays, row), _values(arrays, column)))
+    _put_in_view(new, arrays, by, canvas)
+    return new
+
+
+def _pairs(arrays: Mapping[str, object], first: str, second: str) -> list[tuple[str, str]]:
+    """Give the names of quantities that are two coordinates of one thing."""
+    names = [name.removesuffix(first) for name in arrays if name == first or name.endswith(f"_{first}")]
+    return [(f"{name}{first}", f"{name}{second}") for name in names if f"{name}{second}" in arrays]
+
+
+def _values(arrays: Mapping[str, TruthArray | SparseFootprints], name: str) -> NDArray[Any]:
+    value = arrays[name]
+    assert isinstance(value, TruthArray)
+    return value.values
+
+
+def _put(
+    new: dict[str, TruthArray | SparseFootprints], names: tuple[str, str], values: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    for name, turned in zip(names, values, strict=True):
+        old = new[name]
+        assert isinstance(old, TruthArray)
+        new[name] = TruthArray(old.dims, turned, old.units)
+
+
+def _put_in_view(
+    new: dict[str, TruthArray | SparseFootprints],
+    arrays: Mapping[str, TruthArray | SparseFootprints],
+    by: Transformation,
+    canvas: Canvas,
+) -> None:
+    """Say anew which cells are in view, and how much of each."""
+    if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or not by.is_windowed:
+        return
+    row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px
+    column = canvas.columns(_values(arrays, "x_um")) - canvas.margin_px
+    rows, columns = by.kept
+    inside = (row >= rows.start - 0.5) & (row <= rows.stop - 0.5)
+    inside &= (column >= columns.start - 0.5) & (column <= columns.stop - 0.5)
+    for name in ("in_fov", "detectable"):
+        old = new.get(name)
+        if isinstance(old, TruthArray):
+            new[name] = TruthArray(old.dims, old.values & inside, old.units)
+    before = arrays.get("A_observed")
+    after = new.get("A_observed")
+    share = new.get("fov_fraction")
+    if isinstance(before, SparseFootprints) and isinstance(after, SparseFootprints) and isinstance(share, TruthArray):
+        whole = before.sums(np.ones(before.shape[1:]))
+        left = after.sums(np.ones(after.shape[1:]))
+        kept = np.divide(left, whole, out=np.zeros(len(whole)), where=whole > 0)
+        new["fov_fraction"] = TruthArray(share.dims, (share.values * kept).astype(share.dtype), share.units)

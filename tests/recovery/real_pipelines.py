@@ -1,0 +1,63 @@
+"""Real pipelines as functions of a recording, at settings that suit cells of 7 px across and GCaMP6f.
+
+Each runs in an environment of its own: minian's is made by ``run.py``, suite2p's by ``calibrate.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pytest_calsim import Estimate, Recording
+
+
+def minian(recording: Recording) -> Estimate:
+    """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it, on movies that do not move."""
+    from minian_pipeline import find_cells
+
+    with tempfile.TemporaryDirectory() as folder:
+        return Estimate.from_minian(find_cells(recording.observed, Path(folder), register=False))
+
+
+def notebook_shifts(recording: Recording) -> np.ndarray:
+    """Estimate motion as minian's notebook does, on frames from which minimum, noise and background were removed."""
+    from minian.motion_correction import estimate_motion
+    from minian.preprocessing import denoise, remove_background
+
+    movie = recording.observed.astype(np.float32).chunk({"frame": 100, "height": -1, "width": -1})
+    movie = movie - movie.min("frame").compute()
+    movie = denoise(movie, method="gaussian", ksize=(0, 0), sigmaX=1.25)
+    movie = remove_background(movie, method="tophat", wnd=15)
+    return estimate_motion(movie, dim="frame").compute().values
+
+
+def suite2p(recording: Recording) -> Estimate:
+    """Run suite2p 1.1.0 without registration, on a TIFF."""
+    import suite2p as package
+    import tifffile
+
+    settings = package.default_settings()
+    settings["fs"] = float(recording.spec.acquisition.fps)
+    settings["tau"] = 0.3
+    settings["torch_device"] = "cpu"
+    settings["run"]["do_registration"] = 0
+    settings["detection"]["threshold_scaling"] = 0.5
+    settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
+    with tempfile.TemporaryDirectory() as folder:
+        tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
+        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1}
+        with contextlib.redirect_stdout(io.StringIO()):
+            package.run_s2p(db=db, settings=settings)
+        plane = Path(folder) / "suite2p" / "plane0"
+        stat = np.load(plane / "stat.npy", allow_pickle=True)
+        return Estimate.from_suite2p(
+            stat,
+            recording.frames.shape[1:],
+            F=np.load(plane / "F.npy"),
+            Fneu=np.load(plane / "Fneu.npy"),
+            spks=np.load(plane / "spks.npy"),
+        )

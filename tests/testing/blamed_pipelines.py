@@ -1,0 +1,122 @@
+"""Pipelines broken on purpose for one cause each, and movies in which it bites."""
+
+import warnings
+
+import numpy as np
+from light_pipeline import find_cells, register
+from scipy import ndimage
+
+from pytest_calsim import Outcome, contract_scene, simulate
+from pytest_calsim.errors import CalsimWarning
+from pytest_calsim.testing.relations.relation import brighter
+
+
+def simulated(spec):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalsimWarning)
+        return simulate(spec)
+
+
+def peak_of(image):
+    return np.unravel_index(image.argmax(), image.shape)
+
+
+def sound(recording):
+    """The light pipeline, unbroken."""
+    return find_cells(registered(recording)).clip(0)
+
+
+def unregistered(recording):
+    """Cells in the mean position of a movie that moves."""
+    return find_cells(recording.observed.values).clip(0)
+
+
+def registered(recording):
+    movie = recording.observed.values.astype(np.float32)
+    if recording.truth.shifts is None:
+        return movie
+    return np.array(
+        [ndimage.shift(f, by, order=1, mode="nearest") for f, by in zip(movie, register(movie), strict=True)]
+    )
+
+
+def drops_neighbours(recording):
+    """Of two cells nearer than 15 px the brighter one alone is kept."""
+    found = find_cells(registered(recording)).clip(0)
+    at = np.array([peak_of(image) for image in found]).reshape(-1, 2)
+    light = found.max(axis=(1, 2)) if len(found) else np.zeros(0)
+    near = np.linalg.norm(at[:, None] - at, axis=-1) < 15
+    return found[[not (near[i] & (light > light[i])).any() for i in range(len(found))]]
+
+
+def wants_light(recording):
+    """A threshold that is too high for a dim movie."""
+    return find_cells(registered(recording), min_peak=11).clip(0)
+
+
+def wants_dark(recording):
+    """Where the mean picture is bright around a cell, nothing is found."""
+    movie = registered(recording)
+    found = find_cells(movie).clip(0)
+    glow = np.median(movie, axis=0)
+    return found[[glow[peak_of(image)] < GLOW for image in found]] if len(found) else found
+
+
+def wants_sharp(recording):
+    """Wide footprints are dropped as no cells."""
+    found = find_cells(registered(recording)).clip(0)
+    return found[[np.count_nonzero(image > 0.5 * image.max()) < WIDE_PX for image in found]] if len(found) else found
+
+
+GLOW = 60
+WIDE_PX = 32
+
+
+def dim(seed):
+    """Without a background, whose own noise would do as well."""
+    spec = brighter(contract_scene(), 1 / 16)
+    return simulated(spec.edit(seed=seed, drop=["background_cells", "neuropil"]))
+
+
+def moving(seed):
+    motion = {"kind": "brain_motion", "max_shift_um": 8, "random_walk": {"sigma_um_per_sqrt_s": 4}}
+    return simulated(contract_scene().edit(add=[motion], seed=seed))
+
+
+def bright(seed):
+    return simulated(contract_scene().edit(seed=seed))
+
+
+def placed(seed, moved_um):
+    """The contract's scene with each second cell moved (z, y, x)."""
+    spec = contract_scene()
+    at = [list(place) for place in spec.step("place_neurons").positions_um]
+    for i in range(1, len(at), 2):
+        at[i] = [a + by for a, by in zip(at[i - 1] if moved_um[0] == 0 else at[i], moved_um, strict=True)]
+    return simulated(spec.edit({"place_neurons.positions_um": at}, seed=seed))
+
+
+def in_pairs(seed):
+    return placed(seed, (0, 0, 14.0))
+
+
+def deep(seed):
+    return placed(seed, (35.0, 0, 0))
+
+
+BLAMED = {
+    "louder neighbour": (drops_neighbours, in_pairs),
+    "motion": (unregistered, moving),
+    "too little light": (wants_light, dim),
+    "background": (wants_dark, bright),
+    "out of focus": (wants_sharp, deep),
+}
+"""A pipeline, and movies by their seed in which it misses cells for that one cause."""
+
+
+def missed_for_that(cause, seed):
+    """The recording, and the cells that the broken pipeline misses in it and the sound one finds."""
+    broken, movie = BLAMED[cause]
+    recording = movie(seed)
+    outcomes = [Outcome.of(run, recording) for run in (sound, broken)]
+    return recording, np.flatnonzero(outcomes[0].cells.counted & outcomes[0].found & ~outcomes[1].found)

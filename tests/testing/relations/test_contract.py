@@ -1,0 +1,132 @@
+"""The contract: the honest pipeline keeps every clause, and each clause catches the pipeline built to break it."""
+
+import inspect
+
+import numpy as np
+import pytest
+from broken_pipelines import BROKEN, PUBLIC, light
+
+from pytest_calsim import Estimate, PipelineContract, RecoveryError, contract_scene, load_preset, simulate
+from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
+from pytest_calsim.testing.relations.relation import RELATIONS
+
+
+def light_by_workers(recording, workers=2):
+    return light(recording)
+
+
+CONTRACT = PipelineContract(light_by_workers)
+
+
+@pytest.mark.parametrize("clause", CONTRACT.clauses, ids=str)
+def test_the_honest_pipeline_keeps_it(clause):
+    card = CONTRACT.check(clause)
+    assert card is None or card.facts["n_compared"] >= 4
+
+
+@pytest.mark.parametrize("clause", BROKEN)
+def test_the_pipeline_that_was_built_to_break_it_is_caught(clause):
+    with pytest.raises(RecoveryError) as caught:
+        PipelineContract(BROKEN[clause]).check(clause)
+    assert not caught.value.scorecard.passed
+
+
+def test_every_relation_has_a_pipeline_that_breaks_it():
+    assert {relation.name for relation in RELATIONS} <= BROKEN.keys()
+    assert {"no cell", "one frame", "constant rim", "odd size"} <= {scene.name for scene in EDGE_SCENES}
+    assert len(set(PUBLIC)) >= 5
+    for name in PUBLIC:
+        assert "#" in inspect.getdoc(BROKEN[name]), "say which bug it is the form of"
+
+
+@pytest.mark.parametrize("clause", CONTRACT.clauses, ids=str)
+def test_each_says_what_and_why_in_a_few_words(clause):
+    assert str(clause) == clause.name
+    assert clause.name == clause.name.lower() or "32" in clause.name
+    assert len(clause.name) <= 30
+    assert clause.reason.endswith(".")
+
+
+def test_names_are_unique():
+    names = [clause.name for clause in CONTRACT.clauses]
+    assert len(set(names)) == len(names) == 25
+
+
+def test_a_clause_is_found_by_its_name():
+    with pytest.raises(ValueError, match="no clause 'transpose'; did you mean 'transposed'"):
+        CONTRACT.check("transpose")
+
+
+def test_what_says_nothing_is_skipped_with_its_reason():
+    contract = PipelineContract(light)
+    with pytest.raises(pytest.skip.Exception, match="one worker: the pipeline has no parameter 'workers'"):
+        contract.check("one worker")
+    unlit = simulate(load_preset("tiny").edit(drop=["sensor"]))
+    for clause in ("twice the light", "dark", "saturated"):
+        with pytest.raises(pytest.skip.Exception, match="the spec has no 'sensor'"):
+            contract.check(clause, unlit)
+
+
+def test_the_baseline_is_run_once_for_one_recording():
+    seen = []
+
+    def counting(recording):
+        seen.append(recording.altered)
+        return Estimate(A=recording.truth.A_observed)
+
+    contract = PipelineContract(counting)
+    contract.check("transposed")
+    contract.check("mirrored")
+    assert seen == ["", "transformed: transposed", "transformed: mirrored along height"]
+    other = simulate(load_preset("tiny"))
+    contract.check("transposed", other)
+    assert seen[3:] == ["", "transformed: transposed"]
+
+
+@pytest.mark.parametrize("clause", [clause for clause in CONTRACT.clauses if "worker" not in clause.name], ids=str)
+def test_what_reads_the_truth_keeps_every_clause_on_any_preset(clause):
+    def oracle(recording):
+        truth = recording.truth
+        at = (0, 0) if truth.shifts is None else np.rint(truth.shifts.values[0]).astype(int).tolist()
+        return Estimate(A=truth.A_observed.moved(*at), C=truth.C, S=truth.S)
+
+    recording = simulate(load_preset("tiny"))
+    PipelineContract(oracle).check(clause, recording)
+
+
+def test_a_pipeline_s_own_error_is_the_cause():
+    def fails(recording):
+        raise KeyError("Y")
+
+    with pytest.raises(RecoveryError, match="it raised KeyError: 'Y'") as caught:
+        PipelineContract(fails).check("dark")
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert caught.value.scorecard.spec.step("sensor").photon_rate_per_s_um2 < 1
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (lambda n, h, w: np.full((1, h, w), np.nan), "NaN"),
+        (lambda n, h, w: -np.ones((1, h, w)), "negative"),
+        (lambda n, h, w: np.ones((1, w, h)), "has shape"),
+        (lambda n, h, w: Estimate(A=np.ones((1, h, w)), C=np.ones((1, n - 1))), "C has 199 frames of 200"),
+        (lambda n, h, w: Estimate(A=np.ones((1, h, w)), S=-np.ones((1, n))), "S has values below zero, down to -1"),
+        (
+            lambda n, h, w: Estimate(shifts=np.zeros((n + 1, 2)), convention="correction"),
+            "shifts has 201 frames of 200",
+        ),
+    ],
+)
+def test_what_can_not_be_right_is_refused(result, words):
+    contract = PipelineContract(lambda recording: result(*recording.frames.shape))
+    with pytest.raises(RecoveryError, match="result can NOT be right") as caught:
+        contract.check("repeated")
+    assert words in str(caught.value)
+
+
+def test_the_scene_is_one_in_which_every_cell_can_be_found():
+    truth = simulate(contract_scene()).truth
+    assert truth.n_units == 8
+    assert truth["detectable"].values.all()
+    assert truth["overlap"].values.max() < 0.1

@@ -1,0 +1,137 @@
+"""The assertions on several results, each passed and broken; and tolerances against drawn noise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pytest_calsim import (
+    Estimate,
+    EstimateError,
+    Outcome,
+    RecoveryError,
+    Tolerance,
+    assert_equivariant,
+    assert_invariant,
+    assert_monotone,
+    load_preset,
+    pairs,
+    simulate,
+)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate(load_preset("tiny"))
+
+
+@pytest.fixture(scope="module")
+def moving():
+    return simulate(load_preset("moving", overrides={"acquisition.duration_s": 2}))
+
+
+def oracle(recording, **changes):
+    truth = recording.truth
+    found = {"A": np.asarray(truth.A_observed), "C": truth.C.values, **changes}
+    return Outcome(recording, Estimate(**found))
+
+
+def correction(recording):
+    return Outcome(recording, Estimate(shifts=-recording.truth.shifts.values, convention="correction"))
+
+
+@pytest.mark.parametrize("how", [{"mirror": "height"}, {"mirror": "width"}, {"transpose": True}])
+def test_shifts_turn_with_the_picture(moving, how):
+    turned = moving.transformed(**how)
+    assert_equivariant(correction(moving), correction(turned))
+    still = Outcome(turned, Estimate(shifts=correction(moving).estimate.shifts, convention="correction"))
+    with pytest.raises(RecoveryError, match=r"rmse_px .* > 0\.05"):
+        assert_equivariant(correction(moving), still)
+
+
+def test_footprints_and_traces_are_compared_cell_by_cell(recording):
+    baseline = oracle(recording)
+    assert_invariant(baseline, baseline, Tolerance.same_noise(recording))
+    cell = int(recording.truth.detectable_subset()[0])
+    C = recording.truth.C.values.copy()
+    C[cell] = C[cell, ::-1]
+    with pytest.raises(RecoveryError, match=f"two traces of unit {cell}, the worst"):
+        assert_invariant(baseline, oracle(recording, C=C), Tolerance.same_noise(recording))
+    A = np.asarray(recording.truth.A_observed)
+    A[cell] = np.roll(A[cell], 1, axis=0)
+    with pytest.raises(RecoveryError, match=f"two footprints of unit {cell}, the worst"):
+        assert_invariant(baseline, oracle(recording, A=A), Tolerance.same_noise(recording))
+    assert_invariant(baseline, oracle(recording, A=A), replace(Tolerance.same_noise(recording), min_iou=0.5))
+
+
+@pytest.mark.parametrize("word", ["lost 1", "gained 1"])
+def test_a_cell_that_is_found_once_is_listed_with_a_reason(recording, word):
+    A = np.asarray(recording.truth.A_observed)
+    C = recording.truth.C.values
+    whole = oracle(recording)
+    first = recording.truth.detectable_subset()[0]
+    assert first == 0
+    fewer = oracle(recording, A=A[1:], C=C[1:])
+    before, after = (whole, fewer) if word.startswith("lost") else (fewer, whole)
+    with pytest.raises(RecoveryError) as caught:
+        assert_invariant(before, after, Tolerance.same_noise(recording))
+    assert f"{word}.00 > 0.00" in str(caught.value)
+    assert "why missed\n    0 " in str(caught.value)
+    assert caught.value.baseline == (recording, before.estimate)
+
+
+def test_estimates_of_no_cell_are_counted_both_ways(recording):
+    A = np.asarray(recording.truth.A_observed)
+    spot = np.zeros((1, *A.shape[1:]))
+    free = np.argwhere(A.sum(axis=0) == 0)[0]
+    spot[0, free[0], free[1]] = 1
+    C = recording.truth.C.values
+    more = oracle(recording, A=np.concatenate([A, spot]), C=np.concatenate([C, C[:1]]))
+    for pair in ((oracle(recording), more), (more, oracle(recording))):
+        with pytest.raises(RecoveryError, match=r"made_up 1\.00 > 0\.00"):
+            assert_invariant(*pair, Tolerance.same_noise(recording))
+        assert_invariant(*pair, Tolerance.other_noise(recording))
+
+
+def test_an_easier_movie_shows_no_less(recording):
+    dim, bright = pairs(recording.spec, "sensor.photon_rate_per_s_um2", [1e4, 4e4])
+    assert_monotone([oracle(dim), oracle(bright), oracle(bright)])
+    blind = oracle(bright, A=np.zeros((1, 64, 64)), C=np.ones((1, 100)))
+    with pytest.raises(RecoveryError, match="monotonicity does NOT hold"):
+        assert_monotone([oracle(dim), blind], Tolerance.same_noise(dim))
+    rng = np.random.default_rng(0)
+    C = bright.truth.C.values
+    noisy = oracle(bright, C=C + 5 * C.std(axis=1, keepdims=True) * rng.standard_normal(C.shape))
+    with pytest.raises(RecoveryError, match="fall of the correlation with the truth of unit"):
+        assert_monotone([oracle(dim), noisy])
+    assert_monotone([noisy, oracle(bright)])
+
+
+def test_what_cannot_be_compared_is_one_line(recording, moving):
+    whole = oracle(recording)
+    with pytest.raises(EstimateError, match="two results or more are compared, not 1"):
+        assert_monotone([whole])
+    with pytest.raises(EstimateError, match="neither footprints nor shifts in common"):
+        assert_invariant(whole, Outcome(recording, Estimate(C=recording.truth.C)))
+    with pytest.raises(EstimateError, match=r"the pictures are \(64, 64\) and \(40, 64\) px: compare by assert"):
+        assert_invariant(whole, oracle(recording.transformed(crop=(slice(0, 40), slice(None)))))
+    fewer = simulate(recording.spec.edit({"place_neurons.populations": [{}], "place_neurons.positions_um": []}))
+    with pytest.raises(EstimateError, match="has 0 planted cells, the baseline"):
+        assert_invariant(whole, Outcome(fewer, Estimate(A=np.zeros((0, 64, 64)))))
+
+
+def test_two_noisy_traces_correlate_as_the_tolerance_foresees(recording):
+    """Drawn noise of twice the matched filter's deviation, a hundred times: hardly one in a hundred falls below."""
+    truth = recording.truth
+    tolerance = Tolerance.other_noise(recording)
+    cells = truth.detectable_subset()
+    C = truth.C.values[cells].astype(float)
+    sigma = 2 * (truth["largest_transient"].values[cells] / truth["snr_peak"].values[cells])[:, np.newaxis]
+    rng = np.random.default_rng(1)
+    below = []
+    for _ in range(100):
+        first, second = (C + sigma * rng.standard_normal(C.shape) for _ in range(2))
+        pearson = [np.corrcoef(a, b)[0, 1] for a, b in zip(first, second, strict=True)]
+        below.append(np.array(pearson) < tolerance.min_pearson[cells])
+    assert np.mean(below) < 0.01
+    np.testing.assert_array_equal(tolerance.may_flip, truth["snr_peak"].values < 4.5 + 3 * np.sqrt(2))

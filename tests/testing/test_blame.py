@@ -1,0 +1,87 @@
+"""Blame: on pipelines broken on purpose for one cause, that cause is named."""
+
+import numpy as np
+import pytest
+from blamed_pipelines import BLAMED, missed_for_that
+
+from pytest_calsim import Estimate, EstimateError, explain_miss, load_preset, simulate
+from pytest_calsim.testing.blame import CAUSES
+
+# Movies that are odd on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest_calsim.errors.CalsimWarning")
+
+
+def blamed(cause, seeds):
+    """Whether the cause stands first, for each cell missed for it."""
+    for seed in seeds:
+        recording, missed = missed_for_that(cause, seed)
+        for unit in missed:
+            yield explain_miss(BLAMED[cause][0], recording, int(unit)).causes[:1] == (cause,)
+
+
+@pytest.mark.parametrize("cause", BLAMED)
+def test_the_cause_is_named(cause):
+    assert next(blamed(cause, seeds=range(9)))
+
+
+@pytest.mark.slow
+def test_the_cause_is_named_in_19_of_20_misses():
+    right = {cause: list(blamed(cause, seeds=range(6))) for cause in BLAMED}
+    assert all(len(found) >= 5 for found in right.values()), right
+    assert np.mean([each for found in right.values() for each in found]) >= 0.95, right
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return simulate(load_preset("tiny"))
+
+
+def test_what_no_single_cause_hides_is_said_so(recording):
+    def finds_all_but_number_3(recording):
+        truth = recording.truth
+        return truth.A_observed[[unit for unit in range(truth.n_units) if unit != 3]]
+
+    blame = explain_miss(finds_all_but_number_3, recording, 3)
+    assert blame.causes == ()
+    assert str(blame).startswith("unit 3 was missed (best IoU 0.00) for: no single cause")
+    assert blame.not_applicable["motion"] == "the spec has no 'brain_motion'"
+    assert blame.without.keys() | blame.not_applicable.keys() == {cause.name for cause in CAUSES}
+
+
+def test_ties_are_listed_the_largest_gain_first(recording):
+    def sees_in_a_clear_field_or_in_bright_light(recording):
+        truth = recording.truth
+        bright = recording.spec.step("sensor").photon_rate_per_s_um2 > 30_000
+        clear = truth.neuropil_temporal is None
+        A = np.asarray(truth.A_observed[[0]])
+        return A if clear else A[:, :, :] * (np.arange(A.shape[2]) % 4 > 0) if bright else np.zeros_like(A)
+
+    blame = explain_miss(sees_in_a_clear_field_or_in_bright_light, recording, 0)
+    assert blame.causes == ("background", "too little light")
+    assert "for: background or too little light\n" in str(blame)
+
+
+def test_the_very_same_cells_are_rendered_where_an_snr_is_declared():
+    population = {"snr": 8.0, "n_cells": 4, "depth_um": 110, "thickness_um": 20}
+    snr = load_preset("tiny").edit({"place_neurons.populations": [population], "acquisition.duration_s": 2})
+    recording = simulate(snr)
+    seen = []
+
+    def looks_on(recording):
+        seen.append(recording.truth["amplitude"].values)
+        return np.zeros((0, 64, 64))
+
+    explain_miss(looks_on, recording, 0)
+    assert len(seen) == 4  # the movie as it is; and in more light, a clear field, and focus
+    assert all(np.array_equal(amplitude, seen[0]) for amplitude in seen)
+
+
+def test_only_a_miss_is_explained(recording):
+    def oracle(recording):
+        return Estimate(A=recording.truth.A_observed)
+
+    with pytest.raises(EstimateError, match=r"unit 2 is found, with an IoU of 1.00: there is no miss to explain"):
+        explain_miss(oracle, recording, 2)
+    n = recording.truth.n_units
+    with pytest.raises(EstimateError, match=f"unit {n}: the planted cells are 0 to {n - 1}"):
+        explain_miss(oracle, recording, n)
