@@ -16,6 +16,8 @@ from pytest_calsim import (
 )
 
 FOUND = {"min_recall": 0.7, "min_precision": 0.75, "min_mean_iou": 0.65}
+# With 22 cells a recall has a standard deviation of 0.09 from seed to seed: so much less is asked of one of them.
+OF_ONE_SEED = FOUND | {"min_recall": 0.6}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,19 @@ def test_motion_then_cells(results, recording, template):
     footprints, correction = results[template]
     found = Estimate(A=footprints, shifts=correction, convention="correction")
     assert_shifts_recovered(found, recording, max_rmse_px=0.2)
-    assert_footprints_recovered(found, recording, **FOUND)
+    assert_footprints_recovered(found, recording, **OF_ONE_SEED)
+
+
+@pytest.mark.slow
+def test_the_median_of_five_seeds(sim_recording_factory):
+    recalls = []
+    for seed in range(5):
+        recording = sim_recording_factory("moving", seed=seed)
+        correction = register(recording.observed)
+        found = Estimate(A=registered_cells(recording, correction), shifts=correction, convention="correction")
+        recalls.append(score(found, recording).as_dict()["footprints.recall"])
+    assert np.median(recalls) >= FOUND["min_recall"], recalls
+    assert min(recalls) >= OF_ONE_SEED["min_recall"], recalls
 
 
 @pytest.mark.parametrize("shifts", [True, False], ids=["with shifts", "without"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.signal.windows import tukey
 
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
@@ -56,10 +57,26 @@ def without_glow(registered: xr.DataArray) -> xr.DataArray:
 
 
 def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
-    """Motion correction ``(frame, shift_dim)`` of a movie, px."""
-    from minian.motion_correction import estimate_motion
+    """Return the motion correction ``(frame, shift_dim)`` of a movie, px."""
+    return correction_of(preprocess(observed).compute())
 
-    return estimate_motion(preprocess(observed), dim="frame").compute()
+
+def correction_of(movie: xr.DataArray) -> xr.DataArray:
+    """Return the motion correction of a preprocessed movie: estimated, and once more on the moved frames.
+
+    The picture's rim stays put whatever the tissue does: frames are faded out there.
+    """
+    from minian.motion_correction import apply_transform, estimate_motion
+
+    inner = xr.DataArray(tukey(movie.sizes["height"], 0.3), dims="height")
+    inner = (inner * xr.DataArray(tukey(movie.sizes["width"], 0.3), dims="width")).astype(np.float32)
+
+    def estimated(moved: xr.DataArray) -> xr.DataArray:
+        faded = (moved * inner).transpose("frame", "height", "width").rename("faded")
+        return estimate_motion(faded.chunk({"frame": 100}), dim="frame").compute()
+
+    first = estimated(movie)
+    return first + estimated(apply_transform(movie.chunk({"frame": 100}), first, fill=0).compute())
 
 
 def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
@@ -72,7 +89,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     os.environ["MINIAN_INTERMEDIATE"] = str(folder)
     from minian.cnmf import compute_trace, get_noise_fft, update_background, update_spatial, update_temporal
     from minian.initialization import initA, initC, pnr_refine, seeds_init, seeds_merge
-    from minian.motion_correction import apply_transform, estimate_motion
+    from minian.motion_correction import apply_transform
     from minian.utilities import save_minian
 
     def saved(array: xr.DataArray, name: str, **chunks: int) -> xr.DataArray:
@@ -82,7 +99,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
     registered = reference
     if register:
-        motion = estimate_motion(reference, dim="frame").compute()
+        motion = correction_of(reference.compute())
         registered = apply_transform(reference, motion, fill=np.nan)
     still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)

@@ -59,7 +59,7 @@ def cases():
             yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "clause"), cases())
+@pytest.mark.parametrize(("name", "clause"), list(cases()))
 def test_contract(name, clause):
     CONTRACTS[name].check(clause)
 

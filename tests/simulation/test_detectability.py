@@ -97,8 +97,11 @@ def test_a_matched_filter_on_frames_reaches_the_declared_snr(overrides):
     ],
 )
 def test_on_every_preset_at_its_light_and_three_times_that(name, light):
-    rate = load_preset(name).step("sensor").photon_rate_per_s_um2
-    assert median_ratio(name, {"sensor.photon_rate_per_s_um2": light * rate}) == pytest.approx(1, abs=0.05)
+    brighter = {"sensor.photon_rate_per_s_um2": light * load_preset(name).step("sensor").photon_rate_per_s_um2}
+    if (name, light) == ("tiny", 3):  # its pixels are all but full: no cell is left to measure
+        assert snr(plan(load_preset(name).edit(brighter))).max() < 0.5
+        return
+    assert median_ratio(name, brighter) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.slow
