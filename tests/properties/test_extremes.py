@@ -69,6 +69,9 @@ REFUSED = {
     ("acquisition.duration_s", math.nextafter(0, 1)),
     ("acquisition.optics.field_curvature_radius_um", math.nextafter(0, 1)),
     ("cell_activity.decay_s", 0.001),
+    # Saturated as much, no calcium gives fluorescence the named indicator's times.
+    ("cell_activity.saturation.kd_nm", 10),
+    ("cell_activity.saturation.spike_nm", 10_000.0),
     ("brain_motion.max_shift_um", 10000),
     ("place_neurons.populations.0.n_cells", 20_000),  # with those around the field of view there are more
 }

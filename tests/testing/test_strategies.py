@@ -160,7 +160,7 @@ def test_keywords_are_strategies(spec):
         (sims.image_sensors(bit_depth=st.just(8)), "bit_depth", 8),
         (sims.acquisitions(duration_s=st.just(3.0)), "duration_s", 3),
         (sims.steps("place_neurons", positions_um=st.just(((100.0, 0.0, 0.0),))), "positions_um", ((100, 0, 0),)),
-        (sims.steps("vasculature", n_trees=st.just(3)), "n_trees", 3),
+        (sims.steps("vasculature", trees_per_mm2=st.just(3.0)), "trees_per_mm2", 3.0),
         (sims.steps("neuropil", local=st.none()), "local", None),
         (sims.steps("background_cells", least_disk_um=st.just(5.0)), "least_disk_um", 5),
         (sims.steps("vignette", corner_fraction=st.just(0.9)), "corner_fraction", 0.9),

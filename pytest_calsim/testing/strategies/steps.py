@@ -231,7 +231,7 @@ def _vessels(room: RoomFor, fields: Strategies) -> st.SearchStrategy[Vasculature
     return models(Vasculature, **{**_FEW_TWIGS, **fields})
 
 
-_FEW_TWIGS: Strategies = {"n_trees": st.integers(1, 2), "min_radius_um": finite_floats(7, 14)}
+_FEW_TWIGS: Strategies = {"trees_per_mm2": finite_floats(0.5, 20), "min_radius_um": finite_floats(7, 14)}
 
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {
