@@ -30,11 +30,11 @@ def test_ids_say_the_clause_and_a_failure_shows_both_results_and_is_replayed(pro
     )
     result.stdout.fnmatch_lines(
         [
-            "recording: tiny, seed 0, 40 frames of 64 x 64 px, key *",
-            "equivariance does NOT hold",
+            "E *equivariance does NOT hold",
             "*lost * of * detectable cells found before*",
             "*tolerance: both movies have the same noise; transformed: mirrored along height",
             "*found before, lost now",
+            "recording: tiny, seed 0, 40 frames of 64 x 64 px, key *",
         ]
     )
     (folder,) = (path for path in (project.path / "artifacts").iterdir() if "mirrored" in path.name)
@@ -49,7 +49,7 @@ def test_ids_say_the_clause_and_a_failure_shows_both_results_and_is_replayed(pro
     (line,) = [line for line in result.outlines if line.startswith("replay: ") and "mirrored" in line]
     replayed = project.runpytest_inprocess(*shlex.split(line)[2:], "--sim-cache=off")
     replayed.assert_outcomes(failed=1)
-    replayed.stdout.fnmatch_lines(["equivariance does NOT hold", "*mirrored along height"])
+    replayed.stdout.fnmatch_lines(["E *equivariance does NOT hold", "*mirrored along height"])
 
 
 def test_without_a_recording_the_contracts_own_scene_is_used(project):

@@ -18,7 +18,7 @@ from pytest_calsim import simulate_cached
 from pytest_calsim.errors import CacheWarning, PlacementWarning
 from pytest_calsim.recording import simulate as simulation
 from pytest_calsim.recording.cache import CacheCounters, RecordingCache, default_root
-from pytest_calsim.store import cache_directory
+from pytest_calsim.store import lock
 from pytest_calsim.store.cache_directory import CacheDirectory
 
 
@@ -99,7 +99,7 @@ def test_who_waits_says_so_and_takes_what_the_other_made(
 ) -> None:
     spec = light_spec(1)
     RecordingCache(tmp_path / "other").get(spec)
-    monkeypatch.setattr(cache_directory, "_QUIET_S", 0.0)
+    monkeypatch.setattr(lock, "_QUIET_S", 0.0)
     said = queue.Queue[str]()
     found = []
     directory = CacheDirectory(tmp_path / "cache")

@@ -72,7 +72,7 @@ def test_the_very_same_cells_are_rendered_where_an_snr_is_declared():
         return np.zeros((0, 64, 64))
 
     explain_miss(looks_on, recording, 0)
-    assert len(seen) == 4  # the movie as it is; and in more light, a clear field, and focus
+    assert len(seen) == 5  # the movie as it is; and in more light, a clear field, focus, and without vessels
     assert all(np.array_equal(amplitude, seen[0]) for amplitude in seen)
 
 

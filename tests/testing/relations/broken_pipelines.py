@@ -92,7 +92,7 @@ def finds_so_many_and_no_more(recording):
 def takes_the_clear_for_artefacts(recording):
     found = light(recording)
     noise = 1.4826 * np.median(np.abs(np.diff(found.C, axis=1)), axis=1)
-    return only(found, found.C.max(axis=1) / noise < 40)
+    return only(found, found.C.max(axis=1) / noise < 30)
 
 
 def blanks_a_wide_border(recording):
