@@ -1,4 +1,4 @@
-"""All errors and warnings of pytest-calsim, in one tree.
+"""Define all errors and warnings of pytest-calsim, in one tree.
 
 ::
 
@@ -105,7 +105,7 @@ class PlacementWarning(CalsimWarning):
 
 
 class CacheWarning(CalsimWarning):
-    """Warn that the cache cannot be used, or held a damaged recording; the recording is right all the same."""
+    """Warn that the cache cannot be used, or held a damaged recording; the recording that a test gets is right."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

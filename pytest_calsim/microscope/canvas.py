@@ -1,4 +1,4 @@
-"""The canvas: the pixels on which tissue is painted. It is the sensor with the margin that motion brings into view."""
+"""Describe the canvas on which tissue is painted: the sensor, and the margin that motion brings into view."""
 
 from __future__ import annotations
 

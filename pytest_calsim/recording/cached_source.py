@@ -61,15 +61,15 @@ class CachedSource:
         return _reopen, (self._spec, None if self._file is None else self._file.path)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop``, fresh and writable."""
+        """Return frames ``start`` to ``stop``, fresh and writable."""
         return self._try(lambda file: file.read(start, stop), lambda painted: painted.frames.read(start, stop))
 
     def read_array(self, path: str) -> NDArray[Any]:
-        """Give an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
+        """Return an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
         return self._try(lambda file: file.read_array(path), lambda painted: _planned_array(painted, path))
 
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
+        """Return frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
         return self._try(
             lambda file: file.read_truth_frames(name, start, stop),
             lambda painted: _planned(painted, name).read(start, stop),

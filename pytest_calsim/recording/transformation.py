@@ -204,7 +204,7 @@ class Transformation:
 
 
 def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:
-    """Give how many pixels a slice cuts off at either end of an axis."""
+    """Return how many pixels a slice cuts off at either end of an axis."""
     start, stop, step = kept.indices(size)
     if step != 1 or stop <= start:
         raise SpecError(f"crop keeps no {name} of {size}, or not all between two: {kept}; give slice(first, stop)")
@@ -281,7 +281,7 @@ def _fits(dtype: np.dtype[Any], low: float, high: float) -> bool:
 
 
 def _extreme(source: FrameSource, of: Callable[[NDArray[Any]], Any]) -> Any:
-    """Give the smallest or the largest code of a movie."""
+    """Return the smallest or the largest code of a movie."""
     starts = range(0, source.shape[0], _BLOCK_FRAMES)
     return of(np.array([of(source.read(i, min(i + _BLOCK_FRAMES, source.shape[0]))) for i in starts]))
 
@@ -326,7 +326,7 @@ def transformed_truth(
 
 
 def _pairs(arrays: Mapping[str, object], first: str, second: str) -> list[tuple[str, str]]:
-    """Give the names of quantities that are two coordinates of one thing."""
+    """Return the names of quantities that are two coordinates of one thing."""
     names = [name.removesuffix(first) for name in arrays if name == first or name.endswith(f"_{first}")]
     return [(f"{name}{first}", f"{name}{second}") for name in names if f"{name}{second}" in arrays]
 
@@ -352,7 +352,7 @@ def _put_in_view(
     by: Transformation,
     canvas: Canvas,
 ) -> None:
-    """Say anew which cells are in view, and how much of each."""
+    """Decide again which cells are in view, and how much of each."""
     if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or not by.is_windowed:
         return
     row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px

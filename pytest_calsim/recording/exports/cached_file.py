@@ -37,14 +37,14 @@ def format_of(path: Path) -> str | None:
 
 
 def writer_of(movie_format: str) -> _Write:
-    """Give what writes a format, one of :data:`MOVIE_FORMATS`; raise ``ValueError`` when there is none."""
+    """Return the function that writes one of :data:`MOVIE_FORMATS`; raise ``ValueError`` for another format."""
     if movie_format not in MOVIE_FORMATS:
         raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
     return MOVIE_FORMATS[movie_format][1]
 
 
 def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
-    """Give a recording's movie as a file, writing it when it is not there yet.
+    """Return a recording's movie as a file, writing it when it is not there yet.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
 def blocks_of(
     frames: FrameSource, first: int = 0, last: int | None = None, *, label: str, block_frames: int | None = None
 ) -> Iterator[NDArray[Any]]:
-    """Give a movie's frames in order, in blocks that all cores paint ahead.
+    """Yield a movie's frames in order, in blocks that all cores paint ahead.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def blocks_of(
 
 
 def _fitting(frames: FrameSource) -> int:
-    """Number of frames that fit into a block, one at least."""
+    """Return the number of frames that fit into a block, one at least."""
     return max(1, _BLOCK_BYTES // (frames.shape[1] * frames.shape[2] * frames.dtype.itemsize))
 
 
 def images_of(frames: FrameSource, first: int = 0, last: int | None = None, *, label: str) -> Iterator[NDArray[Any]]:
-    """Give a movie's frames ``(height, width)`` one by one; see :func:`blocks_of`."""
+    """Yield a movie's frames ``(height, width)`` one by one; see :func:`blocks_of`."""
     for block in blocks_of(frames, first, last, label=label):
         yield from block
 
@@ -120,7 +120,7 @@ def _progress(total: int, label: str) -> Generator[_Advance]:
 
 
 def frame_times_s(movie: Movie) -> NDArray[np.float64]:
-    """Give when each frame's exposure begins ``(frame,)``, s: its ``time`` coordinate, else its index over fps."""
+    """Return when each frame's exposure begins ``(frame,)``, s: its ``time`` coordinate, else its index over fps."""
     observed: Any = movie.observed  # xarray's coordinates are typed in part
     if "time" in observed.coords:
         return np.asarray(observed.coords["time"].values, np.float64)
@@ -129,7 +129,7 @@ def frame_times_s(movie: Movie) -> NDArray[np.float64]:
 
 @contextlib.contextmanager
 def published(path: Path, *, overwrite: bool = False) -> Generator[Path]:
-    """Give a name to write a file or folder under, and rename it to ``path`` once that has succeeded.
+    """Yield a name to write a file or folder under, and rename it to ``path`` once that has succeeded.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class RecordingPlots:
     """Draw a recording and its truth with matplotlib (the extra ``plot``); each method returns the Axes.
 
     Axes have their units, pictures a scale bar; colours are those of Okabe and Ito. ``ax=`` draws into axes that are
-    there. What the recording does not have raises ``ValueError``, which says why. ``comparison=`` is what
+    there. A plot of something that the recording lacks raises ``ValueError``, which says why. ``comparison=`` is what
     :func:`~pytest_calsim.compare` makes of an estimate.
     """
 
@@ -121,12 +121,12 @@ class RecordingPlots:
         chosen = self._brightest(n, comparison) if units is None else np.asarray(units, np.intp)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
         if len(wrong):
-            raise IndexError(f"unit {wrong[0]} of {truth.n_units} planted cells")
+            raise IndexError(f"unit {wrong[0]} is out of range: the planted cells are 0 to {truth.n_units - 1}")
         if not len(chosen):
             kind = "detectable" if comparison is None else "found"
             raise ValueError(f"no unit to show the trace of: no planted cell is {kind}; give units=[...]")
         axes: Axes = use_axes(ax, size=(7.5, 1.2 + 0.6 * len(chosen)))
-        draw_traces(axes, truth, chosen, self._recording.spec.acquisition.fps, comparison)
+        draw_traces(ax=axes, truth=truth, units=chosen, fps=self._recording.spec.acquisition.fps, comparison=comparison)
         return axes
 
     def shifts(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
@@ -134,10 +134,12 @@ class RecordingPlots:
         _check_comparison(comparison)
         shifts = self._true_shifts()
         if shifts is None:
-            raise ValueError("this recording has no motion: its spec lacks 'brain_motion'")
+            raise ValueError("this recording has no motion: its spec lacks 'brain_motion'; add it")
         axes: Axes = use_axes(ax, size=(7.5, 3.6))
         acquisition = self._recording.spec.acquisition
-        draw_shifts(axes, shifts, acquisition.fps, acquisition.pixel_size_um, comparison)
+        draw_shifts(
+            ax=axes, shifts=shifts, fps=acquisition.fps, pixel_size_um=acquisition.pixel_size_um, comparison=comparison
+        )
         return axes
 
     def fields(self) -> NDArray[np.object_]:
@@ -145,7 +147,7 @@ class RecordingPlots:
         truth = self._recording.truth
         found = {name: truth[name] for name in _FIELDS if name in truth}
         if not found:
-            raise ValueError(f"this recording has no fields: its spec has none of {', '.join(_FIELDS)}")
+            raise ValueError(f"this recording has no fields: its spec has none of {', '.join(_FIELDS)}; add one")
         axes = panels(len(found))
         for ax, (name, field) in zip(axes, found.items(), strict=True):
             image = np.asarray(field.values if field.ndim == 2 else field.values[-1], np.float64)
@@ -160,7 +162,9 @@ class RecordingPlots:
         """Show one frame after each stage, in the order of light."""
         stages = self._recording.stages
         if not stages:
-            raise ValueError("this recording has no stages: no step of its spec changes pixels")
+            raise ValueError(
+                "this recording has no stages: no step of its spec changes pixels; add one, such as 'render'"
+            )
         at = self._frame(index)
         axes = panels(len(stages))
         for ax, name in zip(axes, stages, strict=True):
@@ -187,13 +191,15 @@ class RecordingPlots:
         figure = require("matplotlib.pyplot", "plot", "plotting").figure(figsize=(7.5, 8.5), layout="constrained")
         axes = figure.subplots(2, 1, height_ratios=(2, 1))
         spec = self._recording.spec
-        draw_placement(axes[0], axes[1], self._recording.truth, spec.acquisition, spec.canvas)
+        draw_placement(
+            top=axes[0], side=axes[1], truth=self._recording.truth, acquisition=spec.acquisition, canvas=spec.canvas
+        )
         return axes
 
     def _frame(self, index: int) -> int:
         n = self._recording.frames.shape[0]
         if not -n <= index < n:
-            raise IndexError(f"frame {index} of {n}")
+            raise IndexError(f"frame {index} is out of range: there are {n} frames, 0 to {n - 1}")
         return index % n
 
     @property
