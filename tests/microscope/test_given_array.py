@@ -89,6 +89,6 @@ def test_what_cannot_be_read_says_how(tmp_path, monkeypatch):
     assert "[[1, 2], [3]] is no array of numbers: give an array, nested lists or a path" in said([[1, 2], [3]])
     assert "['a'] is no array of numbers: give an array, nested lists or a path" in said(["a"])
     assert "no array of numbers" in said({1, 2})
-    assert "fill the shape" in said({"shape": (3,), "data": read(VALUES).data})
+    assert "that fill shape = (3,); give an array or a file" in said({"shape": (3,), "data": read(VALUES).data})
     assert "in base64" in said({"shape": (3,), "data": "§"})
     assert "in base64" in said({"shape": (3,), "data": "AAAA"})
