@@ -109,7 +109,15 @@ class CacheWarning(CalsimWarning):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them."""
+    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them.
+
+    Parameters
+    ----------
+    name
+        The unknown name.
+    known
+        The names that would be right.
+    """
     import difflib  # here, as every run of pytest imports this module
 
     names = sorted(known)
@@ -123,7 +131,13 @@ _NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line of the nearest caller outside this package and the libraries that call it back."""
+    """Warn at the line of the nearest caller outside this package and the libraries that call it back.
+
+    Parameters
+    ----------
+    message, category
+        As in :func:`warnings.warn`.
+    """
     import inspect  # takes longer to import than this module; pytest has it anyway
 
     level = 1

@@ -96,17 +96,45 @@ class SparseFootprints:
         return dense if dtype is None else dense.astype(dtype)
 
     def unit(self, unit: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the flat pixel indices ``(pixel,)``, int32, and the values ``(pixel,)``, float32, of one unit."""
+        """Return the non-zero pixels of one unit.
+
+        Parameters
+        ----------
+        unit
+            Position of the unit, 0 or more.
+
+        Returns
+        -------
+        pixels, values
+            Flat indices ``row * width + column``, int32, and values, float32; each ``(pixel,)``.
+        """
         span = slice(self.indptr[unit], self.indptr[unit + 1])
         return self.indices[span], self.data[span]
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
-        """Return Σ v·w, or Σ v²·w, over each unit's pixels, float64 ``(unit,)``; w is a picture ``(height, width)``."""
+        """Compute Σ v·w, or Σ v²·w, over each unit's pixels.
+
+        Parameters
+        ----------
+        weight
+            Picture w, ``(height, width)``.
+        squared
+            Whether the values v are squared.
+
+        Returns
+        -------
+        float64 ``(unit,)``.
+        """
         flat = np.ascontiguousarray(weight, np.float64).ravel()
         return weighted_sums(self.indptr, self.data, self.indices, flat, squared=squared)
 
     def select(self, units: UnitSelection) -> SparseFootprints:
-        """Select units by positions, a slice or a boolean mask, in that order; their labels go with them.
+        """Select units in a given order; their labels go with them.
+
+        Parameters
+        ----------
+        units
+            Positions, a slice, or a boolean mask ``(unit_id,)``.
 
         Raises
         ------
@@ -168,7 +196,15 @@ class SparseFootprints:
 
     @classmethod
     def from_units(cls, units: list[tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, ...]) -> SparseFootprints:
-        """Make footprints of each unit's flat pixel indices and values, on a picture of ``shape`` (height, width)."""
+        """Make footprints of each unit's pixels.
+
+        Parameters
+        ----------
+        units
+            Flat indices, ascending, and values of each unit's pixels.
+        shape
+            Height and width of the picture, px.
+        """
         indptr = np.zeros(len(units) + 1, dtype=np.int64)
         indptr[1:] = np.cumsum([len(pixels) for pixels, _ in units])
         empty: list[NDArray[Any]] = [np.zeros(0)]

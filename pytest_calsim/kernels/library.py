@@ -110,7 +110,7 @@ def level() -> str:
 
 
 def array(dtype: Any, ndim: int) -> Any:
-    """Return the parameter type of an array that a kernel reads: C-contiguous, of one dtype and dimension."""
+    """Return the parameter type of an array that a kernel reads: C-contiguous, of one dtype and number of axes."""
     return _ndpointer(dtype, ndim=ndim, flags="C_CONTIGUOUS")
 
 
@@ -139,6 +139,11 @@ def kernel(name: str, *, returns: type | None = None, **parameters: Any) -> Call
     **parameters
         The parameters' names and types, as and in the order in which C has them: :func:`array`, :func:`output`,
         ``bool``, ``int`` (64 bits), ``float`` (double), ``np.uint64`` or ``np.float32``.
+
+    Raises
+    ------
+    TypeError
+        When it is called, if a parameter is missing or there is another one.
     """
     function = _library()[f"{name}_{level()}"]
     function.argtypes = [parameter_type(kind) for kind in parameters.values()]

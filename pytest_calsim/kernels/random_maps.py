@@ -82,11 +82,22 @@ def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 
 def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
-    """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``."""
+    """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``.
+
+    Parameters
+    ----------
+    key
+        Name of the map, 0 to 2⁶⁴ − 1.
+    height, width
+        Size of the sensor, px. A larger one continues the map on all sides.
+    """
     return gaussian_pairs(pixel_words(key, about_axis(height), about_axis(width)))[0]
 
 
 def uniform_map(key: int, height: int, width: int) -> NDArray[np.float64]:
-    """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``."""
+    """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``.
+
+    Parameters are those of :func:`normal_map`.
+    """
     words = pixel_words(key, about_axis(height), about_axis(width))
     return ((words >> _11).astype(np.float64) + 0.5) * 2.0**-53

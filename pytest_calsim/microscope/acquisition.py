@@ -198,15 +198,38 @@ class Tissue(Frozen):
     scatter_blur_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
 
     def excited_fraction(self, depth_um: Floats) -> Floats:
-        """Return the share of the excitation that reaches a depth, exp(−z/M_ex); same shape as ``depth_um``."""
+        """Return the share of the excitation that reaches a depth: exp(−z/M_ex).
+
+        Parameters
+        ----------
+        depth_um
+            Depth z below the surface; any shape. Above the surface counts as at it.
+        """
         return elementary.exp(-np.maximum(depth_um, 0.0) / self.excitation_attenuation_um)
 
     def core_fraction(self, depth_um: Floats) -> Floats:
-        """Return the share of a depth's light that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em)."""
+        """Return the share of a depth's light that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em).
+
+        Parameters
+        ----------
+        depth_um
+            Depth z below the surface; any shape. Above the surface counts as at it.
+        """
         return self.excited_fraction(depth_um) * core_share(depth_um, self.emission_attenuation_um)
 
     def skirt(self, depth_um: Floats) -> Skirt:
-        """Return the share of the light from depths ``(n,)`` in each Gaussian around the core, and their widths."""
+        """Return the share of the light in each Gaussian around the core, and the Gaussians' widths.
+
+        Parameters
+        ----------
+        depth_um
+            Depth below the surface, float64 ``(n,)``. Above the surface counts as at it.
+
+        Returns
+        -------
+        Skirt
+            Shares, and standard deviations in µm, each ``(3, n)``: near, middle and diffuse.
+        """
         share, sigma_um = skirt(depth_um, self.emission_attenuation_um)
         return Skirt(self.excited_fraction(depth_um) * share, sigma_um)
 

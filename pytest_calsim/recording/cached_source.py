@@ -1,4 +1,4 @@
-"""Where a cached recording's frames and truth come from: its file, or its spec should the file fail."""
+"""Read a cached recording's frames and truth from its file, and paint them from its spec should the file fail."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class CachedSource:
     Parameters
     ----------
     spec
-        What the recording is a function of.
+        Spec of the recording.
     file
         Its file; ``None`` to paint.
     on_failure
-        Whom to tell, once, that the file failed.
+        Called once, when the file has failed.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class CachedSource:
     def _paint_instead(self, file: RecordingFile, error: OSError) -> Recording:
         with self._guard:
             if self._painted is not None:
-                return self._painted  # another thread was here
+                return self._painted  # another thread painted it while this one waited
             self._painted = _paint(self._spec)
         if self._on_failure is not None:
             self._on_failure(self._spec, file, error)
@@ -98,7 +98,7 @@ class CachedSource:
 
 
 def _paint(spec: Spec) -> Recording:
-    with warnings.catch_warnings():  # they were given when it was first simulated
+    with warnings.catch_warnings():  # its warnings were given when it was first simulated
         warnings.simplefilter("ignore", PlacementWarning)
         return simulate.simulate(spec)
 

@@ -67,7 +67,15 @@ def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
 
 
 def silenced(recording: Recording, units: Sequence[int]) -> Recording:
-    """Re-render a recording with some cells dark, at rest too: what the others would look like without them."""
+    """Re-render a recording with some cells dark, at rest too: what the others would look like without them.
+
+    Parameters
+    ----------
+    recording
+        A recording with cells, as it was simulated.
+    units
+        Numbers of the cells.
+    """
     cells = recording.scene.require(Cells)
     brightness = cells.brightness.copy()
     brightness[list(units)] = 0.0

@@ -75,7 +75,7 @@ class Transformation:
         Raises
         ------
         SpecError
-            For one that cannot be meant.
+            For a value out of range, naming it.
         """
         height, width = picture
         rows, columns = (slice(None), slice(None)) if crop is None else crop
@@ -183,6 +183,7 @@ class Transformation:
         row, column = np.divmod(footprints.indices.astype(np.int64), max(self.picture[1], 1))
         inside = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
         row, column = self.points(row[inside], column[inside])
+        # Mirrors and transposition change the order of pixels, and footprints keep theirs ascending.
         pixel = row * self.shape[1] + column
         unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))[inside]
         order = np.lexsort((pixel, unit))
@@ -231,7 +232,7 @@ class TransformedFrames:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Read frames ``start`` to ``stop``, fresh and writable."""
         out = np.empty((stop - start, *self.by.shape), self.dtype)
-        # Some at a time: gain and offset are computed in float64.
+        # Some at a time, as gain and offset are computed in float64, eight times the memory of 8-bit codes.
         for first in range(start, stop, _BLOCK_FRAMES):
             last = min(first + _BLOCK_FRAMES, stop)
             frames = self.by.codes(self.source.read(first, last))
@@ -247,7 +248,7 @@ def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
     by
         The transformation.
     source
-        What is transformed. It is read only where its codes might not fit.
+        Frames that are transformed. They are read only where their codes might not fit.
     most
         The largest code that its converter can give.
 
@@ -265,6 +266,7 @@ def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
         raise SpecError(f"light of type {source.dtype} cannot become {dtype}: it has no codes; leave dtype out")
     for name, low, high in (("codes", by.offset, by.gain * most + by.offset), ("fill", by.fill, by.fill)):
         if name == "codes" and not _fits(dtype, low, high):
+            # The range of the converter does not fit. The codes that are really there may.
             low = by.gain * float(_extreme(source, np.min)) + by.offset
             high = by.gain * float(_extreme(source, np.max)) + by.offset
         if not _fits(dtype, low, high):

@@ -1,4 +1,4 @@
-"""What all written files share: blocks of frames in order, frame times, and a file that appears whole or not at all."""
+"""Share among all writers: blocks of frames in order, frame times, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _BLOCK_BYTES = 4 << 20
 
 
 class Movie(Protocol):
-    """What is written: a :class:`~pytest_calsim.Recording`, or what has the same three properties."""
+    """A movie to write: a :class:`~pytest_calsim.Recording`, or an object with the same three properties."""
 
     @property
     def spec(self) -> Spec:
-        """What was simulated."""
+        """Spec that was simulated."""
         ...
 
     @property
     def frames(self) -> FrameSource:
-        """Where the frames come from."""
+        """Source of the frames."""
         ...
 
     @property
     def observed(self) -> xr.DataArray:
-        """The same as a DataArray, with its coordinates."""
+        """The frames as a DataArray with its coordinates."""
         ...
 
 
@@ -59,7 +59,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
-            raise  # it is there, and something that it needs is not
+            raise  # the package is installed, and one that it needs is not
         package = module.split(".")[0]
         message = f"{purpose} needs {package}, which is not installed: pip install 'pytest-calsim[{extra}]'"
         raise MissingExtraError(message, name=package) from None
@@ -77,7 +77,7 @@ def blocks_of(
     first, last
         First frame, and the one behind the last; all by default.
     label
-        What the progress bar says. It is shown only where a person watches: on a terminal, with tqdm installed.
+        Text of the progress bar. It is shown only on a terminal, and with tqdm installed.
     block_frames
         Length of a block; what fits into 4 MB by default. The last one may be shorter.
     """

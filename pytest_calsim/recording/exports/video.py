@@ -1,4 +1,4 @@
-"""Videos: AVI and the Miniscope's folder of AVIs (FFV1, lossless), and MP4 (H.264, to look at)."""
+"""Write videos: AVI and the Miniscope's folder of AVIs (FFV1, lossless), and MP4 (H.264, to look at)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _PIXEL_FORMATS = {"|u1": "gray", "<u2": "gray16le"}
 _INTRA = {"g": "1"}
 """Every frame is decoded by itself: readers may seek, and a bad frame spoils no other."""
 _TO_LOOK_AT = {"crf": "12", "preset": "veryfast"}
-"""No difference that an eye sees, in dim movies either."""
+"""Quality at which the eye sees no difference, in dim movies either."""
 _SAMPLED_FRAMES = 24
-"""Frames that say how bright an MP4 of more than 8 bits is to be."""
+"""Frames whose range becomes black to white in an MP4 of a movie with more than 8 bits."""
 
 
 def write_avi(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
@@ -47,7 +47,10 @@ def write_avi(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
 def write_mp4(
     movie: Movie, path: Path, *, limits: tuple[float, float] | None = None, speed: float = 1.0, overwrite: bool = False
 ) -> None:
-    """Write an MP4 in H.264 with 8 bits a pixel: to look at, not to analyse, as it is lossy."""
+    """Write an MP4 in H.264 with 8 bits a pixel: to look at, not to analyse, as it is lossy.
+
+    Parameters and errors are those of :meth:`WritesFiles.to_mp4`.
+    """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed!r}")
     low, high = _brightness_range(movie) if limits is None else limits
