@@ -140,7 +140,7 @@ def _last_level(end_px: float) -> float:
 
 
 def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:
-    """Radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
+    """Return radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
     sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
     softer = sharp**2 + _SPLINE_VARIANCE - rim**2
     return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp

@@ -123,7 +123,7 @@ class BackgroundCellLight(SmoothSources):
 
     @property
     def n_sources(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return len(self.center_um)
 
     def gains(self, start: int, stop: int) -> Image:
@@ -136,7 +136,7 @@ class BackgroundCellLight(SmoothSources):
         return self.courses.expected.astype(np.float32)[:, np.newaxis]
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Position, defocus and brightness at rest of each cell, ``(background_cell,)``; :meth:`gains` for courses."""
+        """Return position, defocus and brightness at rest of each cell; :meth:`gains` gives their courses."""
         dims = ("background_cell",)
         z, y, x = self.center_um.T
         return {
@@ -213,13 +213,15 @@ class BackgroundCells(Step):
             center_um=read_only(center_um),
             defocus_um=read_only(defocus_um[seen]),
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
-            courses=activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
+            courses=activity.model.courses_of(
+                ctx, keys=keys[seen], z_rate=rate[seen], baseline=brightness[seen], assemblies=assemblies
+            ),
             fading=None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
             pictures=tuple(pictures),
         )
 
     def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.uint64]]:
-        """Centres, radii, brightness at rest, normal numbers for rates, and names of one population's cells."""
+        """Draw one population: centres, radii, brightness at rest, normal numbers for rates, and names."""
         population = self.populations[index]
         drawn = draw_slab(ctx, index, population.per_um2, _REACH_UM)
         depth_um = population.depth_um + (drawn.place[:, 0] - 0.5) * population.thickness_um
@@ -232,7 +234,7 @@ class BackgroundCells(Step):
 
 
 def _area_um2(canvas: Canvas) -> float:
-    """Area in which cells are scattered."""
+    """Return the area in which cells are scattered, µm²."""
     return math.prod(n * canvas.pixel_size_um + 2 * _REACH_UM for n in canvas.shape)
 
 
@@ -270,20 +272,22 @@ class _Blurred(NamedTuple):
         shares, sigmas_um = acquisition.tissue.skirt(z)
         skirt_um = np.sqrt(sigmas_um**2 + disk_um**2 / 4 + variance)
         return cls(
-            y,
-            x,
-            disk_um,
-            np.sqrt(variance),
-            np.where(np.sqrt(disk_um**2 / 4 + variance) <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0),
-            skirt_um,
-            np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
+            y_um=y,
+            x_um=x,
+            disk_um=disk_um,
+            rim_um=np.sqrt(variance),
+            disk_flux=np.where(
+                np.sqrt(disk_um**2 / 4 + variance) <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0
+            ),
+            skirt_um=skirt_um,
+            skirt_flux=np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
         )
 
     def of_some(self, chosen: NDArray[np.bool_]) -> _Blurred:
         return _Blurred(*(values[..., chosen] for values in self))
 
     def reaches(self, canvas: Canvas) -> NDArray[np.bool_]:
-        """Whether any of a cell's light falls on a canvas."""
+        """Tell which cells send light to a canvas, bool ``(source,)``."""
         ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
         # A picture's last nodes, and what their splines reach.
@@ -295,7 +299,7 @@ class _Blurred(NamedTuple):
         return np.maximum(*beyond_um) < ends_um
 
     def pictures(self, pixel_um: float) -> list[NodePictures]:
-        """Disks of confusion, and the scattered light around them."""
+        """Picture the disks of confusion, and the scattered light around them."""
         y = self.y_um / pixel_um
         x = self.x_um / pixel_um
         found = disk_pictures(y, x, self.disk_um / pixel_um, self.rim_um / pixel_um, self.disk_flux)

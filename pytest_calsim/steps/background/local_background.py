@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
-from pytest_calsim.steps.background.slow_courses import SlowCourses
 from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import tiles_within
 
@@ -78,7 +78,7 @@ class LocalBackground(Frozen):
         return 1000 / math.sqrt(self.density_per_mm2)
 
     def count(self, canvas: Canvas) -> int:
-        """How many patches light a canvas, roughly."""
+        """Estimate how many patches light a canvas."""
         reach_um = 2 * _ENDS * self.largest_um / math.sqrt(2)
         area_um2 = math.prod(n * canvas.pixel_size_um + reach_um for n in canvas.shape)
         return int(area_um2 * self.density_per_mm2 * 1e-6)

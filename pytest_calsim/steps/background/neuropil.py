@@ -198,7 +198,11 @@ class Neuropil(Step):
         def draw(k: int) -> tuple[Floats, Floats]:
             component = self.components[k]
             field = lognormal_field(
-                ctx.stream("field", k), ctx.canvas.y_um, ctx.canvas.x_um, component.correlation_um, component.contrast
+                ctx.stream("field", k),
+                y_um=ctx.canvas.y_um,
+                x_um=ctx.canvas.x_um,
+                correlation_um=component.correlation_um,
+                sd=component.contrast,
             )
             field *= level * of_layers * component.weight / whole
             if vessels is not None:
@@ -245,7 +249,7 @@ def _bleached(
 
 
 def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
-    """The slow time course of one component, averaged over each exposure; expectation 1."""
+    """Draw one component's slow course, averaged over each exposure; of expectation 1, float64 ``(frame,)``."""
     end_s = ctx.n_frames * ctx.acquisition.exposure_s
     time_s, values = lognormal_walk(
         ctx.stream("course", k), component.time_constant_s, component.fluctuation, duration_s=end_s
@@ -254,7 +258,7 @@ def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
 
 
 def _population_spikes(ctx: Context, activity: Activity | None) -> tuple[Floats, float]:
-    """Spike times of the population that the neuropil follows, ascending, and its expected rate, Hz.
+    """Draw the spike times of the population that the neuropil follows, ascending; return its expected rate too, Hz.
 
     Neuropil is made of processes of neurons that mostly lie elsewhere. So these are cells of their own, as many as a
     square millimetre of a layer holds, whatever the field of view.
@@ -268,7 +272,7 @@ def _population_spikes(ctx: Context, activity: Activity | None) -> tuple[Floats,
 
 
 def _activity_course(ctx: Context, lowpass_s: float, spikes_s: Floats, expected_hz: float) -> Floats | float:
-    """The low-passed spike rate of a population over its expectation; 1 where there is none.
+    """Return the low-passed spike rate of a population over its expectation; 1 where there is none.
 
     The rate is divided by no less than one spike per low-pass window: a lone spike in silence at most doubles the
     light.

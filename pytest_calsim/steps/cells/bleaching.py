@@ -48,7 +48,7 @@ class Fading(NamedTuple):
     fps: float
 
     def remaining(self, start: int, stop: int) -> Floats32:
-        """Share left in frames ``start`` to ``stop``, averaged over the exposure; 1 at the recording's start.
+        """Return the share left in frames ``start`` to ``stop``, averaged over exposures; 1 at the recording's start.
 
         Returns
         -------
@@ -91,21 +91,21 @@ class BleachingCurve(Artifact):
     n_frames: int
 
     def light_at(self, y_um: Floats, x_um: Floats) -> Floats:
-        """Excitation at some positions, in view or not, broadcast against each other."""
+        """Return the excitation at some positions, in view or not, broadcast against each other."""
         if self.light is None:
             return np.ones(np.broadcast_shapes(y_um.shape, x_um.shape))
         return self.light.at(y_um, x_um)
 
     def in_light(self, light: Floats) -> Fading:
-        """What is left to sources in some light ``(source,)``."""
+        """Return what is left to sources in some light, float64 ``(source,)``."""
         return _fading(light, self.pools, self.turnover_hz, self.fps)
 
     def at(self, y_um: Floats, x_um: Floats) -> Fading:
-        """What is left to sources at some positions ``(source,)``."""
+        """Return what is left to sources at some positions, float64 ``(source,)`` each."""
         return self.in_light(self.light_at(y_um, x_um))
 
     def remaining(self, frame: int) -> Floats32:
-        """Share left in each cell in one frame, float32 ``(n,)``."""
+        """Return the share left in each cell in one frame, float32 ``(n,)``."""
         return self.cells.remaining(frame, frame + 1)[:, 0]
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:

@@ -156,7 +156,9 @@ def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, senso
     grids = grids.of(units)
     shapes = cells.shapes.of(units)
     roots, root_start = roots_of_unity(np.where(grids.waves > 0, grids.turns, 1))
-    tables = WaveTables(root_start, roots, bessel_table(), BESSEL_STEP, FAINT)
+    tables = WaveTables(
+        circle_start=root_start, circles=roots, bessel=bessel_table(), bessel_step=BESSEL_STEP, faint=FAINT
+    )
 
     def block(first: int) -> ImagedCells:
         own = slice(first, first + _BLOCK)

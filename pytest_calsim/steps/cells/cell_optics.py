@@ -211,7 +211,14 @@ class CellOptics(Step):
         # Coordinates on the sensor do not depend on the canvas' margin, to the last bit.
         sensor = replace(ctx.canvas, margin_px=0)
         center_px = sensor.rows(y), sensor.columns(x)
-        imaged = plant_and_image(cells, ctx.canvas, center_px, blur.disk_radius_um, blur.sigma_um, has_image)
+        imaged = plant_and_image(
+            cells,
+            ctx.canvas,
+            center_px=center_px,
+            disk_radius_um=blur.disk_radius_um,
+            sigma_um=blur.sigma_um,
+            has_image=has_image,
+        )
         light = acq.optics.collection * imaged.flux
         around = around_the_core(acq, z, blur, np.where(cells.is_bead, 0.0, cells.radius_um / 2))
         part, unit = np.nonzero(around.share)
@@ -223,7 +230,11 @@ class CellOptics(Step):
             flux=imaged.flux,
             core_fraction=core,
             spots=GaussianSpots(
-                unit, y[unit], x[unit], around.sigma_um[part, unit], light[unit] * around.share[part, unit]
+                source=unit,
+                y_um=y[unit],
+                x_um=x[unit],
+                sigma_um=around.sigma_um[part, unit],
+                flux=light[unit] * around.share[part, unit],
             ),
             defocus_um=blur.defocus_um,
             in_focus=blur.in_focus(acq.depth_of_field_um),

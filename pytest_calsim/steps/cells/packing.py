@@ -157,7 +157,7 @@ class _Box(NamedTuple):
         return (self.bottom - self.top) * (self.right - self.left)
 
     def holds(self, center_um: Floats) -> Bools:
-        """Whether centres (z, y, x) lie inside."""
+        """Tell whether centres (z, y, x) lie inside."""
         y = center_um[:, 1]
         x = center_um[:, 2]
         return (y >= self.top) & (y <= self.bottom) & (x >= self.left) & (x <= self.right)
@@ -247,7 +247,7 @@ def radii_um(layer: Layer, size: Floats) -> Floats:
 
 
 def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _Box, view: _Box) -> PlacedLayer:
-    """The accepted cells within reach."""
+    """Return the accepted cells within reach."""
     kept = wanted.holds(filled.center_um) & (filled.state == PLACED)
     own = filled.candidates.of(kept)
     center = filled.center_um[kept]
@@ -257,7 +257,14 @@ def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _
     elif until == layer.most_arrivals:
         missing = max(0, round(layer.density_per_mm3 * layer.volume_mm3(wanted.area_um2)) - len(center))
     name = np.column_stack([filled.tile[kept], own.number])
-    return PlacedLayer(center, radii_um(layer, own.size), own.normal, name, missing, per_um2)
+    return PlacedLayer(
+        center_um=center,
+        radius_um=radii_um(layer, own.size),
+        normal=own.normal,
+        name=name,
+        missing=missing,
+        per_um2=per_um2,
+    )
 
 
 def _fill_all(
@@ -295,7 +302,10 @@ def _fill(
         center = np.column_stack([z, (tile + drawn.place[:, 1:]) * ground.tile_um])
         counts = ground.view.holds(center)
         state = place_spheres(
-            *(center, radii_um(layer, drawn.size), layer.min_distance_um, placed),
+            center,
+            radii_um(layer, drawn.size),
+            layer.min_distance_um,
+            placed,
             largest_um=largest_um,
             counts=counts,
             stop_after=missing,
@@ -311,7 +321,7 @@ def _fill(
 
 
 def _joined(parts: list[_Filled]) -> _Filled:
-    """All parts as one."""
+    """Join all parts."""
     if len(parts) == 1:
         return parts[0]
     drawn = Candidates(*(np.concatenate(values) for values in zip(*(part.candidates for part in parts), strict=True)))
@@ -325,7 +335,7 @@ def _joined(parts: list[_Filled]) -> _Filled:
 
 @lru_cache(maxsize=256)
 def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
-    """The candidates of each layer, for its density to be accepted on average."""
+    """Return until when candidates of each layer come for its density to be accepted on average."""
     arrivals: list[_Arrivals] = []
     for i in range(len(layers)):
         arrivals.append(_arrival(layers[: i + 1], [own.until for own in arrivals]))
@@ -333,7 +343,7 @@ def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
 
 
 def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
-    """Those of the last layer, the others being filled until the times given.
+    """Return until when those of the last layer come, the others being filled until the times given.
 
     On a patch of tissue with streams of its own: how many candidates come until so many are accepted.
     """
@@ -361,7 +371,7 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
 
 
 def _pilot_um(layers: tuple[Layer, ...]) -> tuple[float, float]:
-    """Width of the rim, and side, of the patch on which layers are tried out."""
+    """Return width of the rim, and side, of the patch on which layers are tried out."""
     least = [layer.least_um for layer in layers if layer.least_um > _NOTHING_UM]
     rim = max(*least, *(2 * layer.largest_radius_um for layer in layers))
     thickness = max(*least, *(layer.thickness_um for layer in layers))

@@ -159,7 +159,7 @@ class PlaceNeurons(Step):
         return Cost(n_cells=self._n_cells(context.acquisition, context.canvas))
 
     def _n_cells(self, acquisition: Acquisition, canvas: Canvas) -> int:
-        """Cells asked for on average, around the field of view too."""
+        """Return how many cells are asked for on average, around the field of view too."""
         if self.positions_um is not None:
             return len(self.positions_um)
         if self.footprints is not None:
@@ -197,16 +197,16 @@ class PlaceNeurons(Step):
         if not given:
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
-            center[order],
-            np.concatenate([own.radius_um for own in placed])[order],
-            brightness[order],
-            np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
-            in_fov[order],
-            len(center) + sum(own.missing for own in placed),
-            tuple(p.form for p in self.populations),
-            ctx.seed,
-            ctx.kind,
-            () if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
+            center_um=center[order],
+            radius_um=np.concatenate([own.radius_um for own in placed])[order],
+            brightness=brightness[order],
+            identity=np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
+            in_fov=in_fov[order],
+            requested=len(center) + sum(own.missing for own in placed),
+            forms=tuple(p.form for p in self.populations),
+            seed=ctx.seed,
+            kind=ctx.kind,
+            tissue=() if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
             footprints=None if footprints is None else footprints.patches,
         )
 
@@ -218,7 +218,7 @@ class PlaceNeurons(Step):
         return PlacedLayer(center, radius, drawn.normal, name, missing=0, per_um2=0.0)
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
-        """The cells that a spec with this step would have, without planning or painting anything else.
+        """Return the cells that a spec with this step would have, without planning or painting anything else.
 
         Parameters
         ----------
@@ -243,6 +243,6 @@ class PlaceNeurons(Step):
 
 
 def _view_um(canvas: Canvas) -> tuple[float, float]:
-    """Half the height and half the width of the field of view."""
+    """Return half the height and half the width of the field of view."""
     height, width = canvas.sensor_shape
     return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2

@@ -99,7 +99,7 @@ class Cells(Artifact):
         return float(self.brightness[own].mean())
 
     def entity(self, unit: int) -> tuple[int, int, int, int]:
-        """Name of one cell for random streams, the same whatever the margin, density or other populations."""
+        """Return a cell's name for random streams, the same whatever the margin, density or other populations."""
         population, tile_row, tile_column, index = self.identity[unit].tolist()
         return population, tile_row, tile_column, index
 
@@ -111,7 +111,7 @@ class Cells(Artifact):
         return draw_shapes(forms, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit]))
 
     def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> Floats32:
-        """A cell's projected shape, peak 1, at points.
+        """Return a cell's projected shape, peak 1, at points.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class Cells(Artifact):
         return sample_shape(self.shapes, unit, np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
+        """Return per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
         return {
             "depth_um": TruthArray(("unit_id",), self.center_um[:, 0], "um"),
             "y_um": TruthArray(("unit_id",), self.center_um[:, 1], "um"),
@@ -139,7 +139,7 @@ class Cells(Artifact):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Both counts, when fewer cells found room than were asked for, and the remarks."""
+        """Return both counts, when fewer cells found room than were asked for, and the remarks."""
         if len(self) == self.requested:
             return self.remarks
         return (

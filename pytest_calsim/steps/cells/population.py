@@ -104,12 +104,12 @@ class Population(Frozen):
     def form(self) -> Form:
         """What decides its cells' shapes."""
         return Form(
-            self.morphology,
-            self.irregularity,
-            self.n_dendrites,
-            self.dendrite_length_um,
-            self.dendrite_width_um,
-            self.nucleus_fraction,
+            morphology=self.morphology,
+            irregularity=self.irregularity,
+            n_dendrites=self.n_dendrites,
+            dendrite_length_um=self.dendrite_length_um,
+            dendrite_width_um=self.dendrite_width_um,
+            nucleus_fraction=self.nucleus_fraction,
         )
 
     def remarks(self) -> list[str]:
@@ -156,13 +156,13 @@ class Population(Frozen):
     def layer(self) -> Layer:
         """What decides where its cells lie."""
         return Layer(
-            self.depth_um,
-            self.thickness_um,
-            self.soma_radius_um,
-            self.soma_radius_cv,
-            self.min_distance_um,
-            self.density_per_mm3 * self.labelled_fraction,
-            self.n_cells,
+            depth_um=self.depth_um,
+            thickness_um=self.thickness_um,
+            soma_radius_um=self.soma_radius_um,
+            soma_radius_cv=self.soma_radius_cv,
+            min_distance_um=self.min_distance_um,
+            density_per_mm3=self.density_per_mm3 * self.labelled_fraction,
+            n_cells=self.n_cells,
         )
 
     def brightness_of(self, normal: Floats) -> Floats:

@@ -107,14 +107,14 @@ class Render(Step):
         far = even_light(ctx.canvas, far_light, first_source=len(cells))
         end_um = TISSUE_REACH_UM if cells.tissue else math.inf
         return CellLight(
-            images.patches.row_runs(ctx.canvas.shape),
-            (*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
-            len(far.y_um),
-            far_light,
-            None if vessels is None else vessels.transmission(cells.middle_um),
-            activity,
-            bleaching,
-            None if bleaching is None else bleaching.at(far.y_um, far.x_um),
+            runs=images.patches.row_runs(ctx.canvas.shape),
+            pictures=(*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
+            n_far=len(far.y_um),
+            far_light=far_light,
+            transmission=None if vessels is None else vessels.transmission(cells.middle_um),
+            activity=activity,
+            bleaching=bleaching,
+            fading=None if bleaching is None else bleaching.at(far.y_um, far.x_um),
         )
 
 

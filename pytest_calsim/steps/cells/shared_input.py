@@ -98,7 +98,7 @@ class AssemblyEvents(Artifact):
         return number[seen], time_s[seen]
 
     def _arrivals(self, until_s: float, *entity: str | int) -> Floats:
-        """Times of a Poisson process from 0 on; a longer list begins like a shorter one."""
+        """Draw the times of a Poisson process from 0 on; a longer list begins like a shorter one."""
         if until_s <= 0 or self.event_rate_hz == 0:
             return np.zeros(0)
         rng = stream(self.seed, self.kind, *entity)

@@ -64,7 +64,9 @@ def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity:
     if light == 0:
         return 0.0
     keys = np.uint64(ctx.stream_key("cell")) + np.arange(_CELLS, dtype=np.uint64) * _NEXT_CELL
-    courses = activity.model.courses_of(ctx, keys, standard_normals(keys), np.ones(_CELLS), activity.assemblies)
+    courses = activity.model.courses_of(
+        ctx, keys=keys, z_rate=standard_normals(keys), baseline=np.ones(_CELLS), assemblies=activity.assemblies
+    )
     return light * ctx.acquisition.optics.collection * float(courses.expected.mean())
 
 

@@ -30,7 +30,7 @@ class IlluminationField(FixedField):
     light_order: ClassVar[float] = LightOrder.ILLUMINATION
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``illumination``."""
+        """Return ``illumination``."""
         return {"illumination": TruthArray(("height", "width"), self.field)}
 
 

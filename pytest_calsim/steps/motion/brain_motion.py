@@ -316,7 +316,13 @@ def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
     sizes = np.concatenate([past[::-1], kicks]).T * size
     if spring.across_fraction != 1:
         sizes = _along_axis(sizes, spring.axis_deg, spring.across_fraction)
-    return damped_oscillator(zeta * omega, omega * math.sqrt(1 - zeta**2), when, sizes, _ticks_s(n_ticks))
+    return damped_oscillator(
+        zeta * omega,
+        swing_rad_per_s=omega * math.sqrt(1 - zeta**2),
+        kick_time_s=when,
+        kicks=sizes,
+        time_s=_ticks_s(n_ticks),
+    )
 
 
 def _along_axis(kicks: Floats, axis_deg: float, across_fraction: float) -> Floats:

@@ -20,7 +20,7 @@ from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step
-from pytest_calsim.steps.tissue.vasculature import Vasculature
+from pytest_calsim.steps.tissue.vasculature import Vasculature, VesselLayer
 from pytest_calsim.testing.strategies.fields import LONGEST, finite_floats, models
 from pytest_calsim.testing.strategies.given import given_arrays, given_footprints
 from pytest_calsim.testing.strategies.trajectories import trajectories
@@ -228,10 +228,11 @@ _SPARSE_PATCHES = st.one_of(st.none(), models(LocalBackground, density_per_mm2=f
 
 def _vessels(room: RoomFor, fields: Strategies) -> st.SearchStrategy[Vasculature]:
     """Draw few vessels of few twigs: their number grows by the cube of the ratio of the radii."""
-    return models(Vasculature, **{**_FEW_TWIGS, **fields})
+    return models(Vasculature, **{**_FEW_TWIGS, "more_layers": _ONE_LAYER_MORE, **fields})
 
 
 _FEW_TWIGS: Strategies = {"trees_per_mm2": finite_floats(0.5, 20), "min_radius_um": finite_floats(7, 14)}
+_ONE_LAYER_MORE = st.lists(models(VesselLayer, **_FEW_TWIGS), max_size=1).map(tuple)
 
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {

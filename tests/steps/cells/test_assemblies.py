@@ -105,6 +105,34 @@ def test_rates_are_the_sum_of_both(fps, dead_s):
         assert min(np.diff(times).min() for times in trains(found)) >= dead_s * (1 - 1e-9)
 
 
+@pytest.mark.parametrize("dead_s", [0.0, 0.005])
+@pytest.mark.parametrize("n_assemblies", [1, 3])
+@pytest.mark.parametrize("own", [SILENT, BUSY], ids=["silent", "busy"])
+def test_the_mean_with_saturation_counts_that_spikes_of_events_come_together(own, n_assemblies, dead_s):
+    """Per spike, as all cells share some 300 events for each assembly, and their number varies."""
+
+    def per_spike(n):
+        found = scene(
+            60,
+            duration_s=1000.0,
+            activity={**own, "saturation": {}, "refractory_s": dead_s},
+            n_assemblies=n,
+            member_fraction=1.0,
+            event_rate_hz=0.3,
+            event_duration_s=0.2,
+            participation=0.8,
+            spikes_per_event=6.0,
+        ).artifacts["cell_activity"]
+        seen = (found.C.mean(dtype=float) - 1) / (len(found.spike_time_s) / 60 / 1000)
+        return seen, (found.expected_C[0] - 1) / found.expected_rate_hz[0]
+
+    seen, expected = per_spike(n_assemblies)
+    assert seen == pytest.approx(expected, rel=0.03)
+    if own is SILENT:  # six spikes together give twice the light of six lone ones
+        _, alone = per_spike(0)
+        assert seen > 1.8 * alone
+
+
 @pytest.mark.parametrize("window_s", [0.1, 0.4, 2.0])
 def test_correlation_within_an_assembly_and_across(window_s):
     """Silent cells, so that what is counted is the input alone."""

@@ -57,6 +57,8 @@ class SlowCourses:
 
     def means(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
+        if stop <= start:
+            return np.zeros((len(self.keys), 0), np.float32)
         ticks_per_frame = self.frame_s / self._tick_s
         begin = np.arange(start, stop, dtype=np.float64) * ticks_per_frame
         end = np.arange(start + 1, stop + 1, dtype=np.float64) * ticks_per_frame
@@ -79,7 +81,7 @@ class SlowCourses:
         return self.time_constant_s / _TICKS_PER_TIME_CONSTANT
 
     def _course(self, window: int) -> Image:
-        """The course at a window's ticks, float32 ``(source, tick)``."""
+        """Return the course at a window's ticks, float32 ``(source, tick)``."""
         return self._courses.get(window, lambda: self._walk(window))
 
     def _walk(self, window: int) -> Image:
@@ -92,7 +94,7 @@ class SlowCourses:
         return read_only(course.astype(np.float32))
 
     def _faded(self, window: int) -> Floats:
-        """What a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
+        """Return what a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
         return self._windows.get(window, lambda: self._kicked(window))
 
     def _kicked(self, window: int) -> Floats:
@@ -107,6 +109,6 @@ class SlowCourses:
 
 
 def _hat_until(u: NDArray[Any]) -> NDArray[Any]:
-    """Area of the hat max(0, 1 − |u|) up to u."""
+    """Return the area of the hat max(0, 1 − |u|) up to u."""
     u = np.clip(u, -1.0, 1.0)
     return np.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)
