@@ -64,6 +64,9 @@ class GroundTruth:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
     def __getitem__(self, name: str) -> xr.DataArray:
         import xarray as xr
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError, nearest
 from pytest_calsim.kernels.types import Image
@@ -173,7 +174,11 @@ class Scene:
 
     def expected_light(self) -> Image:
         """Return the expected light ``(height, width)`` with every cell at rest and no motion, before the sensor."""
-        return expected_light(self.until(None), self.canvas)
+        return self._expected_light
+
+    @cached_property
+    def _expected_light(self) -> Image:
+        return read_only(expected_light(self.until(None), self.canvas))
 
     def expected_codes(self) -> NDArray[Any]:
         """Return the noise-free codes ``(height, width)`` of the expected light; the light if there is no sensor."""
