@@ -32,6 +32,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 HOSTED = re.compile(
     r"https://(?:raw\.githubusercontent|github)\.com/pytest-calsim/pytest-calsim/(?:blob/)?main/([^)#\s]+)"
 )
+NAMED = re.compile(r"`((?:pytest_calsim|tests|docs)/[\w./-]+)`")
 SECONDS = re.compile(r"\d+\.\d+ ?s\b")
 
 
@@ -40,10 +41,10 @@ def name_of(page: Path) -> str:
 
 
 def linked_files(page: Path) -> set[Path]:
-    """Files of this repository that a page links to: by a relative path, or where they are hosted."""
+    """Files of this repository that a page links to, by a relative path or where they are hosted, or names in code."""
     text = page.read_text(encoding="utf-8")
     relative = {(page.parent / link).resolve() for link in LINK.findall(text)}
-    return relative | {ROOT / link for link in HOSTED.findall(text)}
+    return relative | {ROOT / path for path in (*HOSTED.findall(text), *NAMED.findall(text))}
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,13 @@ def test_pictures_are_small_and_shown():
 @pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / ".github").glob("*.md"))], ids=name_of)
 def test_links_lead_somewhere(page):
     assert not [path for path in linked_files(page) if not path.exists()]
+
+
+def test_files_that_docstrings_name_are_there():
+    sources = [*(ROOT / "pytest_calsim").rglob("*.py"), *(ROOT / "pytest_calsim").rglob("*.[ch]")]
+    named = {path for source in sources for path in NAMED.findall(source.read_text(encoding="utf-8"))}
+    assert len(named) >= 2
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
 def test_pages_shown_elsewhere_have_no_relative_links():

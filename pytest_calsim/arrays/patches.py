@@ -43,7 +43,7 @@ class Patches(NamedTuple):
 
     @classmethod
     def of(cls, patches: Sequence[Patch]) -> Patches:
-        """Put patches together."""
+        """Put patches together, in their order."""
         box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
         start = np.zeros(len(patches) + 1, np.int64)
         np.cumsum([p.values.size for p in patches], out=start[1:])
@@ -60,7 +60,7 @@ class Patches(NamedTuple):
         return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
 
     def cropped(self, shape: tuple[int, int]) -> Patches:
-        """The same, dark where they lie beyond a large picture of some height and width."""
+        """Return the patches with 0 in every pixel beyond a large image of some height and width, px."""
         height, width = shape
         top, left, tall, wide = self.box.T
         crossing = (top < 0) | (left < 0) | (top + tall > height) | (left + wide > width)
@@ -85,6 +85,7 @@ class Patches(NamedTuple):
         """
         height, width = shape
         unit, first_pixel = self._rows()
+        # Each row's first and last pixels that are not 0; rows without any are left out.
         lit = np.flatnonzero(self.values != 0)
         bounds = np.searchsorted(lit, np.append(first_pixel, self.values.size))
         seen = np.flatnonzero(np.diff(bounds))
@@ -94,9 +95,10 @@ class Patches(NamedTuple):
         patch_row, patch_column = np.divmod(source - self.start[unit], self.box[unit, 3])
         row = patch_row + self.box[unit, 0]
         column = patch_column + self.box[unit, 1]
-        # Runs of whole eights keep the kernel's loops free of remainders.
+        # Runs of whole eights keep the kernel's loops free of remainders. At the right rim a run begins earlier.
         length = np.minimum(count + -count % 8, width)
         left = np.minimum(column, width - length)
+        # Stable: within a row, light is added in the order of the units, so sums have one set of bits.
         order = np.argsort(row, kind="stable")
         row_start = np.zeros(height + 1, np.int64)
         np.cumsum(np.bincount(row, minlength=height), out=row_start[1:])
@@ -106,7 +108,9 @@ class Patches(NamedTuple):
         to[order] = begin[:-1]
         pixels = np.zeros(begin[-1], np.float32)
         pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
-        return RowRuns(row_start, unit[order], left[order].astype(np.int32), begin, pixels)
+        return RowRuns(
+            row_start=row_start, unit=unit[order], left=left[order].astype(np.int32), begin=begin, values=pixels
+        )
 
     def _rows(self) -> tuple[Ints32, Ints]:
         """Return patch and first pixel, in ``values``, of each row of each patch."""

@@ -45,11 +45,11 @@ class TruthSource(Protocol):
     """Where a recording's truth is read from."""
 
     def read_array(self, path: str) -> NDArray[Any]:
-        """Give an array by its path, e.g. ``snr`` or ``A_planted/data``."""
+        """Return an array by its path, e.g. ``snr`` or ``A_planted/data``."""
         ...
 
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop`` of a quantity that is stored in blocks of frames."""
+        """Return frames ``start`` to ``stop`` of a quantity that is stored in blocks of frames."""
         ...
 
 

@@ -87,7 +87,7 @@ def find_frame(
 
 
 def true_displacements(recording: Recording) -> NDArray[np.float64]:
-    """Give the tissue's displacement ``(frame, 2)``, px; zeros for a still recording."""
+    """Return the tissue's displacement ``(frame, 2)``, px; zeros for a still recording."""
     n_frames = recording.frames.shape[0]
     shifts = recording.truth.shifts
     return np.zeros((n_frames, 2)) if shifts is None else as_shifts(shifts, n_frames=n_frames, name="true shifts")

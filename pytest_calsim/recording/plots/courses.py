@@ -21,7 +21,7 @@ _LEAST_SNR = 0.1
 
 
 def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
-    """Give the signal-to-noise ratio that decides what is detectable, and its name.
+    """Return the signal-to-noise ratio that decides what is detectable, and its name.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
     for name in ("snr_peak", "snr"):
         if name in truth:
             return name, truth[name].values.astype(np.float64)
-    raise ValueError("this recording has no snr: its spec lacks 'cell_optics' or 'cell_activity'")
+    raise ValueError("this recording has no snr: its spec lacks 'cell_optics' or 'cell_activity'; add it")
 
 
 def draw_traces(
@@ -42,7 +42,7 @@ def draw_traces(
     Each true trace is scaled to its own range; an estimate is fitted to it by a gain and an offset (least squares).
     """
     if truth.C is None:
-        raise ValueError("this recording has no traces: its spec lacks 'cell_activity'")
+        raise ValueError("this recording has no traces: its spec lacks 'cell_activity'; add it")
     true: Floats = truth["C"].values[units].astype(np.float64)
     time_s = np.arange(len(true[0]), dtype=np.float64) / fps
     spikes = truth.spike_times
@@ -107,7 +107,7 @@ def draw_shifts(
 def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: Comparison) -> None:
     """Draw how far the estimated displacement is from the true one, px, a constant apart."""
     if comparison.shifts is None:
-        raise ValueError("the estimate has no shifts to draw the errors of")
+        raise ValueError("the estimate has no shifts to draw the errors of; give Estimate(shifts=...)")
     error_px = np.hypot(*(comparison.shifts - shifts).T)
     ax.plot(np.arange(len(error_px)) / fps, error_px, color=VERMILLION, linewidth=0.9)
     ax.set_xlim(0, len(error_px) / fps)
@@ -155,7 +155,7 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float, float]:
-    """Give a share and the ends of its interval."""
+    """Return a share and the ends of its interval."""
     share = hits / n
     middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)))

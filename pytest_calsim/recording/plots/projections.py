@@ -76,7 +76,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
 
 
 def _overlap(size: int, shift: int) -> tuple[slice, slice]:
-    """Give which pixels of a moved axis stay in view, and where they lie when it is moved back."""
+    """Return which pixels of a moved axis stay in view, and where they lie when it is moved back."""
     if shift >= 0:
         return slice(min(shift, size), size), slice(0, max(size - shift, 0))
     return slice(0, max(size + shift, 0)), slice(min(-shift, size), size)

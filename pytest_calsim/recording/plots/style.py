@@ -45,7 +45,7 @@ GREY = "#999999"
 
 
 def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
-    """Give the axes, or those of a new figure.
+    """Return the axes, or those of a new figure.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
 
 
 def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
-    """Give ``n`` axes of a new figure, at most so many in a row."""
+    """Return ``n`` axes of a new figure, at most ``most`` in a row."""
     pyplot = require("matplotlib.pyplot", "plot", "plotting")
     columns = min(n, most)
     rows = -(-n // columns)
@@ -72,7 +72,7 @@ def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
 
 
 def robust_limits(image: NDArray[Any], low: float = 0.5, high: float = 99.7) -> tuple[float, float]:
-    """Give black and white between two percentiles, so that a hot pixel does not make all else black."""
+    """Return black and white between two percentiles, so that a hot pixel does not make all else black."""
     black, white = np.percentile(image, [low, high]).tolist()
     return black, white if white > black else black + 1
 
@@ -146,7 +146,7 @@ def add_um_axes(ax: Any, canvas: Canvas) -> None:
 
 
 def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
-    """Give the functions of a secondary axis: ``(x - zero) * factor``, and its inverse."""
+    """Return the functions of a secondary axis: ``(x - zero) * factor``, and its inverse."""
 
     def there(x: Floats) -> Floats:
         return (x - zero) * factor
@@ -158,7 +158,7 @@ def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Float
 
 
 def nice_length(most: float) -> float:
-    """Give the largest of 1, 2 and 5 times a power of ten that is no more than ``most``."""
+    """Return the largest of 1, 2 and 5 times a power of ten that is no more than ``most``."""
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 

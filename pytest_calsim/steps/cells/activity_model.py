@@ -1,4 +1,4 @@
-"""The law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
+"""State the law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ _FASTEST_HZ = 500.0
 """No cell spikes faster in any state, however wide the spread of rates."""
 
 _SPREAD = 4.0
-"""Cells differ by so many standard deviations of a logarithm, no further."""
+"""Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
+# Knots at which transients are measured, in standard deviations of the logarithm; bouts per knot; frames per mean.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _BOUTS = 1000
@@ -111,7 +112,7 @@ class ActivityModel:
     baseline_time_constant_s: float = 100.0
 
     def process(self, z_rate: Floats) -> SpikeProcess:
-        """Return how cells spike that lie ``z_rate`` standard deviations of ln(rate) from the mean, ``(cell,)``."""
+        """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
         factor = _lognormal(self.rate_spread, z_rate)
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
@@ -171,7 +172,7 @@ class ActivityModel:
         Parameters
         ----------
         ctx
-            Of the step that asks.
+            Context of the step that asks.
         keys
             Name of each cell's streams, uint64 ``(cell,)``.
         z_rate
@@ -203,8 +204,8 @@ class ActivityModel:
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
         """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
 
-        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a side stream of
-        their own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
+        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a separate stream and
+        interpolated between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
         the bouts' frames are no shorter.
         """
         exposure_s = ctx.acquisition.exposure_s
@@ -219,6 +220,7 @@ class ActivityModel:
             leave_hz = self.leave_hz[1]
             bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
             peaks, energies = bout_transients(key, *bouts)
+            # The peak's logarithm, as it is interpolated: peaks grow by factors with the rate.
             return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
 
         log_peak, energy = self._interpolated(z, median, 2)
@@ -227,12 +229,12 @@ class ActivityModel:
     def area_per_spike_s(self, ctx: Context, z: CellNormals, shared: SharedInput | None = None) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
-        It is exact without saturation, and estimated on side streams with it.
+        It is exact without saturation, and estimated on separate streams with it.
 
         Parameters
         ----------
         ctx
-            Of the step that asks.
+            Context of the step that asks.
         z
             What tells the cells apart.
         shared
@@ -276,7 +278,7 @@ class ActivityModel:
         return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
 
     def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
-        """Interpolate quantities ``(size, cell)`` linearly between those measured at fixed rates and kinetics."""
+        """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
         rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
         spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
         kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)

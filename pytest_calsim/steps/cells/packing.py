@@ -1,4 +1,4 @@
-"""Where cells may lie: candidates that arrive tile by tile, and the room that earlier ones left.
+"""Place cells: candidates arrive tile by tile, and each is accepted if earlier ones left room.
 
 The plane is divided into square tiles from the optical axis on. A tile's stream is a list of candidates, each with a
 time of arrival in units of density: until time ρ as many arrive as a density of ρ has cells. A candidate is accepted
@@ -33,7 +33,7 @@ from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 __all__ = ["TRIES", "Layer", "PlacedLayer", "place_layers", "radii_um"]
 
 TRIES = 16
-"""Candidates that may come for each cell that is asked for."""
+"""Candidates that may come for each requested cell."""
 
 _TILE_UM = 64.0
 _MOST_TILES = 1024
@@ -47,7 +47,7 @@ _PILOT_MOST = 200_000
 
 
 class Layer(NamedTuple):
-    """What of a population decides where its cells lie.
+    """The fields of a population that decide where its cells lie.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class _Box(NamedTuple):
         return (self.bottom - self.top) * (self.right - self.left)
 
     def holds(self, center_um: Floats) -> Bools:
-        """Tell whether centres (z, y, x) lie inside."""
+        """Return whether centres (z, y, x) lie inside."""
         y = center_um[:, 1]
         x = center_um[:, 2]
         return (y >= self.top) & (y <= self.bottom) & (x >= self.left) & (x <= self.right)
@@ -211,7 +211,7 @@ def place_layers(
     Parameters
     ----------
     layers
-        In order: a cell gives way to those of earlier layers, and to those of its own that arrived before.
+        In order: a cell gives way to those of earlier layers, and to earlier ones of the same layer.
     keys
         Name of each layer's streams.
     view_um
@@ -235,7 +235,7 @@ def place_layers(
         ground = _Ground(tile_um, rows, columns, view)
         words = [pixel_words(key, rows, columns).ravel() for key in keys]
         filled = list(_fill_all(layers, ground, words, until))
-        # What is uncertain hangs on tissue further out: that is drawn as well, until nothing is that is asked for.
+        # Uncertain cells depend on tissue further out, which is drawn as well until no cell within reach is uncertain.
         if not any((own.state[wanted.holds(own.center_um)] == UNCERTAIN).any() for own in filled):
             return [_kept(*each, wanted, view) for each in zip(filled, layers, until, per_um2, strict=True)]
         rim *= 2
@@ -270,7 +270,7 @@ def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _
 def _fill_all(
     layers: tuple[Layer, ...], ground: _Ground, words: list[Keys], until: Sequence[float]
 ) -> Iterator[_Filled]:
-    """Fill layer after layer."""
+    """Fill layer after layer; a layer finds the cells of those before it in place."""
     largest = max(layer.largest_radius_um for layer in layers)
     reach = max(
         layer.largest_radius_um + largest if layer.min_distance_um is None else layer.min_distance_um
@@ -282,7 +282,7 @@ def _fill_all(
     bin_um = max(reach, math.sqrt(area / (count + 1)))
     placed = PlacedSpheres.none_yet(ground.known, bin_um, nothing_beyond=ground.is_all)
     for layer, own, time in zip(layers, words, until, strict=True):
-        yield _fill(placed, layer, ground, own, time, largest)
+        yield _fill(placed=placed, layer=layer, ground=ground, words=own, until=time, largest_um=largest)
 
 
 def _fill(
@@ -321,7 +321,7 @@ def _fill(
 
 
 def _joined(parts: list[_Filled]) -> _Filled:
-    """Join all parts."""
+    """Return all parts as one."""
     if len(parts) == 1:
         return parts[0]
     drawn = Candidates(*(np.concatenate(values) for values in zip(*(part.candidates for part in parts), strict=True)))
@@ -335,7 +335,7 @@ def _joined(parts: list[_Filled]) -> _Filled:
 
 @lru_cache(maxsize=256)
 def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
-    """Return until when candidates of each layer come for its density to be accepted on average."""
+    """Return the candidates of each layer, for its density to be accepted on average."""
     arrivals: list[_Arrivals] = []
     for i in range(len(layers)):
         arrivals.append(_arrival(layers[: i + 1], [own.until for own in arrivals]))
@@ -343,9 +343,9 @@ def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
 
 
 def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
-    """Return until when those of the last layer come, the others being filled until the times given.
+    """Return the time until which the last layer is filled, with the others filled until the times given.
 
-    On a patch of tissue with streams of its own: how many candidates come until so many are accepted.
+    Measured on a patch of tissue with its own streams: how many candidates come until enough are accepted.
     """
     *_, layer = layers
     if layer.least_um <= _NOTHING_UM:
@@ -371,7 +371,7 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
 
 
 def _pilot_um(layers: tuple[Layer, ...]) -> tuple[float, float]:
-    """Return width of the rim, and side, of the patch on which layers are tried out."""
+    """Return the width of the rim, and side, of the patch on which layers are tried out."""
     least = [layer.least_um for layer in layers if layer.least_um > _NOTHING_UM]
     rim = max(*least, *(2 * layer.largest_radius_um for layer in layers))
     thickness = max(*least, *(layer.thickness_um for layer in layers))

@@ -23,7 +23,7 @@ class IlluminationField(FixedField):
     Attributes
     ----------
     falloff
-        The same at any position.
+        The same field as a function of position, beyond the sensor too.
     """
 
     falloff: Falloff

@@ -1,4 +1,4 @@
-"""Blood vessels: branching trees that absorb the light of what lies below them."""
+"""Grow blood vessels: branching trees that absorb the light of what lies below them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _MAX_SLABS = 8
 # Depths are rounded to planes this far apart. A slab's shadow stops widening this far below it.
 _PLANE_UM = 20.0
 _WIDENING_UM = 300.0
-# The blur's kernel ends at so many standard deviations, and at this many pixels.
+# The blur's kernel ends at this many standard deviations, and at this many pixels at most.
 _REACH_SIGMAS = 4
 _MAX_REACH_PX = 256
-# A tree spreads over so many times the mean length of its trunk; its last twigs would go farther.
+# Reach of a tree over the mean length of its trunk; the last few twigs would go farther.
 _SPREAD = 4.0
 _MAX_TREES = 3000
 _MAX_LAYERS = 5
@@ -49,7 +49,7 @@ class Vessels(Artifact):
     Attributes
     ----------
     trees
-        Branches of each tree, in µm. They do not depend on the canvas.
+        Branches of each tree, µm; a larger canvas has more trees, and the same branches in each.
     slab_um
         Mean depth of each slab of vessels, ascending; float64 ``(slab,)``.
     clear
@@ -111,14 +111,14 @@ class Vessels(Artifact):
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
-        """Multiply what the slabs above a depth let through, each blurred by its distance."""
+        """Multiply the transmissions of the slabs above a depth, each blurred by its distance."""
         # The maps' rim is as wide as a shadow that has stopped widening.
         below_um = np.clip(depth_um - self.slab_um, 0.0, _WIDENING_UM)
         sigma_px = below_um * self.cone_slope / 2 / self.canvas.pixel_size_um
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-        # A blur of ones may be 1 + 2⁻²³.
+        # Rounding may blur ones to 1 + 2⁻²³, and vessels add no light.
         return read_only(np.minimum(passed, 1))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
@@ -164,7 +164,8 @@ class VesselLayer(Frozen):
     def _grows(self) -> Self:
         if self.bottom_depth_um < self.top_depth_um:
             raise ValueError(
-                f"bottom_depth_um = {self.bottom_depth_um} lies above top_depth_um = {self.top_depth_um}; z points down"
+                f"bottom_depth_um = {self.bottom_depth_um} lies above top_depth_um = {self.top_depth_um}; raise it, as "
+                "z points down"
             )
         if not 1 <= self.root_radius_um / self.min_radius_um <= 12:
             raise ValueError(
@@ -208,7 +209,7 @@ class VesselLayer(Frozen):
         return height + around_um, width + around_um
 
     def grow(self, ctx: Context, *name: str | int) -> tuple[tuple[Branch, ...], ...]:
-        """Grow the trees that reach the canvas, each from its own random stream, whatever the canvas.
+        """Grow the trees that reach the canvas, each from its own random stream, which no canvas changes.
 
         Parameters
         ----------
@@ -233,7 +234,14 @@ class VesselLayer(Frozen):
             z_um = rng.uniform(self.top_depth_um, self.bottom_depth_um)
             y, x = rng.uniform(-_JITTER, _JITTER, 2).tolist()
             root = np.array([z_um, (row + y) * side_um, (column + x) * side_um])
-            trees.append(tuple(grow_tree(rng, growth, root, rng.uniform(0, 2 * math.pi), self.root_radius_um)))
+            grown = grow_tree(
+                rng=rng,
+                growth=growth,
+                root_um=root,
+                heading=rng.uniform(0, 2 * math.pi),
+                radius_um=self.root_radius_um,
+            )
+            trees.append(tuple(grown))
         return tuple(trees)
 
 
@@ -327,8 +335,16 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
         if not _touches(outline, y_um, x_um, canvas.pixel_size_um).any():
             continue
         chords = np.zeros(added.shape[1:], np.float32)
+        # From the top down, with one map of chords per tree: a slab adds only what the slabs above it did not have.
         for k in range(slabs):
-            lengthen_chords(chords, added[k], y_um, x_um, canvas.pixel_size_um, outline[slab == k])
+            lengthen_chords(
+                chords=chords,
+                added=added[k],
+                y_um=y_um,
+                x_um=x_um,
+                pixel_um=canvas.pixel_size_um,
+                segments=outline[slab == k],
+            )
     return added
 
 

@@ -51,7 +51,7 @@ def align(
 
 
 def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> SparseFootprints:
-    """Footprints moved by less than a pixel along rows (0) or columns (1)."""
+    """Return footprints moved by less than a pixel along rows (0) or columns (1)."""
     if abs(fraction) < _EXACT:
         return A
     first = int(np.floor(-fraction))
@@ -72,7 +72,7 @@ def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> Spars
 
 
 def _keys(distance: float) -> float:
-    """Weight of a sample at some distance, px, in Keys' cubic convolution."""
+    """Return the weight of a sample at some distance, px, in Keys' cubic convolution."""
     x = abs(distance)
     if x < 1:
         return (1.5 * x - 2.5) * x * x + 1
@@ -131,14 +131,14 @@ def nearest_in_hull(corners: NDArray[np.float64], at: NDArray[np.float64]) -> ND
 
 
 def _corners(displacements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The displacements that lie furthest in any of 64 directions: the corners of their hull, but for tiny ones."""
+    """Return the displacements that lie furthest in any of 64 directions: nearly all corners of their hull."""
     angles = np.arange(64) * (2 * np.pi / 64)
     furthest = (displacements @ np.stack([np.sin(angles), np.cos(angles)])).argmax(axis=0)
     return displacements[np.unique(furthest)]
 
 
 def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
+    """Return whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
     padded = (2 * est.shape[1], 2 * est.shape[2])
     spectrum = np.fft.rfft2(_picture(est), padded) * np.conj(np.fft.rfft2(_picture(true), padded))
     agreement = np.fft.irfft2(spectrum, padded)
@@ -157,12 +157,12 @@ def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[
 
 
 def _picture(masks: SparseFootprints) -> NDArray[np.float64]:
-    """How many masks lie on each pixel ``(height, width)``."""
+    """Return how many masks lie on each pixel ``(height, width)``."""
     return np.bincount(masks.indices, minlength=masks.shape[1] * masks.shape[2]).reshape(masks.shape[1:]).astype(float)
 
 
 def _iou(est: SparseFootprints, true: SparseFootprints) -> Any:
-    """IoU of every pair that overlaps, as a scipy ``coo_array`` (estimates, cells)."""
+    """Return the IoU of every pair that overlaps, as a scipy ``coo_array`` (estimates, cells)."""
     shared = shared_pixels(est, true).tocoo()
     areas = np.diff(est.indptr)[shared.row] + np.diff(true.indptr)[shared.col]
     shared.data = shared.data / (areas - shared.data)
@@ -176,7 +176,7 @@ def _total_iou(est: SparseFootprints, true: SparseFootprints, at: tuple[int, int
 
 
 def _same_cells(est: SparseFootprints, true: SparseFootprints) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Estimates and cells that are each other's best, and overlap well."""
+    """Return estimates and cells that are each other's best, and overlap well."""
     iou: NDArray[np.float64] = _iou(est, true).toarray()
     best = iou.argmax(axis=1)
     mutual = (iou.argmax(axis=0)[best] == np.arange(len(iou))) & (iou.max(axis=1, initial=0.0) >= _SAME_CELL)

@@ -61,7 +61,7 @@ class Match:
         return tuple(zip(self.est.tolist(), self.true.tolist(), strict=True))
 
     def matched_pairs(self, threshold: float = 0.5) -> tuple[tuple[int, int], ...]:
-        """Give the pairs (estimate, cell) whose score is at least ``threshold``, in [0, 1]."""
+        """Return the pairs (estimate, cell) whose score is at least ``threshold``, in [0, 1]."""
         check_bound("threshold", threshold)
         return tuple(pair for pair, score in zip(self.pairing, self.score, strict=True) if score >= threshold)
 
@@ -171,7 +171,7 @@ def _read_both(A_est: FootprintsLike, A_true: FootprintsLike) -> tuple[SparseFoo
 
 
 def _directions(A: SparseFootprints) -> Any:
-    """Footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
+    """Return footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
     values = A.data.astype(np.float64)
     starts = A.indptr[:-1]
     lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)

@@ -23,7 +23,7 @@ Origin = Literal["truth", "mean", "first"]
 
 
 def check_convention(convention: object) -> Convention:
-    """Give the convention back, or refuse one that is missing or unknown."""
+    """Return the convention; refuse one that is missing or unknown."""
     if convention not in get_args(Convention):
         said = "is missing" if convention is None else f"cannot be {convention!r}"
         raise EstimateError(

@@ -95,7 +95,7 @@ def spike_precision_recall(
 
 
 def _hits(est: list[int], true: list[int], tol_frames: int) -> int:
-    """Size of the largest one-to-one matching: in time order, the earliest possible partner is never a mistake."""
+    """Return the size of the largest one-to-one matching; in time order, taking the earliest partner is optimal."""
     i = 0
     j = 0
     hits = 0

@@ -74,7 +74,7 @@ def correlations(est: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray
 
 
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of mean 0 and length 1; a constant row becomes 0."""
+    """Return rows of mean 0 and length 1; a constant row becomes 0."""
     constant = (rows == rows[:, :1]).all(axis=1, keepdims=True) if rows.shape[1] else np.ones((len(rows), 1), np.bool_)
     scale = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     centred = rows / np.where(constant, 1.0, scale)

@@ -160,7 +160,7 @@ _POPULATIONS = models(Population, snr=st.none(), n_cells=st.none())
 def _scattered(
     room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population, int, bool]], in_layers: bool
 ) -> PlaceNeurons:
-    """Make layers with about so many cells each, or exactly so many in view, and never more than allowed in all.
+    """Make layers by density or by the number of cells in view, never with more cells than allowed in all.
 
     Or give the cells that such layers have, as default ones at their places: to that a scene can shrink whose fault
     asks for no layer.
