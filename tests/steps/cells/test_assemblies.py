@@ -70,6 +70,19 @@ def plan_of(n=6, **fields):
     return scene(n, **fields).artifacts["assemblies"]
 
 
+def test_cells_do_not_depend_on_how_many_there_are():
+    """Trains are made of 128 cells at a time."""
+    fields = {"activity": {**BUSY, "refractory_s": 0.005}, "duration_s": 20.0, "member_fraction": 0.5}
+    few, many = (scene(n, **fields).artifacts["cell_activity"] for n in (127, 300))
+    for one, other in zip(trains(few), trains(many), strict=False):
+        assert np.array_equal(one, other)
+    np.testing.assert_array_equal(few.C, many.C[:127])
+    alone = scene(300, **{**fields, "n_assemblies": 0}).artifacts["cell_activity"]
+    added = np.diff(many.spike_start) - np.diff(alone.spike_start)
+    assert (added[128:256] > 0).mean() > 0.5
+    assert (added[256:] > 0).mean() > 0.5
+
+
 def test_membership_is_a_chance_of_its_own_for_each_cell_and_assembly():
     member = plan_of(4000, member_fraction=0.3, n_assemblies=3, duration_s=1.0).member
     np.testing.assert_allclose(member.mean(axis=0), 0.3, atol=4 * np.sqrt(0.21 / 4000))
