@@ -177,7 +177,7 @@ class SparseFootprints:
     @property
     def csr(self) -> csr_array:
         """The footprints as a scipy ``csr_array`` ``(unit, height · width)``, sharing memory."""
-        # Here, as most recordings are used without scipy.sparse, which takes a tenth of a second to import.
+        # Here, for start-up time: scipy.sparse is slow to import, and most recordings are used without it.
         from scipy.sparse import csr_array
 
         return csr_array((self.data, self.indices, self.indptr), shape=(len(self), self.shape[1] * self.shape[2]))

@@ -116,19 +116,7 @@ class CacheDirectory:
     def turn(self, key: str, *, name: str, deadline_s: float, say: Callable[[str], None]) -> Generator[float]:
         """Wait until no other process simulates a key, or until the deadline; then hold its lock, if there is one.
 
-        Parameters
-        ----------
-        key
-            What to simulate.
-        name, say
-            Name of the recording in messages, and the function that shows them.
-        deadline_s
-            Longest wait, s.
-
-        Yields
-        ------
-        float
-            Seconds waited; 0 when no other process simulated it.
+        Parameters and what it yields are those of :func:`~pytest_calsim.store.lock.simulation_lock`, but for the key.
         """
         with contextlib.suppress(OSError):  # a disk that cannot be written has no lock either
             self._prepare()
@@ -190,7 +178,7 @@ class CacheDirectory:
     def sweep(self) -> int:
         """Remove half-written files of dead processes, and locks that nobody holds; return how many files."""
         n_removed = 0
-        for path in reversed(_children(self.folder)):  # a half-written file before its lock
+        for path in reversed(_children(self.folder)):  # ".zarr.zip..." before ".lock": a file before its lock
             found = _KEY.match(path.name)
             if found is not None and path.suffix in (PARTIAL, _LOCK):
                 lock = file_lock(self.folder / f"{found[0]}{_LOCK}")

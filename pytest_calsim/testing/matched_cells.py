@@ -1,4 +1,4 @@
-"""Which estimate is which planted cell, in the estimate's own frame of reference."""
+"""Match estimates with planted cells, in the estimate's own frame of reference."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Residual(NamedTuple):
 
     @property
     def length_px(self) -> float:
-        """Its length."""
+        """Length of the offset, px."""
         return math.hypot(self.dy_px, self.dx_px)
 
     @classmethod
@@ -72,11 +72,11 @@ class MatchedCells:
     A_est, A_true
         Both in one place.
     scores
-        Who is who, there.
+        Matching in that place.
     at_zero
-        The same with the estimate left where it was.
+        Matching with the estimate left where it was.
     frame
-        Where the estimate lies.
+        Offset of the estimate.
     """
 
     given: SparseFootprints
@@ -135,6 +135,7 @@ def match_cells(
         return MatchedCells(given=A, A_est=A, A_true=cells.A, scores=at_zero, at_zero=at_zero, frame=frame)
     A_est, A_true = align(A, cells.A, frame.offset_px)
     scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou)
+    # A fit may end in a worse place than none, with few cells or wrong ones: then the estimate stays where it was.
     if frame.source.startswith("fitted") and scores.total_iou <= at_zero.total_iou:
         return MatchedCells(
             given=A,

@@ -1,4 +1,4 @@
-"""Where the cells are, and what the microscope makes of one."""
+"""Draw where the cells are, and how the microscope images one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Ca
     pixels, values = observed.unit(unit)
     if not values.size:
         raise ValueError(f"unit {unit} is out of view: its footprint has no pixel on the sensor; choose one in in_fov")
-    near = values > 0.02 * values.max()  # the halo reaches over the whole sensor, and is not what one looks at
+    near = values > 0.02 * values.max()  # faint light may reach far; the crop is to show the cell
     rows, columns = np.divmod(pixels[near].astype(np.int64), observed.shape[2])
     top = max(int(rows.min()) - _RIM_PX, 0)
     left = max(int(columns.min()) - _RIM_PX, 0)

@@ -1,4 +1,4 @@
-"""Outlines of planted and estimated cells."""
+"""Draw outlines of planted and estimated cells."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def outlines(
     Parameters
     ----------
     footprints
-        Where they are.
+        Footprints of all units.
     units
-        Which of them.
+        Units to outline.
     level
         Share of a unit's largest value, in (0, 1).
     offset_px
-        What is subtracted of rows and columns, px.
+        Offset (rows, columns) that is subtracted, px.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def outlines(
         if not values.size or not values.max() > 0:
             continue
         rows, columns = np.divmod(pixels.astype(np.int64), width)
-        # A rim of zeros closes the contours of footprints that end abruptly.
+        # The part of the picture that holds the unit. A rim of zeros closes contours of footprints that end abruptly.
         first = (int(rows.min()) - 1, int(columns.min()) - 1)
         image = np.zeros((int(rows.max()) - first[0] + 2, int(columns.max()) - first[1] + 2))
         image[rows - first[0], columns - first[1]] = values

@@ -1,4 +1,4 @@
-"""What happens over time, and what depends on the signal: traces, shifts, detection."""
+"""Draw courses over time, and what depends on the signal: traces, shifts, detection."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def draw_traces(
 
 
 def _fit(estimate: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale and move an estimate onto the truth, as its units are its own."""
+    """Scale and move an estimate onto the truth, as every pipeline has its own units."""
     centred = estimate - estimate.mean()
     power = float((centred**2).sum())
     gain = float((centred * (true - true.mean())).sum()) / power if power > 0 else 0.0
@@ -140,11 +140,12 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
         found = comparison.estimate_of >= 0
         cells = np.flatnonzero(in_view)
         cells = cells[np.argsort(snr[cells], kind="stable")]
+        # Bins of equal numbers of cells, so that each share has about the same error.
         for i, part in enumerate(np.array_split(cells, max(1, min(n_bins, len(cells))))):
             if not len(part):
                 continue
             share, low, high = _wilson(int(found[part].sum()), len(part))
-            at = float(np.exp(np.log(snr[part]).mean()))
+            at = float(np.exp(np.log(snr[part]).mean()))  # the middle on the logarithmic axis
             bars = [[share - low], [high - share]]
             told = None if i else "share found, by SNR (95 %)"
             ax.errorbar([at], [share], yerr=bars, fmt="o", color=SKY, capsize=3, label=told)
@@ -155,8 +156,9 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float, float]:
-    """Return a share and the ends of its interval."""
+    """Return a share and the ends of its 95 % interval."""
     share = hits / n
     middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)))
+    # For shares of 0 and 1 rounding may put an end on the wrong side, and error bars must not be negative.
     return share, min(middle - half, share), max(middle + half, share)

@@ -1,4 +1,4 @@
-"""Colours, axes in px and µm, scale bars."""
+"""Define colours, axes in px and µm, and scale bars."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "use_axes",
 ]
 
-# Okabe & Ito, Color Universal Design (2008): told apart with every kind of colour vision, on white and on black.
+# Okabe & Ito, Color Universal Design (2008): distinct for every kind of colour vision, on white and on black.
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
@@ -94,13 +94,13 @@ def show_image(
     Parameters
     ----------
     ax
-        Where to.
+        Axes to draw into.
     image
         The image, or a part of it.
     canvas
         The sensor's grid.
     title
-        What it is.
+        Title of the picture.
     units
         Label of a colour bar; ``None``: no bar.
     cmap
@@ -159,6 +159,7 @@ def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Float
 
 def nice_length(most: float) -> float:
     """Return the largest of 1, 2 and 5 times a power of ten that is no more than ``most``."""
+    # 1, 2 or 5 of the power itself always fit; the tolerance is for what the logarithm rounds.
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 

@@ -1,4 +1,4 @@
-"""Where the estimates of a registered movie lie as a whole: bring them to the truth's place, or find it out."""
+"""Find where the estimates of a registered movie lie as a whole, and bring them to the truth's place."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["align", "centroids", "fit_offset", "nearest_in_hull"]
 Offset = tuple[float, float]
 """Rows and columns, px: + toward higher ones."""
 
-# Less than this, px, is no fraction of a pixel worth an interpolation.
+# A smaller fraction of a pixel than this is not worth an interpolation, px.
 _EXACT = 1e-3
-# Pairs that overlap less say nothing of where both lie.
+# Pairs that overlap less may be different cells, and do not count for the offset.
 _SAME_CELL = 0.3
 # A whole pixel this far from the hull, px, is the nearest one to some point of it.
 _NEAREST_PIXEL = 0.75
@@ -39,7 +39,7 @@ def align(
     A_est, A_true
         Footprints on pictures of the same size.
     offset
-        Where the estimates lie, from the truth, px.
+        Displacement of the estimates from the truth, px.
     """
     whole = (round(offset[0]), round(offset[1]))
     if max(map(abs, offset)) < _EXACT:
@@ -99,10 +99,12 @@ def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements:
         return 0.0, 0.0
     est = energy_masks(A_est)
     true = energy_masks(A_true)
+    # Whole pixels by the overlap of all masks; then the fraction from the centroids of pairs that are surely one cell.
     best = max(_candidates(est, true, corners), key=lambda at: _total_iou(est, true, at))
     pairs_est, pairs_true = _same_cells(est.moved(-best[0], -best[1]), true)
     if not len(pairs_est):
         return 0.0, 0.0
+    # The median, so that a few wrong pairs do not move it.
     off = np.median(centroids(est)[pairs_est] - centroids(true)[pairs_true], axis=0)
     dy, dx = nearest_in_hull(corners, off)
     return float(dy), float(dx)
@@ -139,6 +141,7 @@ def _corners(displacements: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Return whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
+    # Twice the size, so that the cyclic correlation of the Fourier transform does not wrap around.
     padded = (2 * est.shape[1], 2 * est.shape[2])
     spectrum = np.fft.rfft2(_picture(est), padded) * np.conj(np.fft.rfft2(_picture(true), padded))
     agreement = np.fft.irfft2(spectrum, padded)

@@ -1,4 +1,4 @@
-"""Which estimate is which cell: the one-to-one matching of highest total score."""
+"""Match estimates with cells: the one-to-one matching of highest total score."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
         an estimate fits almost alike it is the preferred one's, and one that fits another perfectly is that other's.
         ``None``: all alike.
     """
+    # Late, for start-up time: scipy.optimize is slow to import, and many tests match nothing.
     optimize: Any = import_module("scipy.optimize")
     valid = (scores > 0) & (scores >= min_score)
     competing = scores if preferred is None else np.where(preferred, scores, np.square(scores))
