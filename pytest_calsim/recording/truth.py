@@ -140,6 +140,13 @@ class GroundTruth:
         return self._get("S")
 
     @property
+    def baseline(self) -> xr.DataArray | None:
+        """Fluorescence without spikes, bleaching apart ``(unit_id, frame)``, where it drifts; else it is the column
+        ``amplitude``.
+        """
+        return self._get("baseline")
+
+    @property
     def shifts(self) -> xr.DataArray | None:
         """Applied displacement of the tissue ``(frame, shift_dim)``, px, + toward higher rows and columns."""
         return self._get("shifts")
