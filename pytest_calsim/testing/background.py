@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.steps.pixels import Displacement, Space
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import check_recording
+from pytest_calsim.testing.evaluation import check_estimate, check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.inputs.background import Background
 from pytest_calsim.testing.scorecard import Check, Scorecard
@@ -74,6 +74,7 @@ def assert_background_recovered(
     if min_course_pearson is not None:
         check_bound("min_course_pearson", min_course_pearson, low=-1)
     check_recording(recording)
+    check_estimate(estimate)
     found = estimate if isinstance(estimate, Estimate) else Estimate(b=estimate)
     card = measure_background(
         found,

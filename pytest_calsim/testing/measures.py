@@ -130,8 +130,9 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
         notes=notes,
     )
     if not card.passed:
-        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou)
-        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou)
+        form = of.found.form
+        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou, form=form)
+        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou, form=form)
     return card
 
 
@@ -189,8 +190,9 @@ def measure_shifts(
 def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     """Measure how the traces of the cells found follow their true fluorescence."""
     cells = of.cells
+    traces = _rows(of.found.C, "C", of.recording)
     rows, ids = of.rows
-    est = _rows(of.found.C, "C", of.recording)[rows]
+    est = traces[rows]
     true = _truth_rows(of.recording, "C", ids)
     pearson = trace_pearson(est, true)
     gain = trace_gain(est, true)
@@ -226,8 +228,9 @@ def _median(values: NDArray[np.float64]) -> float:
 def measure_spikes(of: Evaluation, bounds: SpikeBounds, *, tol_frames: int, spike_thresh: float) -> Scorecard:
     """Measure how many true events of the cells found were found, and how many of those found are true."""
     cells = of.cells
+    spikes_given = _rows(of.found.S, "S", of.recording)
     rows, ids = of.rows
-    est = _rows(of.found.S, "S", of.recording)[rows]
+    est = spikes_given[rows]
     true = _truth_rows(of.recording, "S", ids)
     spikes = spike_precision_recall(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh)
     hits = int(spikes.n_hits.sum())

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array
-from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.matrices import as_matrix, rows_of
 from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.scoring.bounds import check_finite
 
@@ -73,7 +73,9 @@ def read(
 
 
 def _rows(value: MatrixLike | None, n_rois: int, name: str) -> _Matrix | None:
-    return None if value is None else as_matrix(value, shape=(n_rois, None), name=name)
+    if value is None:
+        return None
+    return as_matrix(rows_of(value, n_rois, whose="stat", name=name), shape=(n_rois, None), name=name)
 
 
 def _offsets(yoff: ArrayLike | None, xoff: ArrayLike | None) -> _Matrix | None:

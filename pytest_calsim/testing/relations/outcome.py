@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError, RecoveryError
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import check_estimate
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.matched_cells import MatchedCells, match_cells
 from pytest_calsim.testing.planted_cells import PlantedCells
@@ -74,6 +75,7 @@ class Outcome:
             raise _broken(recording, f"it raised {type(error).__name__}: {error}") from error
         frames, height, width = recording.frames.shape
         try:
+            check_estimate(found)
             estimate = found if isinstance(found, Estimate) else Estimate(A=found, picture=(height, width))
             if estimate.A is not None:
                 estimate.footprints_on((height, width))
