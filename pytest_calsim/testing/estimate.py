@@ -224,7 +224,19 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when these are not of one run.
         """
-        found = cls(**suite2p.read(stat, shape, F, Fneu, neucoeff, spks, iscell, yoff, xoff))
+        found = cls(
+            **suite2p.read(
+                stat=stat,
+                shape=shape,
+                F=F,
+                Fneu=Fneu,
+                neucoeff=neucoeff,
+                spks=spks,
+                iscell=iscell,
+                yoff=yoff,
+                xoff=xoff,
+            )
+        )
         found._form = "stat"
         return found
 
