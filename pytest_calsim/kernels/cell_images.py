@@ -69,7 +69,7 @@ _image_shape = kernel(
 
 
 class SamplingGrids(NamedTuple):
-    """How ``n`` cells are sampled and imaged, in pixels of their own.
+    """Grids on which ``n`` cells are sampled and imaged, each in its own pixels.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class SamplingGrids(NamedTuple):
 
 
 class WaveTables(NamedTuple):
-    """What the images of ``n`` cells look up.
+    """Tables that the images of ``n`` cells look up.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class WaveTables(NamedTuple):
 
 
 class ImagedCells(NamedTuple):
-    """What :func:`image_cells` makes of ``n`` cells.
+    """Result of :func:`image_cells` for ``n`` cells.
 
     Attributes
     ----------

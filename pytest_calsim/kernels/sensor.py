@@ -65,7 +65,7 @@ _MOST_ELECTRONS = 1e9
 
 
 class Windows(NamedTuple):
-    """Where the sensor's window lies on each of ``n`` images.
+    """Place of the sensor's window on each of ``n`` images.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Fields(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """What turns light into codes, as in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
+    """The chip that turns light into codes, as in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
 
     Attributes
     ----------

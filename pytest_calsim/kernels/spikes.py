@@ -35,7 +35,7 @@ _standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), 
 
 
 class SpikeProcess(NamedTuple):
-    """How cells spike: quiescent or active for exponentially distributed times, at a rate in each state.
+    """Spike process of cells: quiescent or active for exponentially distributed times, with a rate in each state.
 
     Attributes
     ----------

@@ -65,7 +65,7 @@ class Tally:
 
 
 class Attempt:
-    """What one attempt of one test did so far."""
+    """Record of one attempt of one test so far."""
 
     def __init__(self, item: pytest.Item, number: int, began: float) -> None:
         self.item = item

@@ -1,4 +1,4 @@
-"""The fixtures. What they need is imported when a test asks for them."""
+"""Define the fixtures. Their needs are imported when a test asks for them."""
 
 from __future__ import annotations
 

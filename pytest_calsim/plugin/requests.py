@@ -1,4 +1,4 @@
-"""What a test asks for, as data: the arguments of its ``sim`` marks merged, and the spec that they come to."""
+"""Hold a test's request as data: the merged arguments of its ``sim`` marks, and the spec that they give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS = ("preset", "overrides", "seed", "add", "drop", "sweep", "seeds")
 
 @dataclass(frozen=True)
 class PresetSource:
-    """Where presets come from in one project.
+    """Source of presets in one project.
 
     Attributes
     ----------

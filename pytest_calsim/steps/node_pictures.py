@@ -21,15 +21,15 @@ __all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "followed_share", "ga
 
 
 GAUSSIAN_REACH = 4.0
-"""Where a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
+"""Distance at which a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
 RIM_REACH = 3.5
-"""Where a disk's rim ends, in σ: 0.3 % of the disk's height."""
+"""Distance at which a disk's rim ends, in σ: 0.3 % of the disk's height."""
 _COARSEST = 30
 _SPLINE_VARIANCE = 1 / 3
 _LEAST_RIM = 0.4
 """A rim is no sharper than this σ, in steps: samples at nodes show nothing finer."""
 _SPLINE_REACH = 2
-"""How far a node's spline reaches along an axis, in steps."""
+"""Reach of a node's spline along an axis, in steps."""
 _LEAST_STEPS = 6
 """Steps to the distance at which a Gaussian is cut off, at least."""
 _TRACE = 0.05

@@ -35,7 +35,7 @@ _READABLE_BY_ALL = 0o644 << 16
 
 @dataclass(frozen=True)
 class RecordingData:
-    """What a recording's file holds.
+    """Content of a recording's file.
 
     Attributes
     ----------

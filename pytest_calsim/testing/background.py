@@ -1,4 +1,4 @@
-"""The background: what light there is besides the cells' own images, and whether a pipeline found it."""
+"""Judge the background: the light other than the cells' own images, and whether a pipeline found it."""
 
 from __future__ import annotations
 

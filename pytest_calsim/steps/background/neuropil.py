@@ -114,7 +114,7 @@ class NeuropilLight(Layers, SmoothSources):
 
     @property
     def n_sources(self) -> int:
-        """How many patches there are."""
+        """Number of patches."""
         return 0 if self.patches is None else len(self.patches.flux)
 
     def gains(self, start: int, stop: int) -> Image:

@@ -14,7 +14,7 @@ __all__ = ["GivenFootprints", "check_footprints"]
 
 
 class GivenFootprints(NamedTuple):
-    """What given footprints say of their cells.
+    """Cells as given footprints show them.
 
     Attributes
     ----------

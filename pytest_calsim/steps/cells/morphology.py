@@ -32,7 +32,7 @@ _LONGEST = 6.8
 
 @dataclass(frozen=True)
 class Form:
-    """What decides the shapes of a population's cells, in addition to their radii and streams.
+    """Fields that decide the shapes of a population's cells, in addition to their radii and streams.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population", "Position"]
 
 TISSUE_REACH_UM = 100.0
-"""How far around the canvas cells are placed. So far a cell's light is followed: see ``tissue_beyond``."""
+"""Distance around the canvas up to which cells are placed, and a cell's light is followed: see ``tissue_beyond``."""
 
 _WIDEST_IMAGE_UM = 300.0
 """Images that are wider than this are no longer filled up at the rim."""

@@ -1,4 +1,4 @@
-"""The planted cells: where they are, how large and bright, and what each looks like."""
+"""Hold the planted cells: their places, sizes, brightness and shapes."""
 
 from __future__ import annotations
 

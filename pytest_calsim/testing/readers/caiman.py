@@ -25,7 +25,7 @@ _Matrix = NDArray[np.float64]
 
 
 class CaimanArrays(TypedDict):
-    """What becomes of CaImAn's results, as arguments of an ``Estimate``."""
+    """CaImAn's results, as arguments of an ``Estimate``."""
 
     A: FootprintsLike
     C: _Matrix | None

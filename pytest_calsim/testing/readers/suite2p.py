@@ -27,7 +27,7 @@ _Matrix = NDArray[np.float64]
 
 
 class Suite2pArrays(TypedDict):
-    """What becomes of suite2p's results, as arguments of an ``Estimate``."""
+    """suite2p's results, as arguments of an ``Estimate``."""
 
     A: SparseFootprints
     C: _Matrix | None

@@ -1,4 +1,4 @@
-"""How far two results of one pipeline may differ, from the noise of the movies they come from."""
+"""Bound the difference of two results of one pipeline, from the noise of their movies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Tolerance"]
 Floats = NDArray[np.float64]
 
 _SIGMAS = 3.0
-"""What noise does in fewer than three comparisons of a thousand is no fault."""
+"""Standard deviations that are no fault: noise exceeds them in fewer than three of a thousand comparisons."""
 
 _WORSE_THAN_IDEAL = 2.0
 """A pipeline's traces may be so many times as noisy as a matched filter's: it has footprints to find, and a background
@@ -28,7 +28,7 @@ to tell apart."""
 
 @dataclass(frozen=True, eq=False)
 class Tolerance:
-    """How far two results may differ.
+    """Largest difference of two results.
 
     Attributes
     ----------

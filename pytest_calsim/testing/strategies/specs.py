@@ -1,4 +1,4 @@
-"""Whole specs."""
+"""Draw whole specs."""
 
 from __future__ import annotations
 

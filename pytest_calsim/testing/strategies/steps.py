@@ -36,7 +36,7 @@ _LARGEST_MOTION_UM = 10_000.0
 
 @dataclass(frozen=True)
 class RoomFor:
-    """What a step is drawn for.
+    """Scene for which a step is drawn.
 
     Attributes
     ----------
