@@ -7,13 +7,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Words
 
 __all__ = ["BRIGHT_E", "PoissonTables", "poisson_tables"]
-
-Words = NDArray[np.uint64]
 
 BRIGHT_E = 128
 """Least mean that is drawn without tables, electrons; as in ``poisson.h``."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.inputs.types import Unit
 from pytest_calsim.testing.matched_cells import MatchedCells
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.background.background_cells import BackgroundCellLight
 
 __all__ = ["background_cells_of"]
-
-Floats = NDArray[np.float64]
 
 _FOLLOWS = 0.5
 """A trace follows a course from this correlation on. Of traces and courses of other cells, 0.5 % reach it in 30 s, 2 %

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array, positions_of
 from pytest_calsim.testing.inputs.labels import check_unique, read_labels, whole_axis_order
 from pytest_calsim.testing.inputs.types import MatrixLike
 from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
 __all__ = ["Rows", "as_matrix", "as_shifts", "read_rows"]
-
-_Matrix = NDArray[np.float64]
 
 
 class Rows(NamedTuple):
@@ -29,7 +28,7 @@ class Rows(NamedTuple):
         Labels of the units; ``None``: they have none.
     """
 
-    values: _Matrix
+    values: Floats
     unit_id: NDArray[np.generic] | None
 
 
@@ -46,7 +45,7 @@ def as_matrix(
     dims: tuple[str, str] = ("unit_id", "frame"),
     shape: tuple[int | None, int | None],
     name: str,
-) -> _Matrix:
+) -> Floats:
     """Read a finite float64 matrix of two named axes.
 
     Labels of frames, rows and columns say their order, and must be those of a whole axis; units stay in the order
@@ -98,7 +97,7 @@ def _check_shape(
     raise EstimateError(f"{name} has shape {array.shape}; expected ({wanted}) = ({dims[0]}, {dims[1]}){turned}")
 
 
-def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> _Matrix:
+def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> Floats:
     """Read shifts ``(frame, shift_dim)`` in px, columns (height, width); labels of the columns say their order.
 
     Raises

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.footprints import as_footprints
 from pytest_calsim.testing.inputs.matrices import as_matrix
 from pytest_calsim.testing.inputs.pictures import as_size
@@ -21,18 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CaimanArrays", "read"]
 
-_Matrix = NDArray[np.float64]
-
 
 class CaimanArrays(TypedDict):
     """CaImAn's results, as arguments of an ``Estimate``."""
 
     A: FootprintsLike
-    C: _Matrix | None
-    S: _Matrix | None
+    C: Floats | None
+    S: Floats | None
     shifts: MatrixLike | None
-    b: _Matrix | None
-    f: _Matrix | None
+    b: Floats | None
+    f: Floats | None
     convention: Convention | None
 
 
@@ -92,7 +91,7 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
     return as_footprints(c_order, (height, width))
 
 
-def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> _Matrix:
+def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> Floats:
     """Return background pictures ``(component, height, width)``, which may be negative."""
     array = np.asarray(b.toarray() if hasattr(b, "toarray") else b, np.float64)
     if array.ndim != 2 or array.shape[0] != height * width:
@@ -110,7 +109,7 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     return np.unique(kept.astype(np.intp))
 
 
-def _rows(found: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> _Matrix | None:
+def _rows(found: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> Floats | None:
     value = getattr(found, name, None)
     if value is None:
         return None

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.simulation.detectability import DETECTABLE_SNR_PEAK
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
 
 __all__ = ["Tolerance"]
-
-Floats = NDArray[np.float64]
 
 _SIGMAS = 3.0
 """Standard deviations that are no fault: noise exceeds them in fewer than three of a thousand comparisons."""
