@@ -211,6 +211,7 @@ def image_cells(
         flux=flux,
         within=within,
     )
+    # The kernel needs scratch memory for its largest image, and reports when there is none.
     if written < 0:
         raise MemoryError(f"no memory to image cells of up to {int(image_pixels.max(initial=0))} pixels")
     # Room was made for whole images; what lies beyond the canvas was cut, so most of it is often empty.
@@ -295,6 +296,7 @@ def image_shape(
         If there is no memory.
     """
     turns = len(tables.circles)
+    # Pixels take every (turns/longer side)-th root of the circle, so the one must divide the other.
     if waves < 1 or turns < 1 or turns % max(shape) or turns < max(parts.shape):
         raise ValueError(
             f"{turns} parts of a turn and {waves} waves cannot image {parts.shape} parts at {shape} pixels"

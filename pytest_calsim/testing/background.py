@@ -153,7 +153,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     background
         Mean picture ``(height, width)`` and course ``(frame,)``, in the units of light.
     frames
-        Which frames the course is of.
+        Frames of the course.
 
     Raises
     ------
@@ -170,6 +170,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
         raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
     n_frames, height, width = recording.frames.shape
     frames = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).round().astype(np.intp))
+    # Unmoved: the last stage of tissue lies before the motion.
     light = recording.stage(tissue[-1])
     brightness = np.zeros((0, n_frames)) if truth.C is None else truth.C.values
     if truth.bleaching is not None:

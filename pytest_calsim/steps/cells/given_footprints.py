@@ -1,4 +1,4 @@
-"""Footprints of the user's own, in place of shapes and optics."""
+"""Take the user's own footprints in place of shapes and optics."""
 
 from __future__ import annotations
 
