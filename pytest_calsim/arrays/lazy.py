@@ -53,7 +53,7 @@ class FrameValues:
 
 
 class LazyTruth(TruthArray):
-    """A quantity of the ground truth that is computed from others when it is asked for.
+    """A quantity of the ground truth that is computed from others at each read.
 
     Parameters
     ----------

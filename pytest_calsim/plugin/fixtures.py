@@ -125,7 +125,7 @@ def _session(config: pytest.Config) -> SimSession:
 
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
-    """Say what is odd about a test's spec, at the test's own line."""
+    """Give the soft warnings of a test's spec at the test's own line."""
     import inspect
     import warnings
 

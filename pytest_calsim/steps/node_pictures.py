@@ -40,7 +40,7 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     """Picture evenly filled disks with soft rims.
 
     A rim is the logistic curve 1/(1 + exp(1.702 d/σ)) of the distance d beyond the radius, within 1 % of the disk's
-    height of a Gaussian blur of σ along a straight rim. Where nodes make it softer than asked for, the disk is made
+    height of a Gaussian blur of σ along a straight rim. Where nodes make it softer than requested, the disk is made
     smaller, so that its variance along each axis stays R²/4 + σ².
 
     Parameters
@@ -140,7 +140,7 @@ def _last_level(end_px: float) -> float:
 
 
 def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:
-    """Return the radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
+    """Return the radius and rim to sample, in steps, with which the splines show the requested variance."""
     sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
     softer = sharp**2 + _SPLINE_VARIANCE - rim**2
     return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp

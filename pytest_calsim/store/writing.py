@@ -42,7 +42,7 @@ class RecordingData:
     spec
         What was simulated.
     frames
-        The movie; it is asked for in blocks of at most 4 MB.
+        Source of the movie, which is read in blocks of at most 4 MB.
     truth
         The ground truth by name.
     provenance

@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 _OFFSET_PX = 0.2
-"""An offset that all cells share is forgiven up to this, when none is asked for; that of minian, and of a light
-pipeline, is up to 0.15 px (docs/how-to/motion-then-cells.md)."""
+"""Shared offset of all cells that is allowed by default, px; that of minian, and of a light pipeline, is up to 0.15 px
+(docs/how-to/motion-then-cells.md)."""
 _ENOUGH_CELLS = 5
-"""Fewer cells do not tell a shared offset from their own."""
+"""Least number of cells from which a shared offset is told from their own ones."""
 
 _NONE_FOUND = "no counted cell was found"
 

@@ -290,7 +290,7 @@ def _fill_all(
 def _fill(
     placed: PlacedSpheres, layer: Layer, ground: _Ground, words: Keys, until: float, largest_um: float
 ) -> _Filled:
-    """Let the candidates of a layer come, until a time, or until as many are accepted in view as are asked for."""
+    """Let the candidates of a layer come until a time, or until the requested number is accepted in view."""
     missing = layer.n_cells
     parts: list[_Filled] = []
     # With a number of cells the list is drawn until a time that mostly suffices, and twice as far whenever it does not.

@@ -172,7 +172,7 @@ class PlaceNeurons(Step):
         return sum(round(layer.density_per_mm3 * layer.volume_mm3(area)) for layer in layers)
 
     def plan(self, ctx: Context) -> Cells:
-        """Place every cell; shapes are drawn when they are asked for."""
+        """Place every cell; shapes are drawn at their first use."""
         keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
         half_y, half_x = _view_um(ctx.canvas)
         footprints = None

@@ -66,7 +66,7 @@ class Clause(Protocol):
 
 
 def made(change: Change, trial: Trial) -> Recording:
-    """Make the changed recording, quietly: what is odd about it is meant to be.
+    """Make the changed recording without its soft warnings, as its oddities are meant.
 
     Raises
     ------

@@ -21,8 +21,8 @@ _SIGMAS = 3.0
 """Standard deviations that are no fault: noise exceeds them in fewer than three of a thousand comparisons."""
 
 _WORSE_THAN_IDEAL = 2.0
-"""A pipeline's traces may be so many times as noisy as a matched filter's: it has footprints to find, and a background
-to tell apart."""
+"""Noise of a pipeline's traces that is allowed, over that of a matched filter, as a pipeline has footprints to find and
+a background to take off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class Tolerance:
     min_iou
         Lowest IoU of a cell's two footprints.
     more_made_up, made_up_sigmas
-        How many more or fewer estimates may match no cell: so many, and so many standard deviations of the difference
-        of two Poisson counts.
+        Allowed change of the number of estimates that match no cell: a number, plus this many standard deviations of
+        the difference of two Poisson counts.
     max_shift_px
         Largest RMSE between the two results' shifts, px.
     reason
