@@ -1,4 +1,4 @@
-"""The fixtures. What they need is imported when a test asks for them."""
+"""Define the fixtures. Their needs are imported when a test asks for them."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _session(config: pytest.Config) -> SimSession:
 
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
-    """Say what is odd about a test's spec, at the test's own line."""
+    """Give the soft warnings of a test's spec at the test's own line."""
     import inspect
     import warnings
 

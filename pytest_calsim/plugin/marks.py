@@ -1,4 +1,4 @@
-"""The ``sim`` marks of a test, the nearest winning key by key.
+"""Merge the ``sim`` marks of a test, the nearest winning key by key.
 
 Nearest first: its parameters, its function, its class, the bases of its class, its module, its package.
 """

@@ -1,4 +1,4 @@
-"""What a test asks for, as data: the arguments of its ``sim`` marks merged, and the spec that they come to."""
+"""Hold a test's request as data: the merged arguments of its ``sim`` marks, and the spec that they give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS = ("preset", "overrides", "seed", "add", "drop", "sweep", "seeds")
 
 @dataclass(frozen=True)
 class PresetSource:
-    """Where presets come from in one project.
+    """Source of presets in one project.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PresetSource:
     rootdir: Path
 
     def load(self, preset: str, *, quiet: bool = False) -> Spec:
-        """Load a preset by name, or by the path of its file; ``quiet`` where what is odd about it may yet change."""
+        """Load a preset by name, or by the path of its file; ``quiet`` leaves its soft warnings out."""
         named = self.rootdir / preset if preset.endswith(".toml") else preset
         with warnings.catch_warnings():
             if quiet:
@@ -190,7 +190,7 @@ class SimRequest:
     def resolve(self, source: PresetSource) -> ResolvedRequest:
         """Make the spec; raise ``SpecError`` for a wrong preset, path or value."""
         preset = self.presets[0] if self.presets else source.default
-        try:  # what is odd about the preset may be what the mark changes
+        try:  # the mark may change what the preset is warned of
             base = source.load(preset, quiet=True) if isinstance(preset, str) else preset
         except SpecError as error:
             if self.presets or not source.default_origin:

@@ -1,4 +1,4 @@
-"""The background: what light there is besides the cells' own images, and whether a pipeline found it."""
+"""Judge the background: the light other than the cells' own images, and whether a pipeline found it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     background
         Mean picture ``(height, width)`` and course ``(frame,)``, in the units of light.
     frames
-        Which frames the course is of.
+        Frames of the course.
 
     Raises
     ------
@@ -171,6 +171,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
         raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
     n_frames, height, width = recording.frames.shape
     frames = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).round().astype(np.intp))
+    # Unmoved: the last stage of tissue lies before the motion.
     light = recording.stage(tissue[-1])
     brightness = np.zeros((0, n_frames)) if truth.C is None else truth.C.values
     if truth.bleaching is not None:

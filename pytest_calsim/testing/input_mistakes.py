@@ -1,4 +1,4 @@
-"""Evident mistakes in how an estimate was handed over: readings of the same numbers that are far nearer the truth."""
+"""Find evident mistakes in how an estimate was given: other readings of its numbers that fit the truth far better."""
 
 from __future__ import annotations
 
@@ -150,6 +150,7 @@ def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np
 
 def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[int, int]:
     """Return where all estimates together lie best on all cells together: the peak of their cross-correlation."""
+    # Twice the size, so that the cyclic correlation does not wrap around.
     padded = (2 * A_est.shape[1], 2 * A_est.shape[2])
     spectrum = np.fft.rfft2(_projection(A_est), padded) * np.conj(np.fft.rfft2(_projection(A_true), padded))
     peak = int(np.fft.irfft2(spectrum, padded).argmax())
@@ -159,7 +160,7 @@ def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[in
 
 
 def _projection(A: SparseFootprints) -> NDArray[np.float64]:
-    """Sum of all footprints, each with a peak of 1."""
+    """Sum all footprints, each with a peak of 1."""
     peaks = np.array([A.unit(i)[1].max(initial=0.0) for i in range(len(A))])
     scale = np.repeat(np.where(peaks > 0, peaks, 1.0), np.diff(A.indptr))
     return np.bincount(A.indices, A.data / scale, A.shape[1] * A.shape[2]).reshape(A.shape[1:]).astype(np.float64)

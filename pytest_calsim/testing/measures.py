@@ -1,4 +1,4 @@
-"""What is measured of an estimate, as scorecards: the assertions judge them, ``score`` only reports them."""
+"""Measure an estimate, as scorecards: the assertions judge them, ``score`` only reports them."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ __all__ = [
 ]
 
 _OFFSET_PX = 0.2
-"""An offset that all cells share is forgiven up to this, when none is asked for; that of minian, and of a light
-pipeline, is up to 0.15 px (docs/how-to/motion-then-cells.md)."""
+"""Shared offset of all cells that is allowed by default, px; that of minian, and of a light pipeline, is up to 0.15 px
+(docs/how-to/motion-then-cells.md)."""
 _ENOUGH_CELLS = 5
-"""Fewer cells do not tell a shared offset from their own."""
+"""Least number of cells from which a shared offset is told from their own ones."""
 
 _NONE_FOUND = "no counted cell was found"
 
 
 @dataclass(frozen=True)
 class FootprintBounds:
-    """What is demanded of footprints; ``None``: nothing."""
+    """Bounds on footprints; ``None``: no bound."""
 
     min_recall: float | None = None
     min_precision: float | None = None
@@ -55,7 +55,7 @@ class FootprintBounds:
 
 @dataclass(frozen=True)
 class TraceBounds:
-    """What is demanded of traces; ``None``: nothing."""
+    """Bounds on traces; ``None``: no bound."""
 
     min_pearson: float | None = None
     max_gain_error: float | None = None
@@ -64,7 +64,7 @@ class TraceBounds:
 
 @dataclass(frozen=True)
 class SpikeBounds:
-    """What is demanded of spikes; ``None``: nothing."""
+    """Bounds on spikes; ``None``: no bound."""
 
     min_precision: float | None = None
     min_recall: float | None = None

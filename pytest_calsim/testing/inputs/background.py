@@ -1,4 +1,4 @@
-"""A pipeline's background: pictures and their courses, put together."""
+"""Read a pipeline's background: put its pictures and their courses together."""
 
 from __future__ import annotations
 

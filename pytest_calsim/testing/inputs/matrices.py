@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array, positions_of
 from pytest_calsim.testing.inputs.labelled import Labelled, Labels, Source, read_labels
 from pytest_calsim.testing.inputs.labels import check_unique, common_order, in_order_of, whole_axis_order
@@ -16,7 +17,6 @@ from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
 __all__ = ["Rows", "as_matrix", "as_shifts", "read_rows", "rows_of"]
 
-_Matrix = NDArray[np.float64]
 _ROWS = ("unit_id", "frame")
 
 
@@ -34,11 +34,11 @@ class Rows:
         Whose array it was.
     """
 
-    values: _Matrix
+    values: Floats
     unit_id: Labels | None
     source: Source
 
-    def in_order_of(self, labels: Labels | None, name: str) -> _Matrix:
+    def in_order_of(self, labels: Labels | None, name: str) -> Floats:
         """Put the rows in the order of labels; rows without labels, or without any to follow, stay.
 
         Raises
@@ -75,7 +75,7 @@ def read_rows(value: MatrixLike, *, n_units: int | None = None, name: str) -> Ro
     return Rows(_matrix(read, _ROWS, (None, None), name), read.labels.get("unit_id"), read.source)
 
 
-def rows_of(value: MatrixLike, n_units: int, *, whose: str, name: str) -> _Matrix:
+def rows_of(value: MatrixLike, n_units: int, *, whose: str, name: str) -> Floats:
     """Read traces or spikes of a known number of units, which are numbered 0, 1, 2, ...; labels say the order.
 
     Parameters
@@ -102,7 +102,7 @@ def as_matrix(
     dims: tuple[str, str] = _ROWS,
     shape: tuple[int | None, int | None],
     name: str,
-) -> _Matrix:
+) -> Floats:
     """Read a finite float64 matrix of two named axes.
 
     Labels of frames, rows and columns say their order, and must be those of a whole axis; units stay in the order
@@ -128,7 +128,7 @@ def as_matrix(
     return _matrix(read_labels(value, dims, name), dims, shape, name)
 
 
-def _matrix(read: Labelled, dims: tuple[str, str], shape: tuple[int | None, int | None], name: str) -> _Matrix:
+def _matrix(read: Labelled, dims: tuple[str, str], shape: tuple[int | None, int | None], name: str) -> Floats:
     array = plain_array(read.values, name)
     check_numbers(array.dtype, name)
     if array.size == 0 and array.ndim == 1 and shape[1] is not None:
@@ -178,7 +178,7 @@ def _check_shape(
     raise EstimateError(f"{name} has shape {array.shape}; expected ({wanted}) = ({dims[0]}, {dims[1]}){turned}")
 
 
-def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> _Matrix:
+def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> Floats:
     """Read shifts ``(frame, shift_dim)`` in px, columns (height, width); labels of the columns say their order.
 
     Raises

@@ -1,4 +1,4 @@
-"""The types of what a test may hand over."""
+"""Name the types of arrays that a test may give."""
 
 from __future__ import annotations
 

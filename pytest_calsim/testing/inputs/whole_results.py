@@ -1,4 +1,4 @@
-"""A pipeline's whole result in the place of one array: refused with the call that reads it."""
+"""Refuse a pipeline's whole result in the place of one array, and name the call that reads it."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.footprints import as_footprints
 from pytest_calsim.testing.inputs.matrices import rows_of
 from pytest_calsim.testing.inputs.pictures import as_size
@@ -22,17 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CaimanArrays", "read"]
 
-_Matrix = NDArray[np.float64]
-
 
 class CaimanArrays(TypedDict):
-    """What becomes of CaImAn's results, as arguments of an ``Estimate``."""
+    """CaImAn's results, as arguments of an ``Estimate``."""
 
     A: FootprintsLike
-    C: _Matrix | None
-    S: _Matrix | None
+    C: Floats | None
+    S: Floats | None
     shifts: MatrixLike | None
-    b: _Matrix | None
+    b: Floats | None
     f: ArrayLike | None
     convention: Convention | None
 
@@ -116,7 +115,7 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
     return as_footprints(c_order, (height, width))
 
 
-def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> _Matrix:
+def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> Floats:
     """Return background pictures ``(component, height, width)``, which may be negative."""
     array = np.asarray(b.toarray() if hasattr(b, "toarray") else b, np.float64)
     if array.ndim != 2 or array.shape[0] != height * width:
@@ -134,7 +133,7 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     return np.unique(kept.astype(np.intp))
 
 
-def _rows(value: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> _Matrix | None:
+def _rows(value: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> Floats | None:
     if value is None:
         return None
     rows = rows_of(value, n_units, whose="A", name=name)

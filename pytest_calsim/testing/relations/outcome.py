@@ -1,4 +1,4 @@
-"""What a pipeline found in a recording, and that it can be right at all."""
+"""Hold what a pipeline found in a recording, and check that it can be right at all."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Outcome:
 
     @cached_property
     def matched(self) -> MatchedCells:
-        """Which estimate is which planted cell."""
+        """Matching of estimates with planted cells."""
         return match_cells(self.estimate, self.recording, self.cells, min_iou=MIN_IOU, footprint_shift="auto")
 
     @property
@@ -108,7 +108,7 @@ class Outcome:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Which planted cells were found, whether or not they count."""
+        """Planted cells that were found, whether or not they count."""
         return self.estimate_of >= 0
 
     @property
