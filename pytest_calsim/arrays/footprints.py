@@ -51,6 +51,10 @@ class SparseFootprints:
     def __post_init__(self) -> None:
         freeze_arrays(self)
 
+    def __repr__(self) -> str:
+        units, height, width = self.shape
+        return f"<SparseFootprints of {units} units on {height} x {width} px, {len(self.data)} values>"
+
     def __len__(self) -> int:
         return self.shape[0]
 
