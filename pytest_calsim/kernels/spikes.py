@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,29 @@ class SpikeTrains(NamedTuple):
     start: Ints
     ages_s: Floats
     age_start: Ints
+
+    def of(self, first: int, stop: int) -> SpikeTrains:
+        """Return the spikes of the cells from one to another; their times are views."""
+        start = self.start[first : stop + 1]
+        age_start = self.age_start[first : stop + 1]
+        return SpikeTrains(
+            times_s=self.times_s[start[0] : start[-1]],
+            start=start - start[0],
+            ages_s=self.ages_s[age_start[0] : age_start[-1]],
+            age_start=age_start - age_start[0],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[SpikeTrains]) -> SpikeTrains:
+        """Return the spikes of some cells, then those of others."""
+        counts = [np.diff(part.start) for part in parts]
+        age_counts = [np.diff(part.age_start) for part in parts]
+        return cls(
+            times_s=np.concatenate([np.zeros(0), *(part.times_s for part in parts)]),
+            start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *counts])),
+            ages_s=np.concatenate([np.zeros(0), *(part.ages_s for part in parts)]),
+            age_start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *age_counts])),
+        )
 
 
 def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s: float, end_s: float) -> SpikeTrains:

@@ -123,7 +123,7 @@ class BackgroundCellLight(SmoothSources):
 
     @property
     def n_sources(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return len(self.center_um)
 
     def gains(self, start: int, stop: int) -> Image:

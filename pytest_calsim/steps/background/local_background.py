@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
-from pytest_calsim.steps.background.slow_courses import SlowCourses
 from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import tiles_within
 

@@ -66,6 +66,8 @@ def with_given(trains: SpikeTrains, given: Sequence[SpikeTimes | None], end_s: f
     end_s
         The recording's end.
     """
+    if all(own is None for own in given):
+        return trains
     times_s = np.split(trains.times_s, trains.start[1:-1])
     ages_s = np.split(trains.ages_s, trains.age_start[1:-1])
     n = len(trains.start) - 1

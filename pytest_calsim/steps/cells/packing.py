@@ -302,7 +302,10 @@ def _fill(
         center = np.column_stack([z, (tile + drawn.place[:, 1:]) * ground.tile_um])
         counts = ground.view.holds(center)
         state = place_spheres(
-            *(center, radii_um(layer, drawn.size), layer.min_distance_um, placed),
+            center,
+            radii_um(layer, drawn.size),
+            layer.min_distance_um,
+            placed,
             largest_um=largest_um,
             counts=counts,
             stop_after=missing,
