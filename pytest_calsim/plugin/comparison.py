@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
@@ -180,12 +181,20 @@ def _p_fell(gain: NDArray[np.float64]) -> float:
 
         t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
         return 1.0 * stdtr(len(gain) - 1, t)
-    if len(gain) <= _MOST_EXACT:
-        signs = np.array(list(product((-1.0, 1.0), repeat=len(gain))))
-        return np.count_nonzero(signs @ gain <= gain.sum() + _TIE) / len(signs)
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, len(gain)))
-    # The observed one counts as a resample, so that p is never 0.
-    return (1 + np.count_nonzero(signs @ gain <= gain.sum() + _TIE)) / (1 + _RESAMPLES)
+    sums = _sign_flips(len(gain)) @ gain
+    n_as_low = int(np.count_nonzero(sums <= gain.sum() + _TIE))
+    # The observed one is among all flips; beside a sample of them it counts as one more, so that p is never 0.
+    return n_as_low / len(sums) if len(gain) <= _MOST_EXACT else (1 + n_as_low) / (1 + len(sums))
+
+
+@lru_cache(maxsize=1)  # the scores of a run mostly have the same number of seeds
+def _sign_flips(n: int) -> NDArray[np.float64]:
+    """Give all sign patterns of ``n`` differences as rows, or a sample of them where they are too many."""
+    import numpy as np
+
+    if n <= _MOST_EXACT:
+        return np.array(list(product((-1.0, 1.0), repeat=n)))
+    return np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, n))
 
 
 def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:
