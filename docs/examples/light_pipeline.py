@@ -16,15 +16,18 @@ def band_pass(movie, fine_px, coarse_px=6):
 
 
 def flat(movie):
-    """Take a polynomial of degree 4 out of each frame: light that falls off to the rim, where an average is one-sided.
+    """Take out how light falls off to the rim, where an average is one-sided: a polynomial of degree 4.
 
-    It does not move with the tissue. What is left of it at the rim would be a transient once frames are moved.
+    It does not move with the tissue, and is as bright as each frame. What is left of it at the rim would be a transient
+    once frames are moved.
     """
     movie = np.asarray(movie, np.float32)
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in movie.shape[1:]), indexing="ij")
     terms = np.stack([y**i * x**j for i in range(5) for j in range(5 - i)], axis=-1).reshape(-1, 15)
     basis = np.linalg.qr(terms)[0].astype(np.float32)
-    return movie - (movie.reshape(len(movie), -1) @ basis @ basis.T).reshape(movie.shape)
+    field = (movie.mean(axis=0).ravel() @ basis @ basis.T).reshape(movie.shape[1:])
+    brightness = np.tensordot(movie, field, 2) / max(float((field**2).sum()), 1e-6)
+    return movie - brightness[:, np.newaxis, np.newaxis] * field
 
 
 def register(movie):
