@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.step import SpecContext as SpecContext
     from pytest_calsim.steps.step import Step as Step
     from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
+    from pytest_calsim.steps.tissue.vasculature import VesselLayer as VesselLayer
 
 _WHERE = {
     "Artifact": "steps.artifact",
@@ -93,6 +94,7 @@ _WHERE = {
     "Step": "steps.step",
     "TruthArray": "arrays.truth_array",
     "Vasculature": "steps.tissue.vasculature",
+    "VesselLayer": "steps.tissue.vasculature",
     "Vignette": "steps.light.vignette",
 }
 

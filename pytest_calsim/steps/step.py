@@ -23,6 +23,7 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.pixels import PixelArtifact
 
 __all__ = ["Context", "Cost", "Dependencies", "MissingArtifactError", "SpecContext", "Step", "dependencies"]
 
@@ -168,7 +169,9 @@ class Step(Frozen):
         cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         known = Step.known.get(cls.kind)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(f"step kind {cls.kind!r} is taken by {known.__module__}.{known.__qualname__}")
+            raise TypeError(
+                f"step kind {cls.kind!r} is taken by {known.__module__}.{known.__qualname__}; rename {cls.__name__}"
+            )
         Step.known[cls.kind] = cls
 
     @model_serializer(mode="wrap")
@@ -205,7 +208,7 @@ class Step(Frozen):
 
     def plan(self, *args: Any, **kwargs: Any) -> Artifact:
         """Make the truth. It is called once, with a :class:`Context` and the artifacts that the signature names."""
-        raise TypeError(f"step {self.kind!r} has no plan")
+        raise TypeError(f"step {self.kind!r} has no plan: define `def plan(self, ctx: Context, ...) -> <its artifact>`")
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,8 @@ def dependencies(step: type[Step]) -> Dependencies:
     Raises
     ------
     TypeError
-        If a parameter or the result is not annotated with one artifact class.
+        If a parameter or the result is not annotated with one artifact class, or the result changes pixels and does
+        not say where.
     """
     hints = get_type_hints(step.plan)
     provides = hints.pop("return", None)
@@ -247,8 +251,16 @@ def dependencies(step: type[Step]) -> Dependencies:
         options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
         artifacts = [o for o in options if inspect.isclass(o) and issubclass(o, Artifact)]
         if len(artifacts) != 1:
-            raise TypeError(f"{step.__name__}.plan: parameter {name!r} must be annotated with one Artifact class")
+            raise TypeError(
+                f"{step.__name__}.plan: parameter {name!r} must be annotated: `ctx: Context` for the context, one "
+                "Artifact class for another step's truth"
+            )
         (uses if type(None) in options else requires)[name] = artifacts[0]
     if not (inspect.isclass(provides) and issubclass(provides, Artifact)):
         raise TypeError(f"{step.__name__}.plan must be annotated with the Artifact class it returns")
+    if issubclass(provides, PixelArtifact) and not hasattr(provides, "light_order"):
+        raise TypeError(
+            f"{step.__name__}.plan returns {provides.__name__}, which does not say where it acts: return a class "
+            "derived from it, with light_order = LightOrder.VIGNETTE + 5 for instance"
+        )
     return Dependencies(requires, uses, provides)

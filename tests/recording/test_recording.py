@@ -33,7 +33,7 @@ def test_a_movie_knows_its_times_and_its_scale(recording, stage):
 
 
 def test_truth_tells_what_it_has(recording):
-    assert repr(recording.truth) == "<GroundTruth of 0 planted cells: leakage, vignette>"
+    assert repr(recording.truth) == "<GroundTruth of 0 planted cells>\n  height, width: leakage, vignette"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,11 @@ def test_a_recording_cannot_be_changed(recording):
 def test_a_wrong_name_or_spec_says_so():
     with pytest.raises(SpecError, match="load_preset gives one by name"):
         simulate("tiny")
+
+
+def test_the_truth_is_walked_by_name(recording):
+    assert tuple(recording.truth) == recording.truth.names
+    assert all(name in recording.truth for name in recording.truth)
 
 
 def test_an_unknown_truth_names_the_nearest(recording):

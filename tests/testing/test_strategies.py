@@ -257,6 +257,8 @@ def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
         lambda spec: spec.step("cell_activity").dff_traces is not None,
         lambda spec: any(spec.step("cell_activity").spike_times_s or ()),
         lambda spec: spec.step("cell_activity").kinetics_spread > 0 and spec.step("cell_activity").dff_spread > 0,
+        lambda spec: spec.step("cell_activity").baseline_fluctuation > 0,
+        lambda spec: "vasculature" in spec.kinds and len(spec.step("vasculature").more_layers) == 1,
         lambda spec: any(p.nucleus_fraction > 0 for p in spec.step("place_neurons").populations),
         lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > 0.9,
         lambda spec: len(spec.step("place_neurons").populations) == 2,

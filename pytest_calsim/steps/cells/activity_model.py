@@ -1,10 +1,11 @@
-"""The law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
+"""State the law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ from pytest_calsim.kernels.calcium import (
     integrate_calcium,
 )
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes, standard_normals
-from pytest_calsim.kernels.types import Floats, Keys
+from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
-from pytest_calsim.steps.cells.shared_input import AssemblyEvents
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
+from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 
 __all__ = ["BUSY_REFRACTORY", "ActivityModel", "CellNormals"]
@@ -34,8 +36,9 @@ _FASTEST_HZ = 500.0
 """No cell spikes faster in any state, however wide the spread of rates."""
 
 _SPREAD = 4.0
-"""Cells differ by so many standard deviations of a logarithm, no further."""
+"""Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
+# Knots at which transients are measured, in standard deviations of the logarithm; bouts per knot; frames per mean.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _BOUTS = 1000
@@ -44,6 +47,7 @@ _MEAN_FRAMES = 600
 # Streams of background cells, which have a name alone.
 _DFF = np.uint64(0x8CB92BA72F3D8DD7)
 _KINETICS = np.uint64(0xABC98388FB8FAC03)
+_BASELINE = np.uint64(0x9E6C63D0876A9A47)
 
 
 class CellNormals(NamedTuple):
@@ -63,6 +67,10 @@ class CellNormals(NamedTuple):
     def cut(cls, rate: Floats, dff: Floats, kinetics: Floats) -> CellNormals:
         """Cut numbers at ±4."""
         return cls(*(np.clip(z, -_SPREAD, _SPREAD) for z in (rate, dff, kinetics)))
+
+    def of(self, cells: Bools) -> CellNormals:
+        """Return the numbers of some cells, bool ``(cell,)``."""
+        return CellNormals(*(z[cells] for z in self))
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class ActivityModel:
         Mean over cells of the peak ΔF/F of a lone spike.
     rate_spread, dff_spread, kinetics_spread
         Standard deviation across cells of ln(rate), ln(ΔF/F per spike) and ln(τ), means kept.
+    baseline_fluctuation, baseline_time_constant_s
+        Standard deviation over time of a cell's baseline, relative to its mean, and its correlation time.
     """
 
     quiescent_rate_hz: float
@@ -98,9 +108,11 @@ class ActivityModel:
     rate_spread: float
     dff_spread: float
     kinetics_spread: float
+    baseline_fluctuation: float = 0.0
+    baseline_time_constant_s: float = 100.0
 
     def process(self, z_rate: Floats) -> SpikeProcess:
-        """Return how cells spike that lie ``z_rate`` standard deviations of ln(rate) from the mean, ``(cell,)``."""
+        """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
         factor = _lognormal(self.rate_spread, z_rate)
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
@@ -114,6 +126,20 @@ class ActivityModel:
         """Return each cell's time constants over their means, ``(cell,)``."""
         return _lognormal(self.kinetics_spread, z_kinetics)
 
+    def baseline_drift(self, keys: Keys, frame_s: float) -> SlowCourses | None:
+        """Return the courses of mean 1 by which baselines drift; ``None`` if they do not.
+
+        Parameters
+        ----------
+        keys
+            Name of each cell's course, uint64 ``(cell,)``.
+        frame_s
+            Duration of a frame.
+        """
+        if self.baseline_fluctuation == 0:
+            return None
+        return SlowCourses(keys, self.baseline_time_constant_s, self.baseline_fluctuation, frame_s)
+
     @property
     def longest_decay_s(self) -> float:
         """No cell's transient decays more slowly."""
@@ -122,7 +148,7 @@ class ActivityModel:
     def response(self, frame_s: float) -> Response:
         """Return how spikes become fluorescence, in substeps in which it changes little: a quarter of time to peak."""
         substeps = math.ceil(4 * frame_s / time_to_peak(self.rise_s, self.decay_s))
-        return Response(frame_s, self.rise_s, self.decay_s, substeps, self.hill)
+        return Response(frame_s=frame_s, rise_s=self.rise_s, decay_s=self.decay_s, substeps=substeps, hill=self.hill)
 
     def spikes_of(self, keys: Keys, z_rate: Floats, end_s: float) -> tuple[Floats, float]:
         """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
@@ -146,7 +172,7 @@ class ActivityModel:
         Parameters
         ----------
         ctx
-            Of the step that asks.
+            Context of the step that asks.
         keys
             Name of each cell's streams, uint64 ``(cell,)``.
         z_rate
@@ -169,16 +195,17 @@ class ActivityModel:
             longest_decay_s=self.longest_decay_s,
             baseline=baseline,
             gain=gain,
-            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z),
+            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z, shared),
             n_frames=ctx.n_frames,
             shared=shared,
+            drift=self.baseline_drift(keys ^ _BASELINE, ctx.acquisition.exposure_s),
         )
 
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
         """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
 
-        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a side stream of
-        their own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
+        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a separate stream and
+        interpolated between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
         the bouts' frames are no shorter.
         """
         exposure_s = ctx.acquisition.exposure_s
@@ -193,15 +220,25 @@ class ActivityModel:
             leave_hz = self.leave_hz[1]
             bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
             peaks, energies = bout_transients(key, *bouts)
+            # The peak's logarithm, as it is interpolated: peaks grow by factors with the rate.
             return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
 
         log_peak, energy = self._interpolated(z, median, 2)
         return elementary.exp(log_peak), energy
 
-    def area_per_spike_s(self, ctx: Context, z: CellNormals) -> Floats:
+    def area_per_spike_s(self, ctx: Context, z: CellNormals, shared: SharedInput | None = None) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
-        It is exact without saturation, and estimated on a side stream with it.
+        It is exact without saturation, and estimated on separate streams with it.
+
+        Parameters
+        ----------
+        ctx
+            Context of the step that asks.
+        z
+            What tells the cells apart.
+        shared
+            Spikes that events of assemblies add to theirs; ``None``: none.
         """
         rise = self.rise_s
         decay = self.decay_s
@@ -209,22 +246,39 @@ class ActivityModel:
         area = (decay - rise) / (math.exp(-peak_s / decay) - math.exp(-peak_s / rise)) * self.time_scale(z.kinetics)
         if self.hill == PROPORTIONAL:
             return area
+        # Spikes that come together bend the curve more. So cells are measured by how many assemblies they belong to.
+        memberships = np.zeros(len(area), np.int64) if shared is None else shared.member.sum(axis=1)
+        share_kept = np.empty(len(area))
+        for n_assemblies in np.unique(memberships).tolist():
+            alike = memberships == n_assemblies
+            share = partial(self._share_kept, ctx, None if n_assemblies == 0 else shared, n_assemblies)
+            share_kept[alike] = self._interpolated(z.of(alike), share, 1)[0]
+        return area * share_kept
+
+    def _share_kept(
+        self, ctx: Context, shared: SharedInput | None, n_assemblies: int, process: SpikeProcess, time_scale: float
+    ) -> Floats:
+        """Measure the mean response over that without saturation, of one cell of so many assemblies; ``(1,)``."""
+        end_s = float(_MEAN_FRAMES)
         key = np.array([ctx.stream_key("mean")], np.uint64)
         past_key = np.array([ctx.stream_key("mean", "past")], np.uint64)
-
-        def share_kept(process: SpikeProcess, time_scale: float) -> Floats:
-            drawn = draw_spikes(key, past_key, process, memory_s=self.refractory_s, end_s=float(_MEAN_FRAMES))
-            # One spike more, at 0, so that there is always something to compare; and none before it.
-            times = np.concatenate([[0.0], drawn.times_s])
-            trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
-            bent = self.response(1.0)
-            straight = bent._replace(hill=PROPORTIONAL)
-            return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
-
-        return area * self._interpolated(z, share_kept, 1)[0]
+        drawn = draw_spikes(key, past_key, process, memory_s=self.refractory_s, end_s=end_s + self.refractory_s)
+        drawn_s = drawn.times_s[drawn.times_s < end_s]
+        if shared is not None:
+            # Events of their own, so that the mean does not depend on those of this recording.
+            law = replace(shared.assemblies, kind=f"{shared.assemblies.kind} mean")
+            member = (np.arange(law.n_assemblies) < n_assemblies)[np.newaxis]
+            cell = np.zeros(drawn.times_s.size, np.int64)
+            _, drawn_s = SharedInput(law, key, member, process).added_to(cell, drawn.times_s, 0.0, end_s)
+        # One spike more, at 0, so that there is always something to compare; and none before it.
+        times = np.concatenate([[0.0], drawn_s])
+        trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
+        bent = self.response(1.0)
+        straight = bent._replace(hill=PROPORTIONAL)
+        return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
 
     def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
-        """Quantities ``(size, cell)`` of cells, measured at fixed rates and kinetics and interpolated linearly."""
+        """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
         rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
         spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
         kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)
@@ -250,19 +304,19 @@ class ActivityModel:
 
 
 def _lognormal(spread: float, z: Floats) -> Floats:
-    """Factors of mean 1 whose logarithm has the standard deviation ``spread``."""
+    """Return factors of mean 1 whose logarithm has the standard deviation ``spread``."""
     return elementary.exp(spread * z - spread**2 / 2)
 
 
 def _knots(z: Floats, step: float) -> tuple[Floats, Floats]:
-    """The knot to the left of each number, and how far towards the next one it lies."""
+    """Return the knot to the left of each number, and how far towards the next one it lies."""
     place = (z + _SPREAD) / step
     left = np.clip(np.floor(place), 0, 2 * _SPREAD / step - 1)
     return left, place - left
 
 
 def _mean_response(trains: SpikeTrains, response: Response, time_scale: float) -> float:
-    """Mean response of one cell over frames of 1 s."""
+    """Return the mean response of one cell over frames of 1 s."""
     scale = np.array([time_scale])
     start = calcium_at_start(trains, response, scale)
     block = integrate_calcium(

@@ -1,4 +1,4 @@
-"""When cells spike, and the calcium fluorescence that follows."""
+"""Draw when cells spike, and compute the calcium fluorescence that follows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_calsim.steps.cells.given_activity import (
     GivenTrains,
     SpikeTimes,
     check_spike_times,
-    late_spike_remarks,
+    late_spike_warnings,
     mean_rates_hz,
     with_given,
 )
@@ -60,6 +60,11 @@ class CellActivity(Step):
         Mean over cells of the peak ΔF/F of a lone spike's transient, before exposure. GCaMP6f in mouse cortex: 0.19.
     dff_spread
         Standard deviation of ln(ΔF/F per spike) across cells, mean kept (low confidence).
+    baseline_fluctuation
+        Standard deviation over time of each cell's fluorescence at rest, relative to its mean; 0: it is constant. It
+        drifts slowly and by itself, transients on it stay as large, and given traces stay as they are (low confidence).
+    baseline_time_constant_s
+        Correlation time τ of that drift: exp(−t/τ) of its logarithm.
     saturation
         Hill's curve between calcium and fluorescence; ``None``: proportional. The indicator's named times remain those
         of a lone spike's fluorescence; calcium's are solved for.
@@ -84,6 +89,8 @@ class CellActivity(Step):
     kinetics_spread: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     dff_per_spike: Annotated[float, Field(ge=0, le=100)] = 0.2
     dff_spread: Annotated[float, Field(ge=0, le=2)] = 0.0
+    baseline_fluctuation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    baseline_time_constant_s: Annotated[float, Field(ge=1, le=1e5)] = 100.0
     saturation: HillSaturation | None = None
     spike_times_s: GivenTrains | None = None
     dff_traces: GivenArray | None = None
@@ -136,7 +143,7 @@ class CellActivity(Step):
         half_decay_s = half_decay(*self.time_constants_s, self._half_level)
         soft_warnings = slow_frame_warnings(acquisition.exposure_s, half_decay_s)
         end_s = acquisition.n_frames * acquisition.exposure_s
-        soft_warnings += late_spike_remarks(self.spike_times_s or (), end_s)
+        soft_warnings += late_spike_warnings(self.spike_times_s or (), end_s)
         if self.quiescent_rate_hz > self.active_rate_hz:
             soft_warnings.append(
                 f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
@@ -187,6 +194,8 @@ class CellActivity(Step):
             rate_spread=self.rate_spread,
             dff_spread=self.dff_spread,
             kinetics_spread=self.kinetics_spread,
+            baseline_fluctuation=self.baseline_fluctuation,
+            baseline_time_constant_s=self.baseline_time_constant_s,
         )
 
     def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
@@ -201,7 +210,7 @@ class CellActivity(Step):
         memory_s = max(20 * model.longest_decay_s, self.refractory_s)
         end_s = ctx.n_frames * ctx.acquisition.exposure_s
         shared = None if assemblies is None else assemblies.input_of(assemblies.names, process)
-        # A spike of the cell's own soon after the end keeps others away from before it.
+        # A cell's own spike soon after the end keeps added ones away that come just before it.
         beyond_s = 0.0 if shared is None else self.refractory_s
         trains = draw_spikes(keys("spikes"), keys("past"), process, memory_s=memory_s, end_s=end_s + beyond_s)
         rate_hz = process.mean_hz
@@ -226,9 +235,10 @@ class CellActivity(Step):
             gain=gain,
             n_frames=ctx.n_frames,
         )
+        traces = replace(traces, drift=model.baseline_drift(keys("baseline"), ctx.acquisition.exposure_s))
         peak, energy = model.typical_transients(ctx, z)
         typical = gain * peak
-        expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z)
+        expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z, shared)
         if self.dff_traces is not None:
             # The whole of the given traces counts, so that a longer recording changes nothing.
             dff = self.dff_traces.values[: len(cells)]
@@ -247,11 +257,11 @@ class CellActivity(Step):
             transient_energy=energy,
             model=model,
             assemblies=assemblies,
-            remarks=self._remarks(len(cells)),
+            given_notes=self._given_notes(len(cells)),
         )
 
-    def _remarks(self, n_cells: int) -> tuple[str, ...]:
-        """Say that more is given than there are cells."""
+    def _given_notes(self, n_cells: int) -> tuple[str, ...]:
+        """Return a note where spikes or traces are given for more cells than were placed."""
         name = "spike_times_s" if self.dff_traces is None else "dff_traces"
         n_given = len(self._given_spikes)
         if n_given <= n_cells:

@@ -1,7 +1,7 @@
 """Kinetics of calcium indicators: named ones, and time constants from what a paper reports.
 
 The transient of one spike is a difference of exponentials, e^(−t/τd) − e^(−t/τr), scaled to a peak of 1. Papers report
-its time to peak or its half-rise, and its half-decay counted *from the peak*. To take τd = half-decay/ln 2 is 5-16 %
+its time to peak or its half-rise, and its half-decay counted *from the peak*. To take τd = half-decay/ln 2 is 5-40 %
 off; so this module solves for both constants.
 """
 

@@ -1,4 +1,4 @@
-"""Fluorescence and spike counts of cells, computed block by block from spike times and checkpoints."""
+"""Compute fluorescence and spike counts of cells block by block, from spike times and checkpoints."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeTrains
 from pytest_calsim.kernels.types import Floats, Floats32
+from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["FRAMES", "CalciumTraces"]
 
 FRAMES = 256
-"""From one checkpoint to the next, and computed together."""
+"""Frames from one checkpoint to the next, which are computed together."""
 
 _KEPT_BLOCKS = 4
-"""Threads that paint neighbouring frames ask for the same ones."""
+"""Blocks that are kept, as threads that paint neighbouring frames ask for the same ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class CalciumTraces:
-    """What cells' spikes look like in every frame; memory grows with the spikes, and with 1/256 of the frames.
+    """Fluorescence of cells in every frame; memory grows with the spikes, and with 1/256 of the frames.
 
     Attributes
     ----------
@@ -38,11 +39,13 @@ class CalciumTraces:
     offset, gain
         Fluorescence is offset + gain · mean response, float64 ``(unit,)``.
     checkpoints
-        What is left of earlier spikes at every 256th frame.
+        Calcium that earlier spikes leave at every 256th frame.
     n_frames
-        How many frames there are.
+        Number of frames.
     given_dff
         ΔF/F of the first units, in place of what follows from spikes, float32 ``(some units, frame)``; ``None``: none.
+    drift
+        Courses by which the other units' offsets drift; ``None``: they do not.
     """
 
     trains: SpikeTrains
@@ -53,6 +56,7 @@ class CalciumTraces:
     checkpoints: tuple[CalciumState, ...]
     n_frames: int
     given_dff: Floats32 | None = None
+    drift: SlowCourses | None = None
 
     @classmethod
     def of(
@@ -105,10 +109,21 @@ class CalciumTraces:
         out = np.empty((len(self.offset), stop - start), np.float32)
         for k, block, here in self._blocks(start, stop):
             out[:, block] = self._block(k).fluorescence[:, here]
+        if self.drift is not None:
+            out += (self.rest(start, stop) - self.offset[:, np.newaxis]).astype(np.float32)
         if self.given_dff is not None:
             given = self.given_dff[: len(out), start:stop]
             out[: len(given)] = self.offset[: len(given), np.newaxis] * (1 + given.astype(np.float64))
         return out
+
+    def rest(self, start: int, stop: int) -> Floats:
+        """Return what is left without spikes in frames ``start`` to ``stop``, fresh, float64 ``(unit, frame)``."""
+        rest = np.repeat(self.offset[:, np.newaxis], stop - start, axis=1)
+        if self.drift is not None:
+            # Given ΔF/F says all that a unit does.
+            given = 0 if self.given_dff is None else len(self.given_dff)
+            rest[given:] *= self.drift.means(start, stop)[given:]
+        return rest
 
     def spikes(self, start: int, stop: int) -> NDArray[np.uint16]:
         """Return the number of spikes in each of frames ``start`` to ``stop``, fresh, uint16 ``(unit, frame)``."""
@@ -119,7 +134,7 @@ class CalciumTraces:
 
     @staticmethod
     def _blocks(start: int, stop: int) -> list[tuple[int, slice, slice]]:
-        """Blocks that hold some frames: which one, where it belongs in the result, and what of it."""
+        """Return blocks that hold some frames: which one, where it belongs in the result, and what of it."""
         found: list[tuple[int, slice, slice]] = []
         for k in range(start // FRAMES, -(-stop // FRAMES) if stop > start else 0):
             first = max(start, k * FRAMES)
