@@ -1,4 +1,4 @@
-"""The comparison of two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
+"""Compare two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LEVEL = 0.05
 """Share of runs of equal code in which anything at all may be said to have fallen."""
 
 FAILS = "the run fails"
-"""How the line begins that says so: pytest's own last line counts tests alone."""
+"""Start of the line that says that scores became worse, as pytest's own last line counts tests alone."""
 
 TOLERANCE = 0.005
-"""How much a mean score may fall unless --sim-scores-tolerance says otherwise."""
+"""Fall of a mean score that is tolerated unless --sim-scores-tolerance says otherwise."""
 
 # Fewer pairs than this have no sign flips that are rarer than the level.
 _FEWEST_SEEDS = 5
@@ -39,7 +39,7 @@ Verdict = Literal["worse", "worse within the tolerance", "better", "as before"]
 
 @dataclass(frozen=True)
 class Change:
-    """How one score of one test changed between two runs, over the seeds that both have.
+    """Change of one score of one test between two runs, over the seeds that both have.
 
     Attributes
     ----------
