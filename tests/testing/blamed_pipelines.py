@@ -51,7 +51,7 @@ def drops_neighbours(recording):
 
 def wants_light(recording):
     """A threshold that is too high for a dim movie."""
-    return find_cells(registered(recording), min_peak=11).clip(0)
+    return find_cells(registered(recording), min_peak=15).clip(0)
 
 
 def wants_dark(recording):

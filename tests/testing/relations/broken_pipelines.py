@@ -85,14 +85,16 @@ def looks_at_the_end(recording):
 
 
 def finds_so_many_and_no_more(recording):
+    """Half as many as the contract's scene has: a new one is as likely as not among them."""
     found = light(recording)
-    return only(found, np.argsort(np.argsort(-found.C.max(axis=1))) < 3)
+    return only(found, np.argsort(np.argsort(-found.C.max(axis=1))) < 4)
 
 
 def takes_the_clear_for_artefacts(recording):
+    """The limit lies between the peaks of most cells and those peaks in twice the light."""
     found = light(recording)
     noise = 1.4826 * np.median(np.abs(np.diff(found.C, axis=1)), axis=1)
-    return only(found, found.C.max(axis=1) / noise < 30)
+    return only(found, found.C.max(axis=1) / noise < 26)
 
 
 def blanks_a_wide_border(recording):
