@@ -96,7 +96,7 @@ def test_traces_scaled(sound, recording):
 
 def test_units_shuffled(sound, recording):
     shuffled = Estimate(sound.A, np.roll(sound.C, 1, axis=0), np.roll(sound.S, 1, axis=0))
-    with pytest.raises(RecoveryError, match=r"pearson .* < 0\.95"):
+    with pytest.raises(RecoveryError, match="the rows are evidently in another order than the footprints"):
         assert_traces_recovered(shuffled, recording, **TRACED)
     with pytest.raises(RecoveryError, match="precision"):
         assert_spikes_recovered(shuffled, recording, **SPIKED)

@@ -116,7 +116,7 @@ class Estimate:
 
     @property
     def form(self) -> FootprintForm:
-        """In which form A was given, which messages go by."""
+        """Form in which A was given; advice in messages goes by it."""
         return self._form
 
     @property
@@ -253,7 +253,7 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
 def _labels_in_common(
     A: SparseFootprints | None, traces: Rows | None, spikes: Rows | None
 ) -> NDArray[np.generic] | None:
-    """The labels in whose order rows are put: those of A, or else of C, whichever is first; the others follow."""
+    """Find the labels in whose order rows are put: those of A, or else of C, whichever is first."""
     labels: dict[str, tuple[NDArray[np.generic] | None, Source]] = {} if A is None else {"A": (A.unit_id, "")}
     for name, rows in (("C", traces), ("S", spikes)):
         if rows is not None and (A is None or len(rows.values) == len(A)):
@@ -267,7 +267,7 @@ def _labels_in_common(
 def _in_order(
     rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
 ) -> NDArray[np.float64] | None:
-    """Traces or spikes in the order of the labels."""
+    """Return traces or spikes in the order of the labels."""
     return None if rows is None else as_matrix(rows.in_order_of(labels, name), shape=shape, name=name)
 
 

@@ -69,7 +69,7 @@ def trace_mistakes(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> l
 
 
 def _best_order(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> float:
-    """Median correlation of rows paired one to one so that the sum of all correlations is highest."""
+    """Compute the median correlation of rows paired one to one so that the sum of all correlations is highest."""
     pearson = correlations(C_est, C_true)
     optimize: Any = import_module("scipy.optimize")
     pairs = cast("tuple[NDArray[np.intp], ...]", optimize.linear_sum_assignment(pearson, maximize=True))

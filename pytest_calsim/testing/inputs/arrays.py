@@ -38,7 +38,7 @@ def is_data_frame(value: Any) -> bool:
 
 
 def is_series(value: Any) -> bool:
-    """Whether this is a ``pandas.Series``."""
+    """Return whether this is a ``pandas.Series``."""
     return hasattr(value, "index") and hasattr(value, "to_frame") and hasattr(value, "to_numpy")
 
 

@@ -79,7 +79,7 @@ def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float
 
 
 def _with_components(array: Any, dims: tuple[str, ...], name: str) -> Any:
-    """A DataArray whose one more dim, of any name, is that of the components."""
+    """Return a DataArray whose one more dim, of any name, is that of the components."""
     extra = [dim for dim in array.dims if dim not in dims]
     if len(extra) > 1 or not set(dims) <= set(array.dims):
         raise EstimateError(f"{name} has dims {tuple(array.dims)}; expected {dims}, or one more for components")
@@ -87,6 +87,7 @@ def _with_components(array: Any, dims: tuple[str, ...], name: str) -> Any:
 
 
 def _pictures(value: Any) -> _Components:
+    """Read pictures; a single one has no axis of components."""
     refuse_whole_result(value, "b")
     dims = ("height", "width")
     given = stack_labelled(value, _COMPONENT, "b")
@@ -109,6 +110,7 @@ def _pictures(value: Any) -> _Components:
 
 
 def _courses(value: Any) -> _Components:
+    """Read courses; a single one has no axis of components."""
     refuse_whole_result(value, "f")
     given = stack_labelled(value, _COMPONENT, "f")
     if is_data_array(given):

@@ -132,7 +132,7 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
 
 
 def _by_pixel_labels(values: Any, read: Labelled, name: str) -> tuple[Any, tuple[int | None, int | None]]:
-    """Pictures ``(..., height, width)`` with labelled rows and columns in order, and the first number of each."""
+    """Sort the rows and columns of pictures ``(..., height, width)`` by their labels; return the first labels, too."""
     first: list[int | None] = []
     for axis, dim in ((-2, "height"), (-1, "width")):
         if dim not in read.labels:
@@ -156,7 +156,7 @@ def _picture_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _stacked(parts: list[Any], name: str) -> Any:
-    """A list of pictures as one array."""
+    """Return a list of pictures as one array."""
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         return [np.ma.filled(part, 0) for part in parts]
     return stack_labelled(parts, "unit_id", name)

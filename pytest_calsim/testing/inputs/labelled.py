@@ -65,7 +65,7 @@ def read_labels(value: Any, dims: tuple[str, ...], name: str) -> Labelled:
 
 
 def _renamed(found: Sequence[Hashable], dims: tuple[str, ...], name: str) -> str:
-    """Say how to rename the one axis that has another name than it should; empty where it is not one."""
+    """Write how to rename the one axis that has a wrong name; empty where there is not one such axis."""
     strange = [dim for dim in found if dim not in dims]
     lacking = [dim for dim in dims if dim not in found]
     if len(found) != len(dims) or len(strange) != 1:
@@ -114,12 +114,12 @@ def _read_frame(frame: Any, dims: tuple[str, ...], name: str) -> Labelled:
 
 
 def _is_default(axis: Any) -> bool:
-    """Whether pandas made up this index itself: 0, 1, 2, ..., which says nothing."""
+    """Return whether pandas made this index itself, 0, 1, 2, ...: it then labels nothing."""
     return type(axis).__name__ == "RangeIndex" and axis.start == 0 and axis.step == 1
 
 
 def _as_numbers(labels: Labels, dim: str) -> Labels:
-    """Numbers that a file of text has made text: columns of a table are text in CSV. Units keep names such as 007."""
+    """Return labels as numbers where a CSV file made them text; units keep names such as 007."""
     if labels.dtype.kind not in "OUT" or not all(isinstance(label, str) for label in labels):
         return labels
     text = labels.astype(str)

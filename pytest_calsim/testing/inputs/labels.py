@@ -29,7 +29,7 @@ def check_unique(labels: Labels | None, name: str, dim: str = "unit_id") -> None
     if labels is None:
         return
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise EstimateError(f"{name} has {dim} labels that are NaN: give each one of its own")
+        raise EstimateError(f"{name} has {dim} labels that are NaN: give each its own label")
     found, counts = np.unique(labels, return_counts=True)
     if (counts > 1).any():
         raise EstimateError(f"{name} has the {dim} labels {found[counts > 1][:5].tolist()} more than once")
@@ -83,7 +83,7 @@ def common_order(
 
 
 def _ascends(labels: Labels) -> bool:
-    """Whether labels are in order: by their size, or as text in which ROI2 comes before ROI10."""
+    """Return whether labels are in order: by size, or as text in which ROI2 comes before ROI10."""
     if labels.dtype.kind in "iuf":
         return bool((np.diff(labels) > 0).all())
     keys = [_natural(str(label)) for label in labels]
@@ -91,12 +91,12 @@ def _ascends(labels: Labels) -> bool:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Text as pieces that sort by their number where they are one."""
+    """Split text into pieces, of which those of digits sort by their number."""
     return [(int(piece) if piece.isdecimal() else -1, piece) for piece in re.split(r"(\d+)", text)]
 
 
 def _some(labels: Labels) -> str:
-    """The first labels, in words."""
+    """Write out the first labels."""
     return ", ".join(map(str, labels[:3])) + (", ..." if len(labels) > 3 else "")
 
 
@@ -147,7 +147,7 @@ def whole_axis_order(read: Labelled, dim: str, axis: int, name: str) -> NDArray[
 
 
 def _are_times(labels: Labels) -> bool:
-    """Whether labels ascend evenly by something other than 1, or are dates or durations."""
+    """Return whether labels ascend evenly by something other than 1, or are dates or durations."""
     if labels.dtype.kind in "mM":
         return True
     if labels.dtype.kind not in "iuf" or len(labels) < 2:
@@ -157,7 +157,7 @@ def _are_times(labels: Labels) -> bool:
 
 
 def _numbered(read: Labelled, dim: str, axis: int, name: str) -> str:
-    """How to number a labelled axis 0, 1, 2, ... anew."""
+    """Write the call that numbers a labelled axis 0, 1, 2, ... anew."""
     length = len(read.labels[dim])
     if read.source == "pandas":
         return f"{name}.set_axis(range({length}), axis={axis})"

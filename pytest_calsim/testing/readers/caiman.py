@@ -71,7 +71,7 @@ _NAMES = ("estimates", "dims", "A", "C", "S", "b", "f", "idx_components")
 
 
 def _by_name(value: Any) -> Mapping[str, Any]:
-    """What an object or a dict of CaImAn holds; a matrix alone is A."""
+    """Return what an object or a dict of CaImAn holds, by name; a matrix alone is A."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
     if value is None or isinstance(value, str | bytes | PathLike):
@@ -83,7 +83,7 @@ def _by_name(value: Any) -> Mapping[str, Any]:
 
 
 def _dims(*known: Any) -> tuple[int, int]:
-    """Height and width, from the first who knows them."""
+    """Return height and width from the first that has them."""
     dims = next((np.asarray(found).ravel() for found in known if found is not None), None)
     if dims is None:
         raise EstimateError("from_caiman needs dims=(height, width): these estimates do not carry them")
