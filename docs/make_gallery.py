@@ -1,6 +1,6 @@
 """Measure every preset, and write the gallery page from the measurements. Needs the `examples` extra.
 
-Usage: python docs/make_gallery.py [preset ...]     (without names: all of them, some minutes)
+Usage: python docs/make_gallery.py [preset ...]     (without names: all of them, some ten minutes)
 
 Measurements are kept in `docs/data/preset_cards.json`; the page is written whole each time. Pictures are made by
 `make_pictures.py`.
@@ -239,7 +239,11 @@ def preset_table(name: str) -> dict[str, Any]:
 def main() -> None:
     """Measure the presets named, or all, and write the page."""
     cards = json.loads(CARDS.read_text(encoding="utf-8")) if CARDS.exists() else {}
-    for name in sys.argv[1:] or preset_names():
+    wanted = sys.argv[1:] or preset_names()
+    unknown = set(preset_names()) - cards.keys() - set(wanted)
+    if unknown:
+        sys.exit(f"nothing is known of {', '.join(sorted(unknown))}: run without names, which measures all presets")
+    for name in wanted:
         cards[name] = measured(name)
         print(name, cards[name], flush=True)
         CARDS.write_text(json.dumps(dict(sorted(cards.items())), indent=1) + "\n", encoding="utf-8")

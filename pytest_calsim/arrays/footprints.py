@@ -52,6 +52,10 @@ class SparseFootprints:
         for name in ("data", "indices", "indptr"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
+    def __repr__(self) -> str:
+        units, height, width = self.shape
+        return f"<SparseFootprints of {units} units on {height} x {width} px, {len(self.data)} values>"
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -182,7 +182,7 @@ def test_detectable_is_in_view_with_a_large_enough_peak_and_names_its_rule():
     np.testing.assert_array_equal(cells.detectable, cells.in_fov & (cells.snr_peak >= 4.5))
     assert 0 < cells.detectable.sum() < len(cells)
     assert int(truth["detection_rule"]) == DETECTION_RULE
-    assert list(cells.columns[3:6]) == ["snr", "snr_peak", "detectable"]
+    assert list(cells.columns[:4]) == ["depth_um", "snr", "snr_peak", "detectable"]
 
 
 @pytest.mark.parametrize("drop", ["render", "cell_activity", "sensor"])

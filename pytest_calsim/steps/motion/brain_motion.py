@@ -161,8 +161,8 @@ class BrainMotion(Step):
             return self
         if drawn:
             raise ValueError(
-                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None as well, or give the whole step "
-                "instead: {'brain_motion': {'trajectory_um': ...}}"
+                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None as well, or put a new step in "
+                "this one's place: add=[{'kind': 'brain_motion', 'trajectory_um': ...}]"
             )
         reach = max(abs(v) for pair in path for v in pair)
         if reach > self.max_shift_um:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.errors import SpecError
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
@@ -18,7 +18,7 @@ from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
 from pytest_calsim.steps.cells.cell_activity import CellActivity
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
-from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.steps.registry import step_classes, unknown_kind
 from pytest_calsim.steps.step import Step
 from pytest_calsim.steps.tissue.vasculature import Vasculature, VesselLayer
 from pytest_calsim.testing.strategies.fields import LONGEST, finite_floats, models
@@ -82,7 +82,7 @@ def check_kinds(kinds: Iterable[str]) -> None:
     """Refuse kinds of steps that nobody knows."""
     for kind in kinds:
         if kind not in step_classes():
-            raise SpecError(f"unknown step kind {kind!r}; {nearest(kind, step_classes())}")
+            raise SpecError(unknown_kind(kind))
 
 
 def fitted_step(model: type[Step], room: RoomFor, fields: Strategies) -> st.SearchStrategy[Any]:
