@@ -1,4 +1,4 @@
-"""The command line: ``python -m pytest_calsim presets | simulate | export | score | cache | notebooks``.
+"""Run the command line: ``python -m pytest_calsim presets | simulate | export | score | cache | notebooks``.
 
 Built on argparse: six commands with a few options each need no further dependency.
 Each command imports what it needs itself, so that ``--help`` answers at once.

@@ -36,7 +36,7 @@ _standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), 
 
 
 class SpikeProcess(NamedTuple):
-    """How cells spike: quiescent or active for exponentially distributed times, at a rate in each state.
+    """Spike process of cells: quiescent or active for exponentially distributed times, with a rate in each state.
 
     Attributes
     ----------
@@ -82,9 +82,11 @@ class SpikeProcess(NamedTuple):
             h and R of each state, float64 ``(cell, 2)``.
         """
         shares = self.state_shares
+        # Without dead times hazards are the rates, to the last bit.
         if self.refractory_s == 0:
             return np.ascontiguousarray(self.rates_hz), np.tile(shares, (len(self.rates_hz), 1))
         both_hz = sum(self.leave_hz)
+        # Chance to be in the other state after a dead time t: that state's share · (1 − e^(−both·t)).
         changed = 1 - float(elementary.exp(np.array([-both_hz * self.refractory_s]))[0])
         spikes_hz = self.rates_hz * shares
         into_active = changed * (spikes_hz[:, 0] * shares[1] - spikes_hz[:, 1] * shares[0]) / both_hz

@@ -31,7 +31,7 @@ _WIDTH = 80
 
 
 class GroundTruth:
-    """What was simulated, by name. Arrays are read-only; what a recording does not have is ``None``.
+    """Ground truth of a recording, by name. Arrays are read-only; quantities that a recording lacks are ``None``.
 
     ``truth["name"]`` gives any quantity as a DataArray, ``truth.names`` lists them; the usual ones are attributes.
     Units (planted cells) are numbered in the order in which they were placed; cells whose centre lies outside the

@@ -179,7 +179,7 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
         span = slice(start[first], start[stop])
         unit = np.repeat(np.arange(first, stop), np.diff(start[first : stop + 1]))
         if len(unit):
-            # Empty units at the end get no value of their own, nor do they need one.
+            # Empty units at the end have no value, and the caller leaves them at 0.
             units = slice(first, int(unit[-1]) + 1)
             yield units, unit, footprints.indices[span], footprints.data[span].astype(np.float64)
 

@@ -46,7 +46,7 @@ class Pass(Protocol):
         ...
 
     def joined(self, artifact: PixelArtifact) -> Pass | None:
-        """Return a pass that also does the next artifact's work, or ``None`` where that takes a pass of its own."""
+        """Return a pass that also does the next artifact's work, or ``None`` where that takes another pass."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The steps of a simulation, and what a step of your own is made of.
+"""Export the steps of a simulation, and the parts of which you make a step of your own.
 
 Every name here can be imported from this package, and is loaded when it is first used::
 

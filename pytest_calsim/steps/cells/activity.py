@@ -1,4 +1,4 @@
-"""What cells did: their spikes, and the fluorescence that follows."""
+"""Hold the activity of cells: their spikes, and the fluorescence that follows."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ class ActivityModel:
     def process(self, z_rate: Floats) -> SpikeProcess:
         """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
         factor = _lognormal(self.rate_spread, z_rate)
+        # A cell that is refractory nearly all the time has no hazard with which it keeps its rate.
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
         return SpikeProcess(rates_hz, self.leave_hz, self.refractory_s)
@@ -161,6 +162,7 @@ class ActivityModel:
             The recording's length.
         """
         process = self.process(np.clip(z_rate, -_SPREAD, _SPREAD))
+        # The complement of a cell's name is the name of its past.
         trains = draw_spikes(keys, ~keys, process, memory_s=self.refractory_s, end_s=end_s)
         return trains.times_s, float(process.mean_hz.sum())
 
@@ -182,6 +184,7 @@ class ActivityModel:
         assemblies
             To which the cells may belong; ``None``: to none.
         """
+        # XOR with a constant gives the name of another stream of the same cell.
         z = CellNormals.cut(z_rate, standard_normals(keys ^ _DFF), standard_normals(keys ^ _KINETICS))
         process = self.process(z.rate)
         gain = baseline * self.dff(z.dff)
@@ -287,6 +290,7 @@ class ActivityModel:
         def at(rate: float, kinetics: float) -> Floats:
             process = self.process(np.array([rate * _RATE_STEP - _SPREAD]))
             time_scale = float(self.time_scale(np.array([kinetics * _KINETICS_STEP - _SPREAD]))[0])
+            # Neighbouring knots may be limited to one rate, which is measured once.
             name = (*process.rates_hz[0].tolist(), time_scale)
             if name not in known:
                 known[name] = measure(process, time_scale)

@@ -1,4 +1,4 @@
-"""Spikes of the user's own, in place of drawn ones."""
+"""Put the user's own spikes in place of drawn ones."""
 
 from __future__ import annotations
 
@@ -91,5 +91,6 @@ def mean_rates_hz(drawn_hz: Floats, given: Sequence[SpikeTimes | None]) -> Float
     for i, own in enumerate(given[: len(rates_hz)]):
         if own is not None:
             seen = [t for t in own if t >= 0]
+            # By the last spike, not by the recording's end, so that a longer recording changes nothing.
             rates_hz[i] = len(seen) / max(1.0, *seen, 1.0)
     return rates_hz

@@ -246,6 +246,7 @@ class BrainMotion(Step):
             return mean_of_lines(np.array(self.trajectory_time_s), given, starts, exposure)
         n_ticks = math.ceil(ctx.n_frames * exposure / _TICK_S) + 2
         path = np.zeros((2, n_ticks))
+        # A walk and jumps have no place of rest, so they start anywhere within the bound.
         if self.random_walk is not None or self.jumps is not None:
             path += ctx.stream("start").uniform(-self.max_shift_um, self.max_shift_um, (2, 1))
         if self.random_walk is not None:

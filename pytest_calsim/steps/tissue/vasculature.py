@@ -331,6 +331,7 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
         segments = np.concatenate([nodes[:, :-1], nodes[:, 1:]], axis=-1).reshape(-1, 8)
         middle = (segments[:, 0] + segments[:, 4]) / 2
         slab = np.clip(np.searchsorted(edges_um, middle, side="right") - 1, 0, slabs - 1)
+        # (y, x, radius) at both ends: light goes straight up, so a slab's segments count by their shadow alone.
         outline = segments[:, [1, 2, 3, 5, 6, 7]]
         if not _touches(outline, y_um, x_um, canvas.pixel_size_um).any():
             continue

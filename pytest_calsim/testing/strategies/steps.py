@@ -36,7 +36,7 @@ _LARGEST_MOTION_UM = 10_000.0
 
 @dataclass(frozen=True)
 class RoomFor:
-    """What a step is drawn for.
+    """Scene for which a step is drawn.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ def steps(
     acquisition
         What they fit; the default one, where none is given.
     max_cells
-        Bound on the cells asked for, those outside the field of view included.
+        Largest number of requested cells, those outside the field of view included.
     **fields
         Strategies for single fields.
 
