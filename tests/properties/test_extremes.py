@@ -15,7 +15,7 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import dependencies
 
-OPTIONAL = ("brain_motion", "cell_activity", "neuropil")
+OPTIONAL = ("brain_motion", "cell_activity", "neuropil", "vasculature")
 
 # Every step, every optional part of one, on a small sensor and with few cells.
 EVERYTHING = {
@@ -25,6 +25,7 @@ EVERYTHING = {
         {"kind": "brain_motion", "max_shift_um": 1, "random_walk": {}, "oscillator": {}, "jumps": {}},
         {"kind": "cell_activity", "saturation": {}},
         {"kind": "neuropil", "local": {}},
+        {"kind": "vasculature", "more_layers": [{}]},
     ],
 }
 
@@ -56,13 +57,16 @@ ROOM = {
     ("neuropil.local.least_um", 200): {"neuropil.local.largest_um": 200},
     ("neuropil.local.largest_um", 20): {"neuropil.local.least_um": 20},
     ("neuropil.local.share", 0.01): {"neuropil.local.fluctuation": 0.002},
-    ("vasculature.root_radius_um", 2): {"vasculature.min_radius_um": 1},
-    ("vasculature.root_radius_um", 100): {"vasculature.min_radius_um": 10},
-    ("vasculature.min_radius_um", 1): {"vasculature.root_radius_um": 12},
-    ("vasculature.min_radius_um", 100): {"vasculature.root_radius_um": 100},
-    ("vasculature.top_depth_um", 2000): {"vasculature.bottom_depth_um": 2000},
-    ("vasculature.bottom_depth_um", 0): {"vasculature.top_depth_um": 0},
 }
+for layer in ("vasculature", "vasculature.more_layers.0"):
+    ROOM |= {
+        (f"{layer}.root_radius_um", 2): {f"{layer}.min_radius_um": 1},
+        (f"{layer}.root_radius_um", 100): {f"{layer}.min_radius_um": 10},
+        (f"{layer}.min_radius_um", 1): {f"{layer}.root_radius_um": 12},
+        (f"{layer}.min_radius_um", 100): {f"{layer}.root_radius_um": 100},
+        (f"{layer}.top_depth_um", 2000): {f"{layer}.bottom_depth_um": 2000},
+        (f"{layer}.bottom_depth_um", 0): {f"{layer}.top_depth_um": 0},
+    }
 
 # No other field can make room for these: they are refused, in one line.
 REFUSED = {

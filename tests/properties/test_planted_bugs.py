@@ -38,6 +38,8 @@ def is_minimal(bug, spec):
     """Whether a spec holds what the bug needs, and nothing else."""
     needs = {"sign flip": {"brain_motion"}, "dtype overflow": {"sensor"}}.get(bug, set())
     least_cells = 0 if bug in ("empty field", "odd width", "sign flip") else 1
+    if bug == "dtype overflow" and spec.step("place_neurons").footprints is not None and n_changed(spec) == 1:
+        least_cells = 2  # Codes above 127 take more light: two given footprints on top of each other have it, too.
     # A cell must fire for a shift in time to show, so it takes some frames, or one field that makes it fire sooner.
     least_frames = 10 if bug == "off by one frame" else 1
     height, width = SMALLEST.get(bug, (8, 8))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, model_validator
 
 import pytest_calsim
-from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
+from pytest_calsim import Acquisition, Assemblies, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
 from pytest_calsim.errors import CalsimWarning, EstimateError, SpecError
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
@@ -260,7 +260,7 @@ def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
         lambda spec: spec.step("cell_activity").baseline_fluctuation > 0,
         lambda spec: "vasculature" in spec.kinds and len(spec.step("vasculature").more_layers) == 1,
         lambda spec: any(p.nucleus_fraction > 0 for p in spec.step("place_neurons").populations),
-        lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > 0.9,
+        lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > Assemblies().participation,
         lambda spec: len(spec.step("place_neurons").populations) == 2,
         lambda spec: len(spec.kinds) == len(step_classes()),
     ],

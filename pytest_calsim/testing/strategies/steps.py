@@ -162,8 +162,8 @@ def _scattered(
 ) -> PlaceNeurons:
     """Make layers by density or by the number of cells in view, never with more cells than allowed in all.
 
-    Or give the cells that such layers have, as default ones at their places: to that a scene can shrink whose fault
-    asks for no layer.
+    Or give the cells that such layers have in view, as default ones at their places: to that a scene can shrink whose
+    fault asks for no layer.
     """
     canvas = room.canvas
     step = step.model_copy(update={"populations": tuple(population for population, _, _ in layers)})
@@ -182,8 +182,10 @@ def _scattered(
         made = step.model_copy(update={"populations": tuple(populations)})
         cells = made.sample(room.acquisition, room.seed, canvas)
         if len(cells) <= room.max_cells:
-            positions_um = tuple((z, y, x) for z, y, x in cells.center_um.tolist())
-            return made if in_layers else PlaceNeurons(positions_um=positions_um)
+            # A default soma may be too large for a small field of view, and given cells must lie in tissue.
+            if in_layers or max(room.acquisition.field_size_um) < 2 * Population().soma_radius_um:
+                return made
+            return PlaceNeurons(positions_um=tuple((z, y, x) for z, y, x in cells.center_um[cells.in_fov].tolist()))
         share /= 2
 
 
