@@ -120,4 +120,14 @@ def test_minian_sees_none_in_frames_as_they_are():
     assert_shifts_recovered(found, movie, max_rmse_px=0.1)
 
 
+@pytest.mark.xfail(strict=True, reason="seeds_init takes its contrast in the movie's own unit")
+def test_minian_takes_thresholds_in_codes(monkeypatch):
+    pytest.importorskip("minian")
+    import minian_pipeline
+
+    # As in its notebook, where diff_thres is a number of codes.
+    monkeypatch.setattr(minian_pipeline, "noise_of", lambda movie: 1 / minian_pipeline.SEED_CONTRAST)
+    PipelineContract(real_pipelines.minian).check("gain and offset")
+
+
 STILL = {"kind": "brain_motion", "trajectory_um": [[0, 0], [0, 0]], "trajectory_time_s": [0, 10], "max_shift_um": 0}

@@ -6,7 +6,7 @@ import numpy as np
 from light_pipeline import find_cells, register
 from scipy import ndimage
 
-from pytest_calsim import Outcome, contract_scene, simulate
+from pytest_calsim import Outcome, contract_scene, explain_miss, simulate
 from pytest_calsim.errors import CalsimWarning
 from pytest_calsim.testing.relations.relation import brighter
 
@@ -68,14 +68,27 @@ def wants_sharp(recording):
     return found[[np.count_nonzero(image > 0.5 * image.max()) < WIDE_PX for image in found]] if len(found) else found
 
 
+def wants_unshaded(recording):
+    """What lies in the shadow of a vessel is dropped."""
+    found = find_cells(registered(recording)).clip(0)
+    if recording.truth.vessel_transmission is None or not len(found):
+        return found
+    passed = recording.truth.vessel_transmission.values[-1]
+    return found[[passed[peak_of(image)] > 0.8 for image in found]]
+
+
 GLOW = 60
 WIDE_PX = 32
 
 
 def dim(seed):
-    """Without a background, whose own noise would do as well."""
+    """Without a background, whose shot noise is the other half of the same cause."""
     spec = brighter(contract_scene(), 1 / 16)
     return simulated(spec.edit(seed=seed, drop=["background_cells", "neuropil"]))
+
+
+def dim_in_glow(seed):
+    return simulated(brighter(contract_scene(), 1 / 16).edit(seed=seed))
 
 
 def moving(seed):
@@ -104,19 +117,32 @@ def deep(seed):
     return placed(seed, (35.0, 0, 0))
 
 
+def under_vessels(seed):
+    vessels = {"kind": "vasculature", "trees_per_mm2": 60}
+    return simulated(contract_scene().edit(add=[vessels], seed=seed))
+
+
 BLAMED = {
     "louder neighbour": (drops_neighbours, in_pairs),
     "motion": (unregistered, moving),
     "too little light": (wants_light, dim),
     "background": (wants_dark, bright),
     "out of focus": (wants_sharp, deep),
+    "vessels": (wants_unshaded, under_vessels),
 }
 """A pipeline, and movies by their seed in which it misses cells for that one cause."""
 
 
-def missed_for_that(cause, seed):
+def blames(broken, movie, seeds):
+    """What is blamed for each cell that the broken pipeline misses, and the sound one finds."""
+    for seed in seeds:
+        recording, missed = missed_by(broken, movie, seed)
+        for unit in missed:
+            yield explain_miss(broken, recording, int(unit)).causes
+
+
+def missed_by(broken, movie, seed):
     """The recording, and the cells that the broken pipeline misses in it and the sound one finds."""
-    broken, movie = BLAMED[cause]
     recording = movie(seed)
     outcomes = [Outcome.of(run, recording) for run in (sound, broken)]
     return recording, np.flatnonzero(outcomes[0].cells.counted & outcomes[0].found & ~outcomes[1].found)

@@ -184,8 +184,7 @@ class Vasculature(Step):
 
     def check(self, context: SpecContext) -> list[str]:
         """Refuse more trees than are grown."""
-        height, width = self._ground_um(context.canvas, context.acquisition.optics.cone_slope)
-        count = self.trees_per_mm2 * 4e-6 * height * width
+        count = self.expected_trees(context.canvas, context.acquisition.optics.cone_slope)
         if count > _MAX_TREES:
             raise ValueError(
                 f"trees_per_mm2 = {self.trees_per_mm2:g} asks for some {count:.0f} trees that reach the field of view, "
@@ -193,6 +192,19 @@ class Vasculature(Step):
                 "trees spread"
             )
         return []
+
+    def expected_trees(self, canvas: Canvas, cone_slope: float) -> float:
+        """Return how many trees are grown, on average, as they may reach a canvas or shade it.
+
+        Parameters
+        ----------
+        canvas
+            The grid on which tissue is painted.
+        cone_slope
+            That of the optics: by how much the cone of collected light widens with distance, µm per µm.
+        """
+        height, width = self._ground_um(canvas, cone_slope)
+        return self.trees_per_mm2 * 4e-6 * height * width
 
     def cost(self, context: SpecContext) -> Cost:
         """Estimate the memory of the slabs' maps with their rim."""

@@ -120,7 +120,7 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
     """Assert that each movie, easier than the one before, shows a pipeline no less.
 
     Of the cells that are detectable in the first movie none that was found may be lost in a later one, and no found
-    cell's correlation with its true trace may fall.
+    cell's correlation with its true trace may fall, over the frames that both movies have.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _judge_pair(
         compared = _compared(baseline, changed)
         checks += _cells_found(baseline, changed, compared, tolerance)
         checks.append(_made_up(baseline, changed, tolerance, by))
-        checks.append(_footprints_alike(baseline, changed, compared, tolerance, by, moved_px))
+        checks.append(_footprints_alike(baseline, changed, compared, tolerance, by=by, moved_px=moved_px))
         if baseline.estimate.C is not None and changed.estimate.C is not None:
             checks.append(_traces_alike(baseline, changed, compared, tolerance))
         tables += _lost(baseline, changed, compared & ~tolerance.may_flip)
@@ -185,9 +185,9 @@ def _judge_pair(
     card = Scorecard(
         assertion,
         checks,
-        facts,
-        tables,
-        _notes(changed, tolerance),
+        facts=facts,
+        tables=tables,
+        notes=_notes(changed, tolerance),
         words=("holds", "does NOT hold"),
     )
     return judge(card, changed.recording, changed.estimate, baseline=(baseline.recording, baseline.estimate))
@@ -269,6 +269,7 @@ def _footprints_alike(
     changed: Outcome,
     compared: NDArray[np.bool_],
     tolerance: Tolerance,
+    *,
     by: Transformation | None,
     moved_px: tuple[int, int],
 ) -> Check:
@@ -375,7 +376,8 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
     checks = [Check("lost", lost, 0, at_most=True, words=words)]
     if before.estimate.C is not None and after.estimate.C is not None:
         cells = np.flatnonzero(compared & before.found[:n] & after.found[:n])
-        fall = _with_truth(before, cells) - _with_truth(after, cells)
+        shared = min(before.recording.frames.shape[0], after.recording.frames.shape[0])
+        fall = _with_truth(before, cells, shared) - _with_truth(after, cells, shared)
         error = 1 - tolerance.min_pearson[cells]
         over = fall - error
         at = int(np.argmax(over)) if len(cells) else 0
@@ -386,15 +388,15 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
     return Scorecard(
         "monotonicity",
         checks,
-        {"n_compared": int(compared.sum())} | first.cells.facts(),
-        _lost(before, after, sure, lost_only=True),
-        _notes(after, tolerance),
+        facts={"n_compared": int(compared.sum())} | first.cells.facts(),
+        tables=_lost(before, after, sure, lost_only=True),
+        notes=_notes(after, tolerance),
         words=("holds", "does NOT hold"),
     )
 
 
-def _with_truth(outcome: Outcome, cells: NDArray[np.intp]) -> Floats:
-    """Correlate the traces of some cells that were found with the truth."""
+def _with_truth(outcome: Outcome, cells: NDArray[np.intp], n_frames: int) -> Floats:
+    """Correlate the traces of some cells that were found with the truth, over the first frames."""
     estimated: Any = outcome.estimate.C
-    true = outcome.recording.truth["C"].values[cells].astype(np.float64)
-    return np.asarray(trace_pearson(estimated[outcome.estimate_of[cells]], true), np.float64)
+    true = outcome.recording.truth["C"].values[cells, :n_frames].astype(np.float64)
+    return np.asarray(trace_pearson(estimated[outcome.estimate_of[cells], :n_frames], true), np.float64)

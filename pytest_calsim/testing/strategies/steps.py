@@ -30,6 +30,7 @@ __all__ = ["RoomFor", "check_kinds", "fitted_step", "steps"]
 Strategies = Mapping[str, st.SearchStrategy[Any]]
 
 _LONGEST_PATH = 6
+_MOST_TREES = 4
 _MOST_SPIKES = 6
 _LARGEST_MOTION_UM = 10_000.0
 
@@ -227,11 +228,20 @@ _SPARSE_PATCHES = st.one_of(st.none(), models(LocalBackground, density_per_mm2=f
 
 
 def _vessels(room: RoomFor, fields: Strategies) -> st.SearchStrategy[Vasculature]:
-    """Draw few vessels of few twigs: their number grows by the cube of the ratio of the radii."""
-    return models(Vasculature, **{**_FEW_TWIGS, **fields})
+    """Draw few trees of few twigs: trees grow in number with all the ground from which they reach the field of view,
+    twigs by the cube of the ratio of the radii.
+    """
+    cone_slope = room.acquisition.optics.cone_slope
 
+    def few(step: Vasculature) -> Vasculature:
+        twigs = {} if "min_radius_um" in fields else {"min_radius_um": max(step.min_radius_um, step.root_radius_um / 2)}
+        share = _MOST_TREES / step.expected_trees(room.canvas, cone_slope)
+        trees = (
+            {} if "trees_per_mm2" in fields or share >= 1 else {"trees_per_mm2": max(share * step.trees_per_mm2, 0.01)}
+        )
+        return step.model_copy(update={**twigs, **trees})
 
-_FEW_TWIGS: Strategies = {"trees_per_mm2": finite_floats(0.5, 20), "min_radius_um": finite_floats(7, 14)}
+    return models(Vasculature, **fields).map(few)
 
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {
