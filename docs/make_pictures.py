@@ -1,4 +1,4 @@
-"""Make every picture of the documentation, and the gallery page. Needs the `plot` extra.
+"""Make every picture of the documentation. Needs the `plot` extra.
 
 Usage: python docs/make_pictures.py [name ...]     (without names: all of them)
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import io
 import sys
-import tempfile
-import time
-import tomllib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +23,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
-from scipy.sparse import csr_array
 
 from pytest_calsim import (
     Estimate,
@@ -37,7 +33,6 @@ from pytest_calsim import (
     load_preset,
     plan,
     preset_names,
-    score,
     simulate,
 )
 from pytest_calsim.errors import SpecWarning
@@ -46,9 +41,6 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS / "teaching" / "notebooks"))
-from pipeline import band_pass, find_cells  # noqa: E402
-
 PICTURES = DOCS / "pictures"
 DPI = 100
 GREEN = "#2ca02c"
@@ -377,10 +369,9 @@ def cost() -> None:
 
 
 def presets() -> None:
-    """A picture for every preset, and the gallery page."""
+    """A picture for every preset."""
     for name in preset_names():
         preset(name)
-    gallery()
 
 
 def preset(name: str) -> None:
@@ -406,116 +397,6 @@ def draw_some_traces(axis: Any, recording: Recording, n: int = 8) -> None:
     axis.set_title(f"true traces of {len(chosen)} cells, each to its peak", fontsize=9, pad=3)
 
 
-def gallery() -> None:
-    """The gallery page."""
-    lines = [
-        "# Gallery",
-        "",
-        "Every preset, as the package ships it. Left: one frame. Right: the largest rise above the mean over the "
-        "recording, cell-sized structure only, motion undone by the true shifts. Contrast is stretched in each.",
-        "",
-        f"*A light finder* is the one of [the first test](tutorial/first-test.md), on the first {FINDER_S} s, motion "
-        "undone by the true shifts. It is a plain one, and says how hard a recording is, not what a real pipeline "
-        "reaches. Times are of one core of the machine that the page on [performance](performance.md) names.",
-        "",
-        "This page is written by `python docs/make_pictures.py presets` from the preset files.",
-        "",
-    ]
-    alt = "The cells of miniscope_v4_ca1 over its mean: detectable, not detectable, outside the field of view"
-    lines += ["The truth of `miniscope_v4_ca1`, over its mean:", "", f"![{alt}](pictures/truth.png)", ""]
-    used: list[str] = []
-    for name in preset_names():
-        print(f"card of {name}", flush=True)
-        recording = simulate(load_preset(name))
-        table = preset_table(name)
-        acq = recording.spec.acquisition
-        cells = recording.truth.cells
-        frames, height, width = recording.frames.shape
-        parts = table.get("extends", [])
-        used += [part for part in parts if part not in used and "/" in part]
-        lines += [
-            f"## {name}",
-            "",
-            f"{table['summary']}.",
-            "",
-            f"![{name}](pictures/presets/{name}.png)",
-            "",
-            "| | |",
-            "|---|---|",
-            f'| asked for by | `@pytest.mark.sim("{name}")` |',
-            f"| movie | {frames} frames of {height} × {width} px at {acq.fps:g} fps, "
-            f"{acq.image_sensor.bit_depth} bit |",
-            f"| cells in view | {int(cells['in_fov'].sum())}, {int(cells['detectable'].sum())} of them detectable |",
-            f"| to simulate and store it | {seconds_to_simulate(name):.1f} CPU s |",
-            f"| a light finder | {of_light_finder(name)} |",
-            f"| made of | {', '.join(f'`{part}`' for part in parts)}"
-            + (", and changes of its own |" if table.keys() & {"acquisition", "steps", "drop"} else " |"),
-            "",
-            *(f"- {source}" for source in table.get("sources", [])),
-            "",
-        ]
-    lines += ["## What they are made of", ""]
-    for part in sorted(used):
-        table = preset_table(part)
-        base = "".join(f" It extends `{name}`." for name in table.get("extends", []))
-        lines += [f"**`{part}`**. {table['summary']}.{base}", "", *(f"- {source}" for source in table["sources"]), ""]
-    lines += plots_section()
-    text = "\n".join(lines).rstrip().replace("\n\n\n", "\n\n")
-    (DOCS / "gallery.md").write_text(text + "\n")
-
-
-FINDER_S = 10
-"""How much of a recording the light finder gets, s: it holds all of it in memory."""
-
-
-def seconds_to_simulate(name: str) -> float:
-    """CPU time from a preset's name to its file, s."""
-    begin = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        simulate(load_preset(name)).save(Path(folder) / "recording.zarr.zip")
-    return time.process_time() - begin
-
-
-def of_light_finder(name: str) -> str:
-    """What the light finder reaches on the beginning of a preset."""
-    spec = load_preset(name)
-    short = simulate(spec.edit({"acquisition.duration_s": min(FINDER_S, spec.acquisition.duration_s)}))
-    movie = short.observed.values.astype(np.float32)
-    if short.truth.shifts is not None:
-        for i, shift in enumerate(short.truth.shifts.values):
-            movie[i] = ndimage.shift(movie[i], -shift, order=1, mode="nearest")
-    found = find_cells(band_pass(movie))
-    rows, columns = movie.shape[1:]
-    sparse = csr_array(np.reshape(found, (len(found), rows * columns)) if found else np.zeros((0, rows * columns)))
-    reached = score(Estimate(A=sparse, picture=(rows, columns)), short, footprint_shift=None).as_dict()
-    recall, precision = (reached.get(f"footprints.{value}", float("nan")) for value in ("recall", "precision"))
-    detectable = len(short.truth.detectable_subset())
-    return f"recall {recall:.2f} of {detectable} detectable cells, precision {precision:.2f}"
-
-
-def preset_table(name: str) -> dict[str, Any]:
-    """A preset's own file, without what it extends."""
-    return tomllib.loads((DOCS.parent / "presets" / f"{name}.toml").read_text())
-
-
-PLOTS_SHOWN = {
-    "frame": "`frame()`",
-    "max_projection": "`max_projection()`",
-    "contours": "`contours()`",
-    "contours_compared": "`contours(comparison)`: a third of the cells left out, and two made up",
-    "traces": "`traces()`",
-    "traces_compared": "`traces(comparison=comparison)`",
-    "shifts_compared": "`shifts(comparison)`",
-    "detection": "`detection_curve()`",
-    "detection_compared": "`detection_curve(comparison)`",
-    "footprint": "`footprint(unit)`",
-    "placement": "`placement()`",
-    "fields": "`fields()`",
-    "layers": "`layers()`",
-}
-"""The pictures of `recording.plot` by file, with what draws them."""
-
-
 def plots() -> None:
     """What `recording.plot` draws, in a light and in a dark style."""
     recording = simulate(load_preset("moving"))
@@ -537,7 +418,6 @@ def plots() -> None:
         "fields": plot.fields,
         "layers": plot.layers,
     }
-    assert draw.keys() == PLOTS_SHOWN.keys()
     for style, suffix in (("default", ""), ("dark_background", "_dark")):
         with plt.style.context(style):
             for name, work in draw.items():
@@ -564,21 +444,6 @@ def spoilt_estimate(recording: Recording) -> Estimate:
     return Estimate(A=A, C=traces, shifts=shifts, convention="displacement")
 
 
-def plots_section() -> list[str]:
-    """The gallery's part on `recording.plot`."""
-    lines = [
-        "## Pictures of a recording",
-        "",
-        "What `recording.plot` draws of `moving` ([how to](how-to/look-and-export.md)), in matplotlib's default style "
-        "and in its dark one. Written by `python docs/make_pictures.py plots`.",
-        "",
-    ]
-    for name, call in PLOTS_SHOWN.items():
-        light = f"![{name}](pictures/plots/{name}.png)"
-        lines += [f"{call}", "", f"{light} ![{name}, dark](pictures/plots/{name}_dark.png)", ""]
-    return lines
-
-
 PICTURE_OF: dict[str, Callable[[], None]] = {
     "readme": readme,
     "steps": steps,
@@ -589,14 +454,13 @@ PICTURE_OF: dict[str, Callable[[], None]] = {
     "cost": cost,
     "plots": plots,
     "presets": presets,
-    "gallery": gallery,
 }
 
 
 if __name__ == "__main__":
     one_preset = {f"presets/{name}": partial(preset, name) for name in preset_names()}
     choices = PICTURE_OF | one_preset
-    for wanted in sys.argv[1:] or [name for name in PICTURE_OF if name != "gallery"]:
+    for wanted in sys.argv[1:] or PICTURE_OF:
         if wanted not in choices:
             sys.exit(f"no picture {wanted!r}; there are: {', '.join(choices)}")
         choices[wanted]()

@@ -248,7 +248,8 @@ def truth_page() -> str:
         "# Ground truth",
         "",
         '`recording.truth` knows exactly what was simulated. `truth["name"]` gives any quantity as a DataArray with '
-        "its units, `truth.names` lists what there is; the usual ones are attributes (`truth.C`, `truth.shifts`, ...). "
+        "its units, `truth.names` lists what there is, and a loop over `truth` walks these names; "
+        "the usual ones are attributes (`truth.C`, `truth.shifts`, ...). "
         "What the spec has no step for is `None` as an attribute. Arrays are read-only.",
         "",
         "How the parts make the movie: the closure formula in [physics](../physics.md).",

@@ -1,4 +1,4 @@
-"""All errors and warnings of pytest-calsim, in one tree.
+"""Define all errors and warnings of pytest-calsim, in one tree.
 
 ::
 
@@ -105,11 +105,19 @@ class PlacementWarning(CalsimWarning):
 
 
 class CacheWarning(CalsimWarning):
-    """Warn that the cache cannot be used, or held a damaged recording; the recording is right all the same."""
+    """Warn that the cache cannot be used, or held a damaged recording; the recording that a test gets is right."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them."""
+    """Return the hint that follows an unknown name in a message: the nearest known name, else all of them.
+
+    Parameters
+    ----------
+    name
+        The unknown name.
+    known
+        The names that would be right.
+    """
     import difflib  # here, as every run of pytest imports this module
 
     names = sorted(known)
@@ -123,7 +131,13 @@ _NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line of the nearest caller outside this package and the libraries that call it back."""
+    """Warn at the line of the nearest caller outside this package and the libraries that call it back.
+
+    Parameters
+    ----------
+    message, category
+        As in :func:`warnings.warn`.
+    """
     import inspect  # takes longer to import than this module; pytest has it anyway
 
     level = 1

@@ -12,6 +12,7 @@ Comments above a fenced block say what it is:
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 from hypothesis import settings
 
 import pytest_calsim
-from pytest_calsim import load_preset, preset_names, preset_summary, simulate
+from pytest_calsim import load_preset, preset_names, simulate
 from pytest_calsim.steps import registry
 from pytest_calsim.steps.step import Step
 
@@ -31,6 +32,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 HOSTED = re.compile(
     r"https://(?:raw\.githubusercontent|github)\.com/pytest-calsim/pytest-calsim/(?:blob/)?main/([^)#\s]+)"
 )
+NAMED = re.compile(r"`((?:pytest_calsim|tests|docs)/[\w./-]+)`")
 SECONDS = re.compile(r"\d+\.\d+ ?s\b")
 
 
@@ -39,10 +41,10 @@ def name_of(page: Path) -> str:
 
 
 def linked_files(page: Path) -> set[Path]:
-    """Files of this repository that a page links to: by a relative path, or where they are hosted."""
+    """Files of this repository that a page links to, by a relative path or where they are hosted, or names in code."""
     text = page.read_text(encoding="utf-8")
     relative = {(page.parent / link).resolve() for link in LINK.findall(text)}
-    return relative | {ROOT / link for link in HOSTED.findall(text)}
+    return relative | {ROOT / path for path in (*HOSTED.findall(text), *NAMED.findall(text))}
 
 
 @pytest.fixture(scope="module")
@@ -89,26 +91,27 @@ def test_blocks_do_what_they_show(page, undone, pytester, monkeypatch):
         page.write_text(text)
 
 
+def script(name):
+    """A script of docs/, imported."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_reference_is_that_of_the_code():
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
-    make_reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_reference)
+    make_reference = script("make_reference")
     stale = [
         name for name, page in make_reference.PAGES.items() if page() != (make_reference.REFERENCE / name).read_text()
     ]
     assert not stale, "python docs/make_reference.py"
 
 
-def test_gallery_shows_every_preset():
-    page = (ROOT / "docs" / "gallery.md").read_text()
-    for name in preset_names():
-        begin = f"## {name}\n\n{preset_summary(name)}.\n\n![{name}](pictures/presets/{name}.png)"
-        assert begin in page, "python docs/make_pictures.py presets"
-        card = page.partition(begin)[2].partition("\n## ")[0]
-        assert f'| asked for by | `@pytest.mark.sim("{name}")` |' in card
-        assert re.search(r"\| cells in view \| \d+, \d+ of them detectable \|", card)
-        assert re.search(r"\| to simulate and store it \| \d+\.\d CPU s \|", card)
-        assert re.search(r"\| a light finder \| recall \d\.\d\d of \d+ detectable cells, precision \d\.\d\d \|", card)
+def test_gallery_has_a_card_of_every_preset():
+    make_gallery = script("make_gallery")
+    cards = json.loads(make_gallery.CARDS.read_text())
+    assert sorted(cards) == sorted(preset_names()), "python docs/make_gallery.py"
+    assert make_gallery.PAGE.read_text() == make_gallery.page(cards), "python docs/make_gallery.py"
 
 
 def test_pictures_are_small_and_shown():
@@ -122,6 +125,13 @@ def test_pictures_are_small_and_shown():
 @pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / ".github").glob("*.md"))], ids=name_of)
 def test_links_lead_somewhere(page):
     assert not [path for path in linked_files(page) if not path.exists()]
+
+
+def test_files_that_docstrings_name_are_there():
+    sources = [*(ROOT / "pytest_calsim").rglob("*.py"), *(ROOT / "pytest_calsim").rglob("*.[ch]")]
+    named = {path for source in sources for path in NAMED.findall(source.read_text(encoding="utf-8"))}
+    assert len(named) >= 2
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
 def test_pages_shown_elsewhere_have_no_relative_links():

@@ -1,1 +1,1 @@
-"""Arrays that everything above is made of: footprints, patches, truth arrays, random streams, parallel work."""
+"""Footprints, patches, truth arrays, random streams and parallel work: what all layers above build on."""

@@ -62,7 +62,7 @@ class SparseFootprints:
     def __getitem__(self, unit: UnitSelection) -> SparseFootprints: ...
 
     def __getitem__(self, unit: int | np.integer | UnitSelection) -> NDArray[np.float32] | SparseFootprints:
-        """One unit's dense picture ``(height, width)``, fresh and writable; of several units their footprints, sparse.
+        """Return one unit's dense picture ``(height, width)``, fresh and writable, or several units' sparse footprints.
 
         Parameters
         ----------
@@ -76,11 +76,13 @@ class SparseFootprints:
             When there is no such unit, or pixels are selected as well.
         """
         if isinstance(unit, tuple):
-            raise IndexError("footprints are selected by unit alone: for pixels, select from A.dense()")
+            raise IndexError(
+                f"footprints are selected by unit alone, not by {unit!r}: for pixels, select from A.dense()"
+            )
         if not isinstance(unit, int | np.integer):
             return self.select(unit)
         if not -len(self) <= unit < len(self):
-            raise IndexError(f"unit {unit} of {len(self)}")
+            raise IndexError(f"unit {unit} is out of range: there are {len(self)} units, counted from 0")
         pixels, values = self.unit(int(unit) % len(self))
         image = np.zeros(self.shape[1] * self.shape[2], dtype=np.float32)
         image[pixels] = values
@@ -94,17 +96,45 @@ class SparseFootprints:
         return dense if dtype is None else dense.astype(dtype)
 
     def unit(self, unit: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Flat pixel indices and values of one unit."""
+        """Return the non-zero pixels of one unit.
+
+        Parameters
+        ----------
+        unit
+            Position of the unit, 0 or more.
+
+        Returns
+        -------
+        pixels, values
+            Flat indices ``row * width + column``, int32, and values, float32; each ``(pixel,)``.
+        """
         span = slice(self.indptr[unit], self.indptr[unit + 1])
         return self.indices[span], self.data[span]
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
-        """Σ v·w, or Σ v²·w, of each unit ``(unit,)``; w is a picture ``(height, width)``."""
+        """Compute Σ v·w, or Σ v²·w, over each unit's pixels.
+
+        Parameters
+        ----------
+        weight
+            Picture w, ``(height, width)``.
+        squared
+            Whether the values v are squared.
+
+        Returns
+        -------
+        float64 ``(unit,)``.
+        """
         flat = np.ascontiguousarray(weight, np.float64).ravel()
         return weighted_sums(self.indptr, self.data, self.indices, flat, squared=squared)
 
     def select(self, units: UnitSelection) -> SparseFootprints:
-        """Select units by positions, a slice or a boolean mask, in that order; their labels go with them.
+        """Select units in a given order; their labels go with them.
+
+        Parameters
+        ----------
+        units
+            Positions, a slice, or a boolean mask ``(unit_id,)``.
 
         Raises
         ------
@@ -113,16 +143,16 @@ class SparseFootprints:
         """
         key = units if isinstance(units, slice) else np.asarray(units)
         if not isinstance(key, slice) and key.size == 0:
-            key = key.astype(np.intp)  # an empty list is no list of floats
+            key = key.astype(np.intp)  # NumPy makes an empty list one of floats, which selects nothing
         if not isinstance(key, slice) and (key.ndim != 1 or key.dtype.kind not in "iub"):
-            raise IndexError(f"units are selected by a list of positions or a mask, not {key.dtype} {key.shape}")
+            raise IndexError(f"select units by a list of positions or a mask, not by {key.dtype} of shape {key.shape}")
         chosen = np.arange(len(self))[key]
         parts = [self.unit(int(i)) for i in chosen]
         labels = None if self.unit_id is None else self.unit_id[chosen]
         return replace(SparseFootprints.from_units(parts, self.shape[1:]), unit_id=labels)
 
     def moved(self, rows: int, columns: int, picture: tuple[int, int] | None = None) -> SparseFootprints:
-        """Move all footprints so many rows down and columns to the right; what leaves the picture is lost.
+        """Move all footprints by some rows down and some columns to the right; what leaves the picture is lost.
 
         Parameters
         ----------
@@ -146,13 +176,15 @@ class SparseFootprints:
 
     @property
     def csr(self) -> csr_array:
-        """The same as a scipy ``csr_array`` (units, pixels), sharing memory."""
+        """The footprints as a scipy ``csr_array`` ``(unit, height · width)``, sharing memory."""
+        # Here, for start-up time: scipy.sparse is slow to import, and most recordings are used without it.
         from scipy.sparse import csr_array
 
         return csr_array((self.data, self.indices, self.indptr), shape=(len(self), self.shape[1] * self.shape[2]))
 
     def dense(self) -> xr.DataArray:
-        """All of them as a dense float32 DataArray ``(unit_id, height, width)``: units · height · width · 4 bytes."""
+        """Return a dense float32 DataArray ``(unit_id, height, width)``; it takes units · height · width · 4 bytes."""
+        # Here, as xarray imports pandas, and planning a scene needs neither.
         import xarray as xr
 
         coords: dict[str, NDArray[Any]] = {
@@ -164,7 +196,15 @@ class SparseFootprints:
 
     @classmethod
     def from_units(cls, units: list[tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, ...]) -> SparseFootprints:
-        """From each unit's flat pixel indices and values on a picture of ``shape`` (height, width)."""
+        """Make footprints of each unit's pixels.
+
+        Parameters
+        ----------
+        units
+            Flat indices, ascending, and values of each unit's pixels.
+        shape
+            Height and width of the picture, px.
+        """
         indptr = np.zeros(len(units) + 1, dtype=np.int64)
         indptr[1:] = np.cumsum([len(pixels) for pixels, _ in units])
         empty: list[NDArray[Any]] = [np.zeros(0)]
@@ -174,7 +214,7 @@ class SparseFootprints:
 
     @classmethod
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
-        """Gather what is not 0 of patches where a window shows it."""
+        """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the picture."""
         counts, indices, values = patches.pixels_within(window)
         indptr = np.zeros(len(patches.box) + 1, np.int64)
         np.cumsum(counts, out=indptr[1:])

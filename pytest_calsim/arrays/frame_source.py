@@ -1,4 +1,4 @@
-"""What gives a movie's frames."""
+"""Name what every source of a movie's frames can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FrameSource(Protocol):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Frames, height, width."""
+        """Number of frames, height and width, px."""
         ...
 
     @property
@@ -24,5 +24,5 @@ class FrameSource(Protocol):
         ...
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Frames ``start`` to ``stop`` as a fresh, writable array."""
+        """Return frames ``start`` to ``stop`` as a fresh, writable array ``(frame, height, width)``."""
         ...

@@ -1,4 +1,4 @@
-"""Small tables in HTML, for notebooks."""
+"""Lay out small tables in HTML, for notebooks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def html_table(title: str, rows: Iterable[Iterable[object]], header: Iterable[ob
     Parameters
     ----------
     title
-        What it is; shown above it.
+        Text above the table.
     rows
-        Its cells; their text is escaped.
+        Cells, row by row; their text is escaped.
     header
         Names of the columns; none by default.
     """

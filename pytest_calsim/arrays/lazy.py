@@ -1,4 +1,4 @@
-"""Arrays along a recording's frames that are computed or read block by block."""
+"""Compute or read arrays along a recording's frames block by block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LazyArray(Protocol):
         ...
 
     def read(self, start: int, stop: int, /) -> NDArray[Any]:
-        """Return frames ``start`` to ``stop``, along the axis of frames; the same bits whatever the blocks."""
+        """Return frames ``start`` to ``stop`` along the axis of frames; where blocks are cut changes no bit."""
         ...
 
 
@@ -66,11 +66,14 @@ class LazyTruth(TruthArray):
     """
 
     def __init__(self, dims: tuple[str, ...], source: LazyArray, units: str = "1") -> None:
+        # The base class is frozen, and its __init__ would ask for the values.
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "units", units)
         object.__setattr__(self, "source", source)
         if len(source.shape) != len(dims):
-            raise ValueError(f"dims {dims} do not fit an array of shape {source.shape}")
+            raise ValueError(
+                f"dims {dims} name {len(dims)} axes, and the array has shape {source.shape}: name each axis once"
+            )
 
     source: LazyArray
 
@@ -93,5 +96,5 @@ class LazyTruth(TruthArray):
 
     @property
     def values(self) -> NDArray[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """All of it, computed anew."""
+        """All of it; computed again each time it is asked for."""
         return self.read(0, self.shape[self.dims.index("frame")])

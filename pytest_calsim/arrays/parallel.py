@@ -34,6 +34,7 @@ def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     -------
     Its results, in the order of the items.
     """
+    # Starting the threads takes longer than one item is worth.
     if len(items) < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(usable_cores(), len(items))) as pool:
@@ -41,9 +42,9 @@ def in_parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def in_order(work: Callable[[int], R], n_items: int) -> Iterator[R]:
-    """Give what ``work`` makes of 0, 1, ... in order, on as many threads as there are cores.
+    """Yield ``work(0)``, ``work(1)``, ... in order, computed on as many threads as there are cores.
 
-    At most two items a core are made or in the making, so memory does not grow with their number.
+    At most two results a core are held or being computed, so memory does not grow with the number of items.
 
     Parameters
     ----------

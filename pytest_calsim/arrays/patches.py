@@ -43,7 +43,7 @@ class Patches(NamedTuple):
 
     @classmethod
     def of(cls, patches: Sequence[Patch]) -> Patches:
-        """Put patches together."""
+        """Put patches together, in their order."""
         box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
         start = np.zeros(len(patches) + 1, np.int64)
         np.cumsum([p.values.size for p in patches], out=start[1:])
@@ -60,15 +60,20 @@ class Patches(NamedTuple):
         return self._replace(box=read_only(self.box + np.array([rows, columns, 0, 0], np.int32)))
 
     def cropped(self, shape: tuple[int, int]) -> Patches:
-        """The same, dark where they lie beyond a large picture of some height and width."""
+        """Return the patches with 0 in every pixel beyond a large image of some height and width, px."""
         height, width = shape
-        patch = np.repeat(np.arange(len(self.box)), np.diff(self.start))
-        top, left, _, wide = self.box.astype(np.int64).T
-        row, column = np.divmod(np.arange(len(self.values)) - self.start[patch], wide[patch])
-        row += top[patch]
-        column += left[patch]
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return self._replace(values=read_only(np.where(inside, self.values, np.float32(0))))
+        top, left, tall, wide = self.box.T
+        crossing = (top < 0) | (left < 0) | (top + tall > height) | (left + wide > width)
+        if not crossing.any():
+            return self
+        values = self.values.copy()
+        for i in np.flatnonzero(crossing):
+            patch = values[self.start[i] : self.start[i + 1]].reshape(tall[i], wide[i])
+            patch[: max(0, -top[i])] = 0
+            patch[max(0, height - top[i]) :] = 0
+            patch[:, : max(0, -left[i])] = 0
+            patch[:, max(0, width - left[i]) :] = 0
+        return self._replace(values=read_only(values))
 
     def row_runs(self, shape: tuple[int, int]) -> RowRuns:
         """Sort the rows of all patches by their row on the large image, as runs of pixels (run-length encoding).
@@ -80,6 +85,7 @@ class Patches(NamedTuple):
         """
         height, width = shape
         unit, first_pixel = self._rows()
+        # Each row's first and last pixels that are not 0; rows without any are left out.
         lit = np.flatnonzero(self.values != 0)
         bounds = np.searchsorted(lit, np.append(first_pixel, self.values.size))
         seen = np.flatnonzero(np.diff(bounds))
@@ -89,9 +95,10 @@ class Patches(NamedTuple):
         patch_row, patch_column = np.divmod(source - self.start[unit], self.box[unit, 3])
         row = patch_row + self.box[unit, 0]
         column = patch_column + self.box[unit, 1]
-        # Runs of whole eights keep the kernel's loops free of remainders.
+        # Runs of whole eights keep the kernel's loops free of remainders. At the right rim a run begins earlier.
         length = np.minimum(count + -count % 8, width)
         left = np.minimum(column, width - length)
+        # Stable: within a row, light is added in the order of the units, so sums have one set of bits.
         order = np.argsort(row, kind="stable")
         row_start = np.zeros(height + 1, np.int64)
         np.cumsum(np.bincount(row, minlength=height), out=row_start[1:])
@@ -101,7 +108,9 @@ class Patches(NamedTuple):
         to[order] = begin[:-1]
         pixels = np.zeros(begin[-1], np.float32)
         pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
-        return RowRuns(row_start, unit[order], left[order].astype(np.int32), begin, pixels)
+        return RowRuns(
+            row_start=row_start, unit=unit[order], left=left[order].astype(np.int32), begin=begin, values=pixels
+        )
 
     def _rows(self) -> tuple[Ints32, Ints]:
         """Return patch and first pixel, in ``values``, of each row of each patch."""
@@ -118,22 +127,13 @@ class Patches(NamedTuple):
         -------
         How many there are of each patch, their flat indices in the window, and their values.
         """
-        lit = self.values != 0
-        top, left, height, width = (self.box - np.array([window.row, window.column, 0, 0], np.int32)).T
-        bottom = top + height
-        right = left + width
-        crossing = (top < 0) | (left < 0) | (bottom > window.height) | (right > window.width)
-        for i in np.flatnonzero(crossing):
-            patch = lit[self.start[i] : self.start[i + 1]].reshape(height[i], width[i])
-            patch[: max(0, -top[i])] = False
-            patch[max(0, window.height - top[i]) :] = False
-            patch[:, : max(0, -left[i])] = False
-            patch[:, max(0, window.width - left[i]) :] = False
+        inside = self.moved(-window.row, -window.column).cropped((window.height, window.width))
+        top, left, _, width = inside.box.T
         # Millions of pixels: 32-bit numbers take half the time and the memory.
-        at = np.flatnonzero(lit)
-        counts = np.diff(np.searchsorted(at, self.start))
-        values = self.values[at]
-        at -= np.repeat(self.start[:-1], counts)
+        at = np.flatnonzero(inside.values)
+        counts = np.diff(np.searchsorted(at, inside.start))
+        values = inside.values[at]
+        at -= np.repeat(inside.start[:-1], counts)
         indices = at.astype(np.int32)
         of_width = np.repeat(width, counts)
         row = indices // of_width

@@ -1,4 +1,4 @@
-"""Arrays that several owners share."""
+"""Share arrays among several owners, none of whom can write them."""
 
 from __future__ import annotations
 

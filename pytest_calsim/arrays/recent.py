@@ -1,4 +1,4 @@
-"""A few results that are asked for again and again, in order."""
+"""Keep the few results that were asked for last."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Recent(Generic[T]):
         self._found: OrderedDict[Hashable, T] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the result of a key, made now if it is not at hand."""
+        """Return the result of a key; make it if it is not kept."""
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
+        # Outside the lock: making one result may take long, and must not hold up those that are kept.
         made = make()
         with self._lock:
             self._found[key] = made

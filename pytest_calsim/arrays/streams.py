@@ -1,4 +1,4 @@
-"""Counter-based random streams, each named by (seed, step, entity).
+"""Make counter-based random streams, each named by (seed, step, entity).
 
 A stream depends on its name alone. So the draws of one step or cell do not depend on how much another draws.
 """
@@ -24,7 +24,7 @@ def _digest(seed: int, name: tuple[str | int, ...]) -> bytes:
 
 
 class _Key(ISeedSequence):
-    """Hand a key to Philox as it is. ``Philox(key=...)`` would also read entropy from the system, which takes time."""
+    """Hand a key to Philox unchanged. ``Philox(key=...)`` would also read entropy from the system, which takes time."""
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         self._words = words

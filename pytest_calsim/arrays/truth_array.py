@@ -1,4 +1,4 @@
-"""One named array of the ground truth."""
+"""Hold one named array of the ground truth."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class TruthArray:
     def __post_init__(self) -> None:
         freeze_arrays(self)
         if self.values.ndim != len(self.dims):
-            raise ValueError(f"dims {self.dims} do not fit an array of shape {self.values.shape}")
+            raise ValueError(
+                f"dims {self.dims} name {len(self.dims)} axes, and the array has shape {self.values.shape}: "
+                "name each axis once"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -174,19 +175,23 @@ def build_library(
     chosen = shlex.split(os.environ.get("CALSIM_CFLAGS", ""))
     position_independent = [] if suffix == "dll" else ["-fPIC"]
     levels = _levels(x86=target.x86 if target else _is_x86())
+    # As in library.py, which refuses a library whose C files have changed since.
+    checksum = zlib.crc32(b"".join(path.read_bytes() for path in sorted(source.glob("*.[ch]"))))
     say(f"pytest-calsim: compiling its kernels with {shlex.join(compiler)}, for {', '.join(levels)} ...")
 
     def compile_one(job: tuple[Path, str]) -> str:
         path, level = job
         written = f"{temporary}/{path.stem}_{level}.o"
-        flags = [*FLAGS, *WARNINGS, *position_independent, *_level_flags(level, zig=zig), f"-DLEVEL={level}"]
-        _run([*compiler, *flags, *chosen, "-c", str(path), "-o", written])
+        flags = [*FLAGS, *WARNINGS, *position_independent, *_level_flags(level, zig=zig)]
+        defined = [f"-DLEVEL={level}", f"-DSOURCES={checksum}u"]
+        _run([*compiler, *flags, *defined, *chosen, "-c", str(path), "-o", written])
         return written
 
     folder.mkdir(exist_ok=True)
     library = folder / f"calsim_kernels.{suffix}"
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [(path, level) for path in sorted(source.glob("*.c")) for level in levels]
+        # It tells the processor's level, and so must run on the lowest.
         jobs = [job for job in jobs if job[0].stem != "level" or job[1] == levels[0]]
         objects = list(pool.map(compile_one, jobs))
         linked = Path(temporary, library.name)

@@ -22,46 +22,55 @@ __all__ = [
     "integrate_calcium",
 ]
 
-_RESPONSE = (float, float, float, int, float, float, float, float, float)
-
+_RESPONSE = {
+    "frame_s": float,
+    "rise_s": float,
+    "decay_s": float,
+    "substeps": int,
+    "kd": float,
+    "exponent": float,
+    "rest": float,
+    "bound": float,
+    "scale": float,
+}
 _calcium_at_start = kernel(
     "calcium_at_start",
-    int,
-    array(np.int64, 1),
-    array(np.float64, 1),
-    float,
-    float,
-    array(np.float64, 1),
-    output(np.float64, 1),
-    output(np.float64, 1),
+    cells=int,
+    start=array(np.int64, 1),
+    ages_s=array(np.float64, 1),
+    rise_s=float,
+    decay_s=float,
+    time_scale=array(np.float64, 1),
+    slow=output(np.float64, 1),
+    fast=output(np.float64, 1),
 )
 _integrate_calcium = kernel(
     "integrate_calcium",
-    int,
-    int,
-    int,
-    *_RESPONSE,
-    array(np.int64, 1),
-    array(np.float64, 1),
-    array(np.float64, 1),
-    array(np.float64, 1),
-    array(np.float64, 1),
-    output(np.float64, 1),
-    output(np.float64, 1),
-    output(np.int64, 1),
-    output(np.float32, 2),
-    output(np.uint16, 2),
+    cells=int,
+    frames=int,
+    first_frame=int,
+    **_RESPONSE,
+    start=array(np.int64, 1),
+    times_s=array(np.float64, 1),
+    time_scale=array(np.float64, 1),
+    offset=array(np.float64, 1),
+    gain=array(np.float64, 1),
+    slow=output(np.float64, 1),
+    fast=output(np.float64, 1),
+    next=output(np.int64, 1),
+    fluorescence=output(np.float32, 2),
+    spikes=output(np.uint16, 2),
 )
 _bout_transients = kernel(
     "bout_transients",
-    int,
-    np.uint64,
-    float,
-    float,
-    float,
-    *_RESPONSE,
-    output(np.float64, 1),
-    output(np.float64, 1),
+    bouts=int,
+    key=np.uint64,
+    hazard_hz=float,
+    leave_hz=float,
+    refractory_s=float,
+    **_RESPONSE,
+    peaks=output(np.float64, 1),
+    energies=output(np.float64, 1),
 )
 
 
@@ -89,7 +98,7 @@ class HillCurve(NamedTuple):
     scale: float
 
 
-PROPORTIONAL = HillCurve(0.0, 0.0, 0.0, 0.0, 0.0)
+PROPORTIONAL = HillCurve(kd=0.0, exponent=0.0, rest=0.0, bound=0.0, scale=0.0)
 """Fluorescence in proportion to calcium."""
 
 
@@ -103,7 +112,7 @@ class Response(NamedTuple):
     rise_s, decay_s
         τr < τd of the transient, whose peak is 1.
     substeps
-        How finely a frame is divided where there is saturation.
+        Number of equal parts of a frame over which Hill's curve is averaged; unused without saturation.
     hill
         The saturation.
     """
@@ -114,14 +123,19 @@ class Response(NamedTuple):
     substeps: int
     hill: HillCurve = PROPORTIONAL
 
+    def numbers(self) -> dict[str, float]:
+        """Return its numbers and those of the saturation, by their names in C."""
+        times = {name: value for name, value in self._asdict().items() if name != "hill"}
+        return times | self.hill._asdict()
+
 
 class CalciumState(NamedTuple):
-    """What a block of frames needs to know of what came before it.
+    """State of the calcium at the start of a block of frames: all that later frames need of earlier ones.
 
     Attributes
     ----------
     slow, fast
-        What earlier spikes left of each exponential, float64 ``(cell,)``.
+        Sums of the slow and of the fast exponentials of earlier spikes, float64 ``(cell,)``.
     next_spike
         Each cell's first spike that is still to come, counted among its own, int64 ``(cell,)``.
     """
@@ -141,7 +155,7 @@ class CalciumBlock(NamedTuple):
     spikes
         Number in each frame, uint16 ``(cell, frame)``.
     state
-        At the block's end: what the next block starts from.
+        State at the block's end, from which the next block starts.
     """
 
     fluorescence: NDArray[np.float32]
@@ -150,7 +164,7 @@ class CalciumBlock(NamedTuple):
 
 
 def calcium_at_start(trains: SpikeTrains, response: Response, time_scale: Floats) -> CalciumState:
-    """Sum what spikes before 0 left at 0.
+    """Compute the state at time 0 that earlier spikes leave.
 
     Parameters
     ----------
@@ -165,8 +179,16 @@ def calcium_at_start(trains: SpikeTrains, response: Response, time_scale: Floats
     check_shape("time_scale", time_scale, n)
     check_shape("ages_s", trains.ages_s, int(trains.age_start[-1]))
     state = CalciumState(np.empty(n), np.empty(n), np.zeros(n, np.int64))
-    constants = response.rise_s, response.decay_s, time_scale
-    _calcium_at_start(n, trains.age_start, trains.ages_s, *constants, state.slow, state.fast)
+    _calcium_at_start(
+        cells=n,
+        start=trains.age_start,
+        ages_s=trains.ages_s,
+        rise_s=response.rise_s,
+        decay_s=response.decay_s,
+        time_scale=time_scale,
+        slow=state.slow,
+        fast=state.fast,
+    )
     return state
 
 
@@ -192,9 +214,9 @@ def integrate_calcium(
     response
         How they become fluorescence.
     state
-        At the first frame's start; it is left as it is.
+        State at the first frame's start; it is not changed.
     frames
-        Which frames, with a step of 1.
+        Frames of the block, with a step of 1.
     time_scale
         Each cell's time constants over those of the response, float64 ``(cell,)``.
     offset, gain
@@ -206,28 +228,30 @@ def integrate_calcium(
         If shapes disagree, or frames are not consecutive.
     """
     if frames.step != 1:
-        raise ValueError(f"frames {frames} are not consecutive")
+        raise ValueError(f"{frames} must have a step of 1: frames are integrated one after the other")
     n = trains.start.size - 1
     check_shape("times_s", trains.times_s, int(trains.start[-1]))
     of_cells = {**state._asdict(), "time_scale": time_scale, "offset": offset, "gain": gain}
     for name, values in of_cells.items():
         check_shape(name, values, n)
+    # The kernel advances the state in place; the caller may start another block from the one that it has.
     after = CalciumState(state.slow.copy(), state.fast.copy(), state.next_spike.copy())
     block = CalciumBlock(np.empty((n, len(frames)), np.float32), np.empty((n, len(frames)), np.uint16), after)
     _integrate_calcium(
-        n,
-        len(frames),
-        frames.start,
-        *response[:-1],
-        *response.hill,
-        trains.start,
-        trains.times_s,
-        time_scale,
-        offset,
-        gain,
-        *after,
-        block.fluorescence,
-        block.spikes,
+        cells=n,
+        frames=len(frames),
+        first_frame=frames.start,
+        **response.numbers(),
+        start=trains.start,
+        times_s=trains.times_s,
+        time_scale=time_scale,
+        offset=offset,
+        gain=gain,
+        slow=after.slow,
+        fast=after.fast,
+        next=after.next_spike,
+        fluorescence=block.fluorescence,
+        spikes=block.spikes,
     )
     return block
 
@@ -250,7 +274,7 @@ def bout_transients(
     response
         How spikes become fluorescence. Frames start at a uniform phase.
     n_bouts
-        How many.
+        Number of bouts.
 
     Returns
     -------
@@ -258,6 +282,14 @@ def bout_transients(
     """
     peaks = np.empty(n_bouts)
     energies = np.empty(n_bouts)
-    constants = hazard_hz, leave_hz, refractory_s, *response[:-1], *response.hill
-    _bout_transients(n_bouts, key, *constants, peaks, energies)
+    _bout_transients(
+        bouts=n_bouts,
+        key=key,
+        hazard_hz=hazard_hz,
+        leave_hz=leave_hz,
+        refractory_s=refractory_s,
+        **response.numbers(),
+        peaks=peaks,
+        energies=energies,
+    )
     return peaks, energies

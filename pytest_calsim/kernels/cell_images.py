@@ -15,25 +15,56 @@ from pytest_calsim.kernels.types import Floats, Ints
 __all__ = ["ImagedCells", "SamplingGrids", "WaveTables", "image_cells", "image_shape"]
 
 
-_I64_1, _I64_2, _F64_1, _F64_2 = (array(dtype, n) for dtype in (np.int64, np.float64) for n in (1, 2))
-_C64_1 = array(np.complex64, 1)
-_F32_1 = array(np.float32, 1)
+_WAVE_TABLES = {"n_bessel": int, "bessel": array(np.float32, 1), "bessel_step": float, "faint": float}
 _image_cells = kernel(
     "image_cells",
-    int,
-    *(_I64_2, _I64_1, _F64_1, _F64_2, array(np.bool_, 1), _F64_1, _I64_1, _F64_1, _F64_1, _I64_1),
-    *(_F64_1, _F64_1, _F64_1, array(np.float64, 3), _I64_2, _F64_2),
-    *(_I64_1, _C64_1, int, _F32_1, float, float),
-    *(_I64_1, _I64_1),
-    *(output(np.float32, 1), output(np.float32, 1), output(np.int32, 2), output(np.float64, 1), output(np.float64, 1)),
     returns=int,
+    n=int,
+    box=array(np.int64, 2),
+    samples=array(np.int64, 1),
+    part_um=array(np.float64, 1),
+    centre=array(np.float64, 2),
+    is_point=array(np.bool_, 1),
+    point_flux=array(np.float64, 1),
+    pad=array(np.int64, 1),
+    radius=array(np.float64, 1),
+    sigma=array(np.float64, 1),
+    waves=array(np.int64, 1),
+    mean_um=array(np.float64, 1),
+    half_thickness_um=array(np.float64, 1),
+    nucleus=array(np.float64, 1),
+    harmonics_um=array(np.float64, 3),
+    segments=array(np.int64, 2),
+    segments_um=array(np.float64, 2),
+    circle_start=array(np.int64, 1),
+    circles=array(np.complex64, 1),
+    **_WAVE_TABLES,
+    canvas=array(np.int64, 1),
+    sensor=array(np.int64, 1),
+    planted=output(np.float32, 1),
+    images=output(np.float32, 1),
+    image_box=output(np.int32, 2),
+    flux=output(np.float64, 1),
+    within=output(np.float64, 1),
 )
 _image_shape = kernel(
     "image_shape",
-    *(int, int, array(np.float32, 2), float, float, float, float),
-    *(int, int, _C64_1, int, _F32_1, float, float, float),
-    *(int, int, output(np.float32, 2)),
     returns=bool,
+    parts_y=int,
+    parts_x=int,
+    parts=array(np.float32, 2),
+    first_y=float,
+    first_x=float,
+    sigma=float,
+    radius=float,
+    waves=int,
+    turns=int,
+    circle=array(np.complex64, 1),
+    **_WAVE_TABLES,
+    flux=float,
+    height=int,
+    width=int,
+    image=output(np.float32, 2),
 )
 
 
@@ -74,7 +105,7 @@ class SamplingGrids(NamedTuple):
     waves: Ints
 
     def of(self, cells: Ints | slice) -> SamplingGrids:
-        """Return those of some cells."""
+        """Return the grids of some cells."""
         chosen: Any = (values[cells] for values in self)
         return SamplingGrids(*chosen)
 
@@ -108,7 +139,7 @@ class WaveTables(NamedTuple):
     faint: float
 
     def of(self, cells: slice) -> WaveTables:
-        """Return those of some cells."""
+        """Return the tables of some cells."""
         return self._replace(circle_start=self.circle_start[cells])
 
 
@@ -144,9 +175,9 @@ def image_cells(
     Parameters
     ----------
     grids, shapes, tables
-        The cells.
+        The cells: how and what is sampled, and the tables that all share.
     canvas, sensor
-        What is kept of an image, and of what its light is summed.
+        Window in which images are kept, and window over which their light is summed.
 
     Raises
     ------
@@ -165,20 +196,26 @@ def image_cells(
     image_box = np.empty((n, 4), np.int32)
     flux = np.empty(n)
     within = np.empty(n)
-    circle_start, circles, bessel, bessel_step, faint = tables
-    windows = np.array([canvas.bounds, sensor.bounds], np.int64)
+    shapes_in_c = {name: values for name, values in shapes._asdict().items() if name != "extent_um"}
     written = _image_cells(
-        n,
-        *grids,
-        *(shapes.mean_um, shapes.half_thickness_um, shapes.nucleus),
-        *(shapes.harmonics_um, shapes.segments, shapes.segments_um),
-        *(circle_start, circles, len(bessel), bessel, bessel_step, faint),
-        *windows,
-        *(planted, images, image_box, flux, within),
+        n=n,
+        **grids._asdict(),
+        **shapes_in_c,
+        **tables._asdict(),
+        n_bessel=len(tables.bessel),
+        canvas=np.array(canvas.bounds, np.int64),
+        sensor=np.array(sensor.bounds, np.int64),
+        planted=planted,
+        images=images,
+        image_box=image_box,
+        flux=flux,
+        within=within,
     )
     if written < 0:
         raise MemoryError(f"no memory to image cells of up to {int(image_pixels.max(initial=0))} pixels")
-    return ImagedCells(planted, images[:written].copy(), image_box, flux, within)
+    # Room was made for whole images; what lies beyond the canvas was cut, so most of it is often empty.
+    images = images[:written].copy()
+    return ImagedCells(planted=planted, images=images, image_box=image_box, flux=flux, within=within)
 
 
 def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -> None:
@@ -194,8 +231,11 @@ def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -
     one_each |= {"circle_start": tables.circle_start}
     for name, values in one_each.items():
         check_shape(name, values, n)
+    # C trusts these numbers to find its way in memory.
     if (grids.box[:, 2:] < 1).any() or (grids.samples < 1).any() or (grids.pad < 0).any() or (grids.waves < 0).any():
-        raise ValueError("cells need at least one pixel and one sample, and no negative pad or waves")
+        raise ValueError(
+            "each cell needs at least 1 pixel along each side and 1 sample, and 0 or more for pad and waves"
+        )
     if (grids.box[grids.is_point, 2:] != 1).any() or (grids.samples[grids.is_point] != 1).any():
         raise ValueError("a point needs exactly one pixel of one sample")
     first, stop = shapes.segments.T
@@ -261,10 +301,28 @@ def image_shape(
         )
     _check_bessel(tables.bessel)
     image = np.empty(shape, np.float32)
+    parts_y, parts_x = parts.shape
+    first_y, first_x = first
+    height, width = shape
     done = _image_shape(
-        *(*parts.shape, parts, *first, sigma, radius),
-        *(waves, turns, tables.circles, len(tables.bessel), tables.bessel, tables.bessel_step, tables.faint, flux),
-        *(*shape, image),
+        parts_y=parts_y,
+        parts_x=parts_x,
+        parts=parts,
+        first_y=first_y,
+        first_x=first_x,
+        sigma=sigma,
+        radius=radius,
+        waves=waves,
+        turns=turns,
+        circle=tables.circles,
+        n_bessel=len(tables.bessel),
+        bessel=tables.bessel,
+        bessel_step=tables.bessel_step,
+        faint=tables.faint,
+        flux=flux,
+        height=height,
+        width=width,
+        image=image,
     )
     if not done:
         raise MemoryError(f"no memory for an image of {shape} pixels")

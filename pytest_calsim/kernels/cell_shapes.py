@@ -20,25 +20,42 @@ MOST_DENDRITES = 6
 
 _SEGMENTS_OF_A_DENDRITE = 15
 
-_F64_1 = array(np.float64, 1)
-_F64_2 = array(np.float64, 2)
-_OUT_1 = output(np.float64, 1)
 _draw_shapes = kernel(
     "draw_shapes",
-    *(int, int, _F64_2, _F64_1, _F64_1, array(np.int64, 1), _F64_1, _F64_1),
-    *(_OUT_1, _OUT_1, output(np.float64, 3), output(np.int64, 2), int, output(np.float64, 2)),
     returns=int,
+    n=int,
+    n_draws=int,
+    u=array(np.float64, 2),
+    radius_um=array(np.float64, 1),
+    uneven=array(np.float64, 1),
+    dendrites=array(np.int64, 1),
+    longer=array(np.float64, 1),
+    wider=array(np.float64, 1),
+    mean_um=output(np.float64, 1),
+    extent_um=output(np.float64, 1),
+    harmonics_um=output(np.float64, 3),
+    segments=output(np.int64, 2),
+    n_segments=int,
+    segments_um=output(np.float64, 2),
 )
 _sample_shape = kernel(
     "sample_shape",
-    *(int, _F64_1, int, _F64_1),
-    *(float, _F64_2, float, float, int, _F64_2),
-    output(np.float32, 2),
+    height=int,
+    y_um=array(np.float64, 1),
+    width=int,
+    x_um=array(np.float64, 1),
+    mean_um=float,
+    harmonics_um=array(np.float64, 2),
+    half_thickness_um=float,
+    nucleus=float,
+    n_segments=int,
+    segments_um=array(np.float64, 2),
+    image=output(np.float32, 2),
 )
 
 
 class ShapeFactors(NamedTuple):
-    """How the shapes of ``n`` cells differ from those that come of themselves.
+    """How the shapes of ``n`` cells differ from the default ones.
 
     Attributes
     ----------
@@ -89,16 +106,10 @@ class CellShapes(NamedTuple):
     segments_um: Floats
 
     def of(self, cells: Ints | slice) -> CellShapes:
-        """Return those of some cells."""
-        return CellShapes(
-            self.mean_um[cells],
-            self.half_thickness_um[cells],
-            self.nucleus[cells],
-            self.extent_um[cells],
-            self.harmonics_um[cells],
-            self.segments[cells],
-            self.segments_um,
-        )
+        """Return the shapes of some cells."""
+        # Dendrites stay where they are: `segments` tells which rows are whose.
+        each = {name: values[cells] for name, values in self._asdict().items() if name != "segments_um"}
+        return CellShapes(**each, segments_um=self.segments_um)
 
 
 def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> CellShapes:
@@ -107,11 +118,11 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     Parameters
     ----------
     uniforms
-        Numbers in [0, 1); float64 ``(n, DRAWS)``. The soma's come first: it is the same with and without dendrites.
+        Numbers in [0, 1); float64 ``(n, DRAWS)``. The soma uses the first, so that it is the same without dendrites.
     radius_um
         Radius of the circle that has the area of the soma's outline, 0 for a point; float64 ``(n,)``.
     factors
-        What sets these cells apart.
+        How they differ from the default shapes.
 
     Raises
     ------
@@ -125,7 +136,7 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
         check_shape(name, values, n)
     most = int(factors.dendrites.max(initial=0))
     if most > MOST_DENDRITES:
-        raise ValueError(f"a cell has {most} dendrites, and at most {MOST_DENDRITES} leave a soma")
+        raise ValueError(f"a cell has {most} dendrites; at most {MOST_DENDRITES} can leave a soma")
     mean_um = np.empty(n)
     extent_um = np.empty(n)
     harmonics_um = np.empty((n, 4, 2))
@@ -133,13 +144,32 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     room = MOST_DENDRITES * _SEGMENTS_OF_A_DENDRITE * int(np.count_nonzero(factors.dendrites))
     segments_um = np.empty((room, 6))
     count = _draw_shapes(
-        *(n, DRAWS, uniforms, radius_um, *factors[:-1]),
-        *(mean_um, extent_um, harmonics_um, segments, len(segments_um), segments_um),
+        n=n,
+        n_draws=DRAWS,
+        u=uniforms,
+        radius_um=radius_um,
+        uneven=factors.uneven,
+        dendrites=factors.dendrites,
+        longer=factors.longer,
+        wider=factors.wider,
+        mean_um=mean_um,
+        extent_um=extent_um,
+        harmonics_um=harmonics_um,
+        segments=segments,
+        n_segments=len(segments_um),
+        segments_um=segments_um,
     )
     if count < 0:
-        raise AssertionError("the numbers of draws or of segments differ from those in cell_shapes.c")
-    grown = segments_um[:count].copy()
-    return CellShapes(mean_um, radius_um, factors.nucleus, extent_um, harmonics_um, segments, grown)
+        raise AssertionError("DRAWS or _SEGMENTS_OF_A_DENDRITE differs from its value in cell_shapes.c: set them equal")
+    return CellShapes(
+        mean_um=mean_um,
+        half_thickness_um=radius_um,  # a soma is as thick as it is wide
+        nucleus=factors.nucleus,
+        extent_um=extent_um,
+        harmonics_um=harmonics_um,
+        segments=segments,
+        segments_um=segments_um[:count].copy(),
+    )
 
 
 def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
@@ -148,7 +178,7 @@ def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> N
     Parameters
     ----------
     shapes, cell
-        Which cell of which.
+        Shapes, and the position of the cell among them.
     y_um, x_um
         Ascending positions relative to its centre; float64.
 
@@ -163,9 +193,16 @@ def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> N
     check_shape("segments_um", segments_um, stop - first, 6)
     image = np.empty((len(y_um), len(x_um)), np.float32)
     _sample_shape(
-        *(len(y_um), y_um, len(x_um), x_um),
-        *(shapes.mean_um[cell], harmonics_um, shapes.half_thickness_um[cell], shapes.nucleus[cell]),
-        *(len(segments_um), segments_um),
-        image,
+        height=len(y_um),
+        y_um=y_um,
+        width=len(x_um),
+        x_um=x_um,
+        mean_um=shapes.mean_um[cell],
+        harmonics_um=harmonics_um,
+        half_thickness_um=shapes.half_thickness_um[cell],
+        nucleus=shapes.nucleus[cell],
+        n_segments=len(segments_um),
+        segments_um=segments_um,
+        image=image,
     )
     return image

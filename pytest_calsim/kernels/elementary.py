@@ -16,17 +16,17 @@ from pytest_calsim.kernels.types import Floats
 __all__ = ["asin", "cos", "exp", "log", "log1p", "power", "sin"]
 
 
-_power = kernel("elementary_pow", int, array(np.float64, 1), array(np.float64, 1), output(np.float64, 1))
+_power = kernel("elementary_pow", n=int, x=array(np.float64, 1), y=array(np.float64, 1), out=output(np.float64, 1))
 
 
 def _function(name: str) -> Callable[[Floats | float], Floats]:
-    function = kernel(f"elementary_{name}", int, array(np.float64, 1), output(np.float64, 1))
+    function = kernel(f"elementary_{name}", n=int, x=array(np.float64, 1), out=output(np.float64, 1))
 
     def evaluate(x: Floats | float) -> Floats:
         values = np.asarray(x, np.float64)
         flat = np.ascontiguousarray(values).ravel()
         out = np.empty_like(flat)
-        function(flat.size, flat, out)
+        function(n=flat.size, x=flat, out=out)
         return out.reshape(values.shape)
 
     evaluate.__name__ = name
@@ -47,5 +47,5 @@ def power(x: Floats | float, y: Floats | float) -> Floats:
     bases, exponents = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
     flat = np.ascontiguousarray(bases).ravel()
     out = np.empty_like(flat)
-    _power(flat.size, flat, np.ascontiguousarray(exponents).ravel(), out)
+    _power(n=flat.size, x=flat, y=np.ascontiguousarray(exponents).ravel(), out=out)
     return out.reshape(bases.shape)

@@ -9,15 +9,31 @@ from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["draw_event_spikes", "keep_spikes_apart"]
 
-_F64_1 = array(np.float64, 1)
-_I64_1 = array(np.int64, 1)
 _draw_event_spikes = kernel(
     "draw_event_spikes",
-    *(int, array(np.uint64, 1), _F64_1, _F64_1),
-    *(int, _I64_1, _F64_1, float, float, float),
-    *(_I64_1, output(np.float64, 1), output(np.int64, 1)),
+    cells=int,
+    keys=array(np.uint64, 1),
+    rates_hz=array(np.float64, 1),
+    hazards_hz=array(np.float64, 1),
+    events=int,
+    number=array(np.int64, 1),
+    begin_s=array(np.float64, 1),
+    participation=float,
+    lasts_s=float,
+    refractory_s=float,
+    start=array(np.int64, 1),
+    times_s=output(np.float64, 1),
+    counts=output(np.int64, 1),
 )
-_keep_spikes_apart = kernel("keep_spikes_apart", int, _I64_1, _F64_1, array(np.bool_, 1), float, output(np.bool_, 1))
+_keep_spikes_apart = kernel(
+    "keep_spikes_apart",
+    cells=int,
+    start=array(np.int64, 1),
+    times_s=array(np.float64, 1),
+    is_own=array(np.bool_, 1),
+    refractory_s=float,
+    remains=output(np.bool_, 1),
+)
 
 
 def draw_event_spikes(
@@ -63,14 +79,24 @@ def draw_event_spikes(
     n = keys.size
     check_shape("rates_hz", rates_hz, n)
     check_shape("begin_s", begin_s, number.size)
-    hazards_hz = rates_hz / (1 - rates_hz * refractory_s)
-    of_cells = n, keys, rates_hz, hazards_hz
-    of_events = number.size, number, begin_s, participation, lasts_s, refractory_s
+    given = {
+        "cells": n,
+        "keys": keys,
+        "rates_hz": rates_hz,
+        "hazards_hz": rates_hz / (1 - rates_hz * refractory_s),
+        "events": number.size,
+        "number": number,
+        "begin_s": begin_s,
+        "participation": participation,
+        "lasts_s": lasts_s,
+        "refractory_s": refractory_s,
+    }
     counts = np.empty(n, np.int64)
-    _draw_event_spikes(*of_cells, *of_events, np.zeros(n + 1, np.int64), np.empty(0), counts)
+    # Without room the kernel only counts; the same draws then fill the room that is made.
+    _draw_event_spikes(**given, start=np.zeros(n + 1, np.int64), times_s=np.empty(0), counts=counts)
     start = np.concatenate([[0], np.cumsum(counts)])
     times_s = np.empty(start[-1])
-    _draw_event_spikes(*of_cells, *of_events, start, times_s, counts)
+    _draw_event_spikes(**given, start=start, times_s=times_s, counts=counts)
     return np.repeat(np.arange(n), counts), times_s
 
 
@@ -97,5 +123,12 @@ def keep_spikes_apart(start: Ints, times_s: Floats, is_own: Bools, refractory_s:
     check_shape("times_s", times_s, int(start[-1]))
     check_shape("is_own", is_own, times_s.size)
     remains = np.empty(times_s.size, np.bool_)
-    _keep_spikes_apart(start.size - 1, start, times_s, is_own, refractory_s, remains)
+    _keep_spikes_apart(
+        cells=start.size - 1,
+        start=start,
+        times_s=times_s,
+        is_own=is_own,
+        refractory_s=refractory_s,
+        remains=remains,
+    )
     return remains

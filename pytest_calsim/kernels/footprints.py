@@ -1,4 +1,4 @@
-"""Sum pictures under sparse footprints."""
+"""Sum the pixels of a picture under sparse footprints."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["weighted_sums"]
 
 _weighted_sums = kernel(
     "weighted_sums",
-    int,
-    array(np.int64, 1),
-    array(np.float32, 1),
-    array(np.int32, 1),
-    array(np.float64, 1),
-    bool,
-    output(np.float64, 1),
+    units=int,
+    start=array(np.int64, 1),
+    values=array(np.float32, 1),
+    pixels=array(np.int32, 1),
+    weight=array(np.float64, 1),
+    squared=bool,
+    sums=output(np.float64, 1),
 )
 
 
@@ -36,7 +36,7 @@ def weighted_sums(
     start
         Where each unit's pixels begin, int64, one more than there are units.
     values, pixels
-        Values v of all units, one after the other, and which pixels they are, float32 and int32.
+        Values v of all units, one unit after the other, float32, and the flat index of each value's pixel, int32.
     weight
         Picture w, flat; float64.
     squared
@@ -55,9 +55,9 @@ def weighted_sums(
     check_shape("values", values, int(start[-1]))
     check_shape("pixels", pixels, int(start[-1]))
     if start[0] != 0 or (np.diff(start) < 0).any():
-        raise ValueError("start does not ascend from 0")
+        raise ValueError(f"start = {start} must ascend from 0")
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < weight.size:
         raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave a picture of {weight.size} pixels")
     sums = np.empty(n)
-    _weighted_sums(n, start, values, pixels, weight, squared, sums)
+    _weighted_sums(units=n, start=start, values=values, pixels=pixels, weight=weight, squared=squared, sums=sums)
     return sums

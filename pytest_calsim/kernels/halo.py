@@ -1,4 +1,4 @@
-"""Evaluate smooth light, given at nodes coarser than pixels, at finer positions."""
+"""Interpolate smooth light from nodes that are coarser than pixels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["upsample_columns"]
 
 _upsample_columns = kernel(
     "upsample_columns",
-    int,
-    int,
-    int,
-    int,
-    array(np.float32, 2),
-    array(np.int64, 1),
-    array(np.float32, 2),
-    output(np.float32, 2),
+    rows=int,
+    coarse=int,
+    width=int,
+    period=int,
+    values=array(np.float32, 2),
+    node=array(np.int64, 1),
+    weight=array(np.float32, 2),
+    wide=output(np.float32, 2),
 )
 
 
@@ -34,7 +34,7 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32, period: int
         The first of the four coarse columns of each column, int64 ``(column,)``, and their weights, float32
         ``(column, 4)``.
     period
-        After so many columns the same weights follow, with all nodes one further; 2, 4 and 8 are fast.
+        Number of columns after which the weights repeat, with all nodes one further; 2, 4 and 8 are fast.
 
     Returns
     -------
@@ -48,19 +48,25 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32, period: int
     """
     coarse = values.shape[-1]
     if period < 1 or not np.array_equal(node[period:], node[:-period] + 1):
-        raise ValueError(f"nodes {node} are not one further after each {period} columns")
-    _check_taps("column", node, weight, node.size, coarse)
+        raise ValueError(f"nodes {node} must be one further after each period of {period} columns")
+    _check_taps(node, weight, coarse)
     wide = np.empty((*values.shape[:-1], node.size), np.float32)
     rows = values.size // coarse
     _upsample_columns(
-        rows, coarse, node.size, period, values.reshape(rows, coarse), node, weight, wide.reshape(rows, node.size)
+        rows=rows,
+        coarse=coarse,
+        width=node.size,
+        period=period,
+        values=values.reshape(rows, coarse),
+        node=node,
+        weight=weight,
+        wide=wide.reshape(rows, node.size),
     )
     return wide
 
 
-def _check_taps(axis: str, node: Ints, weight: Floats32, n: int, nodes: int) -> None:
-    """Refuse taps of other shapes, or beyond the nodes that there are."""
-    check_shape(f"{axis} node", node, n)
-    check_shape(f"{axis} weight", weight, n, 4)
-    if n and not (int(node.min()) >= 0 and int(node.max()) <= nodes - 4):
-        raise ValueError(f"{axis} nodes {node.min()}..{node.max() + 3} are not all among the grid's 0..{nodes - 1}")
+def _check_taps(node: Ints, weight: Floats32, nodes: int) -> None:
+    """Refuse weights that are not four a column, and taps beyond the nodes that there are."""
+    check_shape("weight", weight, node.size, 4)
+    if node.size and not (int(node.min()) >= 0 and int(node.max()) <= nodes - 4):
+        raise ValueError(f"nodes {node.min()}..{node.max() + 3} are not all among the field's 0..{nodes - 1}")

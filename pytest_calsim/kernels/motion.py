@@ -1,4 +1,4 @@
-"""A damped spring that remembers its kicks."""
+"""Compute the motion of a damped oscillator that is kicked at random times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["damped_oscillator"]
 
 
 _FORGOTTEN = 746.0
-"""exp(−this) is 0 in double precision."""
+"""exp(−746) is 0 in double precision. Ages are cut there: that of no kick is infinite, and has no sine."""
 
 
 def damped_oscillator(
@@ -52,11 +52,10 @@ def damped_oscillator(
     out = np.empty((len(kicks), len(time_s)))
     for axis, sizes in enumerate(kicks):
         # The sums of kick·exp(−decay·age) times cosine and times sine of swing·age, right after each kick.
-        cosine = sine = 0.0
-        states = [(cosine, sine)]
+        states = [(0.0, 0.0)]
         for kick, c, s in zip(sizes.tolist(), rest.tolist(), swing.tolist(), strict=True):
-            cosine, sine = cosine * c - sine * s + kick, cosine * s + sine * c
-            states.append((cosine, sine))
+            cosine, sine = states[-1]
+            states.append((cosine * c - sine * s + kick, cosine * s + sine * c))
         cosines, sines = np.array(states).T
         out[axis] = (cosines[last] * sine_now + sines[last] * cosine_now) / swing_rad_per_s
     return out

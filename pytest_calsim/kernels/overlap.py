@@ -12,8 +12,18 @@ __all__ = ["largest_cosines"]
 
 _largest_cosines = kernel(
     "largest_cosines",
-    *(int, array(np.float32, 1), array(np.int64, 1), array(np.int32, 2), int, int, int, int),
-    *(array(np.int64, 1), output(np.float32, 1), output(np.float64, 1), output(np.float64, 1)),
+    n=int,
+    values=array(np.float32, 1),
+    start=array(np.int64, 1),
+    box=array(np.int32, 2),
+    top=int,
+    left=int,
+    height=int,
+    width=int,
+    order=array(np.int64, 1),
+    by_column=output(np.float32, 1),
+    norm=output(np.float64, 1),
+    largest=output(np.float64, 1),
 )
 
 
@@ -46,9 +56,25 @@ def largest_cosines(
     check_shape("start", start, n + 1)
     sizes = box[:, 2].astype(np.int64) * box[:, 3]
     if (box[:, 2:] < 0).any() or (np.diff(start) != sizes).any() or start[0] < 0 or start[-1] > len(values):
-        raise ValueError(f"start does not tell where patches of these heights and widths lie in {len(values)} values")
+        raise ValueError(
+            f"start = {start} must give where patches of the sizes in box begin and end in {len(values)} values"
+        )
+    top, left, height, width = window
     widest = int(box[:, 3].max(initial=0))
     largest = np.empty(n)
-    order = np.argsort(box[:, 0], kind="stable")
-    _largest_cosines(n, values, start, box, *window, order, np.empty(widest, np.float32), np.empty(n), largest)
+    _largest_cosines(
+        n=n,
+        values=values,
+        start=start,
+        box=box,
+        top=top,
+        left=left,
+        height=height,
+        width=width,
+        # From top to bottom: a patch meets only those that begin before it ends.
+        order=np.argsort(box[:, 0], kind="stable"),
+        by_column=np.empty(widest, np.float32),
+        norm=np.empty(n),
+        largest=largest,
+    )
     return largest

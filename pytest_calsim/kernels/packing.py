@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,47 @@ __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "dra
 
 
 REFUSED, PLACED, UNCERTAIN = range(3)
-"""What becomes of a sphere; uncertain: it depends on what lies outside the part of the plane that is known."""
+"""Outcome for a sphere, as in ``packing.c``. Uncertain: it depends on spheres outside the known part of the plane."""
 
 _draw_candidates = kernel(
     "draw_candidates",
-    *(int, array(np.uint64, 1), float, float, int, array(np.int64, 1), output(np.float64, 2), output(np.int64, 1)),
+    tiles=int,
+    keys=array(np.uint64, 1),
+    rate=float,
+    until=float,
+    most=int,
+    start=array(np.int64, 1),
+    candidates=output(np.float64, 2),
+    count=output(np.int64, 1),
 )
 _place_spheres = kernel(
     "place_spheres",
-    *(int, array(np.float64, 2), array(np.float64, 1), float, array(np.bool_, 1), int, array(np.float64, 1), float),
-    *(output(np.float64, 2), output(np.float64, 1), output(np.bool_, 1), int),
-    *(int, int, output(np.int64, 2), output(np.int64, 1), float, float, float, output(np.uint8, 1)),
     returns=int,
+    n=int,
+    center_um=array(np.float64, 2),
+    radius_um=array(np.float64, 1),
+    least_um=float,
+    counts=array(np.bool_, 1),
+    stop_after=int,
+    known_um=array(np.float64, 1),
+    largest_um=float,
+    placed_um=output(np.float64, 2),
+    placed_radius_um=output(np.float64, 1),
+    certain=output(np.bool_, 1),
+    n_placed=int,
+    rows=int,
+    columns=int,
+    newest=output(np.int64, 2),
+    older=output(np.int64, 1),
+    origin_y_um=float,
+    origin_x_um=float,
+    bin_um=float,
+    state=output(np.uint8, 1),
 )
 
 
 class Candidates(NamedTuple):
-    """Spheres that ask for a place, tile after tile; in each tile in the order of their arrival.
+    """Spheres that request a place, tile after tile; in each tile in the order of their arrival.
 
     Attributes
     ----------
@@ -40,7 +64,7 @@ class Candidates(NamedTuple):
     arrival
         When it arrives; float64 ``(n,)``.
     place
-        Where it asks to lie in the layer's depth, down and along the tile, each in (0, 1]; float64 ``(n, 3)``.
+        Requested position: in the layer's depth, down and along the tile, each in (0, 1]; float64 ``(n, 3)``.
     size
         A triangular number between −1 and 1, of variance 1/6; float64 ``(n,)``.
     normal
@@ -55,15 +79,9 @@ class Candidates(NamedTuple):
     normal: Floats
 
     def of(self, which: Ints | Bools) -> Candidates:
-        """Return some of them."""
-        return Candidates(
-            self.tile[which],
-            self.number[which],
-            self.arrival[which],
-            self.place[which],
-            self.size[which],
-            self.normal[which],
-        )
+        """Return some of the candidates."""
+        chosen: Any = (values[which] for values in self)
+        return Candidates(*chosen)
 
 
 def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: int | None = None) -> Candidates:
@@ -87,17 +105,27 @@ def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: i
     ValueError
         If the number of candidates has no bound.
     """
-    bound = -1 if most is None else most
     if not rate > 0 or (most is None and not until < np.inf):
-        raise ValueError(f"candidates arriving at a rate of {rate:g} until {until:g} are not to be counted")
+        raise ValueError(
+            f"candidates at a rate of {rate:g} until {until:g} have no number: give a positive rate, and a "
+            "finite time or `most`"
+        )
+    given = {"tiles": keys.size, "keys": keys, "rate": rate, "until": until, "most": -1 if most is None else most}
     count = np.empty(keys.size, np.int64)
-    _draw_candidates(keys.size, keys, rate, until, bound, np.zeros(keys.size + 1, np.int64), np.empty((0, 6)), count)
+    # Without room the kernel only counts; the same draws then fill the room that is made.
+    no_room = np.zeros(keys.size + 1, np.int64)
+    _draw_candidates(**given, start=no_room, candidates=np.empty((0, 6)), count=count)
     start = np.concatenate([[0], np.cumsum(count)])
     values = np.empty((start[-1], 6))
-    _draw_candidates(keys.size, keys, rate, until, bound, start, values, count)
+    _draw_candidates(**given, start=start, candidates=values, count=count)
     tile = np.repeat(np.arange(keys.size), count)
     return Candidates(
-        tile, np.arange(start[-1]) - start[tile], values[:, 0], values[:, 1:4], values[:, 4], values[:, 5]
+        tile=tile,
+        number=np.arange(start[-1]) - start[tile],
+        arrival=values[:, 0],
+        place=values[:, 1:4],
+        size=values[:, 4],
+        normal=values[:, 5],
     )
 
 
@@ -119,9 +147,9 @@ class PlacedSpheres:
     bin_um
         Their side, at least the largest distance at which two spheres can meet.
     known_um
-        What is known of the plane: first y, last y, first x, last x.
+        Known part of the plane: first y, last y, first x, last x; float64 ``(4,)``.
     count
-        How many there are.
+        Number of spheres.
     """
 
     center_um: Floats
@@ -147,25 +175,31 @@ class PlacedSpheres:
         bin_um
             Side of the bins.
         nothing_beyond
-            Whether it is known that nothing lies beyond that part.
+            Whether the plane beyond that part is known to be empty.
 
         Raises
         ------
         ValueError
-            If there is no bin.
+            If the part or the bins have no size.
         """
         top, bottom, left, right = box_um
         if not (bin_um > 0 and bottom > top and right > left):
-            raise ValueError(f"bins of {bin_um:g} um on {box_um} um hold nothing")
+            raise ValueError(f"bin_um = {bin_um:g} and the sides of box_um = {box_um} must be positive")
         bins = [max(1, int(np.ceil(side / bin_um))) for side in (bottom - top, right - left)]
         known = (-np.inf, np.inf, -np.inf, np.inf) if nothing_beyond else box_um
         return cls(
-            *(np.empty((0, 3)), np.empty(0), np.empty(0, np.bool_), np.full(bins, -1, np.int64), np.empty(0, np.int64)),
-            *((top, left), bin_um, np.array(known, np.float64)),
+            center_um=np.empty((0, 3)),
+            radius_um=np.empty(0),
+            certain=np.empty(0, np.bool_),
+            newest=np.full(bins, -1, np.int64),
+            older=np.empty(0, np.int64),
+            origin_um=(top, left),
+            bin_um=bin_um,
+            known_um=np.array(known, np.float64),
         )
 
     def make_room(self, n: int) -> None:
-        """Make room for so many more."""
+        """Make room for ``n`` more spheres."""
         short = self.count + n - len(self.radius_um)
         if short > 0:
             self.center_um = np.concatenate([self.center_um, np.empty((short, 3))])
@@ -199,7 +233,7 @@ def place_spheres(
     largest_um
         Largest radius of a sphere that may lie outside what is known of the plane.
     counts, stop_after
-        Stop when so many of those that count, bool ``(n,)``, are placed; ``None``: never.
+        Stop when ``stop_after`` of the spheres that count, bool ``(n,)``, are placed; ``None``: never.
 
     Returns
     -------
@@ -222,11 +256,29 @@ def place_spheres(
     check_shape("placed.certain", placed.certain, capacity)
     check_shape("placed.older", placed.older, capacity)
     state = np.empty(n, np.uint8)
+    rows, columns = placed.newest.shape
+    origin_y_um, origin_x_um = placed.origin_um
     seen = _place_spheres(
-        *(n, center_um, radius_um, -1.0 if min_distance_um is None else min_distance_um),
-        *(counts, -1 if stop_after is None else stop_after, placed.known_um, largest_um),
-        *(placed.center_um, placed.radius_um, placed.certain, placed.count),
-        *(*placed.newest.shape, placed.newest, placed.older, *placed.origin_um, placed.bin_um, state),
+        n=n,
+        center_um=center_um,
+        radius_um=radius_um,
+        least_um=-1.0 if min_distance_um is None else min_distance_um,
+        counts=counts,
+        stop_after=-1 if stop_after is None else stop_after,
+        known_um=placed.known_um,
+        largest_um=largest_um,
+        placed_um=placed.center_um,
+        placed_radius_um=placed.radius_um,
+        certain=placed.certain,
+        n_placed=placed.count,
+        rows=rows,
+        columns=columns,
+        newest=placed.newest,
+        older=placed.older,
+        origin_y_um=origin_y_um,
+        origin_x_um=origin_x_um,
+        bin_um=placed.bin_um,
+        state=state,
     )
     state = state[:seen]
     placed.count += int(np.count_nonzero(state != REFUSED))

@@ -1,4 +1,4 @@
-"""Alias tables (Walker 1977) from which the sensor kernel draws the electrons of dim pixels."""
+"""Build the alias tables (Walker 1977) from which the sensor kernel draws the electrons of dim pixels."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def _alias_columns(pmf: Floats) -> Words:
         share[donor] -= 1 - share[count]
         if share[donor] < 1:
             poor.append(rich.pop())
+    # A whole column has the threshold 2^32, one more than half a word holds. One less will do: its alias is itself.
     threshold = np.minimum(np.floor(np.array(share) * 2.0**32 + 0.5), 2.0**32 - 1).astype(np.uint64)
     own = np.arange(size, dtype=np.uint64)
     return threshold << np.uint64(32) | np.array(alias, np.uint64) << np.uint64(16) | own

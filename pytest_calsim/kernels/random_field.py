@@ -10,13 +10,23 @@ from pytest_calsim.kernels.types import Floats
 __all__ = ["sum_cosines"]
 
 
-_sum_cosines = kernel("sum_cosines", int, int, int, *[array(np.float64, 2)] * 4, output(np.float64, 2))
+_sum_cosines = kernel(
+    "sum_cosines",
+    modes=int,
+    height=int,
+    width=int,
+    row_cos=array(np.float64, 2),
+    row_sin=array(np.float64, 2),
+    column_cos=array(np.float64, 2),
+    column_sin=array(np.float64, 2),
+    field=output(np.float64, 2),
+)
 
 
 def sum_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin: Floats) -> Floats:
     """Sum cos(a_m(row) + b_m(column)) over modes m, from the cosines and sines of both.
 
-    Modes are summed in one order at every position: a value depends on its position alone.
+    Modes are summed in one order at every position, so a value depends on its position alone.
 
     Parameters
     ----------
@@ -38,10 +48,19 @@ def sum_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin
     modes, height = row_cos.shape
     width = column_cos.shape[1]
     if modes % 4:
-        raise ValueError(f"row_cos has shape {row_cos.shape}: the number of modes must be a multiple of four")
+        raise ValueError(f"row_cos has {modes} modes; their number must be a multiple of four")
     check_shape("row_sin", row_sin, modes, height)
     check_shape("column_cos", column_cos, modes, width)
     check_shape("column_sin", column_sin, modes, width)
     field = np.empty((height, width))
-    _sum_cosines(modes, height, width, row_cos, row_sin, column_cos, column_sin, field)
+    _sum_cosines(
+        modes=modes,
+        height=height,
+        width=width,
+        row_cos=row_cos,
+        row_sin=row_sin,
+        column_cos=column_cos,
+        column_sin=column_sin,
+        field=field,
+    )
     return field

@@ -1,4 +1,4 @@
-"""Random numbers for every pixel of a map, each by a hash of its own name.
+"""Draw random numbers for every pixel of a map, each by a hash of the pixel's name.
 
 Pixels of the sensor are counted from the optical axis, so a larger sensor continues a smaller one on all sides.
 """
@@ -20,8 +20,8 @@ _MUL_2 = np.uint64(0x94D049BB133111EB)
 _11, _27, _30, _31 = (np.uint64(shift) for shift in (11, 27, 30, 31))
 
 _gaussian_pairs = kernel(
-    "gaussian_pairs", int, array(np.uint64, 1), output(np.float32, 1), output(np.float32, 1)
-)  # (n, words, one, other)
+    "gaussian_pairs", n=int, words=array(np.uint64, 1), one=output(np.float32, 1), other=output(np.float32, 1)
+)
 
 
 def mix(words: Words) -> Words:
@@ -77,16 +77,27 @@ def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float3
     flat = np.ascontiguousarray(words).ravel()
     one = np.empty(flat.size, np.float32)
     other = np.empty(flat.size, np.float32)
-    _gaussian_pairs(flat.size, flat, one, other)
+    _gaussian_pairs(n=flat.size, words=flat, one=one, other=other)
     return one.reshape(words.shape), other.reshape(words.shape)
 
 
 def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
-    """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``."""
+    """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``.
+
+    Parameters
+    ----------
+    key
+        Name of the map, 0 to 2⁶⁴ − 1.
+    height, width
+        Size of the sensor, px. A larger one continues the map on all sides.
+    """
     return gaussian_pairs(pixel_words(key, about_axis(height), about_axis(width)))[0]
 
 
 def uniform_map(key: int, height: int, width: int) -> NDArray[np.float64]:
-    """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``."""
+    """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``.
+
+    Parameters are those of :func:`normal_map`.
+    """
     words = pixel_words(key, about_axis(height), about_axis(width))
     return ((words >> _11).astype(np.float64) + 0.5) * 2.0**-53

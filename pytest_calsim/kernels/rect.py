@@ -1,4 +1,4 @@
-"""A rectangle of pixels."""
+"""Describe a rectangle of pixels."""
 
 from __future__ import annotations
 

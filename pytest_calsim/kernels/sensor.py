@@ -1,7 +1,8 @@
-"""Look at images through the instrument, and expose them on its sensor."""
+"""Move and shade images as the instrument does, and expose them on its sensor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,31 +16,51 @@ __all__ = ["Chip", "Fields", "Windows", "expose", "look"]
 
 Images = NDArray[np.float32]
 
-_VIEW: list[Any] = [
-    *[int] * 5,  # n, height, width, image_height, image_width
-    array(np.float32, 3),  # images
-    array(np.int64, 1),  # row
-    array(np.int64, 1),  # column
-    array(np.bool_, 1),  # whole
-    array(np.float32, 3),  # weights
-    output(np.float32, 3),  # filtered
-    int,  # n_fields
-    array(np.float32, 3),  # fields
-    array(np.bool_, 1),  # adds
-]
-_MAP: list[Any] = [int, array(np.float32, 2)]  # rows, values
-_CHIP: list[Any] = [
-    *_MAP * 3,  # response, dark, offset
-    np.uint64,  # key
-    *[float] * 6,  # full_well, read_noise, gain, row_noise, top_code, kept
-    bool,  # shot
-    *[array(np.uint64, 2)] * 2,  # middle, fine
-]
-_look = kernel("look", *_VIEW, output(np.float32, 3))
-_expose_u8 = kernel("expose_u8", *_VIEW, *_CHIP, int, output(np.float32, 1), output(np.uint8, 3))
-_expose_u16 = kernel("expose_u16", *_VIEW, *_CHIP, int, output(np.float32, 1), output(np.uint16, 3))
+_VIEW = {
+    "n": int,
+    "height": int,
+    "width": int,
+    "image_height": int,
+    "image_width": int,
+    "images": array(np.float32, 3),
+    "row": array(np.int64, 1),
+    "column": array(np.int64, 1),
+    "whole": array(np.bool_, 1),
+    "weights": array(np.float32, 3),
+    "filtered": output(np.float32, 3),
+    "n_fields": int,
+    "fields": array(np.float32, 3),
+    "adds": array(np.bool_, 1),
+}
+_CHIP = {
+    "response_rows": int,
+    "response": array(np.float32, 2),
+    "dark_rows": int,
+    "dark": array(np.float32, 2),
+    "offset_rows": int,
+    "offset": array(np.float32, 2),
+    "key": np.uint64,
+    "full_well": float,
+    "read_noise": float,
+    "gain": float,
+    "row_noise": float,
+    "top_code": float,
+    "kept": float,
+    "shot": bool,
+    "middle": array(np.uint64, 2),
+    "fine": array(np.uint64, 2),
+}
+_look = kernel("look", **_VIEW, out=output(np.float32, 3))
 
 
+def _expose_as(dtype: Any) -> Callable[..., Any]:
+    name = f"expose_u{8 * np.dtype(dtype).itemsize}"
+    return kernel(name, **_VIEW, **_CHIP, start=int, light=output(np.float32, 1), out=output(dtype, 3))
+
+
+_EXPOSE = {np.dtype(dtype): _expose_as(dtype) for dtype in (np.uint8, np.uint16)}
+
+# Means of float32 up to here fit 32-bit counts, with room for their spread.
 _MOST_ELECTRONS = 1e9
 
 
@@ -79,7 +100,15 @@ class Windows(NamedTuple):
         """
         first = np.floor(corners)
         row, column = first.T.astype(np.int64, order="C")
-        return cls(*shape, row, column, (corners == first).all(axis=1), _keys_weights(corners - first))
+        height, width = shape
+        return cls(
+            height=height,
+            width=width,
+            row=row,
+            column=column,
+            whole=(corners == first).all(axis=1),
+            weights=_keys_weights(corners - first),
+        )
 
 
 class Fields(NamedTuple):
@@ -141,10 +170,10 @@ def look(images: Images, windows: Windows, fields: Fields) -> Images:
     images
         float32 ``(n, image_height, image_width)``.
     windows
-        What is seen of each. Between pixels, light is interpolated from 4 x 4 of them (Keys 1981, a = −0.5), so one
-        more row and column before the window is read, and two behind it.
+        Where the sensor lies on each. Between pixels, light is interpolated from 4 x 4 of them (Keys 1981, a = −0.5),
+        so one more row and column before the window is read, and two behind it.
     fields
-        What shades it.
+        Fields that shade or add to the light.
 
     Returns
     -------
@@ -157,7 +186,7 @@ def look(images: Images, windows: Windows, fields: Fields) -> Images:
     """
     view = _view(images, windows, fields)
     out = np.empty((len(images), windows.height, windows.width), np.float32)
-    _look(*view, out)
+    _look(**view, out=out)
     return out
 
 
@@ -193,37 +222,39 @@ def expose(
     for name, values in (("response", chip.response), ("dark_e", chip.dark_e), ("offset_adu", chip.offset_adu)):
         check_shape(name, values, 1 if len(values) == 1 else windows.height, windows.width)
     dtype = np.dtype(dtype)
-    if dtype not in (np.uint8, np.uint16) or not 0 <= chip.top_code >> chip.drop_bits <= np.iinfo(dtype).max:
-        raise ValueError(f"codes up to {chip.top_code} shifted right by {chip.drop_bits} bits do not fit {dtype}")
+    if dtype not in _EXPOSE or not 0 <= chip.top_code >> chip.drop_bits <= np.iinfo(dtype).max:
+        raise ValueError(
+            f"codes up to {chip.top_code} >> {chip.drop_bits} do not fit {dtype}; uint8 and uint16 are written"
+        )
     if not 0 <= chip.full_well_e <= _MOST_ELECTRONS:
-        raise ValueError(f"full_well_e = {chip.full_well_e:g} lies outside 0 to {_MOST_ELECTRONS:g} electrons")
-    out = np.empty((len(images), windows.height, windows.width), dtype)
-    (_expose_u8 if dtype == np.uint8 else _expose_u16)(
-        *view,
-        len(chip.response),
-        chip.response,
-        len(chip.dark_e),
-        chip.dark_e,
-        len(chip.offset_adu),
-        chip.offset_adu,
-        chip.key,
-        chip.full_well_e,
-        chip.read_noise_e,
-        chip.gain_adu_per_e,
-        chip.row_noise_adu,
-        chip.top_code,
-        2.0**-chip.drop_bits,
-        chip.shot_noise,
-        *poisson_tables(),
-        start,
-        np.empty(windows.width, np.float32),
-        out,
+        raise ValueError(f"full_well_e = {chip.full_well_e:g} must be in [0, {_MOST_ELECTRONS:g}] electrons")
+    out: Any = np.empty((len(images), windows.height, windows.width), dtype)
+    _EXPOSE[dtype](
+        **view,
+        response_rows=len(chip.response),
+        response=chip.response,
+        dark_rows=len(chip.dark_e),
+        dark=chip.dark_e,
+        offset_rows=len(chip.offset_adu),
+        offset=chip.offset_adu,
+        key=chip.key,
+        full_well=chip.full_well_e,
+        read_noise=chip.read_noise_e,
+        gain=chip.gain_adu_per_e,
+        row_noise=chip.row_noise_adu,
+        top_code=chip.top_code,
+        kept=2.0**-chip.drop_bits,
+        shot=chip.shot_noise,
+        **poisson_tables()._asdict(),
+        start=start,
+        light=np.empty(windows.width, np.float32),
+        out=out,
     )
     return out
 
 
-def _view(images: Images, windows: Windows, fields: Fields) -> tuple[Any, ...]:
-    """Check sizes; return the first parameters of both kernels."""
+def _view(images: Images, windows: Windows, fields: Fields) -> dict[str, Any]:
+    """Check sizes; return the parameters that both kernels have."""
     n, image_height, image_width = images.shape
     height, width, row, column, whole, weights = windows
     check_shape("windows.row", row, n)
@@ -231,6 +262,7 @@ def _view(images: Images, windows: Windows, fields: Fields) -> tuple[Any, ...]:
     check_shape("windows.whole", whole, n)
     check_shape("windows.weights", weights, n, 2, 4)
     check_shape("fields.values", fields.values, len(fields.adds), height, width)
+    # Between pixels light is interpolated from one pixel before and two behind.
     before = np.where(whole, 0, 1)
     behind = np.where(whole, 0, 2)
     inside = (row >= before) & (row + height + behind <= image_height)
@@ -241,9 +273,22 @@ def _view(images: Images, windows: Windows, fields: Fields) -> tuple[Any, ...]:
             f"image {f} of {image_height} x {image_width} px does not hold a window of {height} x {width} px "
             f"at ({row[f]}, {column[f]}) and the {before[f]} pixel before and {behind[f]} behind it that it needs"
         )
-    filtered = np.empty((n, 4, width), np.float32)
-    sizes = n, height, width, image_height, image_width
-    return *sizes, images, row, column, whole, weights, filtered, len(fields.adds), fields.values, fields.adds
+    return {
+        "n": n,
+        "height": height,
+        "width": width,
+        "image_height": image_height,
+        "image_width": image_width,
+        "images": images,
+        "row": row,
+        "column": column,
+        "whole": whole,
+        "weights": weights,
+        "filtered": np.empty((n, 4, width), np.float32),
+        "n_fields": len(fields.adds),
+        "fields": fields.values,
+        "adds": fields.adds,
+    }
 
 
 def _keys_weights(fraction: Floats) -> Images:

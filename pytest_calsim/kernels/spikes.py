@@ -14,24 +14,24 @@ __all__ = ["SpikeProcess", "SpikeTrains", "draw_spikes", "standard_normals"]
 
 _draw_spikes = kernel(
     "draw_spikes",
-    int,
-    array(np.uint64, 1),
-    array(np.uint64, 1),
-    array(np.float64, 2),
-    array(np.float64, 2),
-    float,
-    float,
-    float,
-    float,
-    float,
-    array(np.int64, 1),
-    array(np.int64, 1),
-    output(np.float64, 1),
-    output(np.float64, 1),
-    output(np.int64, 1),
-    output(np.int64, 1),
+    cells=int,
+    keys=array(np.uint64, 1),
+    past_keys=array(np.uint64, 1),
+    hazards_hz=array(np.float64, 2),
+    ready=array(np.float64, 2),
+    leave_quiescent_hz=float,
+    leave_active_hz=float,
+    refractory_s=float,
+    memory_s=float,
+    end_s=float,
+    age_start=array(np.int64, 1),
+    time_start=array(np.int64, 1),
+    ages_s=output(np.float64, 1),
+    times_s=output(np.float64, 1),
+    n_ages=output(np.int64, 1),
+    n_times=output(np.int64, 1),
 )
-_standard_normals = kernel("standard_normals", int, array(np.uint64, 1), output(np.float64, 1))
+_standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), normals=output(np.float64, 1))
 
 
 class SpikeProcess(NamedTuple):
@@ -64,7 +64,7 @@ class SpikeProcess(NamedTuple):
         return self.rates_hz[:, 0] * shares[0] + self.rates_hz[:, 1] * shares[1]
 
     def of(self, cells: slice | Ints) -> SpikeProcess:
-        """Return the process of some cells."""
+        """Return the process of some of the cells."""
         return self._replace(rates_hz=self.rates_hz[cells])
 
     def balanced(self) -> tuple[Floats, Floats]:
@@ -117,13 +117,13 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
     Parameters
     ----------
     keys, past_keys
-        Names of each cell's two streams, from 0 on and before it, uint64 ``(cell,)``.
+        Names of each cell's streams for the time from 0 on, and for the time before; uint64 ``(cell,)``.
     process
-        How they spike.
+        How the cells spike.
     memory_s
-        How far back; no less than the dead time, as the last spike before 0 may hold up the first one after it.
+        Length of the past that is drawn, s; at least the dead time, as the last spike before 0 may delay the next.
     end_s
-        How far on.
+        End of the drawn time, s.
 
     Raises
     ------
@@ -134,22 +134,35 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
     check_shape("past_keys", past_keys, n)
     check_shape("rates_hz", process.rates_hz, n, 2)
     if memory_s < process.refractory_s:
-        raise ValueError(f"memory_s = {memory_s:g} is shorter than refractory_s = {process.refractory_s:g}")
-    law = keys, past_keys, *process.balanced(), *process.leave_hz, process.refractory_s, memory_s, end_s
-    n_ages = np.empty(n, np.int64)
-    n_times = np.empty(n, np.int64)
+        raise ValueError(f"memory_s = {memory_s:g} must be at least refractory_s = {process.refractory_s:g}")
+    hazards_hz, ready = process.balanced()
+    leave_quiescent_hz, leave_active_hz = process.leave_hz
+    given = {
+        "cells": n,
+        "keys": keys,
+        "past_keys": past_keys,
+        "hazards_hz": hazards_hz,
+        "ready": ready,
+        "leave_quiescent_hz": leave_quiescent_hz,
+        "leave_active_hz": leave_active_hz,
+        "refractory_s": process.refractory_s,
+        "memory_s": memory_s,
+        "end_s": end_s,
+        "n_ages": np.empty(n, np.int64),
+        "n_times": np.empty(n, np.int64),
+    }
+    # Without room the kernel only counts; the same draws then fill the room that is made.
     no_room = np.zeros(n + 1, np.int64)
-    nowhere = np.empty(0)
-    _draw_spikes(n, *law, no_room, no_room, nowhere, nowhere, n_ages, n_times)
-    age_start = np.concatenate([[0], np.cumsum(n_ages)])
-    start = np.concatenate([[0], np.cumsum(n_times)])
+    _draw_spikes(**given, age_start=no_room, time_start=no_room, ages_s=np.empty(0), times_s=np.empty(0))
+    age_start = np.concatenate([[0], np.cumsum(given["n_ages"])])
+    start = np.concatenate([[0], np.cumsum(given["n_times"])])
     trains = SpikeTrains(np.empty(start[-1]), start, np.empty(age_start[-1]), age_start)
-    _draw_spikes(n, *law, age_start, start, trains.ages_s, trains.times_s, n_ages, n_times)
+    _draw_spikes(**given, age_start=age_start, time_start=start, ages_s=trains.ages_s, times_s=trains.times_s)
     return trains
 
 
 def standard_normals(keys: Keys) -> Floats:
     """Draw one standard normal number per key: uint64 ``(n,)`` to float64 ``(n,)``."""
     normals = np.empty(keys.size)
-    _standard_normals(keys.size, keys, normals)
+    _standard_normals(n=keys.size, keys=keys, normals=normals)
     return normals

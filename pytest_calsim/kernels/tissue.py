@@ -14,26 +14,26 @@ __all__ = ["HaloRows", "RowRuns", "add_tissue"]
 
 _add_tissue = kernel(
     "add_tissue",
-    int,
-    int,
-    int,
-    int,
-    int,
-    array(np.int64, 1),
-    array(np.int32, 1),
-    array(np.int32, 1),
-    array(np.int64, 1),
-    array(np.float32, 1),
-    array(np.float32, 2),
-    array(np.float32, 3),
-    array(np.int64, 1),
-    array(np.float32, 2),
-    bool,
-    array(np.float32, 2),
-    array(np.float32, 3),
-    array(np.float32, 2),
-    bool,
-    output(np.float32, 3),
+    images=int,
+    height=int,
+    width=int,
+    coarse_rows=int,
+    n_layers=int,
+    row_start=array(np.int64, 1),
+    unit=array(np.int32, 1),
+    left=array(np.int32, 1),
+    begin=array(np.int64, 1),
+    values=array(np.float32, 1),
+    light=array(np.float32, 2),
+    wide=array(np.float32, 3),
+    row_node=array(np.int64, 1),
+    row_weight=array(np.float32, 2),
+    shaded=bool,
+    transmission=array(np.float32, 2),
+    layers=array(np.float32, 3),
+    weights=array(np.float32, 2),
+    dark=bool,
+    out=output(np.float32, 3),
 )
 _UNSHADED = np.empty((0, 0), np.float32)
 
@@ -64,9 +64,15 @@ class RowRuns(NamedTuple):
 
     @classmethod
     def none(cls, height: int) -> RowRuns:
-        """No images of no sources."""
+        """Return no image of no source."""
         nothing = np.zeros(0, np.int32)
-        return cls(np.zeros(height + 1, np.int64), nothing, nothing, np.zeros(1, np.int64), np.zeros(0, np.float32))
+        return cls(
+            row_start=np.zeros(height + 1, np.int64),
+            unit=nothing,
+            left=nothing,
+            begin=np.zeros(1, np.int64),
+            values=np.zeros(0, np.float32),
+        )
 
 
 class HaloRows(NamedTuple):
@@ -80,7 +86,7 @@ class HaloRows(NamedTuple):
         The first of the four coarse rows of each image row, int64 ``(height,)``, and their weights, float32
         ``(height, 4)``.
     transmission
-        What multiplies it, float32 ``(height, width)``; ``None``: nothing.
+        Factor on this light, float32 ``(height, width)``; ``None``: 1 everywhere.
     """
 
     wide: Floats32
@@ -90,9 +96,13 @@ class HaloRows(NamedTuple):
 
     @classmethod
     def none(cls, images: int, height: int, width: int) -> HaloRows:
-        """No light in some images."""
-        taps = np.zeros(height, np.int64), np.zeros((height, 4), np.float32)
-        return cls(np.zeros((images, 4, width), np.float32), *taps, None)
+        """Return no light, for some images of some height and width."""
+        return cls(
+            wide=np.zeros((images, 4, width), np.float32),
+            row_node=np.zeros(height, np.int64),
+            row_weight=np.zeros((height, 4), np.float32),
+            transmission=None,
+        )
 
 
 def add_tissue(
@@ -120,7 +130,7 @@ def add_tissue(
     layers, weights
         Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``.
     dark
-        Whether there is no light yet, whatever the images hold.
+        Whether the images hold no light yet: their contents are then ignored and written over.
 
     Raises
     ------
@@ -143,18 +153,20 @@ def add_tissue(
     check_shape("layers", layers, len(layers), height, width)
     check_shape("weights", weights, n, len(layers))
     _add_tissue(
-        n,
-        height,
-        width,
-        coarse_rows,
-        len(layers),
-        *runs,
-        light,
-        *halo[:-1],
-        halo.transmission is not None,
-        _UNSHADED if halo.transmission is None else halo.transmission,
-        layers,
-        weights,
-        dark,
-        images,
+        images=n,
+        height=height,
+        width=width,
+        coarse_rows=coarse_rows,
+        n_layers=len(layers),
+        **runs._asdict(),
+        light=light,
+        wide=halo.wide,
+        row_node=halo.row_node,
+        row_weight=halo.row_weight,
+        shaded=halo.transmission is not None,
+        transmission=_UNSHADED if halo.transmission is None else halo.transmission,
+        layers=layers,
+        weights=weights,
+        dark=dark,
+        out=images,
     )

@@ -1,4 +1,4 @@
-"""Names of the array types that the package works with.
+"""Name the array types that the package works with.
 
 They stand in the lowest layer, so that every module can use the same ones.
 """

@@ -1,4 +1,4 @@
-"""See vessels from above: mean chords of tapered cylinders on pixels, and the blur of their shadows."""
+"""Compute the chords of vertical light through vessels, and blur the vessels' shadows."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["blur", "lengthen_chords"]
 
 _lengthen_chords = kernel(
     "lengthen_chords",
-    int,
-    int,
-    int,
-    array(np.float64, 1),
-    array(np.float64, 1),
-    float,
-    array(np.float64, 2),
-    output(np.float32, 2),
-    output(np.float32, 2),
+    height=int,
+    width=int,
+    n=int,
+    y_um=array(np.float64, 1),
+    x_um=array(np.float64, 1),
+    pixel_um=float,
+    segments=array(np.float64, 2),
+    chords=output(np.float32, 2),
+    added=output(np.float32, 2),
 )
 _blur = kernel(
     "blur",
-    int,
-    int,
-    int,
-    int,
-    array(np.float32, 2),
-    array(np.float32, 1),
-    output(np.float32, 1),
-    output(np.float32, 2),
+    height=int,
+    width=int,
+    reach=int,
+    rim=int,
+    image=array(np.float32, 2),
+    half=array(np.float32, 1),
+    line=output(np.float32, 1),
+    out=output(np.float32, 2),
 )
 
 
@@ -45,11 +45,11 @@ def lengthen_chords(
     chords
         Chords so far, µm, float32 ``(height, width)``.
     added
-        Where to add what they gain; of the same shape.
+        Where the increase of each chord is added; of the same shape.
     y_um, x_um
-        Centres of pixels, float64 ``(height,)`` and ``(width,)``.
+        Centres of pixels, µm, float64 ``(height,)`` and ``(width,)``.
     pixel_um
-        Their distance.
+        Distance of neighbouring centres, µm.
     segments
         y, x and radius at the start, then at the end, µm, float64 ``(n, 6)``. Radii are positive.
 
@@ -61,13 +61,23 @@ def lengthen_chords(
     check_shape("chords", chords, y_um.size, x_um.size)
     check_shape("added", added, y_um.size, x_um.size)
     check_shape("segments", segments, len(segments), 6)
-    _lengthen_chords(*chords.shape, len(segments), y_um, x_um, pixel_um, segments, chords, added)
+    _lengthen_chords(
+        height=y_um.size,
+        width=x_um.size,
+        n=len(segments),
+        y_um=y_um,
+        x_um=x_um,
+        pixel_um=pixel_um,
+        segments=segments,
+        chords=chords,
+        added=added,
+    )
 
 
 def blur(image: Floats32, half_kernel: Floats32, rim: int) -> Floats32:
     """Convolve an image along both axes with a symmetric kernel.
 
-    Where the kernel reaches beyond the image, its outermost pixels go on.
+    Where the kernel reaches beyond the image, the outermost pixels are repeated.
 
     Parameters
     ----------
@@ -90,11 +100,13 @@ def blur(image: Floats32, half_kernel: Floats32, rim: int) -> Floats32:
     """
     height, width = image.shape
     if not 0 <= 2 * rim < min(height, width):
-        raise ValueError(f"an image of shape {image.shape} has no inside with a rim of {rim}")
+        raise ValueError(
+            f"rim = {rim} must be 0 or more, and less than half of each side of an image of shape {image.shape}"
+        )
     if half_kernel.size == 0:
-        raise ValueError("half_kernel is empty")
+        raise ValueError("half_kernel is empty; it needs its value at distance 0 at least")
     reach = half_kernel.size - 1
     line = np.empty(width + 2 * reach, np.float32)
     out = np.empty((height - 2 * rim, width - 2 * rim), np.float32)
-    _blur(height, width, reach, rim, image, half_kernel, line, out)
+    _blur(height=height, width=width, reach=reach, rim=rim, image=image, half=half_kernel, line=line, out=out)
     return out

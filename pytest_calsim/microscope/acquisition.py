@@ -152,7 +152,7 @@ class ImageSensor(Frozen):
         return self
 
     def electrons(self, photons: Floats) -> Floats:
-        """Return the mean electrons of a pixel: photons · QE, at most the full well; dark ones apart.
+        """Return the mean electrons of a pixel without dark current: photons · QE, at most the full well.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class ImageSensor(Frozen):
         Parameters
         ----------
         electrons
-            In a pixel; any shape.
+            Electrons in a pixel; any shape.
         """
         top = 2**self.adc_bit_depth - 1
         codes = np.clip(np.rint(np.asarray(electrons, np.float64) * self.gain_adu_per_e + self.black_level_adu), 0, top)
@@ -198,15 +198,38 @@ class Tissue(Frozen):
     scatter_blur_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.02
 
     def excited_fraction(self, depth_um: Floats) -> Floats:
-        """Share of the excitation that reaches a depth: exp(−z/M_ex)."""
+        """Return the share of the excitation that reaches a depth: exp(−z/M_ex).
+
+        Parameters
+        ----------
+        depth_um
+            Depth z below the surface; any shape. Above the surface counts as at it.
+        """
         return elementary.exp(-np.maximum(depth_um, 0.0) / self.excitation_attenuation_um)
 
     def core_fraction(self, depth_um: Floats) -> Floats:
-        """Share of the light from depth z that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em)."""
+        """Return the share of a depth's light that stays in the core of the image: exp(−z/M_ex − 1.2 z/M_em).
+
+        Parameters
+        ----------
+        depth_um
+            Depth z below the surface; any shape. Above the surface counts as at it.
+        """
         return self.excited_fraction(depth_um) * core_share(depth_um, self.emission_attenuation_um)
 
     def skirt(self, depth_um: Floats) -> Skirt:
-        """Share of the light from depths ``(n,)`` in the Gaussians around the core, and their widths ``(3, n)``."""
+        """Return the share of the light in each Gaussian around the core, and the Gaussians' widths.
+
+        Parameters
+        ----------
+        depth_um
+            Depth below the surface, float64 ``(n,)``. Above the surface counts as at it.
+
+        Returns
+        -------
+        Skirt
+            Shares, and standard deviations in µm, each ``(3, n)``: near, middle and diffuse.
+        """
         share, sigma_um = skirt(depth_um, self.emission_attenuation_um)
         return Skirt(self.excited_fraction(depth_um) * share, sigma_um)
 
@@ -222,7 +245,7 @@ class Tissue(Frozen):
 
 
 class Acquisition(Frozen):
-    """Describe one recording session: clock, focus and instrument. ``str()`` of it is a line to read.
+    """Describe one recording session: clock, focus and instrument. ``str()`` gives a readable line.
 
     Attributes
     ----------
@@ -234,7 +257,7 @@ class Acquisition(Frozen):
         Depth in focus on the optical axis. ``"auto"`` is the median of z + curvature shift over the cells in the field
         of view.
     front_working_distance_um
-        Distance from the objective to the tissue. It is recorded, and changes nothing.
+        Distance from the objective to the tissue. It is stored as a fact about the setup and changes no light.
     optics, image_sensor, tissue
         The instrument, and the tissue in front of it.
     """
@@ -281,6 +304,7 @@ class Acquisition(Frozen):
     @property
     def n_frames(self) -> int:
         """Number of frames."""
+        # 100 frames/s for 0.29 s are 28.999... in binary arithmetic; 29 frames are meant.
         return max(1, math.floor(self.fps * self.duration_s + 1e-6))
 
     @property

@@ -1,4 +1,4 @@
-"""The canvas: the pixels on which tissue is painted. It is the sensor with the margin that motion brings into view."""
+"""Describe the canvas on which tissue is painted: the sensor, and the margin that motion brings into view."""
 
 from __future__ import annotations
 
@@ -78,7 +78,13 @@ class Canvas:
         return np.ascontiguousarray(images[..., *self.window.slices])
 
     def in_view(self, y_um: Floats, x_um: Floats) -> Bools:
-        """Tell which positions lie inside the sensor's window at zero shift."""
+        """Tell which positions lie inside the sensor's window at zero shift.
+
+        Parameters
+        ----------
+        y_um, x_um
+            Positions from the optical axis; any shape.
+        """
         half_y = self.sensor_height_px * self.pixel_size_um / 2
         half_x = self.sensor_width_px * self.pixel_size_um / 2
         return (np.abs(y_um) <= half_y) & (np.abs(x_um) <= half_x)

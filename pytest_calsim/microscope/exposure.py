@@ -25,6 +25,7 @@ def mean_of_lines(times_s: Floats, values: Floats, starts_s: Floats, exposure_s:
     -------
     Means, float64 ``(course, frame)``.
     """
+    # Trapezoids are the exact integral of lines.
     steps = np.diff(times_s)
     area = np.zeros_like(values)
     np.cumsum((values[:, 1:] + values[:, :-1]) * (steps / 2), axis=1, out=area[:, 1:])

@@ -1,4 +1,4 @@
-"""Arrays that a spec holds: numbers of the user's own, from memory or from a file, by content."""
+"""Hold the user's own numbers in a spec: from memory or from a file, by content."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MOST_SHOWN = 2000
 
 
 class GivenArray(Frozen):
-    """Numbers of the user's own as a part of a spec: float32, compressed, and part of the spec's key.
+    """The user's own numbers as a part of a spec: float32, compressed, and part of the spec's key.
 
     Wherever a spec takes one, it takes an array, nested lists, or the path of a file: ``.npy``; ``.mat`` (up to
     version 7), if it holds one array, or as ``"file.mat:name"``; ``.csv`` or ``.txt`` with commas. The file is read
-    once, when the spec is made: the spec holds what was in it, and goes on without it.
+    once, when the spec is made: the spec holds its content, and needs the file no more.
 
     Attributes
     ----------
@@ -55,28 +55,30 @@ class GivenArray(Frozen):
         try:
             values = np.asarray(given, np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"no array of numbers: {type(cast('object', given)).__name__}") from None
+            raise ValueError(
+                f"{_shortened(cast('object', given))} is no array of numbers: give an array, nested lists or a path"
+            ) from None
         return cls._encoded(values)
 
     @classmethod
     def _encoded(cls, values: NDArray[np.float64]) -> dict[str, Any]:
         if values.size > _MOST_VALUES:
-            raise ValueError(f"an array of shape {values.shape} has more than {_MOST_VALUES} values")
-        wrong = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))
+            raise ValueError(f"an array of shape {values.shape} has more than {_MOST_VALUES} values: give a part of it")
+        wrong = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))
         if len(wrong):
-            at: list[int] = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))[0].tolist()
-            raise ValueError(f"the value at {at} is {values.ravel()[wrong[0]]:g}; all must be finite in float32")
+            at: list[int] = wrong[0].tolist()
+            raise ValueError(f"the value at {at} is {values[tuple(at)]:g}; all must be finite in float32")
         packed = zlib.compress(np.ascontiguousarray(values, "<f4").tobytes(), 6)
         if len(packed) > _MOST_BYTES:
             raise ValueError(
                 f"an array of shape {values.shape} takes {len(packed) / 1e6:.0f} MB even when compressed; a spec holds "
-                f"{_MOST_BYTES / 1e6:.0f}: give less of it"
+                f"{_MOST_BYTES / 1e6:.0f} MB at most: give a part of it"
             )
         return {"shape": values.shape, "data": base64.b64encode(packed).decode()}
 
     @model_validator(mode="after")
     def _whole(self) -> GivenArray:
-        _ = self.values
+        _ = self.values  # raises where the data cannot be read or do not fill the shape
         return self
 
     @cached_property
@@ -87,7 +89,8 @@ class GivenArray(Frozen):
             values = np.frombuffer(raw, "<f4").astype(np.float32).reshape(self.shape)
         except (binascii.Error, zlib.error, ValueError):
             raise ValueError(
-                "data are no deflated float32 in base64 that fill the shape; give an array or a file"
+                f"data of {len(self.data)} characters are not the deflated float32 in base64 that fill shape = "
+                f"{self.shape}; give an array or a file"
             ) from None
         return read_only(values)
 
@@ -99,14 +102,20 @@ class GivenArray(Frozen):
         return hash((self.shape, self.data))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Say the shape, and data that are short enough to be pasted back; else a digest of them."""
+        """List the shape, and the data where they are short enough to be pasted back, else their digest."""
         if len(self.data) <= _MOST_SHOWN:
             return [("shape", self.shape), ("data", self.data)]
         return [("shape", self.shape), ("sha256", hashlib.sha256(self.data.encode()).hexdigest()[:12])]
 
 
+def _shortened(given: object) -> str:
+    """Return the text of an object, cut where it would fill more than a line."""
+    text = repr(given)
+    return text if len(text) <= 60 else f"{text[:60]}... ({type(given).__name__})"
+
+
 def _file(text: str) -> Any:
-    """Read a file; the end of its name says how."""
+    """Read a file in the format that its name ends in."""
     path, _, name = text.partition(".mat:")
     if name:
         path += ".mat"
@@ -118,28 +127,28 @@ def _file(text: str) -> Any:
     }
     reader = readers.get(Path(path).suffix.lower())
     if reader is None:
-        raise ValueError(f"{text!r} is no file that is read: give an array, or a path to .npy, .mat, .csv or .txt")
+        raise ValueError(f"{text!r} has no known ending: give an array, or the path of a .npy, .mat, .csv or .txt file")
     try:
         return reader(path)
     except FileNotFoundError:
-        raise ValueError(f"no file {path!r} (looked for in {os.getcwd()!r})") from None
+        raise ValueError(f"there is no file {path!r} (looked for in {os.getcwd()!r}): correct the path") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path!r} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def _mat_array(file: str, name: str) -> Any:
-    """Return one array of a file of MATLAB's, full or sparse."""
+    """Return one array, full or sparse, of a file that MATLAB wrote."""
     # scipy.io takes a quarter of a second, and every test session reads specs.
     matlab: Any = import_module("scipy.io")
     try:
         read: dict[str, Any] = matlab.loadmat(file)
     except NotImplementedError:
-        raise ValueError("it has MATLAB's version 7.3; save it with '-v7', or as .npy") from None
+        raise ValueError(f"{file!r} has MATLAB's version 7.3: save it with '-v7', or as .npy") from None
     arrays = {key: value for key, value in read.items() if not key.startswith("__")}
     known = ", ".join(sorted(arrays)) or "nothing"
     if not name and len(arrays) != 1:
-        raise ValueError(f"it holds {known}; say which, as in 'file.mat:name'")
+        raise ValueError(f"it holds {known}: name one, as in 'file.mat:name'")
     if name and name not in arrays:
-        raise ValueError(f"it holds no {name!r}, but {known}")
+        raise ValueError(f"it holds no array {name!r}, only {known}: name one of these")
     value = arrays[name] if name else next(iter(arrays.values()))
     return value.toarray() if hasattr(value, "toarray") else value

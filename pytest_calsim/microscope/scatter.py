@@ -1,4 +1,4 @@
-"""Where tissue sends the light of a fluorescent point: into a sharp core and three Gaussians around it.
+"""Spread the light of a fluorescent point in tissue: into a sharp core and three Gaussians around it.
 
 All is relative to the light that would be collected through clear tissue, and fitted to a photon Monte Carlo
 (``tests/microscope/photons.py``): Henyey-Greenstein scattering with g = 0.88 and a mean free path of 0.6 M_em (60 µm

@@ -1,4 +1,4 @@
-"""Types of fields: each names a unit and bounds the range.
+"""Define the types of fields: each names a unit and bounds the range.
 
 All numbers are finite. A range that belongs to one field alone stands at that field.
 """

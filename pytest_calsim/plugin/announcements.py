@@ -41,7 +41,7 @@ class Announcer:
             watch.join()
 
     def close(self) -> None:
-        """Close the stream, if it is one of its own."""
+        """Close the stream, if it was opened here."""
         if self._own:
             self._stream.close()
 

@@ -84,7 +84,7 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
 
 
 def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | None, here: Path) -> str:
-    """Describe a failed test beside its error's own message, and write its files where asked to.
+    """Describe a failed test in addition to its error's message, and write its files if asked to.
 
     Parameters
     ----------

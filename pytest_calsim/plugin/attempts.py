@@ -59,7 +59,7 @@ class Tally:
             self.checks = [(c.name, float(c.value), bound, bool(c.at_most), bool(c.passed)) for c, bound in both]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         many = f" (worst of {self.n_scored}; {self.n_failed} failed)" if self.n_scored > 1 else ""
         return {"text": self.text + many, "n_scored": self.n_scored, "checks": self.checks}
 
@@ -89,13 +89,13 @@ class Attempt:
             self._entries.append(entry)
 
     def new_entries(self) -> list[dict[str, Any]]:
-        """Give the entries of the history that were not given before."""
+        """Return the entries of the history that were not given before."""
         new = self._entries[self._n_sent :]
         self._n_sent = len(self._entries)
         return new
 
     def properties(self) -> list[tuple[str, object]]:
-        """Give the JUnit properties: the same names whatever the number of scorecards."""
+        """Return the JUnit properties; their names do not depend on the number of scorecards."""
         found: list[tuple[str, object]] = []
         for assertion, tally in self.tallies.items():
             found += tally.properties.items()
@@ -110,7 +110,7 @@ def is_given(item: pytest.Item) -> bool:
 
 
 def test_without(item: pytest.Item, what: str) -> str:
-    """Give a test's id without a part that this plugin put there: its ``"seed"``, or the whole ``"case"``."""
+    """Return a test's id without a part that this plugin put there: its ``"seed"``, or the whole ``"case"``."""
     case = case_of(item)
     part = "" if case is None else case.seed_name if what == "seed" else case.name
     name = getattr(item, "originalname", None) or item.name
@@ -121,7 +121,7 @@ def test_without(item: pytest.Item, what: str) -> str:
 
 
 def _margin(check: Check) -> float:
-    """Give how far a number lies on the good side of its bound, if it has one."""
+    """Return how far a number lies on the good side of its bound, if it has one."""
     if check.bound is None:
         return math.inf
     if math.isnan(check.value):

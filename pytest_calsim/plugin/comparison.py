@@ -27,7 +27,7 @@ TOLERANCE = 0.005
 
 # Fewer pairs than this have no sign flips that are rarer than the level.
 _FEWEST_SEEDS = 5
-# Up to so many pairs all sign flips are counted; of more, a sample.
+# All sign flips are counted for up to this many pairs, and a sample of them for more.
 _MOST_EXACT = 12
 _RESAMPLES = 9_999
 # Sums of the same numbers in another order differ by rounding.
@@ -151,7 +151,18 @@ def _measure(row: tuple[str, str, str], values: list[tuple[float, float, float]]
 
         half = float(stdtrit(len(gain) - 1, 0.975) * gain.std(ddof=1) / math.sqrt(len(gain)))
         interval = (mean - half, mean + half)
-    return Change(*row, len(gain), float(was.mean()), float(value.mean()), mean, interval, _p_fell(gain))
+    test, assertion, score = row
+    return Change(
+        test=test,
+        assertion=assertion,
+        score=score,
+        n_pairs=len(gain),
+        before=float(was.mean()),
+        after=float(value.mean()),
+        gain=mean,
+        interval=interval,
+        p_fell=_p_fell(gain),
+    )
 
 
 def _p_fell(gain: NDArray[np.float64]) -> float:

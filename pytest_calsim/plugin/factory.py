@@ -36,7 +36,7 @@ class RecordingFactory:
         add: Iterable[Step | Mapping[str, object] | str] = (),
         drop: Iterable[str] = (),
     ) -> Recording:
-        """Give the recording of a preset or Spec.
+        """Return the recording of a preset or Spec.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ __all__ = ["_sim_case", "sim_cache", "sim_movie_file", "sim_recording", "sim_rec
 
 @pytest.fixture(scope="session")
 def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
-    """The cache of recordings that all tests and workers share (``--sim-cache``)."""
+    """Return the cache of recordings that all tests and workers share (``--sim-cache``)."""
     from pytest_calsim.recording.cache import RecordingCache  # start-up: only for tests that use it
 
     session = _session(pytestconfig)
@@ -45,7 +45,7 @@ def sim_cache(pytestconfig: pytest.Config) -> RecordingCache:
 
 @pytest.fixture(scope="session")
 def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache) -> RecordingFactory:
-    """Recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
+    """Return recordings on request: ``sim_recording_factory("moving", overrides={"acquisition.fps": 10})``."""
     from pytest_calsim.plugin.factory import RecordingFactory  # start-up: only for tests that use it
     from pytest_calsim.plugin.marks import preset_source  # start-up: only for tests that use it
 
@@ -55,13 +55,13 @@ def sim_recording_factory(pytestconfig: pytest.Config, sim_cache: RecordingCache
 
 @pytest.fixture
 def _sim_case(request: pytest.FixtureRequest) -> Case | None:
-    """Which of its marks' cases this test is (parametrized by ``pytest_generate_tests``)."""
+    """Return which of its marks' cases this test is (parametrized by ``pytest_generate_tests``)."""
     return getattr(request, "param", None)
 
 
 @pytest.fixture
 def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
-    """The spec that this test's ``sim`` marks ask for; the project's default preset without a mark."""
+    """Return the spec that this test's ``sim`` marks ask for; the project's default preset without a mark."""
     item = cast("pytest.Item", request.node)
     if RESOLVED not in item.stash:  # requested by name while the test runs
         from pytest_calsim.plugin.marks import resolve  # start-up: only for tests that use it
@@ -75,7 +75,7 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
 
 @pytest.fixture
 def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: RecordingCache) -> Recording:
-    """The simulated recording that this test's ``sim`` marks ask for: ``.observed``, ``.truth``, ``.spec``."""
+    """Return the simulated recording that this test's ``sim`` marks ask for: ``.observed``, ``.truth``, ``.spec``."""
     from pytest_calsim.spec.spec import Spec  # start-up: only for tests that use it
 
     if not isinstance(sim_spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -86,7 +86,7 @@ def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: Rec
         )
     item = cast("pytest.Item", request.node)
     resolved = item.stash.get(RESOLVED, None)
-    # A test may have a sim_spec of its own, which no mark knows.
+    # A test may override sim_spec, and no mark knows what with.
     label = resolved.label if resolved is not None and resolved.spec == sim_spec else ""
     _session(item.config).reporter.recorded(sim_spec, label)
     return sim_cache.get(sim_spec, label=label)
@@ -99,7 +99,7 @@ def sim_movie_file(
     sim_cache: RecordingCache,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The movie of ``sim_recording`` as a file, in the format that ``indirect`` parametrization names; TIFF without.
+    """Return the movie of ``sim_recording`` as a file: TIFF, or the format that ``indirect`` parametrization names.
 
     It is written once and shared: copy it before changing it.
     """
@@ -112,7 +112,7 @@ def sim_movie_file(
             try:
                 return movie_file(sim_recording, movie_format, sim_cache.root / MOVIES)
             except StoreError:
-                pass  # a disk that takes no file: the test gets one of its own
+                pass  # a disk that takes no file: the test gets a file that is not shared
         return movie_file(sim_recording, movie_format, tmp_path_factory.mktemp("sim_movie"))
     except (MissingExtraError, StoreError, ValueError) as error:
         pytest.fail(f"sim_movie_file: {error}", pytrace=False)

@@ -87,7 +87,7 @@ class Entry:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values, as JSON and pytest-xdist take them."""
+        """Return plain values, as JSON and pytest-xdist take them."""
         return asdict(self)
 
     @property
@@ -124,7 +124,7 @@ def _commit(rootdir: Path) -> str:
 
 
 def append(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Append entries, each as one whole line, so that runs beside each other and files put together stay readable.
+    """Append entries, each as one whole line, so that simultaneous runs and concatenated files stay readable.
 
     Raises
     ------

@@ -106,7 +106,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """With ``--collect-only``, print the marks that cannot be simulated; otherwise their tests say so."""
+    """Print the marks that cannot be simulated, with ``--collect-only``; otherwise their tests fail with them."""
     if config.option.collectonly and _REFUSED_TESTS in config.stash:
         from pytest_calsim.plugin.summary import print_refused  # start-up: only where there is something to say
 

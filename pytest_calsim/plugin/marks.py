@@ -28,7 +28,7 @@ def resolve(item: pytest.Item) -> None:
         item.stash[RESOLVED] = request_for_item(item).resolve(preset_source(item.config))
     except SpecError as error:
         item.stash[REFUSED] = str(error)
-    except Exception as error:  # a fault in one test's mark, or in a step of its own, must not stop the others
+    except Exception as error:  # a fault in one test's mark, or in the user's step, must not stop the other tests
         item.stash[REFUSED] = f"sim mark: {type(error).__name__}: {error}"
 
 

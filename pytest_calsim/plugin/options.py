@@ -257,7 +257,7 @@ def _read(config: pytest.Config) -> Settings:
 
 
 def _ini_text(config: pytest.Config, name: str) -> str:
-    """Read an ini key as text, whatever type it has in pytest's own TOML table."""
+    """Read an ini key as text, also where pytest's own TOML table gives it another type."""
     try:
         return str(config.getini(name))
     except (TypeError, pytest.UsageError):

@@ -59,7 +59,7 @@ class SimReporter:
         self._cache = cache
 
     def note(self, line: str) -> None:
-        """Put a line, ``TOPIC: ...``, into the summary: once, whatever the number of workers that say it."""
+        """Put a line, ``TOPIC: ...``, into the summary: once, even if several workers give it."""
         self._new_notes.append(line)
 
     def recorded(self, spec: Spec, label: str) -> None:
@@ -90,7 +90,7 @@ class SimReporter:
         self._running = (item, number, time.perf_counter())
         self._attempt = None
         if number > 1:
-            self._started()  # whatever an earlier attempt scored is replaced
+            self._started()  # the scores of an earlier attempt are replaced
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -195,7 +195,7 @@ class SimReporter:
         return self._before or []
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Once all workers are done: compare scores; sweep the cache and keep it within ``--sim-cache-max-size``."""
+        """Compare scores once all workers are done; sweep the cache and keep it within ``--sim-cache-max-size``."""
         if hasattr(self._config, "workerinput"):
             return
         if self._settings.sim_scores_compare is not None:

@@ -282,7 +282,7 @@ def _preset_id(index: int, preset: str | Spec) -> str:
 
 
 def _shortest(path: str, paths: Iterable[str]) -> str:
-    """The last part of a path, or all of it where another path ends alike."""
+    """Return the last part of a path, or all of it where another path ends alike."""
     last = path.rpartition(".")[2]
     return path if sum(other.rpartition(".")[2] == last for other in paths) > 1 else last
 

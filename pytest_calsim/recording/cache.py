@@ -1,7 +1,6 @@
-"""The cache: each spec is simulated once, and every worker, job and run shares the recording.
+"""Simulate each spec once, so that every worker, job and run shares the recording.
 
-Whatever happens to the disk, a request gives the right recording: what cannot be read or written is painted from its
-spec when it is read.
+No fault of the disk makes a recording wrong: one that cannot be stored or read back is painted from its spec.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _N_IN_HAND = 16
 
 @dataclass
 class CacheCounters:
-    """What a cache did.
+    """Counts of what a cache did.
 
     Attributes
     ----------
@@ -45,7 +44,7 @@ class CacheCounters:
     hits, waited
         Requests served without one: at once, and after waiting for another process.
     seconds_saved
-        What their simulations had cost, less the time spent waiting, s.
+        Time that their simulations had taken, less the time spent waiting, s.
     """
 
     simulated: int = 0
@@ -55,12 +54,12 @@ class CacheCounters:
     seconds_saved: float = 0.0
 
     def as_dict(self) -> dict[str, float]:
-        """Give the counters by name, as plain numbers."""
+        """Return the counters by name, as plain numbers."""
         return dataclasses.asdict(self)
 
 
 def default_root() -> Path:
-    """Find the user's cache folder for pytest-calsim; it begins with ``~`` where there is no home directory."""
+    """Return the user's cache folder for pytest-calsim; it begins with ``~`` where there is no home directory."""
     import platformdirs
 
     try:
@@ -128,7 +127,7 @@ class RecordingCache:
         return _remake, (self.root, self.max_bytes, self.deadline_s)
 
     def get(self, spec: Spec, *, label: str = "") -> Recording:
-        """Give the recording of a spec: from memory, from disk, or simulated once across all processes.
+        """Return the recording of a spec: from memory, from disk, or simulated once across all processes.
 
         Parameters
         ----------
@@ -152,7 +151,7 @@ class RecordingCache:
         return recording
 
     def _obtain(self, spec: Spec, label: str) -> tuple[Recording, float]:
-        """Give a recording, and what its simulation had cost, s."""
+        """Return a recording, and what its simulation had cost, s."""
         directory = self._directory
         if directory is None:
             return self._simulate(spec), 0.0
@@ -174,7 +173,7 @@ class RecordingCache:
                 return self._make(directory, spec, label)
 
     def _make(self, directory: CacheDirectory, spec: Spec, label: str) -> tuple[Recording, float]:
-        """Simulate, and keep the recording where that can be done."""
+        """Simulate, and store the recording if the disk allows it."""
         began = time.perf_counter()
         painted = self._simulate(spec)
         try:
@@ -198,7 +197,7 @@ class RecordingCache:
             self._bad_keys.add(spec.key())
             self._pending_notes.append(f"{error}; simulated again instead")
         except OSError:
-            pass  # not there, or out of reach: then writing will tell
+            pass  # missing, or out of reach; if the disk is at fault, writing to it will tell
         return None
 
     def _serve(self, spec: Spec, file: RecordingFile) -> tuple[Recording, float]:
@@ -235,7 +234,7 @@ class RecordingCache:
         self._pending_notes.append(f"{why}; recordings are painted when they are read")
 
     def _give_notes(self) -> None:
-        """Give what is to be told, now that all is done: under ``-W error`` a warning must not undo it."""
+        """Give the pending notes, after all work is done: under ``-W error`` a warning must not undo it."""
         with self._lock:
             notes = self._pending_notes
             self._pending_notes = []
@@ -247,28 +246,28 @@ class RecordingCache:
         return [] if self._directory is None else self._directory.entries()
 
     def clear(self) -> tuple[int, int]:
-        """Remove every recording on disk; how many went, and how many could not be removed (open ones, on Windows)."""
+        """Remove every recording on disk; return how many went and how many did not (open ones, on Windows)."""
         return (0, 0) if self._directory is None else self._directory.clear()
 
     def evict(self, max_bytes: int | None = None) -> int:
-        """Remove the least recently used recordings until the rest fits; how many were removed.
+        """Remove the least recently used recordings until the rest fits; return how many were removed.
 
         A recording that is open stays readable (or, on Windows, stays).
 
         Parameters
         ----------
         max_bytes
-            What may stay; by default the cache's own limit.
+            Size that may stay, bytes; by default the cache's own limit.
         """
         limit = self.max_bytes if max_bytes is None else max_bytes
         return 0 if self._directory is None or limit is None else self._directory.evict(limit)
 
     def sweep(self) -> int:
-        """Remove what processes that died left half written; how many files."""
+        """Remove half-written files of processes that died; return how many."""
         return 0 if self._directory is None else self._directory.sweep()
 
     def verify(self) -> list[str]:
-        """Read every byte of every recording, remove bad ones; one line a problem."""
+        """Read every byte of every recording, and remove bad ones; return one line a problem."""
         return [] if self._directory is None else self._directory.verify()
 
 
@@ -284,8 +283,7 @@ def _cache_at(root: Path) -> RecordingCache:
 def simulate_cached(spec: Spec, root: str | PathLike[str] | None = None) -> Recording:
     """Simulate a spec once: later calls, in any process, read the recording from disk.
 
-    What goes wrong with the disk is told in a :class:`~pytest_calsim.errors.CacheWarning`; the recording is right all
-    the same.
+    A fault of the disk gives a :class:`~pytest_calsim.errors.CacheWarning`; the recording is right nevertheless.
 
     Parameters
     ----------

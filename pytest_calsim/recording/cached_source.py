@@ -1,4 +1,4 @@
-"""Where a cached recording's frames and truth come from: its file, or its spec should the file fail."""
+"""Read a cached recording's frames and truth from its file, and paint them from its spec should the file fail."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class CachedSource:
     Parameters
     ----------
     spec
-        What the recording is a function of.
+        Spec of the recording.
     file
         Its file; ``None`` to paint.
     on_failure
-        Whom to tell, once, that the file failed.
+        Called once, when the file has failed.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class CachedSource:
         return _reopen, (self._spec, None if self._file is None else self._file.path)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop``, fresh and writable."""
+        """Return frames ``start`` to ``stop``, fresh and writable."""
         return self._try(lambda file: file.read(start, stop), lambda painted: painted.frames.read(start, stop))
 
     def read_array(self, path: str) -> NDArray[Any]:
-        """Give an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
+        """Return an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
         return self._try(lambda file: file.read_array(path), lambda painted: _planned_array(painted, path))
 
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
+        """Return frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
         return self._try(
             lambda file: file.read_truth_frames(name, start, stop),
             lambda painted: _planned(painted, name).read(start, stop),
@@ -90,7 +90,7 @@ class CachedSource:
     def _paint_instead(self, file: RecordingFile, error: OSError) -> Recording:
         with self._guard:
             if self._painted is not None:
-                return self._painted  # another thread was here
+                return self._painted  # another thread painted it while this one waited
             self._painted = _paint(self._spec)
         if self._on_failure is not None:
             self._on_failure(self._spec, file, error)
@@ -98,7 +98,7 @@ class CachedSource:
 
 
 def _paint(spec: Spec) -> Recording:
-    with warnings.catch_warnings():  # they were given when it was first simulated
+    with warnings.catch_warnings():  # its warnings were given when it was first simulated
         warnings.simplefilter("ignore", PlacementWarning)
         return simulate.simulate(spec)
 

@@ -1,4 +1,4 @@
-"""Recordings in which the planted cells are others than the spec's, and all else is the same to the draw."""
+"""Re-render recordings with other planted cells, and with every other draw kept."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class HeldFrames:
         self.dtype = frames.dtype
 
     def read(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Give frames ``start`` to ``stop``, fresh and writable."""
+        """Return frames ``start`` to ``stop``, fresh and writable."""
         return self._frames[start:stop].copy()
 
 
 def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
-    """Re-render a recording with other cells; every stream of the steps beside stays as it was.
+    """Re-render a recording with other cells; the random streams of all other steps stay as they were.
 
     Parameters
     ----------
@@ -67,7 +67,15 @@ def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
 
 
 def silenced(recording: Recording, units: Sequence[int]) -> Recording:
-    """Re-render a recording with some cells dark, at rest too: what the others would look like without them."""
+    """Re-render a recording with some cells dark, at rest too: what the others would look like without them.
+
+    Parameters
+    ----------
+    recording
+        A recording with cells, as it was simulated.
+    units
+        Numbers of the cells.
+    """
     cells = recording.scene.require(Cells)
     brightness = cells.brightness.copy()
     brightness[list(units)] = 0.0
@@ -93,7 +101,7 @@ def exchanged(recording: Recording) -> Recording:
 
 
 def _movable(recording: Recording) -> Cells:
-    """Give the cells, unless their images are given, which stay where they are."""
+    """Return the cells; refuse those of given footprints, which stay where they are."""
     cells = recording.scene.require(Cells)
     if cells.footprints is not None:
         raise SpecError("cells with given footprints can be darkened, but not moved, and none is added to them")
@@ -101,7 +109,7 @@ def _movable(recording: Recording) -> Cells:
 
 
 def _columns(cells: Cells) -> dict[str, NDArray[Any]]:
-    """Give what the cells have one entry of each."""
+    """Return the cells' attributes that have one entry a cell, by name."""
     columns: dict[str, NDArray[Any]] = {}
     for field in fields(cells):
         values: Any = getattr(cells, field.name)
@@ -138,7 +146,7 @@ def with_cell(
     """
     cells = _movable(recording)
     if not len(cells):
-        raise SpecError("a cell is added beside others, and this recording has none")
+        raise SpecError("a cell is added to others, and this recording has none; add 'place_neurons'")
     twin = 0 if like is None else like
     added = {name: np.concatenate([values, values[[twin]]]) for name, values in _columns(cells).items()}
     added["center_um"][-1] = center_um

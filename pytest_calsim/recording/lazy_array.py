@@ -1,4 +1,4 @@
-"""Arrays of xarray whose frames are painted, computed or read when they are asked for."""
+"""Make xarray's arrays of frames that are painted, computed or read when they are asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIMS = ("frame", "height", "width")
 
 
 class _LazyFrames(BackendArray):
-    """What xarray needs to read frames lazily; whole frames are read, the rest is cut from them."""
+    """Adapter by which xarray reads frames lazily; whole frames are read, and parts are cut from them."""
 
     def __init__(self, source: LazyArray, axis: int) -> None:
         self.source = source
@@ -63,13 +63,13 @@ def lazy_movie(source: FrameSource, name: str, acquisition: Acquisition) -> xr.D
     times = pd.Index(np.arange(source.shape[0]) / acquisition.fps)
     time_s = xr.IndexVariable("frame", times, {"units": "s"}).to_base_variable()
     units = "ADU" if source.dtype.kind == "u" else "1"
-    told = {"units": units, "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um}
-    return movie.assign_coords(time=time_s).assign_attrs(told)
+    attributes = {"units": units, "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um}
+    return movie.assign_coords(time=time_s).assign_attrs(attributes)
 
 
 def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataArray:
     """Return an array of some source, one of whose axes is ``frame``, under a name."""
-    # As in movies that xarray opens from disk: whoever assigns to it gets a copy in memory, of the whole movie.
+    # As in movies that xarray opens from disk: the first assignment copies the whole movie into memory.
     lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source, dims.index("frame")))
     data = indexing.CopyOnWriteArray(lazy)
     # Ranges, not arrays: xarray imports dask to look at an array, which costs more than reading a small recording.

@@ -1,4 +1,4 @@
-"""A recording: a movie that is read lazily, with its ground truth."""
+"""Hold a recording: a movie that is read lazily, with its ground truth."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ class Recording(WritesFiles):
 
     @property
     def spec(self) -> Spec:
-        """What was simulated."""
+        """Spec that was simulated."""
         return self._spec
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the simulation had to say, e.g. that fewer cells were placed than asked for."""
+        """Notes of the simulation for its user, e.g. that fewer cells were placed than requested."""
         return self._notes
 
     @property
@@ -98,7 +98,7 @@ class Recording(WritesFiles):
 
     @property
     def frames(self) -> FrameSource:
-        """Where the observed frames come from."""
+        """Source of the observed frames: painted on demand, or read from disk."""
         return self._source
 
     @property
@@ -122,12 +122,12 @@ class Recording(WritesFiles):
 
     @property
     def transformation(self) -> Transformation | None:
-        """What :meth:`transformed` did to it; ``None``: nothing."""
+        """Transformation by :meth:`transformed`; ``None``: none."""
         return self._transformation
 
     @property
     def altered(self) -> str:
-        """How it differs from what its spec says: transformed, or with other cells; empty if it does not."""
+        """How the recording differs from its spec: transformed, or with other cells; empty if it does not."""
         return self._altered
 
     @property
@@ -138,18 +138,18 @@ class Recording(WritesFiles):
 
     @cached_property
     def scene(self) -> Scene:
-        """The planned scene; a loaded recording plans it anew from its spec, with the same bits."""
+        """The planned scene; a loaded recording plans it again from its spec, with the same bits."""
         return self._scene if self._scene is not None else plan(self.spec)
 
     def stage(self, name: str, frames: slice | None = None, *, canvas: bool = False) -> xr.DataArray:
-        """The movie after one stage, painted on demand ``(frame, height, width)``, lazily.
+        """Return the movie after one stage, painted on demand ``(frame, height, width)``, lazily.
 
         Parameters
         ----------
         name
             One of :attr:`stages`.
         frames
-            Which frames; all by default.
+            Frames to show; all by default.
         canvas
             Show the margin beyond the sensor too (for stages before ``brain_motion`` crops it).
         """
@@ -305,16 +305,23 @@ class Recording(WritesFiles):
 
 
 def data_of(recording: Recording, label: str = "", cost_s: float = 0.0) -> RecordingData:
-    """Give what a file of a recording holds.
+    """Return the content of a recording's file.
 
     Parameters
     ----------
     recording
-        What to store.
+        Recording to store.
     label
-        The name it was asked for under.
+        Name under which it was requested.
     cost_s
         Time spent on it so far, s.
     """
-    provenance = Provenance(recording.spec.key(), label, recording.until, recording.notes, cost_s, time.time())
+    provenance = Provenance(
+        key=recording.spec.key(),
+        label=label,
+        until=recording.until,
+        notes=recording.notes,
+        cost_s=cost_s,
+        created=time.time(),
+    )
     return RecordingData(recording.spec, recording.frames, recording.truth.arrays, provenance)

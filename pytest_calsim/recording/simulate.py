@@ -1,4 +1,4 @@
-"""From a spec to a recording."""
+"""Make a recording from a spec."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ __all__ = ["simulate", "truth_of_scene"]
 
 
 class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
-    """A scene's truth, gathered and assessed when it is first asked for: beside the painting of a recording's frames,
-    or not at all.
-    """
+    """A scene's truth, gathered and assessed when it is first read; reading frames alone never pays for it."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -46,12 +44,12 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
 
 
 def truth_of_scene(scene: Scene) -> GroundTruth:
-    """Give the truth of a planned scene, gathered when it is first asked for."""
+    """Return the truth of a planned scene; it is gathered when it is first read."""
     return GroundTruth(_Planned(scene))
 
 
 def simulate(spec: Spec, until: str | None = None) -> Recording:
-    """Plan a spec; frames are painted when they are read or saved, and its truth is assessed when it is.
+    """Plan a spec. Frames are painted, and the truth is assessed, when they are first read or saved.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class Transformation:
         Raises
         ------
         SpecError
-            For one that cannot be meant.
+            For a value out of range, naming it.
         """
         height, width = picture
         rows, columns = (slice(None), slice(None)) if crop is None else crop
@@ -183,6 +183,7 @@ class Transformation:
         row, column = np.divmod(footprints.indices.astype(np.int64), max(self.picture[1], 1))
         inside = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
         row, column = self.points(row[inside], column[inside])
+        # Mirrors and transposition change the order of pixels, and footprints keep theirs ascending.
         pixel = row * self.shape[1] + column
         unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))[inside]
         order = np.lexsort((pixel, unit))
@@ -204,7 +205,7 @@ class Transformation:
 
 
 def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:
-    """Give how many pixels a slice cuts off at either end of an axis."""
+    """Return how many pixels a slice cuts off at either end of an axis."""
     start, stop, step = kept.indices(size)
     if step != 1 or stop <= start:
         raise SpecError(f"crop keeps no {name} of {size}, or not all between two: {kept}; give slice(first, stop)")
@@ -231,7 +232,7 @@ class TransformedFrames:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Read frames ``start`` to ``stop``, fresh and writable."""
         out = np.empty((stop - start, *self.by.shape), self.dtype)
-        # Some at a time: gain and offset are computed in float64.
+        # Some at a time, as gain and offset are computed in float64, eight times the memory of 8-bit codes.
         for first in range(start, stop, _BLOCK_FRAMES):
             last = min(first + _BLOCK_FRAMES, stop)
             frames = self.by.codes(self.source.read(first, last))
@@ -247,7 +248,7 @@ def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
     by
         The transformation.
     source
-        What is transformed. It is read only where its codes might not fit.
+        Frames that are transformed. They are read only where their codes might not fit.
     most
         The largest code that its converter can give.
 
@@ -265,6 +266,7 @@ def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
         raise SpecError(f"light of type {source.dtype} cannot become {dtype}: it has no codes; leave dtype out")
     for name, low, high in (("codes", by.offset, by.gain * most + by.offset), ("fill", by.fill, by.fill)):
         if name == "codes" and not _fits(dtype, low, high):
+            # The range of the converter does not fit. The codes that are really there may.
             low = by.gain * float(_extreme(source, np.min)) + by.offset
             high = by.gain * float(_extreme(source, np.max)) + by.offset
         if not _fits(dtype, low, high):
@@ -281,7 +283,7 @@ def _fits(dtype: np.dtype[Any], low: float, high: float) -> bool:
 
 
 def _extreme(source: FrameSource, of: Callable[[NDArray[Any]], Any]) -> Any:
-    """Give the smallest or the largest code of a movie."""
+    """Return the smallest or the largest code of a movie."""
     starts = range(0, source.shape[0], _BLOCK_FRAMES)
     return of(np.array([of(source.read(i, min(i + _BLOCK_FRAMES, source.shape[0]))) for i in starts]))
 
@@ -326,7 +328,7 @@ def transformed_truth(
 
 
 def _pairs(arrays: Mapping[str, object], first: str, second: str) -> list[tuple[str, str]]:
-    """Give the names of quantities that are two coordinates of one thing."""
+    """Return the names of quantities that are two coordinates of one thing."""
     names = [name.removesuffix(first) for name in arrays if name == first or name.endswith(f"_{first}")]
     return [(f"{name}{first}", f"{name}{second}") for name in names if f"{name}{second}" in arrays]
 
@@ -352,7 +354,7 @@ def _put_in_view(
     by: Transformation,
     canvas: Canvas,
 ) -> None:
-    """Say anew which cells are in view, and how much of each."""
+    """Decide again which cells are in view, and how much of each."""
     if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or not by.is_windowed:
         return
     row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px

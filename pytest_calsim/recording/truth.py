@@ -64,6 +64,9 @@ class GroundTruth:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
     def __getitem__(self, name: str) -> xr.DataArray:
         import xarray as xr
 
@@ -87,7 +90,7 @@ class GroundTruth:
         return self[name] if name in self._arrays else None
 
     def _columns(self) -> Iterator[tuple[str, TruthArray]]:
-        """Per-cell quantities by name: the main ones, then the others, sorted."""
+        """Return per-cell quantities by name: the main ones, then the others, sorted."""
         others = sorted(self._arrays.keys() - set(_MAIN_COLUMNS))
         for name in (*_MAIN_COLUMNS, *others):
             value = self._arrays.get(name)
@@ -189,7 +192,7 @@ class GroundTruth:
         return frame
 
     def detectable_subset(self) -> NDArray[np.intp]:
-        """Ids of the units a pipeline can be asked to find: in the field of view and ``detectable``."""
+        """Return the ids of the units that a pipeline can be asked to find: in the field of view and ``detectable``."""
         detectable = self._arrays.get("detectable")
         in_fov = self._arrays.get("in_fov")
         if not isinstance(detectable, TruthArray) or not isinstance(in_fov, TruthArray):

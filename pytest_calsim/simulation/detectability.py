@@ -53,7 +53,7 @@ LOCAL_BACKGROUND_UM = 10.0
 _BLOCK_FRAMES = 256
 _BLOCK_VALUES = 1 << 20
 _FULL_SHARE = 0.001
-"""A recording with a larger share of full pixels is remarked on."""
+"""A recording with a larger share of full pixels gets a note."""
 
 
 def assess_cells(scene: Scene) -> dict[str, TruthArray]:
@@ -155,6 +155,7 @@ def _squares(pixels: PixelCodes, unit: NDArray[np.intp], row: NDArray[np.int32],
     """Compute ΔᵀΣ⁻¹Δ of each unit; ``pixels.mean`` holds Δ, ascending by unit and row."""
     weight = pixels.mean / pixels.variance
     squares = _sums(unit, weight * pixels.mean)
+    # Σ is diagonal but for one rank-one term per row, so its inverse has one correction per row of a footprint.
     if row_noise > 0 and len(unit):
         new = (np.diff(unit, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
         line = np.cumsum(new) - 1
@@ -213,7 +214,7 @@ def largest_transients(scene: Scene) -> Floats:
         # Light of the tissue beyond the cells comes behind that of the cells.
         rise = light.gains(start, stop)[: len(rest)] - rest * left
         np.maximum(largest, rise.max(axis=1), out=largest)
-    # Light is float32: what rounding leaves of a cell at rest is no transient.
+    # Light is float32: a rise by rounding alone is no transient.
     return np.where(largest > 1e-6 * rest[:, 0], largest, 0.0)
 
 
@@ -242,6 +243,7 @@ def share_without_background(images: CellImages) -> Floats:
         height, width = image.shape
         whole = float((image * image).sum())
         if whole > 0:
+            # The Gaussian is separable: two products of small matrices in place of a convolution.
             once, twice = (((k[:height, :height] @ image @ k[:width, :width]) * image).sum() for k in kernels)
             shares[i] = np.sqrt(max(whole - 2 * once + twice, 0.0) / whole)
     return shares
@@ -257,7 +259,7 @@ def _gaussian_matrix(n: int, sigma: float) -> Floats:
 
 
 def saturation_notes(scene: Scene) -> tuple[str, ...]:
-    """Tell how much of the expected picture is saturated with every cell at rest, where it is a thousandth or more.
+    """Return a note of the share of pixels that are saturated with every cell at rest, if it is 0.1 % or more.
 
     Parameters
     ----------
@@ -266,7 +268,7 @@ def saturation_notes(scene: Scene) -> tuple[str, ...]:
 
     Returns
     -------
-    One line, or none; none without cells, which are what saturation hides.
+    One line, or none. Without cells there is none, as saturation hides nothing then.
     """
     if scene.find(CellImages) is None:
         return ()
@@ -310,9 +312,10 @@ def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity
     fields = truth["neuropil_spatial"].values.astype(np.float64)
     spread = truth["neuropil_temporal"].values.std(axis=1)
     variance = np.zeros(len(images))
+    # Components fluctuate independently, so their variances add up.
     for field, sd in zip(fields, spread, strict=True):
         variance += (sd * images.sums(field)) ** 2
-    if neuropil.patches is not None:  # wider than cells: alike all over one
+    if neuropil.patches is not None:  # patches are wider than cells: each is even over a footprint
         deviation = np.full(scene.canvas.sensor_shape, neuropil.patches.deviation)
         if neuropil.transmission is not None:
             deviation *= neuropil.transmission[scene.canvas.window.slices]

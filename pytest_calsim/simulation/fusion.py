@@ -2,7 +2,7 @@
 
 A dozen frames of a large sensor do not fit into a processor's cache. So neighbours along the way of the light share a
 pass that does all their work on a row while it is at hand: one for the tissue, one for the instrument. A painter of
-another package has a pass of its own, and splits what lies before it from what lies behind.
+another package gets a separate pass, which splits the passes before it from those behind.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ __all__ = ["Pass", "expected_light", "fuse", "gain_of_fields"]
 
 
 class Pass(Protocol):
-    """One way through memory, for artifacts that follow each other."""
+    """A pass over memory that does the work of artifacts which follow each other."""
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
         """Return the pictures ``(frame, height, width)`` of frames ``start`` on; may work in place.
 
-        ``dark`` says that there is no light yet, whatever ``images`` holds.
+        With ``dark``, the contents of ``images`` are ignored: no artifact has added light yet.
         """
         ...
 
     def joined(self, artifact: PixelArtifact) -> Pass | None:
-        """Return a pass that does the next artifact's work as well, ``None`` where there is none."""
+        """Return a pass that also does the next artifact's work, or ``None`` where that takes a pass of its own."""
         ...
 
 
@@ -81,7 +81,8 @@ class _TissuePass:
 
     @cached_property
     def _smooth_light(self) -> list[tuple[tuple[SmoothSources, ...], SmoothLight]]:
-        """Smooth light that shares a map of transmission, and whose it is."""
+        """Smooth light with the sources that it comes from, one entry for each map of transmission."""
+        # Sources under one map are interpolated together, and multiplied by it once.
         shared: dict[int, list[SmoothSources]] = {}
         for sources in self.smooth:
             shared.setdefault(id(sources.transmission), []).append(sources)
@@ -89,6 +90,7 @@ class _TissuePass:
         return [(some, light) for some, light in found if light is not None]
 
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
+        # One numbering for the sources of several artifacts, in the order in which `_add` puts their gains together.
         before = np.cumsum([0, *(sources.n_sources for sources in shared)])
         pictures = [
             some._replace(source=some.source + first)
@@ -121,6 +123,7 @@ class _TissuePass:
         no_light = np.empty((0, n), np.float32)
         no_layers = np.empty((0, *shape), np.float32)
         no_weights = np.empty((n, 0), np.float32)
+        # Additions have one order, with and without halos: cells with the first one, layers with the last.
         for i, halo in enumerate(halos):
             runs = no_runs
             light = no_light
@@ -132,7 +135,9 @@ class _TissuePass:
             if i == len(halos) - 1 and self.layers is not None and weights is not None:
                 layers = self.layers.spatial
                 shares = weights
-            add_tissue(images, runs, light, halo, layers, shares, dark=dark and i == 0)
+            add_tissue(
+                images=images, runs=runs, light=light, halo=halo, layers=layers, weights=shares, dark=dark and i == 0
+            )
         return images
 
 
@@ -168,12 +173,15 @@ class _InstrumentPass:
             images[:] = 0
         margin = 0 if images.shape[1:] == self.canvas.sensor_shape else self.canvas.margin_px
         corners = np.full((len(images), 2), float(margin))
+        # Tissue that moves by +d is seen where a window moved by -d looks.
         if self.displacement is not None:
             corners -= self.displacement.shifts_px[start : start + len(images)]
         windows = Windows.at(corners, self.canvas.sensor_shape)
         if self.detector is None:
             return look(images, windows, self._fields)
-        return expose(images, windows, self._fields, self._chip, start, self.detector.dtype)
+        return expose(
+            images=images, windows=windows, fields=self._fields, chip=self._chip, start=start, dtype=self.detector.dtype
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +254,8 @@ def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 
 def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
-    """Return what all between the tissue and the sensor leaves of a unit of light, ``(height, width)``."""
+    """Return the share of the tissue's light that reaches each pixel of the sensor, ``(height, width)``."""
+    # The difference of two pictures, so that added light such as leakage drops out.
     lit = np.ones(canvas.sensor_shape, np.float32)
     unlit = np.zeros_like(lit)
     for artifact in artifacts:
@@ -257,7 +266,7 @@ def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 
 def _after(artifact: PixelArtifact, image: Image) -> Image:
-    """Return an expected picture after an artifact that adds no source acted on it."""
+    """Return an expected picture after a field or a painter acted on it; others leave it as it is."""
     if isinstance(artifact, FixedField):
         return image + artifact.field if artifact.adds else image * artifact.field
     if isinstance(artifact, Painter):

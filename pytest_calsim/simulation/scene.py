@@ -1,4 +1,4 @@
-"""The scene: the planned truth of a spec, which paints any block of frames on demand."""
+"""Hold the planned truth of a spec, and paint any block of its frames on demand."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError, nearest
 from pytest_calsim.kernels.types import Image
@@ -46,7 +47,7 @@ class Scene:
     Attributes
     ----------
     spec
-        What was asked for.
+        Spec that was planned.
     artifacts
         Each step's truth, by the step's kind.
     """
@@ -173,7 +174,11 @@ class Scene:
 
     def expected_light(self) -> Image:
         """Return the expected light ``(height, width)`` with every cell at rest and no motion, before the sensor."""
-        return expected_light(self.until(None), self.canvas)
+        return self._expected_light
+
+    @cached_property
+    def _expected_light(self) -> Image:
+        return read_only(expected_light(self.until(None), self.canvas))
 
     def expected_codes(self) -> NDArray[Any]:
         """Return the noise-free codes ``(height, width)`` of the expected light; the light if there is no sensor."""
@@ -224,6 +229,7 @@ class Scene:
         passes = self._passes(until)
         out = np.empty((stop - start, *self.shape(until, canvas=canvas)), self.dtype(until))
         most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))
+        # Blocks of nearly equal length: with several threads none is left to wait for a last, longer one.
         blocks = max(threads, math.ceil(len(out) / most))
         cuts = [len(out) * i // blocks for i in range(blocks + 1)]
 
@@ -269,6 +275,8 @@ class Scene:
         for kind in sorted(self.artifacts):
             for name, value in self.artifacts[kind].truth().items():
                 if name in found:
-                    raise TypeError(f"two steps give the truth {name!r}; the second is {kind!r}")
+                    raise TypeError(
+                        f"two steps give the truth {name!r}, the second is {kind!r}: rename it in one of them"
+                    )
                 found[name] = value
         return found

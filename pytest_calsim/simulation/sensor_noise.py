@@ -1,7 +1,7 @@
-"""What a sensor makes of a pixel's mean electrons: mean and variance of its code, in electrons.
+"""Compute the mean and variance of a pixel's code from its mean electrons, all in electrons.
 
-Shot noise, full well, read noise, row noise, the converter's range and its steps are in it. Noise is taken as Gaussian
-in front of every limit: with a full well of 100 electrons or more, mean and variance are right within 2 %. Steps add
+Shot noise, full well, read noise, row noise, the converter's range and its steps count. Noise is taken as Gaussian
+before every limit: with a full well of 100 electrons or more, mean and variance are right within 2 %. Steps add
 their width squared over 12, which holds from about half a step of other noise.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["PixelCodes", "SensorNoise", "clipped"]
 
 _ALL = slice(None)
 _FAR = 8.0
-"""A limit so many standard deviations off clips nothing."""
+"""A limit that is this many standard deviations away clips nothing."""
 
 
 class PixelCodes(NamedTuple):
@@ -31,11 +31,11 @@ class PixelCodes(NamedTuple):
     Attributes
     ----------
     mean
-        Over frames.
+        Mean over frames.
     variance
-        Over frames; what all pixels of a row share is left out.
+        Variance over frames, without the noise that all pixels of a row share.
     row_share
-        What the code gains per electron of an offset of the pixel's row: 1, or less where the converter clips.
+        Rise of the code per electron that is added to the pixel's row: 1, or less where the converter clips.
     """
 
     mean: Floats
@@ -52,7 +52,7 @@ class SensorNoise:
     full_well_e, read_noise_e
         As in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
     row_noise_e
-        Standard deviation of what all pixels of a row share, electrons.
+        Standard deviation of the noise that all pixels of a row share, electrons.
     step_variance_e2
         Variance of rounding, electrons².
     shot_noise
@@ -100,6 +100,7 @@ class SensorNoise:
         mean, variance, _ = clipped(electrons, counts, self.full_well_e)
         shared = self.row_noise_e**2
         mean, variance, below = clipped(mean, variance + self.read_noise_e**2 + shared, highest)
+        # The lower limit is an upper one with all signs turned.
         mean, variance, above = clipped(-mean, variance, -lowest)
         share = below * above
         own = np.maximum(variance - share**2 * shared, 0.0)

@@ -29,12 +29,12 @@ def _runs_of(pictures: NodePictures, grid: NodeGrid) -> RowRuns:
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """What is painted on one grid.
+    """The light that is painted on one grid.
 
     Attributes
     ----------
     grid
-        Its nodes.
+        Nodes of the grid.
     pictures
         Pictures that are added there, as runs of nodes.
     """
@@ -50,9 +50,10 @@ class _Level:
         layers = np.empty((0, rows, columns), np.float32)
         weights = np.empty((n, 0), np.float32)
         for runs in self.pictures:
+            # The first pictures write over new memory, so that it need not be cleared.
             dark = values is None
             values = np.empty((n, rows, columns), np.float32) if values is None else values
-            add_tissue(values, runs, gains, nothing, layers, weights, dark=dark)
+            add_tissue(images=values, runs=runs, light=gains, halo=nothing, layers=layers, weights=weights, dark=dark)
         return np.zeros((n, rows, columns), np.float32) if values is None else values
 
 
@@ -65,7 +66,7 @@ class SmoothLight:
     levels
         From the coarsest to the finest.
     transmission
-        What multiplies the light on the canvas, float32 ``(height, width)``; ``None``: nothing.
+        Factor on the light on the canvas, float32 ``(height, width)``; ``None``: 1 everywhere.
     """
 
     levels: tuple[_Level, ...]

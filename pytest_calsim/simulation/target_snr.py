@@ -5,7 +5,7 @@ brightness that a cell needs grows with its neighbours' brightness, at most by a
 cell what it needs in the present light. This converges to the one solution, because every round at least halves the
 logarithmic error. It starts from below: a cell that asks for too much in any round asks for too much in the end.
 Near the full well more light gives less signal. There rounds converge more slowly, still from below, to the least
-brightness that reaches the snr; a cell that none brings there rises until it is given up.
+brightness that reaches the snr. A cell that no brightness brings there rises until it passes MAX_BRIGHTNESS.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ MAX_BRIGHTNESS = 1000.0
 """No cell is made brighter than this to reach an snr."""
 
 _FIRST_BRIGHTNESS = 1e-6
+"""Rounds start from next to no light, as they must approach the solution from below."""
 _TOLERANCE = 0.01
 _MAX_ROUNDS = 40
 _IN_ROUNDS = (Activity, CellSources)
-"""What is planned anew in each round; whatever else depends on the cells, once at the end."""
+"""Artifacts that are planned again in each round. All others that depend on the cells are planned once, at the end."""
 
 
 def solve_for_snr(scene: Scene) -> Scene:
@@ -64,11 +65,11 @@ def solve_for_snr(scene: Scene) -> Scene:
     off = ~solved
     for _ in range(_MAX_ROUNDS):
         brightness = _brightness(drawn, wanted, solved, needed)
-        messages = _messages(step, drawn, aimed, solved)
-        cells = replace(drawn, brightness=brightness, remarks=messages)
+        notes = _snr_notes(step, drawn, aimed, solved)
+        cells = replace(drawn, brightness=brightness, snr_notes=notes)
         scene = _with_cells(scene, cells, _IN_ROUNDS)
         found = snr(scene)
-        with np.errstate(over="ignore"):  # a cell with next to no signal needs endless brightness, like one with none
+        with np.errstate(over="ignore"):  # with next to no signal, the brightness needed is infinite, as with none
             needed = np.divide(brightness * wanted, found, out=np.full(len(drawn), np.inf), where=found > 0)
         within = solved & (needed <= MAX_BRIGHTNESS)
         off = np.abs(found - wanted) > _TOLERANCE * wanted
@@ -76,8 +77,8 @@ def solve_for_snr(scene: Scene) -> Scene:
             break
         solved = within
     else:
-        # A cell on the verge of saturation may creep up for ever: it is given up with the others.
-        cells = replace(cells, remarks=_messages(step, drawn, aimed, solved & ~off))
+        # A cell on the verge of saturation may creep up for ever. It is noted as one that cannot reach its snr.
+        cells = replace(cells, snr_notes=_snr_notes(step, drawn, aimed, solved & ~off))
     return _with_cells(scene, cells, (Artifact,))
 
 
@@ -91,20 +92,20 @@ def _brightness(drawn: Cells, wanted: Floats, solved: Bools, needed: Floats) -> 
     return brightness
 
 
-def _messages(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> tuple[str, ...]:
-    """Tell which populations have cells that cannot be brought to their snr."""
-    messages: list[str] = []
+def _snr_notes(step: PlaceNeurons, drawn: Cells, aimed: Bools, solved: Bools) -> tuple[str, ...]:
+    """Return a note for each population with cells that cannot be brought to their snr."""
+    notes: list[str] = []
     for i, population in enumerate(step.populations):
         members = (drawn.population == i) & aimed
         short = np.count_nonzero(members & ~solved)
         if short:
             others = "as bright as the median of the others" if (members & solved).any() else "of brightness 1"
-            messages.append(
+            notes.append(
                 f"{step.kind}: {short} of {np.count_nonzero(members)} cells in view of populations.{i} would have to "
                 f"be brighter than {MAX_BRIGHTNESS:g}, or than the sensor can show, to reach snr = {population.snr:g}, "
                 f"and are {others}: bring them into focus, or lower snr"
             )
-    return tuple(messages)
+    return tuple(notes)
 
 
 def _with_cells(scene: Scene, cells: Cells, planned: tuple[type[Artifact], ...]) -> Scene:

@@ -1,4 +1,4 @@
-"""Read steps from plain data, and say in one line what is wrong with it."""
+"""Read steps from plain data, and describe in one line what is wrong with data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_step(value: Any) -> Step:
 
 
 def read_steps(value: Any) -> tuple[Step, ...]:
-    """Read steps and sort them by kind: the order in which they are listed means nothing.
+    """Read steps and sort them by kind, as the order in which they are listed has no meaning.
 
     Raises
     ------
@@ -53,12 +53,12 @@ def read_steps(value: Any) -> tuple[Step, ...]:
         If ``value`` is no sequence of steps, or a kind is in it twice.
     """
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
-        raise ValueError("steps must be a sequence of steps")
+        raise ValueError(f"steps = {value!r} must be a sequence of steps, such as ['sensor']")
     steps = [read_step(item) for item in cast("Iterable[Any]", value)]
     kinds = [step.kind for step in steps]
     twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
     if twice:
-        raise ValueError(f"step kind {', '.join(map(repr, twice))} given more than once; each may stand at most once")
+        raise ValueError(f"step kind {', '.join(map(repr, twice))} is given more than once; keep one step of each kind")
     return tuple(sorted(steps, key=lambda step: step.kind))
 
 

@@ -1,4 +1,4 @@
-"""Presets: specs kept as data, and built from data.
+"""Read presets: specs that are kept as data.
 
 A preset is a TOML file; those at the top of a preset folder are offered by name, those in its subfolders are parts::
 
@@ -64,7 +64,7 @@ class _Preset:
 
 @dataclass(frozen=True)
 class _Shelf:
-    """The folders that presets are looked for in, the first one that has a name winning."""
+    """The folders in which presets are looked for; of presets with one name the first folder's is used."""
 
     folders: tuple[Path, ...]
 
@@ -74,7 +74,7 @@ class _Shelf:
         if extra_dir is not None:
             folders.append(Path(extra_dir))
             if not folders[-1].is_dir():
-                raise SpecError(f"preset folder {str(extra_dir)!r} does not exist")
+                raise SpecError(f"preset folder {str(extra_dir)!r} does not exist: create it, or correct the path")
         return cls((*folders, _package_dir()))
 
     def find(self, name: str, *, parts: bool) -> Path | None:
@@ -105,7 +105,7 @@ def preset_parts(extra_dir: str | PathLike[str] | None = None) -> tuple[str, ...
 
 
 def preset_summary(name: str, *, extra_dir: str | PathLike[str] | None = None) -> str:
-    """Say what a preset or a part is, in one line."""
+    """Return the summary of a preset or a part, one line."""
     shelf = _Shelf.of(extra_dir)
     return " ".join(_read(_found(name, shelf, parts=True)).table.get("summary", "").split())
 
@@ -150,7 +150,7 @@ def load_preset(
         shelf = _Shelf.of(extra_dir)
         path = _found(text, shelf, parts=False)
     tree = _applied(path, shelf, _EMPTY, ())
-    return _spec_of(tree, f"preset {text!r} ({path})", overrides, seed, add, drop)
+    return _spec_of(tree, f"preset {text!r} ({path})", overrides=overrides, seed=seed, add=add, drop=drop)
 
 
 def compose_presets(
@@ -182,12 +182,12 @@ def compose_presets(
     False
     """
     if not names:
-        raise SpecError(f"compose_presets takes the names of presets and parts: {', '.join(preset_parts(extra_dir))}")
+        raise SpecError(f"compose_presets() has no name; give presets or parts: {', '.join(preset_parts(extra_dir))}")
     shelf = _Shelf.of(extra_dir)
     tree = _EMPTY
     for name in names:
         tree = _applied(_found(name, shelf, parts=True), shelf, tree, ())
-    return _spec_of(tree, f"presets {' + '.join(names)}", overrides, seed, add, drop)
+    return _spec_of(tree, f"presets {' + '.join(names)}", overrides=overrides, seed=seed, add=add, drop=drop)
 
 
 _EMPTY: dict[str, Any] = {"acquisition": {}, "steps": {}}
@@ -196,6 +196,7 @@ _EMPTY: dict[str, Any] = {"acquisition": {}, "steps": {}}
 def _spec_of(
     tree: Mapping[str, Any],
     what: str,
+    *,
     overrides: Mapping[str, Any] | None,
     seed: int | None,
     add: Iterable[Step | Mapping[str, Any] | str],
@@ -207,7 +208,7 @@ def _spec_of(
     changed = bool(overrides or seed is not None or steps or kinds)
     try:
         with warnings.catch_warnings():
-            if changed:  # what is odd about the preset may be what the caller changes
+            if changed:  # a change may take away what the preset is warned of; the changed spec warns again
                 warnings.simplefilter("ignore", SpecWarning)
             spec = Spec.make(data)
     except SpecError as error:
@@ -216,7 +217,7 @@ def _spec_of(
 
 
 def _package_dir() -> Path:
-    """Find the package's presets: inside it in a wheel, beside it in a source tree."""
+    """Return the folder of the package's presets: inside the package in a wheel, next to it in a source tree."""
     shipped = _PACKAGE / "_presets"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "presets"
 
@@ -255,7 +256,8 @@ def _applied(path: Path, shelf: _Shelf, tree: dict[str, Any], above: tuple[Path,
     chain = (*above, path)
     if path in above:
         raise SpecError(
-            f"preset file {path}: presets extend each other in a circle: {' -> '.join(p.stem for p in chain)}"
+            f"preset file {path}: presets extend each other in a circle, {' -> '.join(p.stem for p in chain)}: "
+            "take one of these out of `extends`"
         )
     preset = _read(path)
     for base in preset.extends:

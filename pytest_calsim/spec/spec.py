@@ -1,4 +1,4 @@
-"""The Spec: what to simulate. It is validated, frozen and hashable, and has a key of its content."""
+"""Say what to simulate, by a Spec: validated, frozen and hashable, with a key of its content."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class Spec(Frozen):
             height, width = self.canvas.shape
             raise ValueError(
                 f"to plan {n_cells} cells, {self.acquisition.n_frames} frames and {height} x {width} px takes some "
-                f"{total_gb:.3g} GB, {largest!r} alone {size_gb[largest]:.3g} GB, and at most {MAX_PLANNED_GB:g} GB "
-                "are planned; ask for a shorter recording, fewer cells or less area"
+                f"{total_gb:.3g} GB, {largest!r} alone {size_gb[largest]:.3g} GB; at most {MAX_PLANNED_GB:g} GB are "
+                "allowed: ask for a shorter recording, fewer cells or less area"
             )
 
     @cached_property
@@ -133,7 +133,9 @@ class Spec(Frozen):
         try:
             order = tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            raise ValueError(f"circular dependency between steps: {' -> '.join(error.args[1])}") from None
+            raise ValueError(
+                f"circular dependency between steps: {' -> '.join(error.args[1])}; drop one of them"
+            ) from None
         return tuple(self.step(kind) for kind in order)
 
     @property

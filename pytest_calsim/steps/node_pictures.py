@@ -1,4 +1,4 @@
-"""Pictures of smooth sources on nodes as coarse as each allows: disks of confusion with soft rims, and Gaussians.
+"""Picture smooth sources on nodes as coarse as each allows: disks of confusion with soft rims, and Gaussians.
 
 What is sampled at nodes is sharper than what is shown: a node's B-spline adds a variance of a third of the squared
 step along each axis. A picture ends where its curve has fallen to nothing, so a source has no light beyond it.
@@ -33,7 +33,7 @@ _SPLINE_REACH = 2
 _LEAST_STEPS = 6
 """Steps to the distance at which a Gaussian is cut off, at least."""
 _TRACE = 0.05
-"""Of a Gaussian that holds no more than this share before it is cut off nothing is shown."""
+"""A Gaussian that would keep no more than this share of its light when it is cut off is left out."""
 
 
 def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats, flux: Floats) -> list[NodePictures]:
@@ -76,7 +76,7 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
         radius, rim = _as_sampled(radius_px[at] / step, rim_px[at] / step)
         return np.asarray(radius + RIM_REACH * rim, np.float64)
 
-    return _pictures(y_px, x_px, levels, flux, reach, sample)
+    return _pictures(y_px=y_px, x_px=x_px, levels=levels, flux=flux, reach=reach, sample=sample)
 
 
 def gaussian_pictures(
@@ -109,14 +109,14 @@ def gaussian_pictures(
     def reach(at: Ints, step: float) -> Floats:
         return np.minimum(GAUSSIAN_REACH * sigma(at, step), last(step))
 
-    return _pictures(y_px, x_px, levels, flux, reach, sample)
+    return _pictures(y_px=y_px, x_px=x_px, levels=levels, flux=flux, reach=reach, sample=sample)
 
 
 def followed_share(sigma_px: Floats, end_px: float) -> Floats:
     """Return the share of Gaussians that is left when they are cut off at a distance.
 
-    They are multiplied by 1 − (r/D)⁴, where D is two steps of the coarsest nodes less than the distance; nothing is
-    left of those that are so wide that a twentieth or less would be.
+    They are multiplied by 1 − (r/D)⁴, where D is the distance less two steps of the coarsest nodes. Those so wide that
+    a twentieth or less would be left are left out.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def _last_level(end_px: float) -> float:
 
 
 def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:
-    """Radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
+    """Return the radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
     sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
     softer = sharp**2 + _SPLINE_VARIANCE - rim**2
     return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp

@@ -1,7 +1,7 @@
 """Artifacts that change pixels: plain data that say where on the way of the light they act.
 
 :mod:`pytest_calsim.simulation.fusion` turns those of a scene into passes over memory. A step of another package that
-needs pixels changed in a way of its own provides a :class:`Painter`; where one of the other kinds fits, it is faster.
+changes pixels in another way provides a :class:`Painter`; where one of the other kinds fits, it is faster.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ class SmoothSources(PixelArtifact, ABC):
     space: ClassVar[Space] = Space.CANVAS
 
     pictures: tuple[NodePictures, ...]
-    """What the sources show."""
+    """Images of the sources."""
     transmission: Image | None
-    """What vessels let through of them, float32 ``(height, width)`` on the canvas; ``None``: all.
+    """Share of their light that vessels let through, float32 ``(height, width)`` on the canvas; ``None``: all.
 
     Artifacts that share one map are painted together: take it from one plane of the vessels where that is right.
     """
@@ -114,7 +114,7 @@ class SmoothSources(PixelArtifact, ABC):
     @property
     @abstractmethod
     def n_sources(self) -> int:
-        """How many sources there are; those that show nothing count as well."""
+        """Number of sources, including those without light."""
 
     @abstractmethod
     def gains(self, start: int, stop: int) -> Floats32:
@@ -194,7 +194,7 @@ class Detector(PixelArtifact, ABC):
 
     @abstractmethod
     def chip(self) -> Chip:
-        """Return what kernels need to know of it."""
+        """Return the parameters that kernels take."""
 
     @abstractmethod
     def expected_codes(self, light: Image) -> NDArray[Any]:
@@ -202,7 +202,7 @@ class Detector(PixelArtifact, ABC):
 
 
 class Painter(PixelArtifact, ABC):
-    """An artifact that changes pixels in a way of its own, frame by frame."""
+    """An artifact that changes pixels frame by frame, in a way that no other class describes."""
 
     space: ClassVar[Space] = Space.SENSOR
 
@@ -214,5 +214,5 @@ class Painter(PixelArtifact, ABC):
         """
 
     def paint_expected(self, image: Image) -> Image:
-        """Return the same with every fluctuating source at its expected resting level."""
+        """Return the picture with every fluctuating source at its expected resting level."""
         return self.paint(image, 0)

@@ -1,4 +1,4 @@
-"""Grids for what is smooth: few nodes in the loop over frames, evaluated at finer nodes and at pixels."""
+"""Hold smooth light on grids of few nodes, and evaluate it at finer nodes and at pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Taps = tuple[Ints, Floats32]
 
 
 def spline_taps(nodes: Floats) -> Taps:
-    """The four nodes around each position and the weights of their cubic B-splines there.
+    """Return the four nodes around each position and the weights of their cubic B-splines there.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def spline_taps(nodes: Floats) -> Taps:
 
 
 def _halving_taps(first: int, n: int) -> Taps:
-    """Which nodes of twice the step make up the splines of ``n`` nodes from ``first`` on; the function is the same."""
+    """Return the nodes of twice the step, and their weights, that give the splines of ``n`` nodes from ``first`` on."""
     node = np.arange(first, first + n)
     odd = node % 2
     return node // 2 - 1, np.array([[0.125, 0.75, 0.125, 0], [0, 0.5, 0.5, 0]], np.float32)[odd]
@@ -57,9 +57,9 @@ def _halving_taps(first: int, n: int) -> Taps:
 class NodeGrid:
     """Nodes of cubic B-splines at whole multiples of a power of two of a pixel from the optical axis.
 
-    A sum of B-splines is one of B-splines of half the step as well, to the last digit but for rounding: so it does not
-    matter on how fine a grid fields are added up before they are evaluated. Where the nodes lie does not depend on the
-    canvas; a wider margin only adds nodes around the same ones.
+    A sum of B-splines is exactly a sum of B-splines of half the step, but for rounding. So the grid on which fields are
+    added up does not change the light. The nodes' places do not depend on the canvas; a wider margin only adds nodes
+    around the same ones.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class NodeGrid:
 
     @classmethod
     def of_canvas(cls, canvas: Canvas, level: int) -> NodeGrid:
-        """Nodes around the pixels of a canvas."""
+        """Return nodes around the pixels of a canvas."""
         step = 2.0**level
         rows, columns = (spline_taps(np.linspace((1 - n) / 2, (n - 1) / 2, n) / step) for n in canvas.shape)
         return cls(level, rows, columns, 2**level)
 
     def coarser(self) -> NodeGrid:
-        """The nodes of twice the step around these."""
+        """Return the nodes of twice the step around these."""
         rows, columns = (_halving_taps(first, n) for first, n in zip(self.first, self.shape, strict=True))
         return NodeGrid(self.level + 1, rows, columns, 2)
 

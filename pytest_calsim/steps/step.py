@@ -168,7 +168,9 @@ class Step(Frozen):
         cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         known = Step.known.get(cls.kind)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(f"step kind {cls.kind!r} is taken by {known.__module__}.{known.__qualname__}")
+            raise TypeError(
+                f"step kind {cls.kind!r} is taken by {known.__module__}.{known.__qualname__}; rename {cls.__name__}"
+            )
         Step.known[cls.kind] = cls
 
     @model_serializer(mode="wrap")
@@ -205,7 +207,7 @@ class Step(Frozen):
 
     def plan(self, *args: Any, **kwargs: Any) -> Artifact:
         """Make the truth. It is called once, with a :class:`Context` and the artifacts that the signature names."""
-        raise TypeError(f"step {self.kind!r} has no plan")
+        raise TypeError(f"step {self.kind!r} has no plan: define `def plan(self, ctx: Context, ...) -> <its artifact>`")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Draw what lies at random in the tissue, by square tiles from the optical axis on.
 
-What lies in a tile is drawn from the tile's own stream, so it does not depend on which tiles are looked at. A stream is
-a list of candidates with arrival times, as a Poisson process; those that arrive before a density are there. So more
-density adds some and moves none.
+Each tile has its own stream, so its contents do not depend on which other tiles are drawn. A stream is a list of
+candidates with arrival times, as a Poisson process; those that arrive before the density are present. So more density
+adds some and moves none.
 """
 
 from __future__ import annotations

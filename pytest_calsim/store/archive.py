@@ -1,4 +1,4 @@
-"""A zip of stored members, read by position and checked."""
+"""Read a zip of stored members by position, and check each member."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ class Archive:
     FileNotFoundError
         When there is no file.
     StoreError
-        When what is there is no such zip.
+        When the file is no such zip.
     OSError
-        When the system cannot read it just now.
+        When the system cannot read it at the moment.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         if not path.is_file() and os.path.lexists(path):
             raise StoreError(f"{path}: not a file; a recording is a single file, NAME.zarr.zip")
+        # A bare descriptor, not a file object: it has no buffer and no position that threads would share.
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._fd)
         self._members = self._read_directory()
@@ -103,6 +104,7 @@ class Archive:
         return self._members[name]
 
     def _read_directory(self) -> dict[str, _Member]:
+        # zipfile reads the directory alone; members are read without it, as it seeks and takes a lock.
         size = os.fstat(self._fd).st_size
         members: dict[str, _Member] = {}
         try:
@@ -131,7 +133,7 @@ class Archive:
 if hasattr(os, "preadv"):
 
     def _read_some_at(fd: int, buffer: memoryview, offset: int) -> int:
-        # By position: threads and forked children share the file's offset.
+        # By position, as threads and forked children share the file's offset.
         return os.preadv(fd, [buffer], offset)
 
 else:  # Windows, where nothing forks

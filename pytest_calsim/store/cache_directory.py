@@ -1,14 +1,15 @@
-"""The directory of a cache: one file for each recording, named by its key.
+"""Keep recordings in a directory: one file for each, named by its key.
 
 ::
 
     <root>/CACHEDIR.TAG
     <root>/v<format>/<key>.zarr.zip                  recordings
     <root>/v<format>/<key>.zarr.zip.<id>.partial     one that is being written
-    <root>/v<format>/<key>.lock                      held by who simulates it
+    <root>/v<format>/<key>.lock                      held by the process that simulates it
 
 A file appears whole, by one rename, and is never changed. Its time of modification is that of its last use. Readers
-keep their files open, so removing one harms nobody. The lock only saves work: who cannot have it goes on without.
+keep their files open, so removing one harms nobody. The lock only saves work: a process that cannot get it simulates
+all the same.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ class CacheDirectory:
         self.folder = root / f"v{STORE_FORMAT}"
 
     def path(self, key: str) -> Path:
-        """Where a recording is or would be. Keys are digests: no name from outside becomes part of a path."""
+        """Return where a recording is or would be. Keys are digests: no name from outside becomes part of a path."""
         if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} is not a key")
+            raise ValueError(f"{key!r} is not a key: give the 64 hexadecimal digits of spec.key()")
         return self.folder / f"{key}{_SUFFIX}"
 
     def open(self, spec: Spec) -> RecordingFile:
@@ -115,19 +116,7 @@ class CacheDirectory:
     def turn(self, key: str, *, name: str, deadline_s: float, say: Callable[[str], None]) -> Generator[float]:
         """Wait until no other process simulates a key, or until the deadline; then hold its lock, if there is one.
 
-        Parameters
-        ----------
-        key
-            What to simulate.
-        name, say
-            What to call it, and where to say that somebody else is at it.
-        deadline_s
-            How long to wait at most, s.
-
-        Yields
-        ------
-        float
-            Seconds waited; 0 when nobody was at it.
+        Parameters and what it yields are those of :func:`~pytest_calsim.store.lock.simulation_lock`, but for the key.
         """
         with contextlib.suppress(OSError):  # a disk that cannot be written has no lock either
             self._prepare()
@@ -148,12 +137,12 @@ class CacheDirectory:
         movie_bytes = math.prod(data.frames.shape) * data.frames.dtype.itemsize
         free_bytes = shutil.disk_usage(self.folder).free
         if movie_bytes > free_bytes:
-            raise StoreError(f"a movie of {movie_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free")
+            raise StoreError(f"the movie may take {movie_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free")
         path = self.path(data.provenance.key)
         try:
             publish_recording(path, data, overwrite=True)
         except FileNotFoundError:
-            pass  # somebody has removed the folder meanwhile: then it is not kept
+            pass  # another process removed the folder meanwhile: then nothing is kept
         except PermissionError:
             if os.name != "nt" or not path.exists():
                 raise
@@ -170,7 +159,7 @@ class CacheDirectory:
         return [_describe(path, size, used) for path, size, used in reversed(self._by_use())]
 
     def evict(self, max_bytes: int) -> int:
-        """Remove the least recently used recordings until the rest fits; how many were removed."""
+        """Remove the least recently used recordings until the rest fits; return how many were removed."""
         stored = self._by_use()
         excess = sum(size for _, size, _ in stored) - max_bytes
         n_removed = 0
@@ -181,15 +170,15 @@ class CacheDirectory:
         return n_removed
 
     def clear(self) -> tuple[int, int]:
-        """Remove every recording; how many were removed, and how many the system would not remove."""
+        """Remove every recording; return how many were removed, and how many the system would not remove."""
         removed = [_remove(path) for path, _, _ in self._by_use()]
         self.sweep()
         return sum(removed), len(removed) - sum(removed)
 
     def sweep(self) -> int:
-        """Remove what processes that died left half written, and locks that nobody holds; how many of the former."""
+        """Remove half-written files of dead processes, and locks that nobody holds; return how many files."""
         n_removed = 0
-        for path in reversed(_children(self.folder)):  # a half-written file before its lock
+        for path in reversed(_children(self.folder)):  # ".zarr.zip..." before ".lock": a file before its lock
             found = _KEY.match(path.name)
             if found is not None and path.suffix in (PARTIAL, _LOCK):
                 lock = file_lock(self.folder / f"{found[0]}{_LOCK}")
@@ -200,7 +189,7 @@ class CacheDirectory:
         return n_removed
 
     def verify(self) -> list[str]:
-        """Read every byte of every recording of this format; bad files are removed; one line for each."""
+        """Read every byte of every recording of this format; remove bad files, and return a line for each."""
         problems: list[str] = []
         for path, _, _ in self._by_use():
             if path.parent != self.folder:
@@ -220,7 +209,7 @@ class CacheDirectory:
         return problems
 
     def _by_use(self) -> list[tuple[Path, int, float]]:
-        """Path, size and last use of every recording, of any format, least recently used first."""
+        """Return the path, size and last use of every recording, of any format, least recently used first."""
         found: list[tuple[Path, int, float]] = []
         for folder in _children(self.root):
             if not re.fullmatch(rf"v\d+|{MOVIES}", folder.name):
@@ -235,16 +224,34 @@ class CacheDirectory:
 def _describe(path: Path, size_bytes: int, used: float) -> CacheEntry:
     key = path.name.removesuffix(_SUFFIX)
     if path.parent.name == MOVIES:
-        return CacheEntry(path.name[:64], "(a movie's file)", path, size_bytes, 0.0, used, used)
+        return CacheEntry(
+            key=path.name[:64],
+            label="(a movie's file)",
+            path=path,
+            size_bytes=size_bytes,
+            cost_s=0.0,
+            created=used,
+            used=used,
+        )
     try:
         found = RecordingFile(path).provenance
     except OSError:  # damaged, or of another format
-        return CacheEntry(key, "(unreadable)", path, size_bytes, 0.0, used, used)
-    return CacheEntry(key, found.label, path, size_bytes, found.cost_s, found.created, used)
+        return CacheEntry(
+            key=key, label="(unreadable)", path=path, size_bytes=size_bytes, cost_s=0.0, created=used, used=used
+        )
+    return CacheEntry(
+        key=key,
+        label=found.label,
+        path=path,
+        size_bytes=size_bytes,
+        cost_s=found.cost_s,
+        created=found.created,
+        used=used,
+    )
 
 
 def _children(folder: Path) -> list[Path]:
-    """What is in a folder just now; nothing when there is no folder, or it is out of reach."""
+    """Return what a folder holds now; nothing where it is missing or out of reach."""
     try:
         return sorted(folder.iterdir())
     except OSError:
@@ -252,7 +259,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file, or of all files under a folder (the entries of format 1)."""
+    """Return the bytes of a file, or of all files under a folder (the entries of format 1)."""
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return status.st_size
@@ -260,7 +267,7 @@ def _size_of(path: Path) -> int:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file, a link, or a folder with all it holds; whether it is gone through us."""
+    """Remove a file, a link, or a folder with all it holds; return whether this call removed it."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

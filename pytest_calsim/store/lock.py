@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["acquired", "file_lock", "simulation_lock"]
 
 _QUIET_S = 2.0
-"""Time to wait without a word, s."""
+"""Time to wait before a message says so, s."""
 
 
 @contextmanager
 def simulation_lock(path: Path, *, name: str, deadline_s: float, say: Callable[[str], None]) -> Generator[float]:
     """Wait until no other process holds a lock, or until the deadline; then hold it, if there is one.
 
-    The lock only saves work: who cannot have it goes on without.
+    The lock only saves work: a process that cannot get it simulates all the same.
 
     Parameters
     ----------
     path
         The lock's file. It need not exist.
     name, say
-        What to call the recording, and where to say that another process simulates it.
+        Name of the recording in messages, and the function that shows them.
     deadline_s
-        How long to wait at most, s.
+        Longest wait, s.
 
     Yields
     ------
@@ -63,7 +63,7 @@ def file_lock(path: Path) -> BaseFileLock:
 
 
 def acquired(lock: BaseFileLock, timeout_s: float) -> bool:
-    """Try to hold a lock for at most so many seconds; return whether it is held.
+    """Try to get a lock within ``timeout_s`` seconds; return whether it is held.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A recording's file, open for reading."""
+"""Read a recording's file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROVENANCE = "pytest_calsim"
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a stored recording came from.
+    """Origin of a stored recording.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Provenance:
     until
         The last stage simulated; ``None`` for all.
     notes
-        What the simulation had to say.
+        Notes of the simulation for its user.
     cost_s
         Time that simulating and writing took, s.
     created
@@ -72,7 +72,7 @@ class RecordingFile:
         When what is there is damaged or no recording. Each member is checked when it is read, so any method that reads
         may raise it.
     OSError
-        When the system cannot read it just now.
+        When the system cannot read it at the moment.
     """
 
     def __init__(self, path: Path) -> None:

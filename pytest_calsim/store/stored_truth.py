@@ -1,4 +1,4 @@
-"""The truth in a recording's file, each quantity read when it is first used."""
+"""Read the truth in a recording's file, each quantity when it is first used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOOTPRINT_PARTS = ("data", "indices", "indptr")
 
 @dataclass(frozen=True)
 class StoredQuantity:
-    """What is known of a quantity before it is read.
+    """Facts about a quantity that are known before it is read.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class StoredQuantity:
     footprints
         The dense shape of sparse footprints.
     by_frames
-        The layout of what is stored in blocks of frames.
+        Layout of a quantity that is stored in blocks of frames.
     """
 
     dims: tuple[str, ...]
@@ -42,26 +42,26 @@ class StoredQuantity:
 
 
 class TruthSource(Protocol):
-    """Where a recording's truth is read from."""
+    """Source of a recording's truth."""
 
     def read_array(self, path: str) -> NDArray[Any]:
-        """Give an array by its path, e.g. ``snr`` or ``A_planted/data``."""
+        """Return an array by its path, e.g. ``snr`` or ``A_planted/data``."""
         ...
 
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Give frames ``start`` to ``stop`` of a quantity that is stored in blocks of frames."""
+        """Return frames ``start`` to ``stop`` of a quantity that is stored in blocks of frames."""
         ...
 
 
 class StoredTruth(Mapping[str, "TruthArray | SparseFootprints"]):
-    """Stored quantities by name, each read once; what is stored in blocks of frames, whenever frames are asked for.
+    """Stored quantities by name, each read once; those stored in blocks of frames are read at each request.
 
     Parameters
     ----------
     quantities
-        What there is.
+        Quantities that are stored, by name.
     source
-        Reads them.
+        Reads their arrays.
     """
 
     def __init__(self, quantities: Mapping[str, StoredQuantity], source: TruthSource) -> None:

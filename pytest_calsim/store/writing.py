@@ -1,4 +1,4 @@
-"""Writing a recording's file: painted by threads, appended in order, published whole."""
+"""Write a recording's file: painted by threads, appended in order, published whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pytest_calsim.store.zarr_array import ArrayLayout, Json, array_attributes, 
 __all__ = ["PARTIAL", "RecordingData", "publish_recording", "write_archive"]
 
 PARTIAL = ".partial"
-"""How the name of a file ends that is being written."""
+"""End of the name of a file that is being written."""
 
 _GROUP: Json = {"zarr_format": 2}
 _READABLE_BY_ALL = 0o644 << 16
@@ -46,7 +46,7 @@ class RecordingData:
     truth
         The ground truth by name.
     provenance
-        Its origin; ``cost_s`` is counted on while it is written.
+        Its origin; the time that writing takes is added to ``cost_s``.
     """
 
     spec: Spec
@@ -63,7 +63,7 @@ def publish_recording(path: Path, data: RecordingData, *, overwrite: bool) -> No
     path
         Where to put it; its folder must exist.
     data
-        What to write.
+        Content of the file.
     overwrite
         Whether to replace a file that is there.
 
@@ -80,6 +80,7 @@ def publish_recording(path: Path, data: RecordingData, *, overwrite: bool) -> No
             write_archive(file, data)
             file.flush()
             os.fsync(file.fileno())
+        # Asked again, as another process may have written it during the minutes that painting takes.
         if not overwrite and os.path.lexists(path):
             raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True")
         os.replace(partial, path)
@@ -92,7 +93,7 @@ def write_archive(file: IO[bytes], data: RecordingData) -> None:
     """Write the zip of a recording's members into an open file.
 
     Each core paints one block at a time, and this thread appends them in order. Two blocks a core are painted ahead
-    at most, so memory is a few blocks a core, whatever the recording's length.
+    at most, so memory is a few blocks a core and does not grow with the recording.
     """
     began = time.perf_counter()
     frames = data.frames
@@ -111,7 +112,7 @@ def write_archive(file: IO[bytes], data: RecordingData) -> None:
 
     with ZipFile(file, "w") as archive, ThreadPoolExecutor(1) as pool:
         _append(archive, SPEC, data.spec.canonical_json().encode())
-        gathered = pool.submit(dict, data.truth)  # some of it is computed only now: beside the painting
+        gathered = pool.submit(dict, data.truth)  # computes what is lazy in the truth while frames are painted
         for chunk, block in enumerate(in_order(paint, movie.n_chunks)):
             _append(archive, f"observed/{movie.chunk_name(chunk)}", block)
         for name, value in sorted(gathered.result().items()):

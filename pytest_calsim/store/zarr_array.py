@@ -1,7 +1,7 @@
-"""Arrays in zarr format 2, chunked along one axis and not compressed.
+"""Lay out arrays in zarr format 2, chunked along one axis and not compressed.
 
 The format is frozen and small (JSON for each array, raw bytes for each chunk), so it is written and read here directly:
-the bytes are the same beside zarr 2 and zarr 3, and a hit in the cache need not import zarr.
+the bytes are the same with zarr 2 and zarr 3, and a hit in the cache need not import zarr.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ArrayLayout:
 
     @classmethod
     def from_metadata(cls, metadata: Json) -> ArrayLayout:
-        """Read what ``.zarray`` holds.
+        """Read a layout from the content of ``.zarray``.
 
         Raises
         ------
@@ -83,11 +83,13 @@ class ArrayLayout:
         axis = next((i for i, n in enumerate(shape) if chunks[i] != max(1, n)), 0)
         layout = cls(shape, str(metadata["dtype"]), chunks[axis] if shape else 1, axis)
         if {"dimension_separator": ".", **metadata} != layout.metadata():  # zarr 2 leaves the default out
-            raise ValueError(f"an array of layout {metadata} is compressed, or chunked along more than one axis")
+            raise ValueError(
+                f"an array of layout {metadata} is compressed, or chunked along more than one axis; it cannot be read"
+            )
         return layout
 
     def metadata(self) -> Json:
-        """Give what ``.zarray`` holds."""
+        """Return the content of ``.zarray``."""
         return {
             "zarr_format": 2,
             "shape": list(self.shape),
@@ -113,19 +115,19 @@ class ArrayLayout:
         return -(-self.shape[self.axis] // self.chunk_rows) if self.shape else 1
 
     def chunk_name(self, chunk: int) -> str:
-        """Name of a chunk's member in the array's folder."""
+        """Return the name of a chunk's member in the array's folder."""
         return ".".join(str(chunk) if i == self.axis else "0" for i in range(max(1, len(self.shape))))
 
     def rows(self, chunk: int) -> slice:
-        """What a chunk holds along the layout's axis."""
+        """Return the rows of a chunk along the layout's axis."""
         return slice(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.shape[self.axis]))
 
     def part(self, chunk: int) -> tuple[slice | EllipsisType, ...]:
-        """What of the array a chunk holds; nothing is cut of an array without axes."""
+        """Return the index of a chunk's part of the array; an array without axes is one chunk."""
         return (slice(None),) * self.axis + (self.rows(chunk),) if self.shape else (...,)
 
     def encode(self, block: NDArray[Any]) -> memoryview:
-        """Give the bytes of one chunk; a block shorter than a chunk is padded with zeros."""
+        """Return the bytes of one chunk; a block shorter than a chunk is padded with zeros."""
         if block.shape != self.chunk_shape:
             padded = np.zeros(self.chunk_shape, self.dtype)
             padded[tuple(map(slice, block.shape))] = block
@@ -134,12 +136,12 @@ class ArrayLayout:
 
 
 def byte_view(array: NDArray[Any]) -> memoryview:
-    """Give the memory of a contiguous array as bytes, without a copy."""
+    """Return the memory of a contiguous array as bytes, without a copy."""
     return array.reshape(-1).view(np.uint8).data
 
 
 def array_attributes(dims: tuple[str, ...], units: str) -> Json:
-    """Give what an array's ``.zattrs`` holds, so that xarray knows its axes."""
+    """Return the content of an array's ``.zattrs``, by which xarray knows its axes."""
     return {"_ARRAY_DIMENSIONS": list(dims), "units": units}
 
 

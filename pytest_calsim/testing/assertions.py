@@ -110,7 +110,13 @@ def assert_footprints_recovered(
         check_bound("min_mean_iou", min_mean_iou)
     if max_offset_px is not None and max_offset_px != "auto":
         check_bound("max_offset_px", max_offset_px, high=math.inf)
-    of = Evaluation(estimate_of_footprints(estimate, recording), recording, units, min_iou, footprint_shift)
+    of = Evaluation(
+        found=estimate_of_footprints(estimate, recording),
+        recording=recording,
+        units=units,
+        min_iou=min_iou,
+        footprint_shift=footprint_shift,
+    )
     _ = of.matched_footprints  # what cannot be read is refused before anything else
     if min_recall > 0:
         of.check_counted()
@@ -170,7 +176,9 @@ def assert_shifts_recovered(
     known = estimate.convention if isinstance(estimate, Estimate) else None
     convention = check_convention(known if convention is None else convention)
     if known is not None and known != convention:
-        raise EstimateError(f"this Estimate holds shifts as convention={known!r}, not {convention!r}")
+        raise EstimateError(
+            f"this Estimate holds shifts as convention={known!r}, not {convention!r}: leave convention out"
+        )
     check_recording(recording)
     n_frames = recording.frames.shape[0]
     if n_frames < 2 and max_offset_px is None:
@@ -178,7 +186,7 @@ def assert_shifts_recovered(
             f"a recording of {n_frames} frame(s) shows no motion once its offset is left out: say max_offset_px too"
         )
     if given is None:
-        raise EstimateError("this Estimate has no shifts")
+        raise EstimateError("this Estimate has no shifts: say Estimate(shifts=..., convention=...)")
     card = measure_shifts(
         given,
         recording,
@@ -251,7 +259,7 @@ def assert_traces_recovered(
     if gain == 0:
         raise EstimateError("gain must be above 0, not 0")
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
-    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()
     return judge(measure_traces(of, TraceBounds(min_pearson, max_gain_error, gain)), recording, found)
 
@@ -313,7 +321,7 @@ def assert_spikes_recovered(
     check_tolerance(tol_frames)
     check_finite("spike_thresh", spike_thresh)
     found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
-    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()
     bounds = SpikeBounds(min_precision, min_recall)
     return judge(measure_spikes(of, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh), recording, found)

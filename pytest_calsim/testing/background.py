@@ -112,7 +112,9 @@ def measure_background(
         words = f"over {est.size} pixels, {len(frames)} frames"
         checks.append(Check("pearson", field_pearson(est, seen), min_pearson, words=words))
     elif min_pearson is not None:
-        raise EstimateError("this Estimate has no b, the background's picture")
+        raise EstimateError(
+            "this Estimate has no b, the background's picture: say Estimate(b=..., f=...), or drop min_pearson"
+        )
     if found.background.course is not None:
         course = found.background.course
         if len(course) != recording.frames.shape[0]:
@@ -120,7 +122,9 @@ def measure_background(
         pearson = float(trace_pearson(course[np.newaxis, frames], true_course[np.newaxis])[0])
         checks.append(Check("course_pearson", pearson, min_course_pearson, words=f"over {len(frames)} frames"))
     elif min_course_pearson is not None:
-        raise EstimateError("this Estimate has no f, the background's course")
+        raise EstimateError(
+            "this Estimate has no f, the background's course: say Estimate(b=..., f=...), or drop min_course_pearson"
+        )
     dy, dx = frame.offset_px
     notes = [f"frame of reference: the picture lies ({dy:+.2f}, {dx:+.2f}) px from zero shift, {frame.source}"]
     return Scorecard("background", checks, notes=notes if frame.source else ())
@@ -129,7 +133,7 @@ def measure_background(
 def _in_one_place(
     est: NDArray[np.float64], true: NDArray[np.float64], offset: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What both pictures show, with the estimate's moved back by whole pixels; a background is smooth."""
+    """Return what both pictures show, with the estimate's moved back by whole pixels; a background is smooth."""
     parts: list[tuple[slice, slice]] = []
     for length, by in zip(est.shape, offset, strict=True):
         whole = round(by)
@@ -163,7 +167,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
             break
         tissue.append(kind)
     if not tissue:
-        raise EstimateError("the recording has no background: its spec paints no tissue")
+        raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
     n_frames, height, width = recording.frames.shape
     frames = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).round().astype(np.intp))
     light = recording.stage(tissue[-1])

@@ -88,7 +88,7 @@ def background_cells_of(
 
 
 def _disks(light: BackgroundCellLight, recording: Recording) -> tuple[Floats, Floats]:
-    """Centres ``(cell, 2)`` on the sensor and radii of the disks of confusion ``(cell,)``, px."""
+    """Return centres ``(cell, 2)`` on the sensor and radii of the disks of confusion ``(cell,)``, px."""
     acquisition = recording.spec.acquisition
     middle = (np.array(recording.frames.shape[1:]) - 1) / 2
     centre = light.center_um[:, 1:] / acquisition.pixel_size_um + middle
@@ -109,7 +109,7 @@ def _disk_masks(centre: Floats, radius: Floats, picture: tuple[int, int]) -> Spa
 
 
 def _correlations(traces: Floats, light: BackgroundCellLight, cells: NDArray[np.intp]) -> Floats:
-    """Correlation of every trace with every cell's course (traces, cells), 0 where it is negative."""
+    """Return the correlation of every trace with every cell's course (traces, cells), 0 where it is negative."""
     n_frames = traces.shape[1]
     n_blocks = min(-(-n_frames // _BLOCK_FRAMES), _MOST_BLOCKS)
     last = max(n_frames - _BLOCK_FRAMES, 0)

@@ -130,7 +130,7 @@ def explain_miss(run: Run, recording: Recording, unit: int) -> Blame:
     ()
     """
     if not 0 <= unit < recording.truth.n_units:
-        raise EstimateError(f"unit {unit}: the planted cells are 0 to {recording.truth.n_units - 1}")
+        raise EstimateError(f"unit {unit} is out of range: the planted cells are 0 to {recording.truth.n_units - 1}")
     iou = _iou(Outcome.of(run, recording), unit)
     if iou >= MIN_IOU:
         raise EstimateError(f"unit {unit} is found, with an IoU of {iou:.2f}: there is no miss to explain")
@@ -150,7 +150,7 @@ def explain_miss(run: Run, recording: Recording, unit: int) -> Blame:
 
 
 def _iou(outcome: Outcome, unit: int) -> float:
-    """Give the largest IoU of a cell with an estimate that is not another cell's."""
+    """Return the largest IoU of a cell with an estimate that is not another cell's."""
     scores = outcome.matched.scores
     own = (scores.cell_of == unit) | (scores.cell_of < 0)
     return float(np.max(scores.overlaps.iou[own, unit], initial=0.0))
@@ -198,7 +198,7 @@ def _no_vessels(recording: Recording, unit: int) -> Recording:
 
 
 def _there(recording: Recording, *kinds: str) -> list[str]:
-    """Give those of some steps that the recording has."""
+    """Return the kinds, of some steps, that the recording has."""
     found = [kind for kind in kinds if kind in recording.spec.kinds]
     if not found:
         raise NotApplicableError(f"the spec has no {' or '.join(map(repr, kinds))}")

@@ -62,7 +62,7 @@ def compare(
     <Comparison: 4 found, 4 missed, 0 spurious, 3 ignored>
     """
     found = estimate_of_footprints(estimate, recording)
-    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     shifts = None
     if found.shifts is not None:
         true = true_displacements(recording)

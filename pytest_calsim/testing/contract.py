@@ -1,4 +1,4 @@
-"""A contract for any pipeline that finds cells: what must hold whatever it is good at."""
+"""Hold any pipeline that finds cells to a contract: laws that no strength of a pipeline excuses from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline found, in one form whatever the pipeline."""
+"""Hold what a pipeline found, in one form for all pipelines."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Estimate:
         self.labels: NDArray[np.generic] = np.arange(n_units) if labels is None else labels
         self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_units)
         if self.A is not None and self.cells is not None:
-            raise EstimateError("cells given beside A, whose footprints say which cells they are: leave one out")
+            raise EstimateError("cells is given as well as A, whose footprints say which cells they are: leave one out")
 
     def __repr__(self) -> str:
         found = {"A": self.A, "C": self.C, "S": self.S, "shifts": self.shifts}
@@ -119,7 +119,7 @@ class Estimate:
         return len(self.labels)
 
     def footprints_on(self, picture: tuple[int, int]) -> SparseFootprints:
-        """Give the footprints in their place on a recording's picture ``(height, width)``, px.
+        """Return the footprints in their place on a recording's picture ``(height, width)``, px.
 
         Raises
         ------
@@ -216,7 +216,19 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when these are not of one run.
         """
-        return cls(**suite2p.read(stat, shape, F, Fneu, neucoeff, spks, iscell, yoff, xoff))
+        return cls(
+            **suite2p.read(
+                stat=stat,
+                shape=shape,
+                F=F,
+                Fneu=Fneu,
+                neucoeff=neucoeff,
+                spks=spks,
+                iscell=iscell,
+                yoff=yoff,
+                xoff=xoff,
+            )
+        )
 
 
 def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
@@ -231,7 +243,7 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
 def _in_order(
     rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
 ) -> NDArray[np.float64] | None:
-    """Traces or spikes in the order of the labels."""
+    """Return traces or spikes in the order of the labels."""
     if rows is None:
         return None
     order = in_order_of(rows.unit_id, labels, name)
@@ -239,7 +251,7 @@ def _in_order(
 
 
 def _named_cells(cells: ArrayLike, n_units: int) -> NDArray[np.intp]:
-    """Planted cells, one for each row, none twice."""
+    """Return planted cells, one for each row, none twice."""
     named = np.asarray(cells)
     if named.ndim != 1 or len(named) != n_units:
         raise EstimateError(f"cells names {named.size} planted cells for {n_units} rows: give a list, one a row")

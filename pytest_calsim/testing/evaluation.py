@@ -1,4 +1,4 @@
-"""An estimate beside the planted cells of a recording: what every measure of cells begins with."""
+"""Match an estimate with the planted cells of a recording, as every measure of cells begins."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["Evaluation", "check_recording", "estimate_of_footprints"]
 
 
 def check_recording(recording: Recording) -> GroundTruth:
-    """Give a recording's truth, or refuse what is no recording."""
+    """Return a recording's truth, or refuse what is no recording."""
     if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
         raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
     return recording.truth
 
 
 def estimate_of_footprints(given: Estimate | FootprintsLike, recording: Recording) -> Estimate:
-    """Give an estimate as it is, and footprints as one."""
+    """Return an estimate as it is, and footprints as one."""
     check_recording(recording)
     return given if isinstance(given, Estimate) else Estimate(A=given, picture=recording.frames.shape[1:])
 
@@ -109,5 +109,5 @@ class Evaluation:
         return [] if self.matched is None else self.matched.notes()
 
     def facts(self) -> dict[str, float]:
-        """Give the frame of reference used, and the version of the rule that says which cells count."""
+        """Return the frame of reference used, and the version of the rule that says which cells count."""
         return ({} if self.matched is None else self.matched.facts()) | self.cells.facts()

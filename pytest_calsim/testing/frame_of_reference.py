@@ -1,4 +1,4 @@
-"""Where a pipeline's footprints lie as a whole: the truth's are at zero shift, a pipeline's in its template's frame."""
+"""Find where a pipeline's footprints lie as a whole: in its template's frame, while the truth's are at zero shift."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FootprintShift", "FrameOfReference", "find_frame", "true_displacements"]
 
 FootprintShift: TypeAlias = "tuple[float, float] | Literal['auto'] | None"
-"""How the footprints' offset from the truth is known: found out, given as (rows, columns) in px, or none."""
+"""The footprints' offset from the truth: found automatically, given as (rows, columns) in px, or none."""
 
 _RIGHT_RMSE_PX = 1.0
 """Shifts whose aligned RMSE is no more than this say where the footprints lie."""
@@ -30,14 +30,14 @@ _RIGHT_RMSE_PX = 1.0
 
 @dataclass(frozen=True)
 class FrameOfReference:
-    """How far the estimate's footprints lie from zero shift, and how that is known.
+    """Offset of the estimate's footprints from zero shift, and how it is known.
 
     Attributes
     ----------
     offset_px
         Rows and columns, px; + toward higher ones.
     source
-        In words; empty where there is no offset to speak of.
+        How it is known, in words; empty where there is no offset.
     """
 
     offset_px: tuple[float, float] = (0.0, 0.0)
@@ -87,7 +87,7 @@ def find_frame(
 
 
 def true_displacements(recording: Recording) -> NDArray[np.float64]:
-    """Give the tissue's displacement ``(frame, 2)``, px; zeros for a still recording."""
+    """Return the tissue's displacement ``(frame, 2)``, px; zeros for a still recording."""
     n_frames = recording.frames.shape[0]
     shifts = recording.truth.shifts
     return np.zeros((n_frames, 2)) if shifts is None else as_shifts(shifts, n_frames=n_frames, name="true shifts")

@@ -39,7 +39,7 @@ _REGISTERED: set[type] = set()
 
 
 def _all_below(model: type) -> list[type]:
-    """Give the subclasses of a class, and theirs."""
+    """Return the subclasses of a class, and theirs."""
     return [found for below in model.__subclasses__() for found in (below, *_all_below(below))]
 
 

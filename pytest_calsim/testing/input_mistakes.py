@@ -81,7 +81,7 @@ def footprint_mistakes(
 
 
 def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np.int32]) -> SparseFootprints:
-    """The same values at other places; what lies outside the picture is lost."""
+    """Return the same values at other places; what leaves the picture is lost."""
     units: list[Unit] = []
     for start, stop in zip(A.indptr[:-1], A.indptr[1:], strict=True):
         r = row[start:stop]
@@ -94,7 +94,7 @@ def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np
 
 
 def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[int, int]:
-    """Where all estimates together lie best on all cells together: the peak of their cross-correlation."""
+    """Return where all estimates together lie best on all cells together: the peak of their cross-correlation."""
     padded = (2 * A_est.shape[1], 2 * A_est.shape[2])
     spectrum = np.fft.rfft2(_projection(A_est), padded) * np.conj(np.fft.rfft2(_projection(A_true), padded))
     peak = int(np.fft.irfft2(spectrum, padded).argmax())

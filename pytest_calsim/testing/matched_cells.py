@@ -1,4 +1,4 @@
-"""Which estimate is which planted cell, in the estimate's own frame of reference."""
+"""Match estimates with planted cells, in the estimate's own frame of reference."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Residual(NamedTuple):
 
     @property
     def length_px(self) -> float:
-        """Its length."""
+        """Length of the offset, px."""
         return math.hypot(self.dy_px, self.dx_px)
 
     @classmethod
@@ -72,11 +72,11 @@ class MatchedCells:
     A_est, A_true
         Both in one place.
     scores
-        Who is who, there.
+        Matching in that place.
     at_zero
-        The same with the estimate left where it was.
+        Matching with the estimate left where it was.
     frame
-        Where the estimate lies.
+        Offset of the estimate.
     """
 
     given: SparseFootprints
@@ -108,7 +108,7 @@ class MatchedCells:
         return [f"frame of reference: {lie}: {there}, {zero}"]
 
     def facts(self) -> dict[str, float]:
-        """Give the offset used, and the recall at zero shift."""
+        """Return the offset used, and the recall at zero shift."""
         dy, dx = self.frame.offset_px
         return {
             "footprint_shift_height_px": dy,
@@ -132,18 +132,26 @@ def match_cells(
     frame = find_frame(footprint_shift, found, A, recording)
     at_zero = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
     if frame.is_zero:
-        return MatchedCells(A, A, cells.A, at_zero, at_zero, frame)
+        return MatchedCells(given=A, A_est=A, A_true=cells.A, scores=at_zero, at_zero=at_zero, frame=frame)
     A_est, A_true = align(A, cells.A, frame.offset_px)
     scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou)
+    # A fit may end in a worse place than none, with few cells or wrong ones: then the estimate stays where it was.
     if frame.source.startswith("fitted") and scores.total_iou <= at_zero.total_iou:
-        return MatchedCells(A, A, cells.A, at_zero, at_zero, FrameOfReference((0.0, 0.0), frame.source))
-    return MatchedCells(A, A_est, A_true, scores, at_zero, frame)
+        return MatchedCells(
+            given=A,
+            A_est=A,
+            A_true=cells.A,
+            scores=at_zero,
+            at_zero=at_zero,
+            frame=FrameOfReference((0.0, 0.0), frame.source),
+        )
+    return MatchedCells(given=A, A_est=A_est, A_true=A_true, scores=scores, at_zero=at_zero, frame=frame)
 
 
 def matched_rows(
     found: Estimate, cells: PlantedCells, matched: MatchedCells | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give the rows of an estimate, and the counted cells that they stand for.
+    """Return the rows of an estimate, and the counted cells that they stand for.
 
     Without footprints the rows stand for ``Estimate.cells``, or for all planted cells in their order.
 

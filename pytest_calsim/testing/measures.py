@@ -122,7 +122,13 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
     tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]
     if not mean_iou.passed or not offset.passed:
         tables.append(worst_fits_table(scores, cells, labels))
-    card = Scorecard("footprints", checks, facts, [table for table in tables if table.total], notes)
+    card = Scorecard(
+        assertion="footprints",
+        checks=checks,
+        facts=facts,
+        tables=[table for table in tables if table.total],
+        notes=notes,
+    )
     if not card.passed:
         in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou)
         notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou)
@@ -174,7 +180,7 @@ def measure_shifts(
         words = f"mean difference (height, width){zero}"
         checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words=words))
     notes: list[str] = []
-    card = Scorecard("shifts", checks, facts, [worst_frames_table(errors)], notes)
+    card = Scorecard(assertion="shifts", checks=checks, facts=facts, tables=[worst_frames_table(errors)], notes=notes)
     if not card.passed:
         notes += shift_mistakes(shifts, true, convention)
     return card
@@ -205,14 +211,14 @@ def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     notes = of.notes()
     facts |= of.facts()
-    card = Scorecard("traces", checks, facts, tables, notes)
+    card = Scorecard(assertion="traces", checks=checks, facts=facts, tables=tables, notes=notes)
     if not checks[0].passed and len(ids):
         notes += trace_mistakes(est, true)
     return card
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    """Median of what is a number; NaN where nothing is."""
+    """Return the median of the values that are numbers; NaN where there are none."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else math.nan
 
@@ -240,12 +246,12 @@ def measure_spikes(of: Evaluation, bounds: SpikeBounds, *, tol_frames: int, spik
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted}
     facts |= of.facts()
-    return Scorecard("spikes", checks, facts, tables, of.notes())
+    return Scorecard(assertion="spikes", checks=checks, facts=facts, tables=tables, notes=of.notes())
 
 
 def _rows(matrix: NDArray[np.float64] | None, name: str, recording: Recording) -> NDArray[np.float64]:
     if matrix is None:
-        raise EstimateError(f"this Estimate has no {name}")
+        raise EstimateError(f"this Estimate has no {name}: say Estimate(..., {name}=...)")
     return as_matrix(matrix, shape=(None, recording.frames.shape[0]), name=name)
 
 

@@ -49,7 +49,7 @@ class PlantedCells:
             if name not in self.columns:
                 others = "; units='all' needs none" if name == units else ""
                 raise EstimateError(
-                    f"the recording's truth has no {name!r}: its spec lacks a step that makes it{others}"
+                    f"the recording's truth has no {name!r}: its spec lacks the step that makes it{others}"
                 )
         self._in_fov = self.columns["in_fov"].astype(np.bool_)
         self.counted = self._in_fov if units == "all" else self._in_fov & self.columns[units].astype(np.bool_)
@@ -67,11 +67,11 @@ class PlantedCells:
     def A(self) -> SparseFootprints:
         """Footprints as the optics leave them."""
         if self._truth.A_observed is None:
-            raise EstimateError("the recording's truth has no 'A_observed': its spec lacks 'cell_optics'")
+            raise EstimateError("the recording's truth has no 'A_observed': its spec lacks 'cell_optics'; add it")
         return self._truth.A_observed
 
     def facts(self) -> dict[str, int]:
-        """Give the version of the rule that says which cells are detectable, where that decides which cells count."""
+        """Return the version of the rule that says which cells are detectable, where that decides which cells count."""
         rule = self._truth.arrays.get("detection_rule")
         if self.units != "detectable" or not isinstance(rule, TruthArray):
             return {}
@@ -118,7 +118,7 @@ class PlantedCells:
         return Table(title, tuple(named), rows, len(ids))
 
     def _where(self, cell: int) -> str:
-        """Brightest pixel of a cell on the sensor."""
+        """Return the brightest pixel of a cell on the sensor."""
         A = self._truth.A_observed
         if A is None:
             return "?"

@@ -1,4 +1,4 @@
-"""Pictures of an estimate beside the truth: the overlay of a failed test, and a report of one page."""
+"""Draw an estimate with the truth: the overlay of a failed test, and a report of one page."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _pictures(recording: Recording, comparison: Comparison) -> Iterator[str]:
 
 
 def _worst_traces(recording: Recording, comparison: Comparison) -> Any:
-    """Give the planted cells found whose traces follow the truth worst."""
+    """Return the planted cells found whose traces follow the truth worst."""
     cells = comparison.found
     if comparison.C is None or not len(cells):
         return cells
@@ -199,7 +199,7 @@ def _section(title: str, size: tuple[float, float], draw: Callable[[Any], object
 
 
 def _png(size: tuple[float, float], draw: Callable[[Any], object]) -> bytes:
-    """Draw a figure of its own: neither a window nor the state of pyplot is touched."""
+    """Make a figure without pyplot, so that no window opens and pyplot's state stays as it is."""
     figure = require("matplotlib.figure", "plot", "plotting").Figure(figsize=size, layout="constrained", dpi=110)
     draw(figure.add_subplot())
     buffer = io.BytesIO()

@@ -54,11 +54,11 @@ class Scores:
         return "\n".join([*map(str, self.cards), *left_out])
 
     def as_dict(self) -> dict[str, float | int | str | bool]:
-        """Give every number under a flat name: ``footprints.recall``, ``shifts.rmse_px``, ..."""
+        """Return every number under a flat name: ``footprints.recall``, ``shifts.rmse_px``, ..."""
         return {name: value for card in self.cards for name, value in card.as_dict().items()}
 
     def to_pandas(self) -> pd.DataFrame:
-        """Give a table of one row, one column for every number; ``pandas.concat`` puts recordings together."""
+        """Return a table of one row, one column for every number; ``pandas.concat`` puts recordings together."""
         import pandas as pd
 
         return pd.DataFrame([self.as_dict()])
@@ -112,7 +112,7 @@ def score(
     found = estimate_of_footprints(estimate, recording)
     if found.n_units == 0 and found.A is None and found.shifts is None and found.background is None:
         raise EstimateError("nothing to score: this Estimate is of nothing")
-    of = Evaluation(found, recording, units, min_iou, footprint_shift)
+    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     if found.A is not None:
         found.footprints_on(recording.frames.shape[1:])  # refuses what does not fit at all
     if found.n_units or found.A is not None:
@@ -128,7 +128,7 @@ def score(
 
 
 def _measures(of: Evaluation, *, tol_frames: int, spike_thresh: float) -> dict[str, Callable[[], Scorecard]]:
-    """What there is to measure of an estimate, by name."""
+    """Return what can be measured of an estimate, by name."""
     found = of.found
     recording = of.recording
     measures: dict[str, Callable[[], Scorecard]] = {}

@@ -71,7 +71,7 @@ class Check:
 
 
 def _apart(value: float, bound: float) -> tuple[str, str]:
-    """Both numbers with two decimals, or with as many as it takes to tell them apart."""
+    """Return both numbers with two decimals, or with as many as it takes to tell them apart."""
     for digits in range(2, 7):
         texts = f"{value:.{digits}f}", f"{bound:.{digits}f}"
         if value == bound or texts[0] != texts[1]:
@@ -156,7 +156,7 @@ class Scorecard:
         return html_table(title, rows + notes) + "".join(tables)
 
     def as_dict(self) -> dict[str, float | int | str | bool]:
-        """Give flat, builtin values for JUnit and the like: ``footprints.passed``, ``.recall``, ``.recall.bound``, ...
+        """Return flat, builtin values for JUnit and others: ``footprints.passed``, ``.recall``, ``.recall.bound``, ...
 
         What has no bound has no ``.bound``, and a card without any has no ``.passed``.
         """
@@ -171,7 +171,7 @@ class Scorecard:
 
 
 def _builtin(value: Any) -> Any:
-    """NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
+    """Return NumPy's numbers as Python's own: pytest-xdist can send no others between processes."""
     return value.item() if hasattr(value, "item") else value
 
 

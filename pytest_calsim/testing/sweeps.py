@@ -45,7 +45,7 @@ class Sweep(tuple[SweepPoint, ...]):
         *,
         record: Callable[[Spec], Recording] = simulate,
     ) -> pd.DataFrame:
-        """Scores of every recording of the grid, as a tidy table: one row a spec.
+        """Return the scores of every recording of the grid, as a tidy table: one row a spec.
 
         Parameters
         ----------

@@ -56,5 +56,5 @@ def test_truth_is_read_only_and_fits_its_axes():
     with pytest.raises(ValueError, match="read-only"):
         truth.values[0] = 1
     for dims, shape in [(("frame",), (3, 2)), ((), (3,)), (("frame", "height"), (3,))]:
-        with pytest.raises(ValueError, match=r"dims .* do not fit an array of shape"):
+        with pytest.raises(ValueError, match=r"dims .* name \d axes, and the array has shape"):
             TruthArray(dims, np.zeros(shape))

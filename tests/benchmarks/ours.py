@@ -64,6 +64,14 @@ def fixture_spec() -> Any:
     )
 
 
+def preset(path: str) -> dict[str, Any]:
+    """Simulate the preset as it is onto the disk."""
+    from pytest_calsim import load_preset, simulate
+
+    simulate(load_preset("miniscope_v4_ca1")).save(path, overwrite=True)
+    return {}
+
+
 def movie(path: str, cores: int = 0, **size: Any) -> dict[str, Any]:
     """Simulate the scene onto the disk; ``cores``: on how many of them."""
     if cores:
@@ -143,8 +151,11 @@ def score(path: str, units: int, everything: bool, dense: bool = False) -> dict[
     traces = C.values[first] + np.random.default_rng(1).normal(0, 0.1, (len(first), C.shape[1]))
     estimate = Estimate(A=found, C=traces, S=S.values[first], shifts=-np.asarray(truth.shifts), convention="correction")
 
+    # All were displaced by one pixel, which the assertion would refuse.
     def judge() -> int:
-        card = assert_footprints_recovered(estimate, recording, min_recall=0.01, min_precision=0.01, units="all")
+        card = assert_footprints_recovered(
+            estimate, recording, min_recall=0.01, min_precision=0.01, max_offset_px=2, units="all"
+        )
         assert_traces_recovered(estimate, recording, min_pearson=0.01, units="all")
         assert_spikes_recovered(estimate, recording, min_precision=0.01, min_recall=0.01, units="all")
         assert_shifts_recovered(estimate, recording, max_rmse_px=1, convention="correction")
@@ -192,12 +203,12 @@ def tiny(cache: str) -> dict[str, Any]:
     """The preset ``tiny`` in hand, as the plugin's fixtures get it, and once more in the same session."""
     from pathlib import Path
 
-    from pytest_calsim.plugin.factory import RecordingFactory
+    from pytest_calsim import load_preset
     from pytest_calsim.recording.cache import RecordingCache
 
-    factory = RecordingFactory(RecordingCache(Path(cache)))
-    shape = factory("tiny").observed.values.shape
-    _, again = timed(lambda: factory("tiny"))
+    recordings = RecordingCache(Path(cache))
+    shape = recordings.get(load_preset("tiny")).observed.values.shape
+    _, again = timed(lambda: recordings.get(load_preset("tiny")))
     return {"shape": shape, "again_ms": 1000 * again["wall_s"]}
 
 
@@ -209,7 +220,7 @@ def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
-JOBS = {job.__name__: job for job in (movie, fixture, facts, score, sensor_pass, normals, memory_pass, tiny)}
+JOBS = {job.__name__: job for job in (preset, movie, fixture, facts, score, sensor_pass, normals, memory_pass, tiny)}
 
 if __name__ == "__main__":
     print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -79,8 +79,15 @@ def same_physics(bench: Bench, **size: Any) -> dict[str, Any]:
 # --- rows --------------------------------------------------------------------------------------------------------
 
 
+def as_shipped(bench: Bench) -> dict[str, Any]:
+    """Each one's own V4 × CA1 with motion, 608² × 600 frames, some 970 cells; ours is `miniscope_v4_ca1` as it is."""
+    path = KEPT / "movie"
+    ours = Job(bench.python, "ours.py", "preset", {"path": str(path)}, empties=path)
+    return bench.against_peer(ours, bench.peer("movie", side_px=608, frames=600), repeats=5)
+
+
 def v4_ca1(bench: Bench) -> dict[str, Any]:
-    """V4 × CA1 with motion, 608² × 600 frames, 975 cells; ours written to disk, minisim's in memory."""
+    """The same with equal physics: ours has footprints as large as minisim's."""
     physics = same_physics(bench, side_px=608)
     size = {"side_px": 608, "frames": 600}
     return bench.against_peer(movie(bench, **size), bench.peer("movie", **size)) | {"physics": physics}
@@ -183,7 +190,7 @@ def scaling(bench: Bench, sizes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def frames(bench: Bench) -> dict[str, Any]:
-    """Cost over frames, 975 cells."""
+    """Cost over frames."""
     return scaling(bench, [{"frames": n} for n in (150, 300, 600, 1200, 2400)])
 
 
@@ -216,7 +223,15 @@ def _again(row: dict[str, Any]) -> float:
     return middle([sample["facts"] for sample in row["one"]], "again_ms")
 
 
-PEER: list[Callable[[Bench], dict[str, Any]]] = [v4_ca1, small_v4_ca1, fixture, matching, matching_dense, scorecards]
+PEER: list[Callable[[Bench], dict[str, Any]]] = [
+    as_shipped,
+    v4_ca1,
+    small_v4_ca1,
+    fixture,
+    matching,
+    matching_dense,
+    scorecards,
+]
 LIMIT: list[Callable[[Bench], dict[str, Any]]] = [sensor, memory, miss, hit, threads]
 OTHER: list[Callable[[Bench], dict[str, Any]]] = [flatness, frames, cells]
 ROWS = {row.__name__: row for row in (*PEER, *LIMIT, *OTHER)}
@@ -224,9 +239,9 @@ ROWS = {row.__name__: row for row in (*PEER, *LIMIT, *OTHER)}
 TIMES = {"wall": "wall_s", "CPU": "cpu_s"}
 
 BARS = {
-    "v4_ca1": [
-        Bar("≥ 10 × in wall time", _median("wall_s"), lambda v: v >= 10),
-        Bar("ours ≤ 700 MB", _own("peak_mb"), lambda v: v <= 700),
+    "as_shipped": [
+        Bar("≥ 8 × in CPU time", _median("cpu_s"), lambda v: v >= 8),
+        Bar("ours ≤ 500 MB", _own("peak_mb"), lambda v: v <= 500),
     ],
     "matching": [
         Bar("ours ≤ 3 s", _own("wall_s"), lambda v: v <= 3),

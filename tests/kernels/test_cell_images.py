@@ -249,10 +249,10 @@ def test_cells_that_do_not_agree_are_refused():
     refused("bessel", t=tables._replace(bessel=np.ones(1, np.float32)))
     refused("segments leave", s=shapes._replace(segments=shapes.segments + 1))
     refused("segments leave", s=shapes._replace(segments=shapes.segments - 1))
-    refused("at least one pixel", g=grids._replace(samples=grids.samples * 0))
-    refused("at least one pixel", g=grids._replace(box=grids.box * np.array([1, 1, 0, 1])))
-    refused("no negative", g=grids._replace(pad=-grids.pad))
-    refused("no negative", g=grids._replace(waves=-grids.waves))
+    refused("at least 1 pixel", g=grids._replace(samples=grids.samples * 0))
+    refused("at least 1 pixel", g=grids._replace(box=grids.box * np.array([1, 1, 0, 1])))
+    refused("0 or more for pad and waves", g=grids._replace(pad=-grids.pad))
+    refused("0 or more for pad and waves", g=grids._replace(waves=-grids.waves))
     refused("a point", g=grids._replace(is_point=~grids.is_point))
 
 

@@ -168,7 +168,7 @@ def test_shapes_that_do_not_agree_are_refused():
     for name in ShapeFactors._fields:
         with pytest.raises(ValueError, match=name):
             draw_shapes(u, np.ones(3), factors(3)._replace(**{name: getattr(factors(2), name)}))
-    with pytest.raises(ValueError, match="7 dendrites, and at most 6"):
+    with pytest.raises(ValueError, match="7 dendrites; at most 6"):
         draw_shapes(u, np.ones(3), factors(3, dendrites=np.array([0, 7, 6])))
     outside = shapes._replace(segments=shapes.segments + len(shapes.segments_um))
     with pytest.raises(ValueError, match="segments_um"):

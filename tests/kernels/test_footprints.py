@@ -44,8 +44,8 @@ def test_pixels_outside_the_picture_are_refused(pixel):
     ("start", "message"),
     [
         ([0, 3, 3, 6], r"values has shape \(5,\), not \(6,\)"),
-        ([1, 3, 3, 5], "does not ascend from 0"),
-        ([0, 4, 3, 5], "does not ascend from 0"),
+        ([1, 3, 3, 5], "must ascend from 0"),
+        ([0, 4, 3, 5], "must ascend from 0"),
     ],
 )
 def test_starts_that_do_not_fit_are_refused(start, message):

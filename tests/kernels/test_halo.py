@@ -24,12 +24,12 @@ def test_columns_are_interpolated_by_four_taps(width, period):
 def test_shapes_and_nodes_outside_are_refused():
     values = np.ones((3, 11), np.float32)
     node, weight = spline_taps(np.array([9.5]))
-    with pytest.raises(ValueError, match=r"column nodes 8\.\.11 are not all among the grid's 0\.\.10"):
+    with pytest.raises(ValueError, match=r"nodes 8\.\.11 are not all among the field's 0\.\.10"):
         upsample_columns(values, node, weight, 1)
-    with pytest.raises(ValueError, match=r"column nodes -1\.\.2 are not all among the grid's 0\.\.10"):
+    with pytest.raises(ValueError, match=r"nodes -1\.\.2 are not all among the field's 0\.\.10"):
         upsample_columns(values, node - 9, weight, 1)
-    with pytest.raises(ValueError, match=r"column weight has shape \(2, 4\), not \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"weight has shape \(2, 4\), not \(1, 4\)"):
         upsample_columns(values, node - 4, np.ones((2, 4), np.float32), 1)
     node, weight = spline_taps(np.array([1.2, 1.8, 2.2, 3.8]))
-    with pytest.raises(ValueError, match="not one further after each 2 columns"):
+    with pytest.raises(ValueError, match="must be one further after each period of 2 columns"):
         upsample_columns(values, node, weight, 2)

@@ -1,16 +1,20 @@
 """The shared library: which level is chosen, what its calls refuse, and that it stands on its own."""
 
+import importlib
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pytest_calsim.kernels import elementary, library
 
+SOURCE = Path(library.__file__).parent / "c"
 BEST = [name for name in library.LEVELS if name <= library.level()]
 
 
@@ -48,19 +52,136 @@ def test_a_missing_library_says_how_to_get_it(monkeypatch, tmp_path):
         library._library.__wrapped__()
 
 
+EXP = {"n": int, "x": library.array(np.float64, 1), "out": library.output(np.float64, 1)}
+
+
 def test_arrays_of_another_kind_are_refused():
-    function = library.kernel("elementary_exp", int, library.array(np.float64, 1), library.output(np.float64, 1))
+    function = library.kernel("elementary_exp", **EXP)
     x = np.zeros(4)
     out = np.zeros(4)
-    function(4, x, out)
+    function(n=4, x=x, out=out)
     assert out.tolist() == [1, 1, 1, 1]
     frozen = out.copy()
     frozen.flags.writeable = False
     for wrong in (x.astype(np.float32), x[::2], x[None]):
         with pytest.raises(Exception, match="array must have"):
-            function(1, wrong, out)
+            function(n=1, x=wrong, out=out)
     with pytest.raises(Exception, match="WRITEABLE"):
-        function(4, x, frozen)
+        function(n=4, x=x, out=frozen)
+
+
+def test_parameters_are_given_by_name_in_any_order():
+    function = library.kernel("elementary_exp", **EXP)
+    x = np.zeros(4)
+    out = np.zeros(4)
+    function(out=out, x=x, n=2)
+    assert out.tolist() == [1, 1, 0, 0]
+    for wrong in ({"n": 4, "x": x}, {"n": 4, "x": x, "out": out, "more": 1}, {"n": 4, "y": x, "out": out}):
+        with pytest.raises(TypeError, match=f"elementary_exp takes n, x, out; it was given {', '.join(wrong)}$"):
+            function(**wrong)
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A package with the fewest C files that make a library, and the library."""
+    pytest.importorskip("hatchling")
+    from pytest_calsim.kernels import build
+
+    if not build.system_compiler():
+        pytest.skip("no compiler here")
+    source = tmp_path / "c"
+    source.mkdir()
+    for name in ("common.h", "level.c", "elementary.h", "elementary.c"):
+        shutil.copy(SOURCE / name, source)
+    path = build.build_library(source, tmp_path / "lib", None, lambda line: None)
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
+    assert library.library_path() == path
+    return source
+
+
+def test_a_library_of_the_present_sources_is_loaded(small):
+    assert library._library.__wrapped__()["calsim_level"]
+
+
+@pytest.mark.parametrize("change", ["edited", "added", "removed"])
+def test_a_library_of_other_sources_is_refused(small, change):
+    if change == "edited":
+        (small / "elementary.h").write_bytes((small / "elementary.h").read_bytes() + b"\n")
+    elif change == "added":
+        (small / "more.c").write_text("int more;")
+    else:
+        (small / "elementary.c").unlink()
+    message = r"lib/calsim_kernels.*checksum \d+, expected \d+.*run `python -m pytest_calsim.kernels.build`"
+    with pytest.raises(ImportError, match=message):
+        library._library.__wrapped__()
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no compiler here")
+def test_a_library_without_a_checksum_is_refused(small):
+    """As they were compiled until there was one."""
+    old = small.parent / "old.c"
+    old.write_text('const char *calsim_level(void) { return "base"; }')
+    subprocess.run(["cc", "-shared", "-fPIC", str(old), "-o", str(library.library_path())], check=True)
+    with pytest.raises(ImportError, match=r"checksum None, expected \d+.*kernels.build"):
+        library._library.__wrapped__()
+
+
+def declared_in_python():
+    """Every kernel that a module declares: what it returns, and its parameters by name."""
+    found = {}
+
+    def kernel(name, *, returns=None, **parameters):
+        found[name] = returns, parameters
+
+    paths = [path for path in sorted(SOURCE.parent.glob("*.py")) if "import array, " in path.read_text()]
+    for path in paths:  # once as they are: modules that import each other must not find the stand-in
+        importlib.import_module(f"pytest_calsim.kernels.{path.stem}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "kernel", kernel)
+        for path in paths:
+            runpy.run_path(str(path))
+    return found
+
+
+def declared_in_c():
+    """Every kernel that the preprocessor sees in the C files, laid out in the same way, with types as C writes them."""
+    from pytest_calsim.kernels import build
+
+    found = {}
+    for path in sorted(SOURCE.glob("*.c")):
+        command = [*build.system_compiler(), "-E", "-P", "-DLEVEL=here", "-DSOURCES=0u", str(path)]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout.replace("_Bool", "bool")
+        for returns, name, listed in re.findall(r"(\w+) (\w+)_here\(([^)]*)\)\s*{", text):
+            parameters = [parameter.replace("restrict ", "").split() for parameter in listed.split(",")]
+            found[name] = returns, {words[-1].lstrip("*"): " ".join(words) for words in parameters}
+    return found
+
+
+WRITEABLE = 0x400  # as numpy's flags have it
+C_NUMBERS = {bool: "bool", int: "i64", float: "f64", np.uint64: "u64", np.float32: "f32"}
+C_ELEMENTS = {"b1": "bool", "u1": "u8", "u2": "u16", "i4": "i32", "i8": "i64", "u8": "u64", "f4": "f32", "f8": "f64"}
+
+
+def in_c(name, kind):
+    """A parameter as C declares it."""
+    if kind in C_NUMBERS:
+        return f"{C_NUMBERS[kind]} {name}"
+    element = C_ELEMENTS.get(kind._dtype_.str[1:], "c64")
+    return f"{element} *{name}" if kind._flags_ & WRITEABLE else f"const {element} *{name}"
+
+
+def test_python_declares_every_kernel_as_c_does():
+    """Names, order, types and constness: a wrong one would read or write elsewhere."""
+    build = pytest.importorskip("pytest_calsim.kernels.build", reason="needs hatchling", exc_type=ImportError)
+    if not build.system_compiler():
+        pytest.skip("no compiler here")
+    python = declared_in_python()
+    c = declared_in_c()
+    del c["poisson_chances"]  # for a test
+    assert sorted(python) == sorted(c)
+    for name, (returns, parameters) in python.items():
+        assert [in_c(*each) for each in parameters.items()] == list(c[name][1].values()), name
+        assert C_NUMBERS.get(returns, "void") == c[name][0], name
 
 
 def test_a_wrong_shape_is_named():

@@ -40,10 +40,15 @@ def test_tables_are_built_once():
 def chances(mean, counts):
     """The kernel's probabilities of counts: Poisson's, and a rounded Gaussian's."""
     poisson_chances = kernel(
-        "poisson_chances", int, np.float32, array(np.float64, 1), output(np.float64, 1), output(np.float64, 1)
+        "poisson_chances",
+        n=int,
+        mean=np.float32,
+        counts=array(np.float64, 1),
+        poisson=output(np.float64, 1),
+        rounded=output(np.float64, 1),
     )
     poisson, rounded = np.empty((2, len(counts)))
-    poisson_chances(len(counts), mean, counts, poisson, rounded)
+    poisson_chances(n=len(counts), mean=mean, counts=counts, poisson=poisson, rounded=rounded)
     return poisson, rounded
 
 

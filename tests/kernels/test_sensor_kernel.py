@@ -301,7 +301,7 @@ def test_a_window_beyond_its_image_is_refused(parts, corner, refused):
         ("chip", {"response": np.ones((2, 6), np.float32)}, r"response has shape \(2, 6\), not \(5, 6\)"),
         ("chip", {"dark_e": np.ones((1, 5), np.float32)}, r"dark_e has shape \(1, 5\), not \(1, 6\)"),
         ("chip", {"offset_adu": np.ones((6, 6), np.float32)}, r"offset_adu has shape"),
-        ("chip", {"drop_bits": 1}, "codes up to 1023 shifted right by 1 bits do not fit uint8"),
+        ("chip", {"drop_bits": 1}, "codes up to 1023 >> 1 do not fit uint8"),
         ("chip", {"full_well_e": 1e12}, "full_well_e"),
         ("chip", {"full_well_e": math.nan}, "full_well_e"),
     ],

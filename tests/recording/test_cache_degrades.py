@@ -155,7 +155,7 @@ def test_a_small_recording_is_kept_beside_one_that_is_too_large(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
     cache = RecordingCache(tmp_path)
-    with pytest.warns(CacheWarning, match=r"large is not kept in .*: a movie of 2 MB, and 0 MB are free"):
+    with pytest.warns(CacheWarning, match=r"large is not kept in .*: the movie may take 2 MB, and 0 MB are free"):
         cache.get(light_spec(1, frames=400), label="large")
     cache.get(light_spec(2))
     assert len(stored(tmp_path)) == 1

@@ -87,6 +87,11 @@ def test_a_wrong_name_or_spec_says_so():
         simulate("tiny")
 
 
+def test_the_truth_is_walked_by_name(recording):
+    assert tuple(recording.truth) == recording.truth.names
+    assert all(name in recording.truth for name in recording.truth)
+
+
 def test_an_unknown_truth_names_the_nearest(recording):
     with pytest.raises(KeyError, match="did you mean 'vignette'"):
         recording.truth["vignete"]

@@ -193,7 +193,7 @@ def test_a_composition_that_cannot_be_is_one_line():
         SpecError, match=r"^unknown preset 'scopes/miniscope_v5'; did you mean 'scopes/miniscope_v4'\?$"
     ):
         compose_presets("scopes/miniscope_v5", "regions/ca1")
-    with pytest.raises(SpecError, match=r"^compose_presets takes the names of presets and parts: conditions/"):
+    with pytest.raises(SpecError, match=r"^compose_presets\(\) has no name; give presets or parts: conditions/"):
         compose_presets()
 
 
@@ -201,7 +201,11 @@ def test_a_composition_that_cannot_be_is_one_line():
     ("name", "text", "line"),
     [
         ("whole", "extends = ['wole']", r"whole\.toml: extends unknown preset 'wole'; did you mean 'whole'\?$"),
-        ("whole", "extends = ['whole']", r"whole\.toml: presets extend each other in a circle: whole -> whole$"),
+        (
+            "whole",
+            "extends = ['whole']",
+            r"whole\.toml: presets extend each other in a circle, whole -> whole: take one of these out of `extends`$",
+        ),
         ("whole", "seed = = 1", r"preset file .*whole\.toml: Invalid value.*$"),
         ("whole", "stepz = 1", r"whole\.toml: unknown key 'stepz'; did you mean 'steps'\?$"),
         ("whole", "extends = 'tiny'", r"whole\.toml: extends = 'tiny' must be a list$"),
@@ -223,7 +227,7 @@ def test_a_bad_file_is_one_line_with_its_name(shelf, name, text, line):
 def test_unknown_names_are_one_line():
     with pytest.raises(SpecError, match=r"^unknown preset 'tinny'; did you mean 'tiny'\?$"):
         load_preset("tinny")
-    with pytest.raises(SpecError, match=r"^preset folder '/nowhere' does not exist$"):
+    with pytest.raises(SpecError, match=r"^preset folder '/nowhere' does not exist: create it, or correct the path$"):
         preset_names("/nowhere")
 
 

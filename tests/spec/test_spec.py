@@ -88,7 +88,7 @@ def test_bad_input_gives_one_line(edit, message):
 
 
 def test_duplicate_kinds_are_refused():
-    with pytest.raises(SpecError, match="'leakage' given more than once"):
+    with pytest.raises(SpecError, match="'leakage' is given more than once"):
         Spec.make({"steps": [{"kind": "leakage"}, {"kind": "leakage", "level": 2}]})
 
 

@@ -83,5 +83,5 @@ def test_only_a_miss_is_explained(recording):
     with pytest.raises(EstimateError, match=r"unit 2 is found, with an IoU of 1.00: there is no miss to explain"):
         explain_miss(oracle, recording, 2)
     n = recording.truth.n_units
-    with pytest.raises(EstimateError, match=f"unit {n}: the planted cells are 0 to {n - 1}"):
+    with pytest.raises(EstimateError, match=f"unit {n} is out of range: the planted cells are 0 to {n - 1}"):
         explain_miss(oracle, recording, n)

@@ -63,7 +63,7 @@ def test_labelled_traces_are_put_in_the_order_of_the_footprints():
         (lambda: Estimate(b=[np.ones((2, 2)), np.ones((3, 3))]), "b is ragged"),
         (lambda: Estimate(b=np.ones((1, 1, 4, 4))), r"b has shape \(1, 1, 4, 4\); expected \('height', 'width'\)"),
         (lambda: Estimate(C=C, cells=4), "cells names 1 planted cells for 4 rows: give a list"),
-        (lambda: Estimate(A, C, cells=[0, 1, 2, 3]), "cells given beside A"),
+        (lambda: Estimate(A, C, cells=[0, 1, 2, 3]), "cells is given as well as A"),
         (lambda: Estimate(shifts=SHIFTS, convention="up"), "convention cannot be 'up': say convention='correction'"),
         (
             lambda: Estimate(labelled(A, [0, 1, 2, 3], "height", "width"), labelled(C, [0, 1, 2, 8], "frame")),

@@ -105,7 +105,8 @@ KERNEL(void, calcium_at_start)(
         i64 cells, const i64 *start, const f64 *ages_s, f64 rise_s, f64 decay_s, const f64 *time_scale, f64 *slow,
         f64 *fast) {
     for (i64 i = 0; i < cells; i++) {
-        f64 decay = decay_s * time_scale[i], rise = rise_s * time_scale[i];
+        f64 decay = decay_s * time_scale[i];
+        f64 rise = rise_s * time_scale[i];
         slow[i] = fast[i] = 0.0;
         for (i64 k = start[i]; k < start[i + 1]; k++) {
             slow[i] += exp_(-ages_s[k] / decay);

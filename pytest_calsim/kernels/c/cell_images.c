@@ -36,7 +36,8 @@ static Box nonzero_box(i64 height, i64 width, const f32 *image) {
     Box box = {height, 0, width, 0};
     for (i64 r = 0; r < height; r++) {
         const f32 *line = image + r * width;
-        i64 first = 0, stop = width;
+        i64 first = 0;
+        i64 stop = width;
         while (first < width && line[first] == 0) first++;
         if (first == width) continue;
         while (line[stop - 1] == 0) stop--;
@@ -119,9 +120,15 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
     Box sensor_box = {sensor[0], sensor[1], sensor[2], sensor[3]};
     ImagePlan *plans = malloc((size_t)(n + 1) * sizeof *plans);
     if (!plans) return -1;
-    i64 most_parts = 1, most_pixels = 1, longest = 1, most_scratch = 1;
+    i64 most_parts = 1;
+    i64 most_pixels = 1;
+    i64 longest = 1;
+    i64 most_scratch = 1;
     for (i64 i = 0; i < n; i++) {
-        i64 top = box[4 * i], left = box[4 * i + 1], height = box[4 * i + 2], width = box[4 * i + 3];
+        i64 top = box[4 * i];
+        i64 left = box[4 * i + 1];
+        i64 height = box[4 * i + 2];
+        i64 width = box[4 * i + 3];
         f64 middle = (f64)pad[i] - 0.5 + 0.5 / (f64)samples[i];
         ImagePlan *plan = plans + i;
         *plan = (ImagePlan){
@@ -155,8 +162,12 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
     for (i64 i = 0; enough && i < n; i++) {
         const ImagePlan *plan = plans + i;
         const i64 *pixels = box + 4 * i;
-        i64 top = pixels[0], left = pixels[1], height = pixels[2], width = pixels[3];
-        f32 *image = parts + most_parts, *scratch = image + most_pixels;
+        i64 top = pixels[0];
+        i64 left = pixels[1];
+        i64 height = pixels[2];
+        i64 width = pixels[3];
+        f32 *image = parts + most_parts;
+        f32 *scratch = image + most_pixels;
         f64 *x_um = y_um + longest;
         if (is_point[i]) {
             parts[0] = 1;

@@ -75,7 +75,8 @@ static i64 grow_dendrites(const f64 *u, i64 number, f64 longer, f64 wider, f64 *
     i64 dendrites = number < 0 ? drawn : number;
     i64 n = 0;
     for (i64 i = 0; i < dendrites; i++) {
-        const f64 *v = u + 2 + i * DENDRITE_DRAWS, *turns = v + 8;
+        const f64 *v = u + 2 + i * DENDRITE_DRAWS;
+        const f64 *turns = v + 8;
         f64 thickness = wider * uniform_within(TRUNK_THICKNESS, v[1]);
         f64 root = MAX(ROOT_THICKNESS, thickness);
         f64 heading = 2 * PI * (u[1] + ((f64)i + FANNING_OUT * (v[0] - 0.5)) / (f64)dendrites);
@@ -122,7 +123,8 @@ KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um,
     for (i64 i = 0; i < n; i++) {
         if (dendrites[i] > MOST_DENDRITES || (dendrites[i] != 0 && n_segments - count < MOST_SEGMENTS)) return -1;
         const f64 *own = u + i * DRAWS;
-        f64 squares = 0, widest = 0;
+        f64 squares = 0;
+        f64 widest = 0;
         for (i64 m = 0; m < HARMONICS; m++) {
             f64 amplitude = uneven[i] * AMPLITUDES[m] * own[m];
             squares += amplitude * amplitude;
@@ -132,7 +134,8 @@ KERNEL(i64, draw_shapes)(i64 n, i64 n_draws, const f64 *u, const f64 *radius_um,
         mean_um[i] = radius_um[i] / sqrt(1 + squares / 2);
         extent_um[i] = mean_um[i] * (1 + widest);
         for (i64 m = 0; m < HARMONICS; m++) {
-            f64 amplitude = mean_um[i] * (uneven[i] * AMPLITUDES[m] * own[m]), phase = 2 * PI * own[HARMONICS + m];
+            f64 amplitude = mean_um[i] * (uneven[i] * AMPLITUDES[m] * own[m]);
+            f64 phase = 2 * PI * own[HARMONICS + m];
             harmonics_um[(i * HARMONICS + m) * 2] = amplitude * cos_(phase);
             harmonics_um[(i * HARMONICS + m) * 2 + 1] = amplitude * sin_(phase);
         }

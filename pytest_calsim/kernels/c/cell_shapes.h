@@ -31,7 +31,8 @@ typedef struct {
 
 /* Which of n ascending positions lie from low to high. */
 static inline Range positions_between(i64 n, const f64 *at, f64 low, f64 high) {
-    i64 first = 0, stop = n;
+    i64 first = 0;
+    i64 stop = n;
     while (first < stop) {
         i64 middle = (first + stop) / 2;
         if (at[middle] < low)
@@ -47,8 +48,16 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
                                f32 *restrict image) {
     const f64 *h = shape->harmonics;
     f64 mean = shape->mean;
-    f64 nucleus2 = shape->nucleus * shape->nucleus, scale = 1.0 / sqrt(1.0 - nucleus2);
-    f64 a2 = h[0], b2 = h[1], a3 = h[2], b3 = h[3], a4 = h[4], b4 = h[5], a5 = h[6], b5 = h[7];
+    f64 nucleus2 = shape->nucleus * shape->nucleus;
+    f64 scale = 1.0 / sqrt(1.0 - nucleus2);
+    f64 a2 = h[0];
+    f64 b2 = h[1];
+    f64 a3 = h[2];
+    f64 b3 = h[3];
+    f64 a4 = h[4];
+    f64 b4 = h[5];
+    f64 a5 = h[6];
+    f64 b5 = h[7];
     f64 reach = mean;
     for (i64 m = 0; m < HARMONICS; m++) reach += sqrt(h[2 * m] * h[2 * m] + h[2 * m + 1] * h[2 * m + 1]);
     reach *= 1 + 1e-9; /* whatever the rounding of r */
@@ -63,14 +72,20 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
             f64 x = x_um[j];
             f64 rho2 = y * y + x * x + 1e-24;
             f64 inverse = 1.0 / sqrt(rho2);
-            f64 c1 = x * inverse, s1 = y * inverse;
-            f64 c2 = c1 * c1 - s1 * s1, s2 = 2 * c1 * s1;
-            f64 c3 = c2 * c1 - s2 * s1, s3 = s2 * c1 + c2 * s1;
-            f64 c4 = c2 * c2 - s2 * s2, s4 = 2 * c2 * s2;
-            f64 c5 = c4 * c1 - s4 * s1, s5 = s4 * c1 + c4 * s1;
+            f64 c1 = x * inverse;
+            f64 s1 = y * inverse;
+            f64 c2 = c1 * c1 - s1 * s1;
+            f64 s2 = 2 * c1 * s1;
+            f64 c3 = c2 * c1 - s2 * s1;
+            f64 s3 = s2 * c1 + c2 * s1;
+            f64 c4 = c2 * c2 - s2 * s2;
+            f64 s4 = 2 * c2 * s2;
+            f64 c5 = c4 * c1 - s4 * s1;
+            f64 s5 = s4 * c1 + c4 * s1;
             f64 r = mean + a2 * c2 + b2 * s2 + a3 * c3 + b3 * s3 + a4 * c4 + b4 * s4 + a5 * c5 + b5 * s5;
             f64 q2 = rho2 / (r * r);
-            f64 inside = 1.0 - q2, dark = nucleus2 - q2;
+            f64 inside = 1.0 - q2;
+            f64 dark = nucleus2 - q2;
             line[j] = (f32)((sqrt(inside > 0.0 ? inside : 0.0) - sqrt(dark > 0.0 ? dark : 0.0)) * scale);
         }
     }
@@ -82,8 +97,14 @@ static inline void sample_dendrites(const CellShape *shape, i64 height, i64 widt
     f64 greatest = shape->half_thickness * sqrt(1.0 - shape->nucleus * shape->nucleus);
     for (i64 k = 0; k < shape->n_segments; k++) {
         const f64 *s = shape->segments + k * SEGMENT;
-        f64 y0 = s[0], x0 = s[1], r0 = s[2], dy = s[3] - y0, dx = s[4] - x0, dr = s[5] - r0;
-        f64 per_length2 = 1 / (dy * dy + dx * dx), reach = MAX(r0, r0 + dr);
+        f64 y0 = s[0];
+        f64 x0 = s[1];
+        f64 r0 = s[2];
+        f64 dy = s[3] - y0;
+        f64 dx = s[4] - x0;
+        f64 dr = s[5] - r0;
+        f64 per_length2 = 1 / (dy * dy + dx * dx);
+        f64 reach = MAX(r0, r0 + dr);
         Range rows = positions_between(height, y_um, MIN(y0, y0 + dy) - reach, MAX(y0, y0 + dy) + reach);
         Range columns = positions_between(width, x_um, MIN(x0, x0 + dx) - reach, MAX(x0, x0 + dx) + reach);
         for (i64 i = rows.first; i < rows.stop; i++) {
@@ -94,7 +115,9 @@ static inline void sample_dendrites(const CellShape *shape, i64 height, i64 widt
                 f64 along = (y * dy + x * dx) * per_length2;
                 along = MAX(along, 0.0);
                 along = MIN(along, 1.0);
-                f64 r = r0 + along * dr, off_y = y - along * dy, off_x = x - along * dx;
+                f64 r = r0 + along * dr;
+                f64 off_y = y - along * dy;
+                f64 off_x = x - along * dx;
                 f64 inside = r * r - off_y * off_y - off_x * off_x;
                 f32 thickness = (f32)(sqrt(inside > 0.0 ? inside : 0.0) / greatest);
                 line[j] = MAX(line[j], thickness);

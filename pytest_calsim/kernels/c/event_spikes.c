@@ -27,7 +27,8 @@ KERNEL(void, draw_event_spikes)(
         const f64 *begin_s, f64 participation, f64 lasts_s, f64 refractory_s, const i64 *start, f64 *times_s,
         i64 *counts) {
     for (i64 i = 0; i < cells; i++) {
-        i64 n = 0, room = start[i + 1] - start[i];
+        i64 n = 0;
+        i64 room = start[i + 1] - start[i];
         for (i64 e = 0; e < events; e++) {
             u64 counter = mix(keys[i] + (u64)number[e] * BETWEEN_EVENTS);
             if (uniform_next(&counter) > participation || hazards_hz[i] <= 0) continue;

@@ -42,8 +42,10 @@ static inline i64 pixel_waves(const ImagePlan *plan) { return 2 * MIN(plan->wave
 
 /* Floats of scratch memory that blur_shape needs. */
 static inline i64 image_scratch(const ImagePlan *plan) {
-    i64 k = shape_waves(plan), m = pixel_waves(plan);
-    i64 at_parts = MAX(plan->parts_y, plan->parts_x) * k, at_pixels = m * image_period(plan);
+    i64 k = shape_waves(plan);
+    i64 m = pixel_waves(plan);
+    i64 at_parts = MAX(plan->parts_y, plan->parts_x) * k;
+    i64 at_pixels = m * image_period(plan);
     return at_parts + at_pixels + plan->parts_y * k + k * k + m * m + m * plan->width + 4 * plan->waves;
 }
 
@@ -59,9 +61,15 @@ static inline void write_product(i64 rows, i64 inner, i64 columns, const f32 *a,
         const f32 *g = a + i * step;
         memset(line, 0, (size_t)columns * sizeof *line);
         for (i64 k = 0; k < fours; k += 4) {
-            f32 g0 = g[k * stride], g1 = g[(k + 1) * stride], g2 = g[(k + 2) * stride], g3 = g[(k + 3) * stride];
+            f32 g0 = g[k * stride];
+            f32 g1 = g[(k + 1) * stride];
+            f32 g2 = g[(k + 2) * stride];
+            f32 g3 = g[(k + 3) * stride];
             if (g0 == 0 && g1 == 0 && g2 == 0 && g3 == 0) continue; /* a shape is dark around the cell */
-            const f32 *b0 = b + k * b_width, *b1 = b0 + b_width, *b2 = b1 + b_width, *b3 = b2 + b_width;
+            const f32 *b0 = b + k * b_width;
+            const f32 *b1 = b0 + b_width;
+            const f32 *b2 = b1 + b_width;
+            const f32 *b3 = b2 + b_width;
             for (i64 j = 0; j < columns; j++) line[j] += (g0 * b0[j] + g1 * b1[j]) + (g2 * b2[j] + g3 * b3[j]);
         }
         for (i64 k = fours; k < inner; k++) {
@@ -89,7 +97,8 @@ static inline void write_waves_at_parts(i64 parts, i64 count, i64 turns, const c
 static inline void write_waves_at_pixels(i64 count, i64 n, i64 turns, const c64 *circle, f32 *waves) {
     i64 samples = turns / n;
     for (i64 m = 0; m < count; m++) {
-        f32 *cosine = waves + m * n, *sine = waves + (count + m) * n;
+        f32 *cosine = waves + m * n;
+        f32 *sine = waves + (count + m) * n;
         for (i64 r = 0, at = 0; r < n; r++) {
             cosine[r] = circle[at].re;
             sine[r] = circle[at].im;
@@ -103,7 +112,8 @@ static inline void write_waves_at_pixels(i64 count, i64 n, i64 turns, const c64 
 static inline void write_transfer(f64 sigma, f64 first, i64 n, i64 waves, c64 *transfer) {
     transfer[0] = (c64){1, 0};
     for (i64 k = 1; k < waves; k++) {
-        f64 f = (f64)k / (f64)n, s = PI * sigma * f;
+        f64 f = (f64)k / (f64)n;
+        f64 s = PI * sigma * f;
         f64 gain = exp_(-2 * (s * s)) * sin_(PI * f) / (PI * f);
         f64 phase = 2 * PI * f * first;
         transfer[k] = (c64){(f32)(gain * cos_(phase)), (f32)(-gain * sin_(phase))};
@@ -120,15 +130,21 @@ static inline SlowWave slowest_alike(i64 k, i64 n) { return 2 * k > n ? (SlowWav
 
 /* Multiply the shape's waves by their transfer, and count each as the slow wave that it looks like at pixels. */
 static inline void fold(const ImagePlan *plan, const f32 *shape, const c64 *along_y, const c64 *along_x, f32 *folded) {
-    i64 width = shape_waves(plan), size = pixel_waves(plan), n = image_period(plan);
-    i64 half = width / 2, low = size / 2, last = plan->n_bessel - 2;
+    i64 width = shape_waves(plan);
+    i64 size = pixel_waves(plan);
+    i64 n = image_period(plan);
+    i64 half = width / 2;
+    i64 low = size / 2;
+    i64 last = plan->n_bessel - 2;
     f64 scale = 2 * PI * plan->radius / ((f64)n * plan->bessel_step);
     memset(folded, 0, (size_t)(size * size) * sizeof *folded);
     /* The waves modulo n are counted along: a division would take longer than all else here. */
     for (i64 ky = 0, ky_in_n = 0; ky < plan->waves; ky++, ky_in_n = ky_in_n + 1 < n ? ky_in_n + 1 : 0) {
         SlowWave y = slowest_alike(ky_in_n, n);
-        const f32 *cosine = shape + ky * width, *sine = cosine + half * width;
-        f32 *cosine_to = folded + y.k * size, *sine_to = cosine_to + low * size;
+        const f32 *cosine = shape + ky * width;
+        const f32 *sine = cosine + half * width;
+        f32 *cosine_to = folded + y.k * size;
+        f32 *sine_to = cosine_to + low * size;
         for (i64 kx = 0, kx_in_n = 0; kx < plan->waves; kx++, kx_in_n = kx_in_n + 1 < n ? kx_in_n + 1 : 0) {
             SlowWave x = slowest_alike(kx_in_n, n);
             f64 at = scale * sqrt((f64)(ky * ky + kx * kx));
@@ -137,8 +153,12 @@ static inline void fold(const ImagePlan *plan, const f32 *shape, const c64 *alon
             /* The wave of opposite frequencies along both axes is its conjugate. */
             f32 gain = kx == 0 ? disk : disk + disk;
             c64 passed = {along_x[kx].re * gain, along_x[kx].im * gain};
-            c64 passed_y = along_y[ky], opposite_y = {passed_y.re, -passed_y.im};
-            f32 cc = cosine[kx], cs = cosine[half + kx], sc = sine[kx], ss = sine[half + kx];
+            c64 passed_y = along_y[ky];
+            c64 opposite_y = {passed_y.re, -passed_y.im};
+            f32 cc = cosine[kx];
+            f32 cs = cosine[half + kx];
+            f32 sc = sine[kx];
+            f32 ss = sine[half + kx];
             /* The shape's wave (ky, kx), and the one of the opposite frequency along y. */
             c64 plus = multiply(multiply(passed, passed_y), (c64){cc - ss, -cs - sc});
             c64 minus = multiply(multiply(passed, opposite_y), (c64){cc + ss, sc - cs});
@@ -157,7 +177,8 @@ static inline void trim(i64 height, i64 width, f64 faint, f64 flux, f64 *restric
     for (i64 c = 0; c < width; c++) by_column[c] = 0;
     for (i64 r = 0; r < height; r++)
         for (i64 c = 0; c < width; c++) by_column[c] = MAX(by_column[c], (f64)image[r * width + c]);
-    f64 peak = 0, total = 0;
+    f64 peak = 0;
+    f64 total = 0;
     for (i64 c = 0; c < width; c++) peak = MAX(peak, by_column[c]);
     f32 least = (f32)(faint * peak);
     for (i64 c = 0; c < width; c++) by_column[c] = 0;
@@ -176,11 +197,18 @@ static inline void trim(i64 height, i64 width, f64 faint, f64 flux, f64 *restric
 /* Write the image of a shape. Its own brightness is none: the image sums to `flux`. */
 static inline void blur_shape(const ImagePlan *plan, const f32 *parts, f64 flux, f32 *scratch, f64 *by_column,
                               f32 *image) {
-    i64 n = image_period(plan), k = shape_waves(plan), m = pixel_waves(plan);
+    i64 n = image_period(plan);
+    i64 k = shape_waves(plan);
+    i64 m = pixel_waves(plan);
     i64 longer = MAX(plan->parts_y, plan->parts_x);
-    f32 *at_parts = scratch, *at_pixels = at_parts + longer * k, *rows = at_pixels + m * n;
-    f32 *shape = rows + plan->parts_y * k, *folded = shape + k * k, *columns = folded + m * m;
-    c64 *along_y = (c64 *)(columns + m * plan->width), *along_x = along_y + plan->waves;
+    f32 *at_parts = scratch;
+    f32 *at_pixels = at_parts + longer * k;
+    f32 *rows = at_pixels + m * n;
+    f32 *shape = rows + plan->parts_y * k;
+    f32 *folded = shape + k * k;
+    f32 *columns = folded + m * m;
+    c64 *along_y = (c64 *)(columns + m * plan->width);
+    c64 *along_x = along_y + plan->waves;
     write_waves_at_parts(longer, k / 2, plan->turns, plan->circle, at_parts);
     write_waves_at_pixels(m / 2, n, plan->turns, plan->circle, at_pixels);
     write_transfer(plan->sigma, plan->first_y, n, plan->waves, along_y);

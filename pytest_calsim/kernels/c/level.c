@@ -1,10 +1,13 @@
-/* Tell which level of kernels this processor and its operating system can run.
+/* Tell which level of kernels this processor and its operating system can run, and what was compiled.
  *
  * x86-64 has levels: v2 (SSE4.2), v3 (AVX2, FMA) and v4 (AVX-512). Elsewhere there is one, `base`.
  * The compilers' own test is not used: zig's answers "no" for v3 everywhere, so CPUID is read here.
  * This file is compiled once, for the lowest level.
  */
 #include "common.h"
+
+/* Checksum of all C files, which the build computes. Python refuses a library of other files than those beside it. */
+PUBLIC const uint32_t calsim_sources = SOURCES;
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>

@@ -32,7 +32,8 @@ static f64 dot(const Patches *patches, Area window, i64 i, i64 j, f32 *restrict 
     if (width <= 0) return 0;
     for (i64 c = 0; c < width; c++) by_column[c] = 0;
     for (i64 r = area.top; r < area.bottom; r++) {
-        const f32 *ours = value_at(patches, i, r, area.left), *theirs = value_at(patches, j, r, area.left);
+        const f32 *ours = value_at(patches, i, r, area.left);
+        const f32 *theirs = value_at(patches, j, r, area.left);
         /* Sums by column: no order of addition to keep within a row, so it becomes SIMD code. */
         for (i64 c = 0; c < width; c++) by_column[c] += ours[c] * theirs[c];
     }
@@ -59,7 +60,8 @@ KERNEL(void, largest_cosines)(i64 n, const f32 *values, const i64 *start, const 
         largest[i] = 0;
     }
     for (i64 a = 0; a < n; a++) {
-        i64 i = order[a], bottom = area_of(&patches, i).bottom;
+        i64 i = order[a];
+        i64 bottom = area_of(&patches, i).bottom;
         for (i64 b = a + 1; b < n; b++) {
             i64 j = order[b];
             if (box[4 * j] >= bottom) break;

@@ -87,7 +87,8 @@ KERNEL(i64, place_spheres)(i64 n, const f64 *center_um, const f64 *radius_um, f6
         if (n_counted == stop_after) return i;
         const f64 *at = center_um + 3 * i;
         f64 reach_um = least_um >= 0 ? least_um : radius_um[i] + largest_um;
-        i64 row = bin_at(at[1] - origin_y_um, bin_um, rows), column = bin_at(at[2] - origin_x_um, bin_um, columns);
+        i64 row = bin_at(at[1] - origin_y_um, bin_um, rows);
+        i64 column = bin_at(at[2] - origin_x_um, bin_um, columns);
         bool is_certain = at[1] - known_um[0] >= reach_um && known_um[1] - at[1] >= reach_um
                        && at[2] - known_um[2] >= reach_um && known_um[3] - at[2] >= reach_um;
         bool is_refused = false;
@@ -96,7 +97,9 @@ KERNEL(i64, place_spheres)(i64 n, const f64 *center_um, const f64 *radius_um, f6
                 for (i64 j = newest[r * columns + c]; j >= 0 && !is_refused; j = older[j]) {
                     const f64 *other = placed_um + 3 * j;
                     f64 least = least_um >= 0 ? least_um : radius_um[i] + placed_radius_um[j];
-                    f64 dz = at[0] - other[0], dy = at[1] - other[1], dx = at[2] - other[2];
+                    f64 dz = at[0] - other[0];
+                    f64 dy = at[1] - other[1];
+                    f64 dx = at[2] - other[2];
                     if (dz * dz + dy * dy + dx * dx >= least * least) continue;
                     is_refused = certain[j];
                     is_certain = is_certain && certain[j];

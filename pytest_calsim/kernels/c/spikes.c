@@ -61,8 +61,11 @@ static void walk(const Process *process, u64 counter, bool active, f64 ready_s, 
 /* Draw one cell's spikes: those of the past, by their age, back to memory_s, and those to come, until end_s. */
 static void draw_cell(
         const Process *process, u64 key, u64 past_key, f64 memory_s, f64 end_s, Train *past, Train *future) {
-    const f64 *hazard_hz = process->hazard_hz, *ready = process->ready, *leave_hz = process->leave_hz;
-    f64 of_state = uniform_next(&key), of_age = uniform_next(&past_key);
+    const f64 *hazard_hz = process->hazard_hz;
+    const f64 *ready = process->ready;
+    const f64 *leave_hz = process->leave_hz;
+    f64 of_state = uniform_next(&key);
+    f64 of_age = uniform_next(&past_key);
     f64 spikes_hz[2] = {hazard_hz[0] * ready[0], hazard_hz[1] * ready[1]};
     f64 mean_hz = spikes_hz[0] + spikes_hz[1];
     f64 ready_s = process->refractory_s;
@@ -70,7 +73,8 @@ static void draw_cell(
     if (of_age < mean_hz * process->refractory_s) {
         /* The last spike lies uniformly within the dead time. Since then the state may have changed. */
         f64 age_s = of_age / mean_hz;
-        f64 both_hz = leave_hz[0] + leave_hz[1], kept = exp_(-both_hz * age_s);
+        f64 both_hz = leave_hz[0] + leave_hz[1];
+        f64 kept = exp_(-both_hz * age_s);
         active = of_state * mean_hz <= spikes_hz[1] * kept + mean_hz * (1 - kept) * leave_hz[0] / both_hz;
         put(past, age_s);
         ready_s += age_s;

@@ -1,4 +1,4 @@
-"""A recording's movie as a file of some format, written once and shared by all processes."""
+"""Write a recording's movie to a file of some format once, and share it among all processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOVIE_FORMATS: Mapping[str, tuple[str, _Write]] = MappingProxyType(
         "miniscope": ("", Recording.to_miniscope_folder),
     }
 )
-"""How the name of a file ends and what writes it, by the format's name."""
+"""Suffix of the file's name, and the function that writes it, by the format's name."""
 
 
 _OTHER_SUFFIXES = {".tiff": "tiff"}
@@ -37,14 +37,14 @@ def format_of(path: Path) -> str | None:
 
 
 def writer_of(movie_format: str) -> _Write:
-    """Give what writes a format, one of :data:`MOVIE_FORMATS`; raise ``ValueError`` when there is none."""
+    """Return the function that writes one of :data:`MOVIE_FORMATS`; raise ``ValueError`` for another format."""
     if movie_format not in MOVIE_FORMATS:
         raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
     return MOVIE_FORMATS[movie_format][1]
 
 
 def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
-    """Give a recording's movie as a file, writing it when it is not there yet.
+    """Return a recording's movie as a file, writing it when it is not there yet.
 
     Parameters
     ----------
@@ -75,6 +75,6 @@ def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
         try:
             write(recording, path)
         except StoreError:
-            if not path.exists():  # else another process was faster: its file is the same
+            if not path.exists():  # else another process has written the same file first
                 raise
     return path

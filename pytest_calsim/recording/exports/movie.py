@@ -1,4 +1,4 @@
-"""What all written files share: blocks of frames in order, frame times, and a file that appears whole or not at all."""
+"""Share among all writers: blocks of frames in order, frame times, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _BLOCK_BYTES = 4 << 20
 
 
 class Movie(Protocol):
-    """What is written: a :class:`~pytest_calsim.Recording`, or what has the same three properties."""
+    """A movie to write: a :class:`~pytest_calsim.Recording`, or an object with the same three properties."""
 
     @property
     def spec(self) -> Spec:
-        """What was simulated."""
+        """Spec that was simulated."""
         ...
 
     @property
     def frames(self) -> FrameSource:
-        """Where the frames come from."""
+        """Source of the frames."""
         ...
 
     @property
     def observed(self) -> xr.DataArray:
-        """The same as a DataArray, with its coordinates."""
+        """The frames as a DataArray with its coordinates."""
         ...
 
 
@@ -59,7 +59,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
-            raise  # it is there, and something that it needs is not
+            raise  # the package is installed, and one that it needs is not
         package = module.split(".")[0]
         message = f"{purpose} needs {package}, which is not installed: pip install 'pytest-calsim[{extra}]'"
         raise MissingExtraError(message, name=package) from None
@@ -68,7 +68,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
 def blocks_of(
     frames: FrameSource, first: int = 0, last: int | None = None, *, label: str, block_frames: int | None = None
 ) -> Iterator[NDArray[Any]]:
-    """Give a movie's frames in order, in blocks that all cores paint ahead.
+    """Yield a movie's frames in order, in blocks that all cores paint ahead.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def blocks_of(
     first, last
         First frame, and the one behind the last; all by default.
     label
-        What the progress bar says. It is shown only where a person watches: on a terminal, with tqdm installed.
+        Text of the progress bar. It is shown only on a terminal, and with tqdm installed.
     block_frames
         Length of a block; what fits into 4 MB by default. The last one may be shorter.
     """
@@ -91,12 +91,12 @@ def blocks_of(
 
 
 def _fitting(frames: FrameSource) -> int:
-    """Number of frames that fit into a block, one at least."""
+    """Return the number of frames that fit into a block, one at least."""
     return max(1, _BLOCK_BYTES // (frames.shape[1] * frames.shape[2] * frames.dtype.itemsize))
 
 
 def images_of(frames: FrameSource, first: int = 0, last: int | None = None, *, label: str) -> Iterator[NDArray[Any]]:
-    """Give a movie's frames ``(height, width)`` one by one; see :func:`blocks_of`."""
+    """Yield a movie's frames ``(height, width)`` one by one; see :func:`blocks_of`."""
     for block in blocks_of(frames, first, last, label=label):
         yield from block
 
@@ -120,7 +120,7 @@ def _progress(total: int, label: str) -> Generator[_Advance]:
 
 
 def frame_times_s(movie: Movie) -> NDArray[np.float64]:
-    """Give when each frame's exposure begins ``(frame,)``, s: its ``time`` coordinate, else its index over fps."""
+    """Return when each frame's exposure begins ``(frame,)``, s: its ``time`` coordinate, else its index over fps."""
     observed: Any = movie.observed  # xarray's coordinates are typed in part
     if "time" in observed.coords:
         return np.asarray(observed.coords["time"].values, np.float64)
@@ -129,7 +129,7 @@ def frame_times_s(movie: Movie) -> NDArray[np.float64]:
 
 @contextlib.contextmanager
 def published(path: Path, *, overwrite: bool = False) -> Generator[Path]:
-    """Give a name to write a file or folder under, and rename it to ``path`` once that has succeeded.
+    """Yield a name to write a file or folder under, and rename it to ``path`` once that has succeeded.
 
     Parameters
     ----------

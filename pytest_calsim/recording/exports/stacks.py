@@ -1,4 +1,4 @@
-"""Stacks of arrays: TIFF, npy, zarr and NWB. All are lossless and keep the pixels' type."""
+"""Write stacks of arrays: TIFF, npy, zarr and NWB. All are lossless and keep the pixels' type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_calsim.store.zarr_array import ArrayLayout, array_attributes, to_jso
 __all__ = ["write_npy", "write_nwb", "write_tiff", "write_zarr"]
 
 _CLASSIC_TIFF_BYTES = 4_000_000_000
-"""Above this the offsets of a classic TIFF, 32 bits, may not reach."""
+"""The offsets of a classic TIFF have 32 bits, and reach no farther than this."""
 
 _UNKNOWN_START = datetime(2000, 1, 1, tzinfo=UTC)
 """NWB demands a time of day, and a simulation has none."""

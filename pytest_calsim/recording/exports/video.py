@@ -1,4 +1,4 @@
-"""Videos: AVI and the Miniscope's folder of AVIs (FFV1, lossless), and MP4 (H.264, to look at)."""
+"""Write videos: AVI and the Miniscope's folder of AVIs (FFV1, lossless), and MP4 (H.264, to look at)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,33 @@ _PIXEL_FORMATS = {"|u1": "gray", "<u2": "gray16le"}
 _INTRA = {"g": "1"}
 """Every frame is decoded by itself: readers may seek, and a bad frame spoils no other."""
 _TO_LOOK_AT = {"crf": "12", "preset": "veryfast"}
-"""No difference that an eye sees, in dim movies either."""
+"""Quality at which the eye sees no difference, in dim movies either."""
 _SAMPLED_FRAMES = 24
-"""Frames that say how bright an MP4 of more than 8 bits is to be."""
+"""Frames whose range becomes black to white in an MP4 of a movie with more than 8 bits."""
 
 
 def write_avi(movie: Movie, path: Path, *, overwrite: bool = False) -> None:
     """Write an AVI in FFV1, which is lossless, with 8 or 16 bits a pixel."""
     pixel_format = _lossless_format(movie, "to_avi")
     with published(path, overwrite=overwrite) as partial:
-        _encode(partial, "avi", "ffv1", pixel_format, movie, images_of(movie.frames, label=path.name), options=_INTRA)
+        _encode(
+            path=partial,
+            container_format="avi",
+            codec="ffv1",
+            pixel_format=pixel_format,
+            movie=movie,
+            images=images_of(movie.frames, label=path.name),
+            options=_INTRA,
+        )
 
 
 def write_mp4(
     movie: Movie, path: Path, *, limits: tuple[float, float] | None = None, speed: float = 1.0, overwrite: bool = False
 ) -> None:
-    """Write an MP4 in H.264 with 8 bits a pixel: to look at, not to analyse, as it is lossy."""
+    """Write an MP4 in H.264 with 8 bits a pixel: to look at, not to analyse, as it is lossy.
+
+    Parameters and errors are those of :meth:`WritesFiles.to_mp4`.
+    """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed!r}")
     low, high = _brightness_range(movie) if limits is None else limits
@@ -54,7 +65,17 @@ def write_mp4(
 
     images = map(shown, images_of(movie.frames, label=path.name))
     with published(path, overwrite=overwrite) as partial:
-        _encode(partial, "mp4", "libx264", "gray", movie, images, stored="yuv420p", speed=speed, options=_TO_LOOK_AT)
+        _encode(
+            path=partial,
+            container_format="mp4",
+            codec="libx264",
+            pixel_format="gray",
+            movie=movie,
+            images=images,
+            stored="yuv420p",
+            speed=speed,
+            options=_TO_LOOK_AT,
+        )
 
 
 def write_miniscope_folder(movie: Movie, path: Path) -> None:
@@ -72,7 +93,15 @@ def write_miniscope_folder(movie: Movie, path: Path) -> None:
         for i, first in enumerate(range(0, n_frames, CHUNK_FRAMES)):
             last = min(first + CHUNK_FRAMES, n_frames)
             images = images_of(movie.frames, first, last, label=f"{path.name}/{i}.avi")
-            _encode(partial / f"{i}.avi", "avi", "ffv1", pixel_format, movie, images, options=_INTRA)
+            _encode(
+                path=partial / f"{i}.avi",
+                container_format="avi",
+                codec="ffv1",
+                pixel_format=pixel_format,
+                movie=movie,
+                images=images,
+                options=_INTRA,
+            )
         with (partial / "timeStamps.csv").open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["Frame Number", "Time Stamp (ms)", "Buffer Index"])
@@ -102,7 +131,7 @@ def _lossless_format(movie: Movie, name: str) -> str:
 
 
 def _brightness_range(movie: Movie) -> tuple[float, float]:
-    """Give black and white: the full range of 8 bits, else the range of some frames spread over the recording."""
+    """Return black and white: the full range of 8 bits, else the range of some frames spread over the recording."""
     if movie.frames.dtype == np.uint8:
         return 0.0, 255.0
     n_frames = movie.frames.shape[0]

@@ -1,4 +1,4 @@
-"""Where the cells are, and what the microscope makes of one."""
+"""Draw where the cells are, and how the microscope images one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Ca
     planted = truth.A_planted
     observed = truth.A_observed
     if planted is None or observed is None:
-        raise ValueError("this recording has no footprints: its spec lacks 'cell_optics'")
+        raise ValueError("this recording has no footprints: its spec lacks 'cell_optics'; add it")
     if not 0 <= unit < len(observed):
-        raise IndexError(f"unit {unit} of {len(observed)} planted cells")
+        raise IndexError(f"unit {unit} is out of range: the planted cells are 0 to {len(observed) - 1}")
     pixels, values = observed.unit(unit)
     if not values.size:
-        raise ValueError(f"unit {unit} is out of view: its footprint has no pixel on the sensor")
-    near = values > 0.02 * values.max()  # the halo reaches over the whole sensor, and is not what one looks at
+        raise ValueError(f"unit {unit} is out of view: its footprint has no pixel on the sensor; choose one in in_fov")
+    near = values > 0.02 * values.max()  # faint light may reach far; the crop is to show the cell
     rows, columns = np.divmod(pixels[near].astype(np.int64), observed.shape[2])
     top = max(int(rows.min()) - _RIM_PX, 0)
     left = max(int(columns.min()) - _RIM_PX, 0)
@@ -57,7 +57,7 @@ _FACTS = (("depth_um", 0, "µm deep"), ("defocus_um", 0, "µm defocus"))
 def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisition, canvas: Canvas) -> None:
     """Draw the cells from above and from the side, with the sensor's window and the focal surface."""
     if "x_um" not in truth:
-        raise ValueError("this recording has no cells: its spec lacks 'place_neurons'")
+        raise ValueError("this recording has no cells: its spec lacks 'place_neurons'; add it")
     x, y, depth, radius = (truth[name].values.astype(np.float64) for name in ("x_um", "y_um", "depth_um", "radius_um"))
     in_view = truth["in_fov"].values.astype(np.bool_)
     detectable = np.isin(np.arange(len(x)), truth.detectable_subset())
@@ -69,7 +69,7 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
     for ax, down in ((top, y), (side, depth)):
         for label, chosen, colour in kinds:
             told = f"{label} ({int(chosen.sum())})" if ax is top else None
-            _add_circles(ax, x[chosen], down[chosen], radius[chosen], colour, told)
+            _add_circles(ax=ax, x=x[chosen], y=down[chosen], radius=radius[chosen], colour=colour, label=told)
     height_um, width_um = acquisition.field_size_um
     patches = require("matplotlib.patches", "plot", "plotting")
     corner = (-width_um / 2, -height_um / 2)

@@ -1,4 +1,4 @@
-"""What a plot shows of an estimate beside the truth, as plain arrays."""
+"""Gather, as plain arrays, what plots show of an estimate and the truth."""
 
 from __future__ import annotations
 

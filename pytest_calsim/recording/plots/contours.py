@@ -1,4 +1,4 @@
-"""Outlines of planted and estimated cells."""
+"""Draw outlines of planted and estimated cells."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def outlines(
     Parameters
     ----------
     footprints
-        Where they are.
+        Footprints of all units.
     units
-        Which of them.
+        Units to outline.
     level
         Share of a unit's largest value, in (0, 1).
     offset_px
-        What is subtracted of rows and columns, px.
+        Offset (rows, columns) that is subtracted, px.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def outlines(
         if not values.size or not values.max() > 0:
             continue
         rows, columns = np.divmod(pixels.astype(np.int64), width)
-        # A rim of zeros closes the contours of footprints that end abruptly.
+        # The part of the picture that holds the unit. A rim of zeros closes contours of footprints that end abruptly.
         first = (int(rows.min()) - 1, int(columns.min()) - 1)
         image = np.zeros((int(rows.max()) - first[0] + 2, int(columns.max()) - first[1] + 2))
         image[rows - first[0], columns - first[1]] = values
@@ -60,11 +60,13 @@ def draw_truth(ax: Any, truth: GroundTruth, level: float) -> None:
     """Draw the planted cells: detectable, and the others that are in view."""
     footprints = truth.A_observed
     if footprints is None:
-        raise ValueError("this recording has no observed footprints to draw: its spec lacks 'cell_optics'")
+        raise ValueError("this recording has no observed footprints to draw: its spec lacks 'cell_optics'; add it")
     detectable = truth.detectable_subset()
     others = np.setdiff1d(np.arange(len(footprints)), detectable)
-    _add(ax, outlines(footprints, others, level), GREY, ":", "other planted", len(others))
-    _add(ax, outlines(footprints, detectable, level), SKY, "-", "detectable", len(detectable))
+    _add(ax, outlines(footprints, others, level), colour=GREY, line_style=":", label=f"other planted ({len(others)})")
+    _add(
+        ax, outlines(footprints, detectable, level), colour=SKY, line_style="-", label=f"detectable ({len(detectable)})"
+    )
     _add_legend(ax)
 
 
@@ -73,8 +75,9 @@ def draw_comparison(ax: Any, truth: GroundTruth, comparison: Comparison, level: 
     planted = truth.A_observed
     estimated = comparison.footprints
     if planted is None or estimated is None:
-        lacks = "the estimate has no footprints" if estimated is None else "the recording has no observed footprints"
-        raise ValueError(f"no contours to compare: {lacks}")
+        if estimated is None:
+            raise ValueError("no contours to compare: the estimate has no footprints; give Estimate(A=...)")
+        raise ValueError("no contours to compare: the recording's spec lacks 'cell_optics'; add it")
     of_found = comparison.estimate_of[comparison.found]
     offset = comparison.offset_px
     kinds: list[tuple[str, SparseFootprints, NDArray[np.intp], tuple[float, float], str, str]] = [
@@ -85,15 +88,16 @@ def draw_comparison(ax: Any, truth: GroundTruth, comparison: Comparison, level: 
         ("spurious", estimated, comparison.spurious, offset, PURPLE, "-."),
     ]
     for label, footprints, units, moved, colour, line in kinds:
-        _add(ax, outlines(footprints, units, level, moved), colour, line, label, len(units))
+        lines = outlines(footprints, units, level, moved)
+        _add(ax, lines, colour=colour, line_style=line, label=f"{label} ({len(units)})")
     _add_legend(ax)
 
 
-def _add(ax: Any, lines: list[NDArray[np.float64]], colour: str, line_style: str, label: str, n: int) -> None:
+def _add(ax: Any, lines: list[NDArray[np.float64]], *, colour: str, line_style: str, label: str) -> None:
     """Add lines as one collection: hundreds of cells are drawn at once."""
     collections = require("matplotlib.collections", "plot", "plotting")
     ax.add_collection(
-        collections.LineCollection(lines, colors=colour, linestyles=line_style, linewidths=1.1, label=f"{label} ({n})"),
+        collections.LineCollection(lines, colors=colour, linestyles=line_style, linewidths=1.1, label=label),
         autolim=False,
     )
 

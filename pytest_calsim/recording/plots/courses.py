@@ -1,4 +1,4 @@
-"""What happens over time, and what depends on the signal: traces, shifts, detection."""
+"""Draw courses over time, and what depends on the signal: traces, shifts, detection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAST_SNR = 0.1
 
 
 def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
-    """Give the signal-to-noise ratio that decides what is detectable, and its name.
+    """Return the signal-to-noise ratio that decides what is detectable, and its name.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
     for name in ("snr_peak", "snr"):
         if name in truth:
             return name, truth[name].values.astype(np.float64)
-    raise ValueError("this recording has no snr: its spec lacks 'cell_optics' or 'cell_activity'")
+    raise ValueError("this recording has no snr: its spec lacks 'cell_optics' or 'cell_activity'; add it")
 
 
 def draw_traces(
@@ -42,7 +42,7 @@ def draw_traces(
     Each true trace is scaled to its own range; an estimate is fitted to it by a gain and an offset (least squares).
     """
     if truth.C is None:
-        raise ValueError("this recording has no traces: its spec lacks 'cell_activity'")
+        raise ValueError("this recording has no traces: its spec lacks 'cell_activity'; add it")
     true: Floats = truth["C"].values[units].astype(np.float64)
     time_s = np.arange(len(true[0]), dtype=np.float64) / fps
     spikes = truth.spike_times
@@ -70,7 +70,7 @@ def draw_traces(
 
 
 def _fit(estimate: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale and move an estimate onto the truth, as its units are its own."""
+    """Scale and move an estimate onto the truth, as every pipeline has its own units."""
     centred = estimate - estimate.mean()
     power = float((centred**2).sum())
     gain = float((centred * (true - true.mean())).sum()) / power if power > 0 else 0.0
@@ -107,7 +107,7 @@ def draw_shifts(
 def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: Comparison) -> None:
     """Draw how far the estimated displacement is from the true one, px, a constant apart."""
     if comparison.shifts is None:
-        raise ValueError("the estimate has no shifts to draw the errors of")
+        raise ValueError("the estimate has no shifts to draw the errors of; give Estimate(shifts=...)")
     error_px = np.hypot(*(comparison.shifts - shifts).T)
     ax.plot(np.arange(len(error_px)) / fps, error_px, color=VERMILLION, linewidth=0.9)
     ax.set_xlim(0, len(error_px) / fps)
@@ -140,11 +140,12 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
         found = comparison.estimate_of >= 0
         cells = np.flatnonzero(in_view)
         cells = cells[np.argsort(snr[cells], kind="stable")]
+        # Bins of equal numbers of cells, so that each share has about the same error.
         for i, part in enumerate(np.array_split(cells, max(1, min(n_bins, len(cells))))):
             if not len(part):
                 continue
             share, low, high = _wilson(int(found[part].sum()), len(part))
-            at = float(np.exp(np.log(snr[part]).mean()))
+            at = float(np.exp(np.log(snr[part]).mean()))  # the middle on the logarithmic axis
             bars = [[share - low], [high - share]]
             told = None if i else "share found, by SNR (95 %)"
             ax.errorbar([at], [share], yerr=bars, fmt="o", color=SKY, capsize=3, label=told)
@@ -155,8 +156,9 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float, float]:
-    """Give a share and the ends of its interval."""
+    """Return a share and the ends of its 95 % interval."""
     share = hits / n
     middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)))
+    # For shares of 0 and 1 rounding may put an end on the wrong side, and error bars must not be negative.
     return share, min(middle - half, share), max(middle + half, share)

@@ -1,4 +1,4 @@
-"""The mean of a movie and its largest rise above it, in one pass over the frames."""
+"""Compute the mean of a movie and the largest rise above it, in one pass over the frames."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Projections", "project"]
 
 
 _WINDOW_S = 0.25
-"""What the maximum is taken of are means over this time: a transient lasts longer, and noise averages out."""
+"""The maximum is one of means over this time: a transient lasts longer, and noise averages out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projections:
-    """What is left of a movie without its time axis.
+    """Projections of a movie along time.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
                 columns, back_columns = _overlap(width, round(dx))
                 light[back_rows, back_columns] += image[rows, columns]
                 n[back_rows, back_columns] += 1
-        # A pixel that came into view for less than half the window is as noisy as it is rarely seen.
+        # The mean over few frames is noisy, and its maximum would stand out: less than half a window does not count.
         often = 2 * n >= len(block)
         highest[often] = np.maximum(highest[often], light[often] / n[often])
         total += light
@@ -76,7 +76,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
 
 
 def _overlap(size: int, shift: int) -> tuple[slice, slice]:
-    """Give which pixels of a moved axis stay in view, and where they lie when it is moved back."""
+    """Return which pixels of a moved axis stay in view, and where they lie when it is moved back."""
     if shift >= 0:
         return slice(min(shift, size), size), slice(0, max(size - shift, 0))
     return slice(0, max(size + shift, 0)), slice(min(-shift, size), size)

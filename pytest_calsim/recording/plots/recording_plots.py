@@ -43,7 +43,7 @@ class RecordingPlots:
     """Draw a recording and its truth with matplotlib (the extra ``plot``); each method returns the Axes.
 
     Axes have their units, pictures a scale bar; colours are those of Okabe and Ito. ``ax=`` draws into axes that are
-    there. What the recording does not have raises ``ValueError``, which says why. ``comparison=`` is what
+    there. A plot of something that the recording lacks raises ``ValueError``, which says why. ``comparison=`` is what
     :func:`~pytest_calsim.compare` makes of an estimate.
     """
 
@@ -52,7 +52,14 @@ class RecordingPlots:
         self._projections: dict[bool, Projections] = {}
 
     def frame(self, index: int = 0, *, ax: Axes | None = None) -> Axes:
-        """Show one observed frame; negative numbers count from the last one.
+        """Show one observed frame.
+
+        Parameters
+        ----------
+        index
+            Number of the frame; negative numbers count from the last one.
+        ax
+            Axes to draw into; new ones by default.
 
         Raises
         ------
@@ -65,13 +72,28 @@ class RecordingPlots:
         return self._show(image, f"frame {at}, {time_s:.2f} s", self._units, ax)
 
     def mean(self, *, registered: bool = False, ax: Axes | None = None) -> Axes:
-        """Show the mean over all frames, moved back by the true shifts where ``registered``."""
+        """Show the mean over all frames.
+
+        Parameters
+        ----------
+        registered
+            Move frames back by the true shifts first, to the nearest pixel.
+        ax
+            Axes to draw into; new ones by default.
+        """
         return self._show(self._project(registered).mean, f"mean{self._said(registered)}", self._units, ax)
 
     def max_projection(self, *, registered: bool = True, ax: Axes | None = None) -> Axes:
-        """Show each pixel's maximum minus its mean: the still background is gone. The maximum is of means over 0.25 s.
+        """Show each pixel's maximum minus its mean, which takes the still background out.
 
-        ``registered``: frames are first moved back by the true shifts, to the nearest pixel.
+        The maximum is of means over 0.25 s.
+
+        Parameters
+        ----------
+        registered
+            Move frames back by the true shifts first, to the nearest pixel.
+        ax
+            Axes to draw into; new ones by default.
         """
         return self._show_rise(registered, self._units, use_axes(ax))
 
@@ -86,7 +108,12 @@ class RecordingPlots:
         level
             Share of a footprint's peak at which its outline is drawn, in (0, 1).
         ax
-            Where to draw.
+            Axes to draw into; new ones by default.
+
+        Raises
+        ------
+        ValueError
+            When the level is out of range, or there are no footprints.
         """
         _check_comparison(comparison)
         if not 0 < level < 1:
@@ -112,40 +139,68 @@ class RecordingPlots:
         comparison
             An estimate with traces.
         n
-            How many, where ``units`` does not say.
+            Number of cells, where ``units`` does not say.
         ax
-            Where to draw.
+            Axes to draw into; new ones by default.
+
+        Raises
+        ------
+        IndexError
+            When a unit is none of the planted cells.
+        ValueError
+            When there are no traces, or no cell to show one of.
         """
         _check_comparison(comparison)
         truth = self._recording.truth
         chosen = self._brightest(n, comparison) if units is None else np.asarray(units, np.intp)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
         if len(wrong):
-            raise IndexError(f"unit {wrong[0]} of {truth.n_units} planted cells")
+            raise IndexError(f"unit {wrong[0]} is out of range: the planted cells are 0 to {truth.n_units - 1}")
         if not len(chosen):
             kind = "detectable" if comparison is None else "found"
             raise ValueError(f"no unit to show the trace of: no planted cell is {kind}; give units=[...]")
         axes: Axes = use_axes(ax, size=(7.5, 1.2 + 0.6 * len(chosen)))
-        draw_traces(axes, truth, chosen, self._recording.spec.acquisition.fps, comparison)
+        draw_traces(ax=axes, truth=truth, units=chosen, fps=self._recording.spec.acquisition.fps, comparison=comparison)
         return axes
 
     def shifts(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
-        """Show the tissue's true displacement over time, and the estimated one moved onto it by a constant."""
+        """Show the tissue's true displacement over time, and the estimated one moved onto it by a constant.
+
+        Parameters
+        ----------
+        comparison
+            An estimate with shifts; ``None``: the truth alone.
+        ax
+            Axes to draw into; new ones by default.
+
+        Raises
+        ------
+        ValueError
+            When the recording has no motion, or the estimate no shifts.
+        """
         _check_comparison(comparison)
         shifts = self._true_shifts()
         if shifts is None:
-            raise ValueError("this recording has no motion: its spec lacks 'brain_motion'")
+            raise ValueError("this recording has no motion: its spec lacks 'brain_motion'; add it")
         axes: Axes = use_axes(ax, size=(7.5, 3.6))
         acquisition = self._recording.spec.acquisition
-        draw_shifts(axes, shifts, acquisition.fps, acquisition.pixel_size_um, comparison)
+        draw_shifts(
+            ax=axes, shifts=shifts, fps=acquisition.fps, pixel_size_um=acquisition.pixel_size_um, comparison=comparison
+        )
         return axes
 
     def fields(self) -> NDArray[np.object_]:
-        """Show what acts on the whole picture: illumination, vignette, stray light, vessels, fixed pattern."""
+        """Show what acts on the whole picture: illumination, vignette, stray light, vessels, fixed pattern.
+
+        Raises
+        ------
+        ValueError
+            When the recording has none of these.
+        """
         truth = self._recording.truth
         found = {name: truth[name] for name in _FIELDS if name in truth}
         if not found:
-            raise ValueError(f"this recording has no fields: its spec has none of {', '.join(_FIELDS)}")
+            raise ValueError(f"this recording has no fields: its spec has none of {', '.join(_FIELDS)}; add one")
         axes = panels(len(found))
         for ax, (name, field) in zip(axes, found.items(), strict=True):
             image = np.asarray(field.values if field.ndim == 2 else field.values[-1], np.float64)
@@ -157,10 +212,25 @@ class RecordingPlots:
         return axes
 
     def layers(self, index: int = 0) -> NDArray[np.object_]:
-        """Show one frame after each stage, in the order of light."""
+        """Show one frame after each stage, in the order of light.
+
+        Parameters
+        ----------
+        index
+            Number of the frame; negative numbers count from the last one.
+
+        Raises
+        ------
+        IndexError
+            When there is no such frame.
+        ValueError
+            When no step of the spec changes pixels.
+        """
         stages = self._recording.stages
         if not stages:
-            raise ValueError("this recording has no stages: no step of its spec changes pixels")
+            raise ValueError(
+                "this recording has no stages: no step of its spec changes pixels; add one, such as 'render'"
+            )
         at = self._frame(index)
         axes = panels(len(stages))
         for ax, name in zip(axes, stages, strict=True):
@@ -170,30 +240,64 @@ class RecordingPlots:
         return axes
 
     def detection_curve(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
-        """Show how many cells have what SNR; with a comparison, which share was found, by SNR."""
+        """Show how many cells have what SNR; with a comparison, which share was found, by SNR.
+
+        Parameters
+        ----------
+        comparison
+            An estimate with footprints; ``None``: the planted cells alone.
+        ax
+            Axes to draw into; new ones by default.
+
+        Raises
+        ------
+        ValueError
+            When the cells have no snr.
+        """
         _check_comparison(comparison)
         axes: Axes = use_axes(ax, size=(5.5, 4.2))
         draw_detection(axes, self._recording.truth, comparison)
         return axes
 
     def footprint(self, unit: int) -> NDArray[np.object_]:
-        """Show one cell as planted (in focus, unblurred) and as observed, with the planted outline on it."""
+        """Show one cell as planted (in focus, unblurred) and as observed, with the planted outline on it.
+
+        Parameters
+        ----------
+        unit
+            Number of the planted cell.
+
+        Raises
+        ------
+        IndexError
+            When there is no such cell.
+        ValueError
+            When the cell is out of view, or the recording has no footprints.
+        """
         axes = panels(2, size=4.0)
         draw_footprint(axes, self._recording.truth, unit, self._recording.spec.canvas)
         return axes
 
     def placement(self) -> NDArray[np.object_]:
-        """Show the cells from above and from the side, with the sensor's window and the curved focal surface."""
+        """Show the cells from above and from the side, with the sensor's window and the curved focal surface.
+
+        Raises
+        ------
+        ValueError
+            When the recording has no cells.
+        """
         figure = require("matplotlib.pyplot", "plot", "plotting").figure(figsize=(7.5, 8.5), layout="constrained")
         axes = figure.subplots(2, 1, height_ratios=(2, 1))
         spec = self._recording.spec
-        draw_placement(axes[0], axes[1], self._recording.truth, spec.acquisition, spec.canvas)
+        draw_placement(
+            top=axes[0], side=axes[1], truth=self._recording.truth, acquisition=spec.acquisition, canvas=spec.canvas
+        )
         return axes
 
     def _frame(self, index: int) -> int:
         n = self._recording.frames.shape[0]
         if not -n <= index < n:
-            raise IndexError(f"frame {index} of {n}")
+            raise IndexError(f"frame {index} is out of range: there are {n} frames, 0 to {n - 1}")
         return index % n
 
     @property

@@ -1,4 +1,4 @@
-"""Colours, axes in px and µm, scale bars."""
+"""Define colours, axes in px and µm, and scale bars."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "use_axes",
 ]
 
-# Okabe & Ito, Color Universal Design (2008): told apart with every kind of colour vision, on white and on black.
+# Okabe & Ito, Color Universal Design (2008): distinct for every kind of colour vision, on white and on black.
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
@@ -45,7 +45,7 @@ GREY = "#999999"
 
 
 def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
-    """Give the axes, or those of a new figure.
+    """Return the axes, or those of a new figure.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
 
 
 def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
-    """Give ``n`` axes of a new figure, at most so many in a row."""
+    """Return ``n`` axes of a new figure, at most ``most`` in a row."""
     pyplot = require("matplotlib.pyplot", "plot", "plotting")
     columns = min(n, most)
     rows = -(-n // columns)
@@ -72,7 +72,7 @@ def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
 
 
 def robust_limits(image: NDArray[Any], low: float = 0.5, high: float = 99.7) -> tuple[float, float]:
-    """Give black and white between two percentiles, so that a hot pixel does not make all else black."""
+    """Return black and white between two percentiles, so that a hot pixel does not make all else black."""
     black, white = np.percentile(image, [low, high]).tolist()
     return black, white if white > black else black + 1
 
@@ -94,13 +94,13 @@ def show_image(
     Parameters
     ----------
     ax
-        Where to.
+        Axes to draw into.
     image
         The image, or a part of it.
     canvas
         The sensor's grid.
     title
-        What it is.
+        Title of the picture.
     units
         Label of a colour bar; ``None``: no bar.
     cmap
@@ -146,7 +146,7 @@ def add_um_axes(ax: Any, canvas: Canvas) -> None:
 
 
 def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
-    """Give the functions of a secondary axis: ``(x - zero) * factor``, and its inverse."""
+    """Return the functions of a secondary axis: ``(x - zero) * factor``, and its inverse."""
 
     def there(x: Floats) -> Floats:
         return (x - zero) * factor
@@ -158,7 +158,8 @@ def rescaled(factor: float, zero: float = 0.0) -> tuple[Callable[[Floats], Float
 
 
 def nice_length(most: float) -> float:
-    """Give the largest of 1, 2 and 5 times a power of ten that is no more than ``most``."""
+    """Return the largest of 1, 2 and 5 times a power of ten that is no more than ``most``."""
+    # 1, 2 or 5 of the power itself always fit; the tolerance is for what the logarithm rounds.
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 

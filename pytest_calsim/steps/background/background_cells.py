@@ -1,4 +1,4 @@
-"""Cells far out of focus, above and below the layer in focus: each a dim disk with a course of its own."""
+"""Scatter cells far out of focus, above and below the layer in focus: dim disks, each with its own course."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["BackgroundCellLight", "BackgroundCells", "BackgroundPopulation"]
 
 _MAX_CELLS = 100_000
 _WIDEST_UM = 80.0
-"""Light that spreads wider than this σ tells no place any more: it is part of the neuropil's level."""
+"""Light that spreads wider than this σ has no place any more: it is part of the neuropil's level."""
 _REACH_UM = GAUSSIAN_REACH * _WIDEST_UM
 """No cell farther from the canvas is seen there."""
 
@@ -88,7 +88,7 @@ class BackgroundPopulation(Frozen):
         return self.density_per_mm3 * self.labelled_fraction * self.thickness_um * 1e-9
 
     def with_count(self, count: float, canvas: Canvas) -> Self:
-        """Return the same slab with so many cells to be expected in and around a canvas, or as many as may be."""
+        """Return the slab with the density that gives ``count`` cells in and around a canvas, or the highest one."""
         density = count / (_area_um2(canvas) * self.thickness_um * 1e-9)
         return self.model_copy(update={"density_per_mm3": min(density, 1e6), "labelled_fraction": 1.0})
 
@@ -104,7 +104,7 @@ class BackgroundCellLight(SmoothSources):
     defocus_um
         Distance below the curved focal surface, float64 ``(source,)``.
     transmission
-        Of the vessels above the layer in focus, as a camera there sees it; ``None``: none.
+        Share of the light that the vessels above the layer in focus let through; ``None``: there are none.
     courses
         Their fluorescence, brightness · (1 + ΔF/F).
     fading
@@ -136,7 +136,7 @@ class BackgroundCellLight(SmoothSources):
         return self.courses.expected.astype(np.float32)[:, np.newaxis]
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Position, defocus and brightness at rest of each cell, ``(background_cell,)``; :meth:`gains` for courses."""
+        """Return position, defocus and brightness at rest of cells ``(background_cell,)``; courses: :meth:`gains`."""
         dims = ("background_cell",)
         z, y, x = self.center_um.T
         return {
@@ -160,7 +160,7 @@ class BackgroundCells(Step):
     Attributes
     ----------
     populations
-        Slabs of cells. Density in these comes from histology, whatever the background then looks like.
+        Slabs of cells. Take densities from histology, and let the look of the background follow.
     least_disk_um
         Cells whose disk of confusion has a smaller radius are left out, as a pipeline might rightly find them. Of what
         a plain one found on ``static``, 25 % matched no planted cell with 10 µm, 10 % with 13, 4 % with 16, 0 with 20.
@@ -213,13 +213,15 @@ class BackgroundCells(Step):
             center_um=read_only(center_um),
             defocus_um=read_only(defocus_um[seen]),
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
-            courses=activity.model.courses_of(ctx, keys[seen], rate[seen], brightness[seen], assemblies),
+            courses=activity.model.courses_of(
+                ctx=ctx, keys=keys[seen], z_rate=rate[seen], baseline=brightness[seen], assemblies=assemblies
+            ),
             fading=None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
             pictures=tuple(pictures),
         )
 
     def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.uint64]]:
-        """Centres, radii, brightness at rest, normal numbers for rates, and names of one population's cells."""
+        """Return centres, radii, brightness at rest, normal numbers for rates, and names of one population's cells."""
         population = self.populations[index]
         drawn = draw_slab(ctx, index, population.per_um2, _REACH_UM)
         depth_um = population.depth_um + (drawn.place[:, 0] - 0.5) * population.thickness_um
@@ -232,17 +234,17 @@ class BackgroundCells(Step):
 
 
 def _area_um2(canvas: Canvas) -> float:
-    """Area in which cells are scattered."""
+    """Return the area in which cells are scattered."""
     return math.prod(n * canvas.pixel_size_um + 2 * _REACH_UM for n in canvas.shape)
 
 
 class _Blurred(NamedTuple):
-    """How cells are seen, each array ``(source,)``, widths in µm.
+    """Images of cells out of focus, each array ``(source,)``, widths in µm.
 
     Attributes
     ----------
     y_um, x_um
-        Where.
+        Position of each cell.
     disk_um, rim_um
         Radius of the disk of confusion, and σ of its rim.
     disk_flux
@@ -270,20 +272,22 @@ class _Blurred(NamedTuple):
         shares, sigmas_um = acquisition.tissue.skirt(z)
         skirt_um = np.sqrt(sigmas_um**2 + disk_um**2 / 4 + variance)
         return cls(
-            y,
-            x,
-            disk_um,
-            np.sqrt(variance),
-            np.where(np.sqrt(disk_um**2 / 4 + variance) <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0),
-            skirt_um,
-            np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
+            y_um=y,
+            x_um=x,
+            disk_um=disk_um,
+            rim_um=np.sqrt(variance),
+            disk_flux=np.where(
+                np.sqrt(disk_um**2 / 4 + variance) <= _WIDEST_UM, flux * acquisition.tissue.core_fraction(z), 0.0
+            ),
+            skirt_um=skirt_um,
+            skirt_flux=np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
         )
 
     def of_some(self, chosen: NDArray[np.bool_]) -> _Blurred:
         return _Blurred(*(values[..., chosen] for values in self))
 
     def reaches(self, canvas: Canvas) -> NDArray[np.bool_]:
-        """Whether any of a cell's light falls on a canvas."""
+        """Return whether any of a cell's light falls on a canvas."""
         ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
         # A picture's last nodes, and what their splines reach.
@@ -295,10 +299,12 @@ class _Blurred(NamedTuple):
         return np.maximum(*beyond_um) < ends_um
 
     def pictures(self, pixel_um: float) -> list[NodePictures]:
-        """Disks of confusion, and the scattered light around them."""
+        """Return disks of confusion, and the scattered light around them."""
         y = self.y_um / pixel_um
         x = self.x_um / pixel_um
-        found = disk_pictures(y, x, self.disk_um / pixel_um, self.rim_um / pixel_um, self.disk_flux)
+        found = disk_pictures(
+            y_px=y, x_px=x, radius_px=self.disk_um / pixel_um, rim_px=self.rim_um / pixel_um, flux=self.disk_flux
+        )
         for sigma_um, flux in zip(self.skirt_um, self.skirt_flux, strict=True):
             found += gaussian_pictures(y, x, sigma_um / pixel_um, flux)
         return found

@@ -1,4 +1,4 @@
-"""Background that differs from place to place: patches of neuropil, each with a course of its own."""
+"""Make background that differs from place to place: patches of neuropil, each with its own course."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENDS = 1.25 * GAUSSIAN_REACH
 
 
 class LocalBackground(Frozen):
-    """Patches of neuropil that carry a part of its level, each with a slow course of its own.
+    """Patches of neuropil that carry a part of its level, each with its own slow course.
 
     They make the background local and not of low rank, as it is in one-photon recordings (Zhou et al. 2018 made CNMF-E
     for that). A patch is a Gaussian of σ = ℓ/√2, so that fluctuations at two points have a covariance of exp(−r²/2ℓ²).
@@ -58,7 +58,9 @@ class LocalBackground(Frozen):
     @model_validator(mode="after")
     def _sizes_in_order(self) -> Self:
         if self.least_um > self.largest_um:
-            raise ValueError(f"least_um = {self.least_um:g} exceeds largest_um = {self.largest_um:g}")
+            raise ValueError(
+                f"least_um = {self.least_um:g} exceeds largest_um = {self.largest_um:g}; lower it, or raise the other"
+            )
         if self.course_sd > 2:
             raise ValueError(
                 f"fluctuation = {self.fluctuation:g} of {self._overlapping:.3g} patches that overlap at a point, with "
@@ -78,7 +80,7 @@ class LocalBackground(Frozen):
         return 1000 / math.sqrt(self.density_per_mm2)
 
     def count(self, canvas: Canvas) -> int:
-        """How many patches light a canvas, roughly."""
+        """Return how many patches light a canvas, roughly."""
         reach_um = 2 * _ENDS * self.largest_um / math.sqrt(2)
         area_um2 = math.prod(n * canvas.pixel_size_um + reach_um for n in canvas.shape)
         return int(area_um2 * self.density_per_mm2 * 1e-6)
@@ -126,11 +128,11 @@ class LocalPatches(NamedTuple):
     Attributes
     ----------
     y_um, x_um, sigma_um
-        Where each is, and its σ, float64 ``(patch,)``.
+        Position and σ of each, float64 ``(patch,)``.
     flux
         Its expected light, summed over all pixels of an infinite plane, float64 ``(patch,)``.
     pictures
-        How they look.
+        Their images.
     courses
         Their courses of mean 1.
     deviation

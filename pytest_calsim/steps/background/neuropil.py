@@ -1,4 +1,4 @@
-"""Background fluorescence: smooth glowing fields that fluctuate slowly and follow a population's activity."""
+"""Paint background fluorescence: smooth fields that fluctuate slowly and follow a population's activity."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NeuropilComponent(Frozen):
     lowpass_s
         Time constant of the low-pass through which it follows the rate.
     depth_um
-        Where the layer lies: vessels above it shade it. Its brightness is as seen, scattering included.
+        Depth of the layer: vessels above it shade it. Its brightness is as seen, scattering included.
     """
 
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
@@ -96,13 +96,13 @@ class NeuropilLight(Layers, SmoothSources):
     window
         The sensor's part of the canvas.
     transmission
-        Of the vessels above the patches; ``None``: none.
+        Share of the light that the vessels above the patches let through; ``None``: there are none.
     patches
         The patches; ``None``: there are none.
     fading
         Share of fluorophore left in each patch; ``None``: all of it.
     pictures
-        Those of the patches.
+        Images of the patches.
     """
 
     window: Rect
@@ -129,8 +129,9 @@ class NeuropilLight(Layers, SmoothSources):
         return np.ones((self.n_sources, 1), np.float32)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``neuropil_spatial`` on the sensor at zero shift, vessels included, and ``neuropil_temporal``; of patches
-        their place, σ and light; :meth:`gains` gives their courses.
+        """Return ``neuropil_spatial`` on the sensor at zero shift, vessels included, and ``neuropil_temporal``.
+
+        Patches add their place, σ and light; :meth:`gains` gives their courses.
         """
         layers = {
             "neuropil_spatial": TruthArray(("component", "height", "width"), self.spatial[:, *self.window.slices]),
@@ -198,7 +199,11 @@ class Neuropil(Step):
         def draw(k: int) -> tuple[Floats, Floats]:
             component = self.components[k]
             field = lognormal_field(
-                ctx.stream("field", k), ctx.canvas.y_um, ctx.canvas.x_um, component.correlation_um, component.contrast
+                rng=ctx.stream("field", k),
+                y_um=ctx.canvas.y_um,
+                x_um=ctx.canvas.x_um,
+                correlation_um=component.correlation_um,
+                sd=component.contrast,
             )
             field *= level * of_layers * component.weight / whole
             if vessels is not None:
@@ -245,7 +250,7 @@ def _bleached(
 
 
 def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
-    """The slow time course of one component, averaged over each exposure; expectation 1."""
+    """Return the slow time course of one component, averaged over each exposure; expectation 1."""
     end_s = ctx.n_frames * ctx.acquisition.exposure_s
     time_s, values = lognormal_walk(
         ctx.stream("course", k), component.time_constant_s, component.fluctuation, duration_s=end_s
@@ -254,10 +259,10 @@ def _slow_course(ctx: Context, k: int, component: NeuropilComponent) -> Floats:
 
 
 def _population_spikes(ctx: Context, activity: Activity | None) -> tuple[Floats, float]:
-    """Spike times of the population that the neuropil follows, ascending, and its expected rate, Hz.
+    """Return spike times of the population that the neuropil follows, ascending, and its expected rate, Hz.
 
-    Neuropil is made of processes of neurons that mostly lie elsewhere. So these are cells of their own, as many as a
-    square millimetre of a layer holds, whatever the field of view.
+    Neuropil is made of processes of neurons that mostly lie elsewhere. So these are cells of
+    another population, as many as a square millimetre of a layer holds, for every field of view.
     """
     if activity is None:
         return np.zeros(0), 0.0
@@ -268,7 +273,7 @@ def _population_spikes(ctx: Context, activity: Activity | None) -> tuple[Floats,
 
 
 def _activity_course(ctx: Context, lowpass_s: float, spikes_s: Floats, expected_hz: float) -> Floats | float:
-    """The low-passed spike rate of a population over its expectation; 1 where there is none.
+    """Return the low-passed spike rate of a population over its expectation; 1 where there is none.
 
     The rate is divided by no less than one spike per low-pass window: a lone spike in silence at most doubles the
     light.

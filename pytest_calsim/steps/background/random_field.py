@@ -1,4 +1,4 @@
-"""Smooth random functions of position, the same at a point whatever grid asks."""
+"""Draw smooth random functions of position, whose value at a point does not depend on the grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODES = 96
 
 
 def lognormal_field(rng: np.random.Generator, y_um: Floats, x_um: Floats, correlation_um: float, sd: float) -> Floats:
-    """exp(σ·g) over its exact expectation, g a sum of random cosines of variance 1 and covariance exp(−r²/2ℓ²).
+    """Return exp(σ·g) over its exact expectation, g a sum of random cosines of variance 1 and covariance exp(−r²/2ℓ²).
 
     Random Fourier features (Rahimi & Recht 2007): wave vectors drawn from the covariance's spectrum, a Gaussian of
     standard deviation 1/ℓ, and uniform phases.

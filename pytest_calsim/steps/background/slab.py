@@ -1,4 +1,4 @@
-"""Cells scattered at random through a slab of tissue, by :mod:`tiles <pytest_calsim.steps.tiles>`."""
+"""Scatter cells at random through a slab of tissue, by :mod:`tiles <pytest_calsim.steps.tiles>`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SlabCells:
     Attributes
     ----------
     place
-        Where each is: from 0 to 1 through the slab, then y and x, µm; float64 ``(cell, 3)``.
+        Position of each: from 0 to 1 through the slab, then y and x, µm; float64 ``(cell, 3)``.
     triangular
         A triangular number of mean 0 between −1 and 1 for each, float64 ``(cell,)``.
     normal
@@ -50,13 +50,13 @@ def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabC
     Parameters
     ----------
     ctx
-        The step's, which names the streams.
+        The step's context, which names the streams.
     slab
         The slab's number, part of their names.
     per_um2
         Expected cells for each µm² of the plane.
     reach_um
-        How far beyond the canvas.
+        Distance beyond the canvas up to which cells are drawn.
     """
     height, width = (n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape)
     drawn: list[Floats] = []

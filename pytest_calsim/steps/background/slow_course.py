@@ -1,4 +1,4 @@
-"""Slow time courses: a random walk on a clock of its own, and a spike rate behind a low-pass."""
+"""Compute slow time courses: a random walk on a fixed clock, and a spike rate behind a low-pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TICKS_PER_TIME_CONSTANT = 50
 def lognormal_walk(
     rng: np.random.Generator, time_constant_s: float, sd: float, *, duration_s: float
 ) -> tuple[Floats, Floats]:
-    """A stationary positive course of mean 1: exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1.
+    """Return a stationary positive course of mean 1: exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1.
 
     x is discretised exactly, x' = ρx + √(1 − ρ²)·ξ with ρ = exp(−tick/τ), on a clock that depends on τ alone: a
     longer duration only appends, and no frame rate enters.
@@ -34,7 +34,7 @@ def lognormal_walk(
     sd
         Standard deviation of the course: σ² = ln(1 + sd²).
     duration_s
-        How long the course must be.
+        Length of the course, s.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def lognormal_walk(
 def lowpassed_rate(
     spike_time_s: Floats, lowpass_s: float, *, frame_starts_s: Floats, exposure_s: float, start_hz: float
 ) -> Floats:
-    """Spike rate through a causal first-order low-pass, averaged exactly over each exposure, Hz.
+    """Return the spike rate through a causal first-order low-pass, averaged exactly over each exposure, Hz.
 
     y decays by y' = −y/τ, and each spike adds 1/τ; the integral of y over a frame of n spikes is therefore
     n − τ·(y at its end − y at its start).

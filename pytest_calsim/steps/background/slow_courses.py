@@ -1,9 +1,9 @@
-"""Slow courses of many sources, computed for the frames that are asked for; nothing is held for all frames.
+"""Compute slow courses of many sources for some frames at a time; nothing is held for all frames.
 
 Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5, with straight lines between its
-ticks; they make correlations up to 0.05 higher than exp(−t/τ). Time is cut into windows of
-16 τ, and a window's kicks have streams of their own. What a window begins with is what the kicks of the window before
-it add up to: what came earlier has faded to 10⁻⁷. So any window can be drawn without those before it.
+ticks; they make correlations up to 0.05 higher than exp(−t/τ). Time is cut into windows of 16 τ, each with its own
+streams of kicks. A window begins with the sum of the kicks of the window before it; the traces of earlier kicks have
+faded to 10⁻⁷. So any window can be drawn without those before it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SlowCourses:
         return self.time_constant_s / _TICKS_PER_TIME_CONSTANT
 
     def _course(self, window: int) -> Image:
-        """The course at a window's ticks, float32 ``(source, tick)``."""
+        """Return the course at a window's ticks, float32 ``(source, tick)``."""
         return self._courses.get(window, lambda: self._walk(window))
 
     def _walk(self, window: int) -> Image:
@@ -92,7 +92,7 @@ class SlowCourses:
         return read_only(course.astype(np.float32))
 
     def _faded(self, window: int) -> Floats:
-        """What a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
+        """Return what a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
         return self._windows.get(window, lambda: self._kicked(window))
 
     def _kicked(self, window: int) -> Floats:
@@ -101,12 +101,13 @@ class SlowCourses:
         names = np.add.outer(self.keys, offsets)
         x = standard_normals(names.ravel()).reshape(names.shape)
         x *= math.sqrt((1 - _RHO**2) / _BETWEEN)
+        # Exact for an Ornstein-Uhlenbeck process: x' = ρx + √(1 − ρ²)·ξ.
         for i in range(1, _TICKS):
             x[:, i] += _RHO * x[:, i - 1]
         return read_only(x)
 
 
 def _hat_until(u: NDArray[Any]) -> NDArray[Any]:
-    """Area of the hat max(0, 1 − |u|) up to u."""
+    """Return the area under the hat max(0, 1 − |u|) up to u."""
     u = np.clip(u, -1.0, 1.0)
     return np.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)

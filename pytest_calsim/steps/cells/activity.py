@@ -46,8 +46,8 @@ class Activity(Artifact):
         The law by which they are active: that of other cells of the same tissue, too.
     assemblies
         To which cells of the tissue may belong; ``None``: to none.
-    remarks
-        What the user must be told.
+    given_notes
+        Notes for the user about given spikes or traces that belong to no cell.
     """
 
     traces: CalciumTraces
@@ -60,20 +60,20 @@ class Activity(Artifact):
     transient_energy: Floats
     model: ActivityModel
     assemblies: AssemblyEvents | None = None
-    remarks: tuple[str, ...] = ()
+    given_notes: tuple[str, ...] = ()
 
     @property
     def C(self) -> Floats32:
-        """Fluorescence in every frame, computed anew; float32 ``(n, frame)``, read-only."""
+        """Fluorescence in every frame, computed at each call; float32 ``(n, frame)``, read-only."""
         return read_only(self.traces.fluorescence(0, self.traces.n_frames))
 
     @property
     def S(self) -> NDArray[np.uint16]:
-        """Spikes in every frame, computed anew; uint16 ``(n, frame)``, read-only."""
+        """Spikes in every frame, computed at each call; uint16 ``(n, frame)``, read-only."""
         return read_only(self.traces.spikes(0, self.traces.n_frames))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
+        """Return ``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
         shape = len(self.baseline), self.traces.n_frames
         fluorescence = FrameValues(shape, np.dtype(np.float32), self.traces.fluorescence)
         spikes = FrameValues(shape, np.dtype(np.uint16), self.traces.spikes)
@@ -86,5 +86,5 @@ class Activity(Artifact):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Return the remarks."""
-        return self.remarks
+        """Return the notes about given spikes or traces."""
+        return self.given_notes

@@ -1,4 +1,4 @@
-"""The law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
+"""State the law by which cells are active: rates, kinetics, and how both differ from cell to cell."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ _FASTEST_HZ = 500.0
 """No cell spikes faster in any state, however wide the spread of rates."""
 
 _SPREAD = 4.0
-"""Cells differ by so many standard deviations of a logarithm, no further."""
+"""Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
+# Knots at which transients are measured, in standard deviations of the logarithm; bouts per knot; frames per mean.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _BOUTS = 1000
@@ -100,7 +101,7 @@ class ActivityModel:
     kinetics_spread: float
 
     def process(self, z_rate: Floats) -> SpikeProcess:
-        """Return how cells spike that lie ``z_rate`` standard deviations of ln(rate) from the mean, ``(cell,)``."""
+        """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
         factor = _lognormal(self.rate_spread, z_rate)
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
@@ -122,7 +123,7 @@ class ActivityModel:
     def response(self, frame_s: float) -> Response:
         """Return how spikes become fluorescence, in substeps in which it changes little: a quarter of time to peak."""
         substeps = math.ceil(4 * frame_s / time_to_peak(self.rise_s, self.decay_s))
-        return Response(frame_s, self.rise_s, self.decay_s, substeps, self.hill)
+        return Response(frame_s=frame_s, rise_s=self.rise_s, decay_s=self.decay_s, substeps=substeps, hill=self.hill)
 
     def spikes_of(self, keys: Keys, z_rate: Floats, end_s: float) -> tuple[Floats, float]:
         """Return the spike times of other cells, s, cell by cell, and all these cells' expected rate, Hz.
@@ -146,7 +147,7 @@ class ActivityModel:
         Parameters
         ----------
         ctx
-            Of the step that asks.
+            Context of the step that asks.
         keys
             Name of each cell's streams, uint64 ``(cell,)``.
         z_rate
@@ -177,8 +178,8 @@ class ActivityModel:
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
         """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
 
-        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a side stream of
-        their own and read off between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
+        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a separate stream and
+        interpolated between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
         the bouts' frames are no shorter.
         """
         exposure_s = ctx.acquisition.exposure_s
@@ -193,6 +194,7 @@ class ActivityModel:
             leave_hz = self.leave_hz[1]
             bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
             peaks, energies = bout_transients(key, *bouts)
+            # The peak's logarithm, as it is interpolated: peaks grow by factors with the rate.
             return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
 
         log_peak, energy = self._interpolated(z, median, 2)
@@ -201,7 +203,7 @@ class ActivityModel:
     def area_per_spike_s(self, ctx: Context, z: CellNormals) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
-        It is exact without saturation, and estimated on a side stream with it.
+        It is exact without saturation, and estimated on a separate stream with it.
         """
         rise = self.rise_s
         decay = self.decay_s
@@ -224,7 +226,7 @@ class ActivityModel:
         return area * self._interpolated(z, share_kept, 1)[0]
 
     def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
-        """Quantities ``(size, cell)`` of cells, measured at fixed rates and kinetics and interpolated linearly."""
+        """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
         rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
         spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
         kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)
@@ -250,19 +252,19 @@ class ActivityModel:
 
 
 def _lognormal(spread: float, z: Floats) -> Floats:
-    """Factors of mean 1 whose logarithm has the standard deviation ``spread``."""
+    """Return factors of mean 1 whose logarithm has the standard deviation ``spread``."""
     return elementary.exp(spread * z - spread**2 / 2)
 
 
 def _knots(z: Floats, step: float) -> tuple[Floats, Floats]:
-    """The knot to the left of each number, and how far towards the next one it lies."""
+    """Return the knot to the left of each number, and how far towards the next one it lies."""
     place = (z + _SPREAD) / step
     left = np.clip(np.floor(place), 0, 2 * _SPREAD / step - 1)
     return left, place - left
 
 
 def _mean_response(trains: SpikeTrains, response: Response, time_scale: float) -> float:
-    """Mean response of one cell over frames of 1 s."""
+    """Return the mean response of one cell over frames of 1 s."""
     scale = np.array([time_scale])
     start = calcium_at_start(trains, response, scale)
     block = integrate_calcium(

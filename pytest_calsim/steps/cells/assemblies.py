@@ -1,4 +1,4 @@
-"""Cells that are active together."""
+"""Make cells active together, in assemblies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Assemblies", "AssemblyEvents"]
 
 
 class Assemblies(Step):
-    """Assemblies of cells share events, in which their members spike together, beside what each does by itself.
+    """Assemblies of cells share events, in which their members spike together, in addition to each member's own spikes.
 
-    Each assembly has events of its own, a Poisson process in continuous time. A member takes part in an event with a
+    The events of each assembly are a Poisson process in continuous time. A member takes part in an event with a
     fixed probability, independently of the others, and then adds spikes at a raised rate for the event's duration. So
     the trains of events of two members of one assembly are correlated by ``participation``, exactly (Kuhn, Aertsen &
     Rotter 2003), and their spikes by :meth:`input_correlation`. No draw of any cell changes: added spikes come between
@@ -33,7 +33,7 @@ class Assemblies(Step):
     n_assemblies
         Number of assemblies. One more changes none of the others.
     member_fraction
-        Chance of each cell to belong to an assembly, for each assembly anew: a cell may belong to several.
+        Chance of each cell to belong to an assembly, drawn for each assembly: a cell may belong to several.
     event_rate_hz
         Mean rate of each assembly's events.
     event_duration_s
@@ -89,7 +89,7 @@ class Assemblies(Step):
         return self.participation * spikes / (1 + spikes)
 
     def plan(self, ctx: Context, cells: Cells) -> AssemblyEvents:
-        """Draw who belongs where; events and spikes are drawn when they are asked for."""
+        """Draw which cells belong to which assemblies; events and spikes are drawn when frames are asked for."""
         names = np.array([ctx.stream_key("cell", *cells.entity(i)) for i in range(len(cells))], np.uint64)
         events = AssemblyEvents(
             member=np.zeros((len(cells), self.n_assemblies), bool),

@@ -1,4 +1,4 @@
-"""How fluorophore fades under the excitation light."""
+"""Bleach fluorophore under the excitation light."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LifetimeS = Annotated[float, Field(ge=1, le=1e7)]
 
 
 class Fading(NamedTuple):
-    """Share of its fluorophore that is left to each of some sources: a constant and decaying exponentials.
+    """Share of fluorophore that each of some sources has left: a constant and decaying exponentials.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Fading(NamedTuple):
     fps: float
 
     def remaining(self, start: int, stop: int) -> Floats32:
-        """Share left in frames ``start`` to ``stop``, averaged over the exposure; 1 at the recording's start.
+        """Return the share left in frames ``start`` to ``stop``, averaged over the exposure; 1 at the start.
 
         Returns
         -------
@@ -67,12 +67,12 @@ class Fading(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BleachingCurve(Artifact):
-    """How all that fluoresces bleaches: each cell, and whatever else is asked for by its place.
+    """How all that fluoresces bleaches: each cell, and other sources by their position.
 
     Attributes
     ----------
     cells
-        Of the planted cells, in the order of units.
+        Fading of the planted cells, in the order of units.
     pools
         Share and lifetime, s, of each pool of fluorophore.
     turnover_hz
@@ -91,21 +91,21 @@ class BleachingCurve(Artifact):
     n_frames: int
 
     def light_at(self, y_um: Floats, x_um: Floats) -> Floats:
-        """Excitation at some positions, in view or not, broadcast against each other."""
+        """Return the excitation at some positions, in view or not, broadcast against each other."""
         if self.light is None:
             return np.ones(np.broadcast_shapes(y_um.shape, x_um.shape))
         return self.light.at(y_um, x_um)
 
     def in_light(self, light: Floats) -> Fading:
-        """What is left to sources in some light ``(source,)``."""
+        """Return how the sources in some light ``(source,)`` bleach."""
         return _fading(light, self.pools, self.turnover_hz, self.fps)
 
     def at(self, y_um: Floats, x_um: Floats) -> Fading:
-        """What is left to sources at some positions ``(source,)``."""
+        """Return how the sources at some positions ``(source,)`` bleach."""
         return self.in_light(self.light_at(y_um, x_um))
 
     def remaining(self, frame: int) -> Floats32:
-        """Share left in each cell in one frame, float32 ``(n,)``."""
+        """Return the share left in each cell in one frame, float32 ``(n,)``."""
         return self.cells.remaining(frame, frame + 1)[:, 0]
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
@@ -125,7 +125,7 @@ def _fading(light: Floats, pools: tuple[tuple[float, float], ...], turnover_hz: 
 class Bleaching(Step):
     """All that fluoresces fades: cells, background cells and neuropil, faster where there is more light.
 
-    Fluorophore fades exponentially in one pool or two, and is made anew. Each pool follows
+    Fluorophore fades exponentially in one pool or two, and is replaced. Each pool follows
     dx/dt = −I·x/τ + (1 − x)/τ_turnover from x = 1 at the recording's start, where I is the illumination at the
     source's reference position, relative to the field's centre. Leaked light does not fade. No reliable constant has
     been found for one-photon recordings: all defaults are of low confidence.
@@ -178,7 +178,7 @@ class Bleaching(Step):
         illumination: IlluminationField | None = None,
         activity: Activity | None = None,
     ) -> BleachingCurve:
-        """Give every cell its rates, and everything else what it needs to fade."""
+        """Give every cell its rates, and other sources the law by which they fade."""
         curve = BleachingCurve(
             cells=Fading(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)), ctx.acquisition.fps),
             pools=self._pools,

@@ -1,4 +1,4 @@
-"""When cells spike, and the calcium fluorescence that follows."""
+"""Draw when cells spike, and compute the calcium fluorescence that follows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_calsim.steps.cells.given_activity import (
     GivenTrains,
     SpikeTimes,
     check_spike_times,
-    late_spike_remarks,
+    late_spike_warnings,
     mean_rates_hz,
     with_given,
 )
@@ -136,7 +136,7 @@ class CellActivity(Step):
         half_decay_s = half_decay(*self.time_constants_s, self._half_level)
         soft_warnings = slow_frame_warnings(acquisition.exposure_s, half_decay_s)
         end_s = acquisition.n_frames * acquisition.exposure_s
-        soft_warnings += late_spike_remarks(self.spike_times_s or (), end_s)
+        soft_warnings += late_spike_warnings(self.spike_times_s or (), end_s)
         if self.quiescent_rate_hz > self.active_rate_hz:
             soft_warnings.append(
                 f"quiescent_rate_hz = {self.quiescent_rate_hz:g} exceeds active_rate_hz = {self.active_rate_hz:g}: "
@@ -201,7 +201,7 @@ class CellActivity(Step):
         memory_s = max(20 * model.longest_decay_s, self.refractory_s)
         end_s = ctx.n_frames * ctx.acquisition.exposure_s
         shared = None if assemblies is None else assemblies.input_of(assemblies.names, process)
-        # A spike of the cell's own soon after the end keeps others away from before it.
+        # A cell's own spike soon after the end keeps added ones away that come just before it.
         beyond_s = 0.0 if shared is None else self.refractory_s
         trains = draw_spikes(keys("spikes"), keys("past"), process, memory_s=memory_s, end_s=end_s + beyond_s)
         rate_hz = process.mean_hz
@@ -247,11 +247,11 @@ class CellActivity(Step):
             transient_energy=energy,
             model=model,
             assemblies=assemblies,
-            remarks=self._remarks(len(cells)),
+            given_notes=self._given_notes(len(cells)),
         )
 
-    def _remarks(self, n_cells: int) -> tuple[str, ...]:
-        """Say that more is given than there are cells."""
+    def _given_notes(self, n_cells: int) -> tuple[str, ...]:
+        """Return a note where spikes or traces are given for more cells than were placed."""
         name = "spike_times_s" if self.dff_traces is None else "dff_traces"
         n_given = len(self._given_spikes)
         if n_given <= n_cells:

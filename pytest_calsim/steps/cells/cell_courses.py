@@ -1,9 +1,9 @@
-"""Fluorescence of thousands of cells, computed for the frames that are asked for; nothing is held for all frames.
+"""Compute the fluorescence of thousands of cells for some frames at a time; nothing is held for all frames.
 
-Time is cut into windows. A cell's spikes in a window come from a stream of its own, named by the cell and the window,
+Time is cut into windows. A cell's spikes in a window come from a stream that is named by the cell and the window,
 and begin in the process' equilibrium. So any window can be drawn without those before it. A window is at least as long
-as calcium lasts, so the spikes of two windows give a frame's fluorescence; and far longer than the process remembers
-its state, so that its statistics hardly know of windows.
+as calcium lasts, so the spikes of two windows give a frame's fluorescence. It is far longer than the correlation time
+of the process' state, so windows hardly change the statistics.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["CellCourses"]
 
 _LEAST_WINDOW_S = 20.0
 _MEMORIES = 10
-"""A window lasts so many correlation times of the cells' states at least."""
+"""Least length of a window, in correlation times of the cells' states."""
 _FORGOTTEN = 20
-"""Calcium counts as gone after so many decay times: 2·10⁻⁹ of a transient."""
+"""Decay times after which calcium counts as gone: 2·10⁻⁹ of a transient is left."""
 _CHUNK_S = 3.0
 _MOST_CHUNK_FRAMES = 256
 # From the stream of one window to that of the next, and to that of what came before a window.
@@ -51,9 +51,9 @@ class CellCourses:
     keys
         Name of each cell's streams, uint64 ``(cell,)``.
     process
-        How they spike.
+        Spike process of the cells.
     response
-        How spikes become fluorescence.
+        Response of fluorescence to spikes.
     time_scale
         Each cell's time constants over those of the response, float64 ``(cell,)``.
     longest_decay_s
@@ -147,14 +147,14 @@ class CellCourses:
         n = len(self.keys)
         begin_s = number * self._window_s
         lasts_s = min(self._window_s, self.n_frames * self.response.frame_s - begin_s)
-        if number < 0:  # of what was before the recording no more is needed than is remembered
+        if number < 0:  # before the recording, only spikes that still count at its start are needed
             begin_s = -self._memory_s
             lasts_s = self._memory_s
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
         keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
         dead_s = self.process.refractory_s
-        # A spike of the cell's own soon after the end keeps others away from before it.
+        # A cell's own spike soon after the window's end keeps added ones away that come just before it.
         beyond_s = 0.0 if self.shared is None else dead_s
         trains = draw_spikes(keys, keys ^ _PAST, self.process, memory_s=dead_s, end_s=lasts_s + beyond_s)
         window = _Window(np.repeat(np.arange(n), np.diff(trains.start)), begin_s + trains.times_s)

@@ -1,4 +1,4 @@
-"""Images of cells: planted in focus on the sensor, and blurred on the canvas."""
+"""Image cells: planted in focus on the sensor, and blurred on the canvas."""
 
 from __future__ import annotations
 
@@ -81,15 +81,24 @@ def plant_and_image(
     has_image
         Which cells have an image; bool ``(n,)``.
     """
-    grids, bins = _sampling_grids(cells, canvas.pixel_size_um, center_px, disk_radius_um, sigma_um, has_image)
+    grids, bins = _sampling_grids(
+        cells=cells,
+        pixel_um=canvas.pixel_size_um,
+        center_px=center_px,
+        disk_radius_um=disk_radius_um,
+        sigma_um=sigma_um,
+        has_image=has_image,
+    )
     margin = canvas.margin_px
     sensor = Rect(0, 0, *canvas.sensor_shape)
     whole = Rect(-margin, -margin, *canvas.shape)
     units = np.flatnonzero(bins == 1)
-    found = _imaged(cells, units, grids, whole, sensor)
+    found = _imaged(cells=cells, units=units, grids=grids, canvas=whole, sensor=sensor)
     if len(units) < len(cells):
         units = np.flatnonzero(bins > 1)
-        found = _merged(found, _binned(cells, units, bins, center_px, canvas, grids), units)
+        found = _merged(
+            found, _binned(cells=cells, units=units, bins=bins, center_px=center_px, canvas=canvas, grids=grids), units
+        )
     return found._replace(images=found.images.moved(margin, margin))
 
 
@@ -124,6 +133,7 @@ def _sampling_grids(
     disk_px = disk_radius_um / large_um
     sigma_px = sigma_um / large_um
     pad = reach_px(disk_px, sigma_px)
+    # Images are periodic in the Fourier sum: the pad keeps one side's light from coming back at the other.
     longer = np.maximum(height, width) + 2 * pad
     flux = np.zeros(len(cells))
     for unit in np.flatnonzero(is_point).tolist():
@@ -156,13 +166,17 @@ def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, senso
     grids = grids.of(units)
     shapes = cells.shapes.of(units)
     roots, root_start = roots_of_unity(np.where(grids.waves > 0, grids.turns, 1))
-    tables = WaveTables(root_start, roots, bessel_table(), BESSEL_STEP, FAINT)
+    tables = WaveTables(
+        circle_start=root_start, circles=roots, bessel=bessel_table(), bessel_step=BESSEL_STEP, faint=FAINT
+    )
 
     def block(first: int) -> ImagedCells:
         own = slice(first, first + _BLOCK)
-        return image_cells(grids.of(own), shapes.of(own), tables.of(own), canvas, sensor)
+        return image_cells(
+            grids=grids.of(own), shapes=shapes.of(own), tables=tables.of(own), canvas=canvas, sensor=sensor
+        )
 
-    # At least one block, even of no cells: there is something to concatenate.
+    # At least one block, even of no cells, as there must be something to concatenate.
     blocks = in_parallel(block, range(0, max(len(units), 1), _BLOCK))
     planted, images, box, flux, within = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     planted_box = grids.box.astype(np.int32)
@@ -193,14 +207,15 @@ def _binned(
     grids: SamplingGrids,
 ) -> CellPatches:
     """Image cells on pixels larger than the sensor's, and interpolate the images to the canvas."""
-    large = _imaged(cells, units, grids, _EVERYWHERE, _EVERYWHERE)
+    # Whole images: they are cut only after interpolation, which needs the large pixels around the canvas.
+    large = _imaged(cells=cells, units=units, grids=grids, canvas=_EVERYWHERE, sensor=_EVERYWHERE)
     rows, columns = center_px
     flux = large.flux * bins[units] ** 2
     planted: list[Patch] = []
     images: list[Patch] = []
     within = np.zeros(len(units))
     for i, unit in enumerate(units.tolist()):
-        planted.append(_planted(cells, unit, canvas, float(rows[unit]), float(columns[unit])))
+        planted.append(_planted(cells, unit, canvas, row_px=float(rows[unit]), column_px=float(columns[unit])))
         if large.images.box[i, 2] == 0:
             images.append(_EMPTY)
             continue
@@ -236,8 +251,8 @@ def _planted(cells: Cells, unit: int, canvas: Canvas, row_px: float, column_px: 
     if bottom <= top or right <= left:
         return _EMPTY
     samples = int(_samples(pixel_um, cells.radius_um[unit]))
-    y_um = _samples_um(top, bottom, samples, row_px, pixel_um)
-    x_um = _samples_um(left, right, samples, column_px, pixel_um)
+    y_um = _samples_um(first=top, stop=bottom, samples=samples, center_px=row_px, pixel_um=pixel_um)
+    x_um = _samples_um(first=left, stop=right, samples=samples, center_px=column_px, pixel_um=pixel_um)
     covered = cells.coverage(unit, y_um, x_um).reshape(bottom - top, samples, right - left, samples)
     return Patch(covered.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), top, left)
 

@@ -1,4 +1,4 @@
-"""How the microscope images each cell: defocus, diffraction, scatter, attenuation, collection, vessels."""
+"""Image each cell through the microscope: defocus, diffraction, scatter, attenuation, collection, vessels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pytest_calsim.steps.tissue.vasculature import Vessels
 __all__ = ["CellImages", "CellOptics", "GaussianSpots", "around_the_core"]
 
 _WIDEST_UM = 200.0
-"""Blur from which on a cell's core is painted as a Gaussian."""
+"""A core that is blurred more widely than this σ is painted as a Gaussian on a coarse grid, not as an image."""
 
 
 class GaussianSpots(NamedTuple):
@@ -56,7 +56,7 @@ class GaussianSpots(NamedTuple):
     def none(cls) -> GaussianSpots:
         """Return no spots at all."""
         nothing = np.zeros(0)
-        return cls(np.zeros(0, np.int64), nothing, nothing, nothing, nothing)
+        return cls(source=np.zeros(0, np.int64), y_um=nothing, x_um=nothing, sigma_um=nothing, flux=nothing)
 
 
 def around_the_core(acquisition: Acquisition, depth_um: Floats, blur: Defocus, soma_um: Floats) -> Skirt:
@@ -69,7 +69,7 @@ def around_the_core(acquisition: Acquisition, depth_um: Floats, blur: Defocus, s
     depth_um
         Depth of each cell, float64 ``(n,)``.
     blur
-        How widely each is blurred.
+        Blur of each cell.
     soma_um
         Standard deviation of each one's own extent, float64 ``(n,)``.
 
@@ -106,7 +106,7 @@ class CellImages(Artifact):
     core_fraction
         Share of the light that stays in the core of the image; float64 ``(n,)``.
     spots
-        What scattered out of the cores, as Gaussians, at brightness 1; and all light of cells that have no patch.
+        Light that scattered out of the cores, as Gaussians, at brightness 1; and all light of cells without a patch.
     defocus_um
         Distance below the curved focal surface, z + shift(r) − focal depth; float64 ``(n,)``.
     in_focus
@@ -211,7 +211,14 @@ class CellOptics(Step):
         # Coordinates on the sensor do not depend on the canvas' margin, to the last bit.
         sensor = replace(ctx.canvas, margin_px=0)
         center_px = sensor.rows(y), sensor.columns(x)
-        imaged = plant_and_image(cells, ctx.canvas, center_px, blur.disk_radius_um, blur.sigma_um, has_image)
+        imaged = plant_and_image(
+            cells=cells,
+            canvas=ctx.canvas,
+            center_px=center_px,
+            disk_radius_um=blur.disk_radius_um,
+            sigma_um=blur.sigma_um,
+            has_image=has_image,
+        )
         light = acq.optics.collection * imaged.flux
         around = around_the_core(acq, z, blur, np.where(cells.is_bead, 0.0, cells.radius_um / 2))
         part, unit = np.nonzero(around.share)
@@ -223,7 +230,11 @@ class CellOptics(Step):
             flux=imaged.flux,
             core_fraction=core,
             spots=GaussianSpots(
-                unit, y[unit], x[unit], around.sigma_um[part, unit], light[unit] * around.share[part, unit]
+                source=unit,
+                y_um=y[unit],
+                x_um=x[unit],
+                sigma_um=around.sigma_um[part, unit],
+                flux=light[unit] * around.share[part, unit],
             ),
             defocus_um=blur.defocus_um,
             in_focus=blur.in_focus(acq.depth_of_field_um),
@@ -235,7 +246,7 @@ class CellOptics(Step):
 
 
 def _as_given(ctx: Context, cells: Cells, footprints: Patches) -> CellImages:
-    """Take given footprints as what the sensor sees, at whatever depth."""
+    """Take given footprints as what the sensor sees; their depth changes no light."""
     n = len(cells)
     everywhere = np.ones(n, np.bool_)
     margin = ctx.canvas.margin_px

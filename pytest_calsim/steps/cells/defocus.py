@@ -1,4 +1,4 @@
-"""Defocus: how far each cell lies from the curved focal surface, and how widely it is blurred there."""
+"""Compute defocus: each cell's distance from the curved focal surface, and the width of its blur there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Defocus:
 
     @classmethod
     def of(cls, acquisition: Acquisition, depth_um: Floats, defocus_um: Floats, focal_depth_um: float) -> Defocus:
-        """Compute the blur of points at some depths, so far below the curved focal surface; both float64 ``(n,)``.
+        """Compute the blur of points at some depths and distances below the curved focal surface; float64 ``(n,)``.
 
         A point at defocus Δz is blurred by a uniform disk of radius |Δz|·NA/√(n² − NA²), the light cone's section, and
         by a Gaussian of diffraction (0.21 λ/NA) and scatter (a fraction of depth).

@@ -15,7 +15,7 @@ from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.cells.population import MAX_CELLS
 from pytest_calsim.steps.cells.shared_input import starts_of
 
-__all__ = ["GivenTrains", "SpikeTimes", "check_spike_times", "late_spike_remarks", "mean_rates_hz", "with_given"]
+__all__ = ["GivenTrains", "SpikeTimes", "check_spike_times", "late_spike_warnings", "mean_rates_hz", "with_given"]
 
 SpikeTime = Annotated[float, Field(ge=-1e4, le=1e6)]
 SpikeTimes = Annotated[tuple[SpikeTime, ...], BeforeValidator(plain)]
@@ -41,7 +41,7 @@ def check_spike_times(trains: Sequence[SpikeTimes | None]) -> None:
                 )
 
 
-def late_spike_remarks(trains: Sequence[SpikeTimes | None], end_s: float) -> list[str]:
+def late_spike_warnings(trains: Sequence[SpikeTimes | None], end_s: float) -> list[str]:
     """Return a soft warning if spikes lie beyond the recording's end, else nothing."""
     late = [(i, sum(t >= end_s for t in times or ())) for i, times in enumerate(trains)]
     count = sum(n for _, n in late)

@@ -32,7 +32,7 @@ _LONGEST = 6.8
 
 @dataclass(frozen=True)
 class Form:
-    """What decides the shapes of a population's cells, beside their radii and streams.
+    """What decides the shapes of a population's cells, in addition to their radii and streams.
 
     Attributes
     ----------
@@ -99,14 +99,14 @@ def draw_shapes(forms: Sequence[Form], radius_um: Floats, rng: Callable[[int], n
 
 
 def _dendrites(form: Form) -> int:
-    """How many the kernel draws; negative: as many as come."""
+    """Return how many dendrites the kernel draws; negative: 3 to 6 at random."""
     if form.morphology != "cytosolic":
         return 0
     return -1 if form.n_dendrites is None else form.n_dendrites
 
 
 def _over(radius_um: Floats, mean: float, wanted_um: Sequence[float | None]) -> Floats:
-    """Wanted lengths over those that come of themselves, ``mean`` radii on average."""
+    """Return wanted lengths over the default ones, which are ``mean`` radii on average."""
     usual_um: list[float] = (mean * radius_um).tolist()
     both = zip(wanted_um, usual_um, strict=True)
     return np.array([1.0 if wanted is None else wanted / usual for wanted, usual in both], float)

@@ -1,4 +1,4 @@
-"""Where cells may lie: candidates that arrive tile by tile, and the room that earlier ones left.
+"""Place cells: candidates arrive tile by tile, and each is accepted if earlier ones left room.
 
 The plane is divided into square tiles from the optical axis on. A tile's stream is a list of candidates, each with a
 time of arrival in units of density: until time ρ as many arrive as a density of ρ has cells. A candidate is accepted
@@ -33,7 +33,7 @@ from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 __all__ = ["TRIES", "Layer", "PlacedLayer", "place_layers", "radii_um"]
 
 TRIES = 16
-"""Candidates that may come for each cell that is asked for."""
+"""Candidates that may come for each requested cell."""
 
 _TILE_UM = 64.0
 _MOST_TILES = 1024
@@ -47,7 +47,7 @@ _PILOT_MOST = 200_000
 
 
 class Layer(NamedTuple):
-    """What of a population decides where its cells lie.
+    """The fields of a population that decide where its cells lie.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class _Box(NamedTuple):
         return (self.bottom - self.top) * (self.right - self.left)
 
     def holds(self, center_um: Floats) -> Bools:
-        """Whether centres (z, y, x) lie inside."""
+        """Return whether centres (z, y, x) lie inside."""
         y = center_um[:, 1]
         x = center_um[:, 2]
         return (y >= self.top) & (y <= self.bottom) & (x >= self.left) & (x <= self.right)
@@ -211,7 +211,7 @@ def place_layers(
     Parameters
     ----------
     layers
-        In order: a cell gives way to those of earlier layers, and to those of its own that arrived before.
+        In order: a cell gives way to those of earlier layers, and to earlier ones of the same layer.
     keys
         Name of each layer's streams.
     view_um
@@ -235,7 +235,7 @@ def place_layers(
         ground = _Ground(tile_um, rows, columns, view)
         words = [pixel_words(key, rows, columns).ravel() for key in keys]
         filled = list(_fill_all(layers, ground, words, until))
-        # What is uncertain hangs on tissue further out: that is drawn as well, until nothing is that is asked for.
+        # Uncertain cells depend on tissue further out, which is drawn as well until no cell within reach is uncertain.
         if not any((own.state[wanted.holds(own.center_um)] == UNCERTAIN).any() for own in filled):
             return [_kept(*each, wanted, view) for each in zip(filled, layers, until, per_um2, strict=True)]
         rim *= 2
@@ -247,7 +247,7 @@ def radii_um(layer: Layer, size: Floats) -> Floats:
 
 
 def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _Box, view: _Box) -> PlacedLayer:
-    """The accepted cells within reach."""
+    """Return the accepted cells within reach."""
     kept = wanted.holds(filled.center_um) & (filled.state == PLACED)
     own = filled.candidates.of(kept)
     center = filled.center_um[kept]
@@ -257,13 +257,20 @@ def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _
     elif until == layer.most_arrivals:
         missing = max(0, round(layer.density_per_mm3 * layer.volume_mm3(wanted.area_um2)) - len(center))
     name = np.column_stack([filled.tile[kept], own.number])
-    return PlacedLayer(center, radii_um(layer, own.size), own.normal, name, missing, per_um2)
+    return PlacedLayer(
+        center_um=center,
+        radius_um=radii_um(layer, own.size),
+        normal=own.normal,
+        name=name,
+        missing=missing,
+        per_um2=per_um2,
+    )
 
 
 def _fill_all(
     layers: tuple[Layer, ...], ground: _Ground, words: list[Keys], until: Sequence[float]
 ) -> Iterator[_Filled]:
-    """Fill layer after layer."""
+    """Fill layer after layer; a layer finds the cells of those before it in place."""
     largest = max(layer.largest_radius_um for layer in layers)
     reach = max(
         layer.largest_radius_um + largest if layer.min_distance_um is None else layer.min_distance_um
@@ -275,7 +282,7 @@ def _fill_all(
     bin_um = max(reach, math.sqrt(area / (count + 1)))
     placed = PlacedSpheres.none_yet(ground.known, bin_um, nothing_beyond=ground.is_all)
     for layer, own, time in zip(layers, words, until, strict=True):
-        yield _fill(placed, layer, ground, own, time, largest)
+        yield _fill(placed=placed, layer=layer, ground=ground, words=own, until=time, largest_um=largest)
 
 
 def _fill(
@@ -311,7 +318,7 @@ def _fill(
 
 
 def _joined(parts: list[_Filled]) -> _Filled:
-    """All parts as one."""
+    """Return all parts as one."""
     if len(parts) == 1:
         return parts[0]
     drawn = Candidates(*(np.concatenate(values) for values in zip(*(part.candidates for part in parts), strict=True)))
@@ -325,7 +332,7 @@ def _joined(parts: list[_Filled]) -> _Filled:
 
 @lru_cache(maxsize=256)
 def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
-    """The candidates of each layer, for its density to be accepted on average."""
+    """Return the candidates of each layer, for its density to be accepted on average."""
     arrivals: list[_Arrivals] = []
     for i in range(len(layers)):
         arrivals.append(_arrival(layers[: i + 1], [own.until for own in arrivals]))
@@ -333,9 +340,9 @@ def _arrivals(layers: tuple[Layer, ...]) -> tuple[_Arrivals, ...]:
 
 
 def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
-    """Those of the last layer, the others being filled until the times given.
+    """Return the time until which the last layer is filled, with the others filled until the times given.
 
-    On a patch of tissue with streams of its own: how many candidates come until so many are accepted.
+    Measured on a patch of tissue with its own streams: how many candidates come until enough are accepted.
     """
     *_, layer = layers
     if layer.least_um <= _NOTHING_UM:
@@ -361,7 +368,7 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
 
 
 def _pilot_um(layers: tuple[Layer, ...]) -> tuple[float, float]:
-    """Width of the rim, and side, of the patch on which layers are tried out."""
+    """Return the width of the rim, and side, of the patch on which layers are tried out."""
     least = [layer.least_um for layer in layers if layer.least_um > _NOTHING_UM]
     rim = max(*least, *(2 * layer.largest_radius_um for layer in layers))
     thickness = max(*least, *(layer.thickness_um for layer in layers))

@@ -1,4 +1,4 @@
-"""Where the cells are, how large and bright each is, and what each looks like."""
+"""Place the cells, and give each its size, brightness and shape."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ Position = tuple[Um, Um, Um]
 class PlaceNeurons(Step):
     """Cells scattered at random through layers, none inside another; or at given positions, or of given footprints.
 
-    The plane is divided into tiles from the optical axis on, each with candidates of its own that arrive one after the
-    other; a candidate is accepted unless an earlier one is too near, of its own population or of one listed before. A
-    density lets candidates come for so long, ``n_cells`` until the last one in view. So more margin, a larger sensor,
-    more density or another population at the end shows more of one and the same tissue, though with more density
-    later populations give way to the new cells.
+    The plane is divided into tiles from the optical axis on. Each tile has its own candidates, which arrive one after
+    the other. A candidate is accepted unless an earlier one of its population, or one of a population listed before,
+    is too near. A density sets the time until which candidates come; with ``n_cells`` they come until the last one in
+    view. So more margin, a larger sensor, more density or another population at the end shows more of one and the same
+    tissue, though with more density later populations give way to the new cells.
 
     Tissue goes on for 100 µm around the field of view and what motion brings into it, or as far as images reach.
 
@@ -85,7 +85,7 @@ class PlaceNeurons(Step):
         return self
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse an snr that nothing shows, cells off the canvas and too many; remark on a focus beyond all of them."""
+        """Refuse an snr that nothing shows, cells off the canvas and too many; warn of a focus beyond all of them."""
         for i, population in enumerate(self.populations):
             try:
                 population.check_size(context.acquisition.field_size_um)
@@ -95,8 +95,8 @@ class PlaceNeurons(Step):
                 for need in (CellSources, Detector):
                     context.demand(need, f"populations.{i}.snr = {population.snr:g} (unlike brightness)")
         self._check_canvas(context.acquisition, context.canvas)
-        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.remarks()]
-        return said + self._remarks(context.acquisition)
+        said = [f"populations.{i}: {text}" for i, p in enumerate(self.populations) for text in p.soft_warnings()]
+        return said + self._focus_warnings(context.acquisition)
 
     def _check_canvas(self, acquisition: Acquisition, canvas: Canvas) -> None:
         """Refuse positions off the tissue that is simulated, footprints of another shape, and too many cells."""
@@ -137,8 +137,8 @@ class PlaceNeurons(Step):
         margin = canvas.margin_px * canvas.pixel_size_um
         return margin + max(TISSUE_REACH_UM, min(image, _WIDEST_IMAGE_UM))
 
-    def _remarks(self, acquisition: Acquisition) -> list[str]:
-        """Remark on a focus that lies outside the depths of all cells."""
+    def _focus_warnings(self, acquisition: Acquisition) -> list[str]:
+        """Return a soft warning where the focus lies outside the depths of all cells."""
         focus = acquisition.focal_depth_um
         if focus == "auto" or self.positions_um == () or self.footprints is not None:
             return []
@@ -159,7 +159,7 @@ class PlaceNeurons(Step):
         return Cost(n_cells=self._n_cells(context.acquisition, context.canvas))
 
     def _n_cells(self, acquisition: Acquisition, canvas: Canvas) -> int:
-        """Cells asked for on average, around the field of view too."""
+        """Return the mean number of cells that are requested, around the field of view too."""
         if self.positions_um is not None:
             return len(self.positions_um)
         if self.footprints is not None:
@@ -194,31 +194,32 @@ class PlaceNeurons(Step):
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
         outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
         order = np.arange(len(center))
+        # Cells in view come first, so that their numbers do not depend on the margin; given cells keep their order.
         if not given:
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
-            center[order],
-            np.concatenate([own.radius_um for own in placed])[order],
-            brightness[order],
-            np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
-            in_fov[order],
-            len(center) + sum(own.missing for own in placed),
-            tuple(p.form for p in self.populations),
-            ctx.seed,
-            ctx.kind,
-            () if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
+            center_um=center[order],
+            radius_um=np.concatenate([own.radius_um for own in placed])[order],
+            brightness=brightness[order],
+            identity=np.column_stack([population, np.concatenate([own.name for own in placed])])[order],
+            in_fov=in_fov[order],
+            requested=len(center) + sum(own.missing for own in placed),
+            forms=tuple(p.form for p in self.populations),
+            seed=ctx.seed,
+            kind=ctx.kind,
+            tissue=() if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
             footprints=None if footprints is None else footprints.patches,
         )
 
     def _given(self, key: int, center: Floats) -> PlacedLayer:
-        """Return cells at given centres, with what the first candidates of one tile have besides."""
+        """Return cells at given centres, with the sizes and normal numbers of one tile's first candidates."""
         drawn = draw_candidates(np.array([key], np.uint64), 1.0, math.inf, most=len(center))
         name = np.column_stack([np.zeros((len(center), 2), np.int64), drawn.number])
         radius = radii_um(self.populations[0].layer, drawn.size)
         return PlacedLayer(center, radius, drawn.normal, name, missing=0, per_um2=0.0)
 
     def sample(self, acquisition: Acquisition, seed: int = 0, canvas: Canvas | None = None) -> Cells:
-        """The cells that a spec with this step would have, without planning or painting anything else.
+        """Return the cells that a spec with this step would have, without planning or painting anything else.
 
         Parameters
         ----------
@@ -243,6 +244,6 @@ class PlaceNeurons(Step):
 
 
 def _view_um(canvas: Canvas) -> tuple[float, float]:
-    """Half the height and half the width of the field of view."""
+    """Return half the height and half the width of the field of view."""
     height, width = canvas.sensor_shape
     return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2

@@ -50,8 +50,8 @@ class Cells(Artifact):
         Name of the streams from which the shapes are drawn.
     tissue
         The layers that go on beyond these cells; none where cells were given.
-    remarks
-        What the user must be told about these cells, beside how many there are.
+    snr_notes
+        Notes for the user about cells that cannot be brought to their snr.
     footprints
         Given images of the cells on the sensor; ``None`` where the cells have shapes.
     """
@@ -66,7 +66,7 @@ class Cells(Artifact):
     seed: int
     kind: str
     tissue: tuple[TissueLayer, ...] = ()
-    remarks: tuple[str, ...] = ()
+    snr_notes: tuple[str, ...] = ()
     footprints: Patches | None = None
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Cells(Artifact):
         return float(self.brightness[own].mean())
 
     def entity(self, unit: int) -> tuple[int, int, int, int]:
-        """Name of one cell for random streams, the same whatever the margin, density or other populations."""
+        """Name of one cell for random streams; no margin, density or other population changes it."""
         population, tile_row, tile_column, index = self.identity[unit].tolist()
         return population, tile_row, tile_column, index
 
@@ -111,7 +111,7 @@ class Cells(Artifact):
         return draw_shapes(forms, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit]))
 
     def coverage(self, unit: int, y_um: Floats, x_um: Floats) -> Floats32:
-        """A cell's projected shape, peak 1, at points.
+        """Return a cell's projected shape, peak 1, at points.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class Cells(Artifact):
         return sample_shape(self.shapes, unit, np.ascontiguousarray(y_um, float), np.ascontiguousarray(x_um, float))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
+        """Return per-cell columns: centre, radius, population, ``in_fov``, ``amplitude`` (the brightness at rest)."""
         return {
             "depth_um": TruthArray(("unit_id",), self.center_um[:, 0], "um"),
             "y_um": TruthArray(("unit_id",), self.center_um[:, 1], "um"),
@@ -139,11 +139,11 @@ class Cells(Artifact):
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Both counts, when fewer cells found room than were asked for, and the remarks."""
+        """Return both counts where fewer cells found room than were requested, and the notes about snr."""
         if len(self) == self.requested:
-            return self.remarks
+            return self.snr_notes
         return (
             f"{self.kind}: placed {len(self)} of {self.requested} cells in and around the field of view; there is no "
             "room for the others: lower density_per_mm3, n_cells, soma_radius_um or min_distance_um",
-            *self.remarks,
+            *self.snr_notes,
         )

@@ -1,4 +1,4 @@
-"""A population: cells of one kind in one layer, and the distributions of their properties."""
+"""Describe a population: cells of one kind in one layer, and the distributions of their properties."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Population(Frozen):
     soma_radius_cv
         Standard deviation of the radius over its mean. The distribution is triangular, so it has no long tails.
     min_distance_um
-        Least distance of a cell's centre from those placed before it: of its own population and of those listed
+        Least distance of a cell's centre from those placed before it: of the same population and of those listed
         earlier. ``None``: two somata do not interpenetrate. 0 lets cells overlap.
     brightness
         Mean brightness of a cell at rest; 1 is the unit of light.
@@ -102,25 +102,25 @@ class Population(Frozen):
 
     @property
     def form(self) -> Form:
-        """What decides its cells' shapes."""
+        """The fields that decide the shapes of its cells."""
         return Form(
-            self.morphology,
-            self.irregularity,
-            self.n_dendrites,
-            self.dendrite_length_um,
-            self.dendrite_width_um,
-            self.nucleus_fraction,
+            morphology=self.morphology,
+            irregularity=self.irregularity,
+            n_dendrites=self.n_dendrites,
+            dendrite_length_um=self.dendrite_length_um,
+            dendrite_width_um=self.dendrite_width_um,
+            nucleus_fraction=self.nucleus_fraction,
         )
 
-    def remarks(self) -> list[str]:
-        """Return a soft warning for each field that says nothing of such cells."""
+    def soft_warnings(self) -> list[str]:
+        """Return a soft warning for each field that has no effect on such cells."""
         idle = ["n_dendrites", "dendrite_length_um", "dendrite_width_um"]
         if self.morphology == "cytosolic":
             idle = idle[1:] if self.n_dendrites == 0 else []
         if self.morphology == "bead":
             idle += ["irregularity", "nucleus_fraction"]
         return [
-            f"{name} = {getattr(self, name)} means nothing for cells with morphology = {self.morphology!r}"
+            f"{name} = {getattr(self, name)} has no effect on cells with morphology = {self.morphology!r}"
             for name in idle
             if getattr(self, name) != type(self).model_fields[name].default
         ]
@@ -154,15 +154,15 @@ class Population(Frozen):
 
     @property
     def layer(self) -> Layer:
-        """What decides where its cells lie."""
+        """The fields that decide where its cells lie."""
         return Layer(
-            self.depth_um,
-            self.thickness_um,
-            self.soma_radius_um,
-            self.soma_radius_cv,
-            self.min_distance_um,
-            self.density_per_mm3 * self.labelled_fraction,
-            self.n_cells,
+            depth_um=self.depth_um,
+            thickness_um=self.thickness_um,
+            soma_radius_um=self.soma_radius_um,
+            soma_radius_cv=self.soma_radius_cv,
+            min_distance_um=self.min_distance_um,
+            density_per_mm3=self.density_per_mm3 * self.labelled_fraction,
+            n_cells=self.n_cells,
         )
 
     def brightness_of(self, normal: Floats) -> Floats:

@@ -24,7 +24,7 @@ from pytest_calsim.steps.tissue.vasculature import Vessels
 __all__ = ["CellLight", "Render"]
 
 _PIXEL_VARIANCE = 1 / 12
-"""Of a pixel's area along an axis, px²."""
+"""Variance of a pixel's area along an axis, px²."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +36,19 @@ class CellLight(CellSources):
     runs
         The cells' images.
     pictures
-        What scattered out of them; behind the cells' sources follow those of far cells' even light.
+        Light that scattered out of the images; behind the cells' sources follow those of far cells' even light.
     n_far
-        How many of these there are.
+        Number of the latter sources.
     far_light
         Expected light per pixel of cells farther away than a cell's light is followed, unbleached.
     transmission
-        Of the vessels above the cells' middle depth; ``None``: none.
+        Share that the vessels above the cells' middle depth let through; ``None``: there are none.
     activity
         The traces C.
     bleaching
         Share of fluorophore that is left to cells; ``None`` if nothing bleaches.
     fading
-        The same for the sources of far cells' light.
+        Share of fluorophore that is left to the sources of far cells' light.
     """
 
     runs: RowRuns
@@ -63,7 +63,7 @@ class CellLight(CellSources):
 
     @property
     def n_sources(self) -> int:
-        """Cells, and sources of even light."""
+        """Number of cells and of sources of even light."""
         return len(self.activity.baseline) + self.n_far
 
     def gains(self, start: int, stop: int) -> Floats32:
@@ -107,14 +107,14 @@ class Render(Step):
         far = even_light(ctx.canvas, far_light, first_source=len(cells))
         end_um = TISSUE_REACH_UM if cells.tissue else math.inf
         return CellLight(
-            images.patches.row_runs(ctx.canvas.shape),
-            (*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
-            len(far.y_um),
-            far_light,
-            None if vessels is None else vessels.transmission(cells.middle_um),
-            activity,
-            bleaching,
-            None if bleaching is None else bleaching.at(far.y_um, far.x_um),
+            runs=images.patches.row_runs(ctx.canvas.shape),
+            pictures=(*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
+            n_far=len(far.y_um),
+            far_light=far_light,
+            transmission=None if vessels is None else vessels.transmission(cells.middle_um),
+            activity=activity,
+            bleaching=bleaching,
+            fading=None if bleaching is None else bleaching.at(far.y_um, far.x_um),
         )
 
 
@@ -122,5 +122,11 @@ def _pictures(spots: GaussianSpots, canvas: Canvas, end_um: float) -> list[NodeP
     """Picture what scattered, as far as it is followed; sources are the cells."""
     pixel_um = canvas.pixel_size_um
     sigma_px = np.sqrt((spots.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE)
-    found = gaussian_pictures(spots.y_um / pixel_um, spots.x_um / pixel_um, sigma_px, spots.flux, end_um / pixel_um)
+    found = gaussian_pictures(
+        y_px=spots.y_um / pixel_um,
+        x_px=spots.x_um / pixel_um,
+        sigma_px=sigma_px,
+        flux=spots.flux,
+        end_px=end_um / pixel_um,
+    )
     return [some._replace(source=spots.source[some.source]) for some in found]

@@ -1,4 +1,4 @@
-"""What cells of an assembly have in common: events, and the spikes that these add to their members."""
+"""Give the cells of an assembly common events, and add the spikes that these cause in their members."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class AssemblyEvents(Artifact):
         Parameters
         ----------
         assembly
-            Which one.
+            Number of the assembly.
         begin_s, end_s
             From the recording's start. Events before it are counted −1, −2 and so on, back in time.
         """
@@ -98,7 +98,7 @@ class AssemblyEvents(Artifact):
         return number[seen], time_s[seen]
 
     def _arrivals(self, until_s: float, *entity: str | int) -> Floats:
-        """Times of a Poisson process from 0 on; a longer list begins like a shorter one."""
+        """Return the times of a Poisson process from 0 on; a longer list begins like a shorter one."""
         if until_s <= 0 or self.event_rate_hz == 0:
             return np.zeros(0)
         rng = stream(self.seed, self.kind, *entity)
@@ -112,7 +112,7 @@ class AssemblyEvents(Artifact):
         return arrived[arrived < until_s]
 
     def input_of(self, names: Keys, process: SpikeProcess) -> SharedInput:
-        """Return what events add to cells.
+        """Return the spikes that events add to cells, as a law from which any time can be drawn.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class SharedInput:
             The cells' own spikes, in the order of cells, then of time; int64 and float64 ``(spike,)``. They reach a
             dead time beyond ``end_s``.
         begin_s, end_s
-            From when and until when.
+            Begin and end of the time that counts, s.
 
         Returns
         -------

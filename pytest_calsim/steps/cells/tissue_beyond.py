@@ -1,4 +1,4 @@
-"""Light from far away in the tissue: what its layers give on average.
+"""Compute the light from far away in the tissue, as its layers give it on average.
 
 Scattered light comes from further away than any field that cells are placed in. So at each point of it the light of
 cells within 100 µm is followed one by one, and that of all others is taken as the layers' expected light. What is near
@@ -35,7 +35,7 @@ __all__ = ["EvenLight", "even_light", "expected_far_light"]
 _NODES_UM = 50.0
 """Nodes of even light lie no farther apart."""
 _DEPTHS = 16
-"""Depths at which a layer's light is looked at."""
+"""Depths at which a layer's light is computed."""
 _CELLS = 1000
 """Cells over whose long-run fluorescence the mean is taken."""
 _NEXT_CELL = np.uint64(0xD1342543DE82EF95)
@@ -43,7 +43,7 @@ _SHAPES = 32
 """Cells whose area is measured where no formula gives it."""
 _SAMPLE_UM = 0.6
 _MOST_SAMPLES = 300
-"""How finely, and along a side of a cell."""
+"""Distance of the samples of a cell's area, and their largest number along a side."""
 
 
 def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity: Activity) -> float:
@@ -63,8 +63,11 @@ def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity:
         light += layer.per_um2 * brightness * _area_um2(ctx, population) * float(far.sum(axis=0).mean())
     if light == 0:
         return 0.0
+    # The mean over many cells of their own, so that it depends neither on the field of view nor on the cells in it.
     keys = np.uint64(ctx.stream_key("cell")) + np.arange(_CELLS, dtype=np.uint64) * _NEXT_CELL
-    courses = activity.model.courses_of(ctx, keys, standard_normals(keys), np.ones(_CELLS), activity.assemblies)
+    courses = activity.model.courses_of(
+        ctx=ctx, keys=keys, z_rate=standard_normals(keys), baseline=np.ones(_CELLS), assemblies=activity.assemblies
+    )
     return light * ctx.acquisition.optics.collection * float(courses.expected.mean())
 
 
@@ -93,9 +96,9 @@ class EvenLight(NamedTuple):
     Attributes
     ----------
     y_um, x_um
-        Where each node lies, float64 ``(source,)``.
+        Position of each node, float64 ``(source,)``.
     pictures
-        What each node shows.
+        Image of each node: its spline.
     """
 
     y_um: Floats
@@ -109,7 +112,7 @@ def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
     Parameters
     ----------
     canvas
-        What is to be lit.
+        Canvas to light.
     level
         Light per pixel.
     first_source

@@ -1,4 +1,4 @@
-"""Fluorescence and spike counts of cells, computed block by block from spike times and checkpoints."""
+"""Compute fluorescence and spike counts of cells block by block, from spike times and checkpoints."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pytest_calsim.kernels.types import Floats, Floats32
 __all__ = ["FRAMES", "CalciumTraces"]
 
 FRAMES = 256
-"""From one checkpoint to the next, and computed together."""
+"""Frames from one checkpoint to the next, which are computed together."""
 
 _KEPT_BLOCKS = 4
-"""Threads that paint neighbouring frames ask for the same ones."""
+"""Blocks that are kept, as threads that paint neighbouring frames ask for the same ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class CalciumTraces:
-    """What cells' spikes look like in every frame; memory grows with the spikes, and with 1/256 of the frames.
+    """Fluorescence of cells in every frame; memory grows with the spikes, and with 1/256 of the frames.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class CalciumTraces:
     offset, gain
         Fluorescence is offset + gain · mean response, float64 ``(unit,)``.
     checkpoints
-        What is left of earlier spikes at every 256th frame.
+        Calcium that earlier spikes leave at every 256th frame.
     n_frames
-        How many frames there are.
+        Number of frames.
     given_dff
         ΔF/F of the first units, in place of what follows from spikes, float32 ``(some units, frame)``; ``None``: none.
     """
@@ -119,7 +119,7 @@ class CalciumTraces:
 
     @staticmethod
     def _blocks(start: int, stop: int) -> list[tuple[int, slice, slice]]:
-        """Blocks that hold some frames: which one, where it belongs in the result, and what of it."""
+        """Return blocks that hold some frames: which one, where it belongs in the result, and what of it."""
         found: list[tuple[int, slice, slice]] = []
         for k in range(start // FRAMES, -(-stop // FRAMES) if stop > start else 0):
             first = max(start, k * FRAMES)

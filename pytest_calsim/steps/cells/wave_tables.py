@@ -1,7 +1,7 @@
 """Tables and sizes from which blurred images are made, wave by wave.
 
-An image is the Fourier sum of a shape, times what a disk, a Gaussian and a pixel leave of each wave. All lengths here
-are in pixels.
+An image is the Fourier sum of a shape, each wave times the transfer functions of a disk, a Gaussian and a pixel. All
+lengths here are in pixels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FAINT = 1e-4
 BESSEL_STEP = 0.02
 """Distance between the entries of :func:`bessel_table`."""
 
-# The Gaussian is cut at so many σ, where it is 10⁻⁴ of its peak.
+# The Gaussian is cut at this many σ, where it is 10⁻⁴ of its peak.
 _REACH_SIGMAS = 4.3
 # Cycles per σ above which the Gaussian leaves less of a wave than float32 resolves (10⁻⁷).
 _FASTEST_CYCLES = math.sqrt(math.log(1e7) / 2) / math.pi
@@ -44,7 +44,7 @@ def reach_px(radius: Floats, sigma: Floats) -> Ints:
 
 
 def count_waves(side: Ints, samples: Ints, sigma: Floats, is_point: Bools) -> Ints:
-    """Count the waves along an axis that show everything the Gaussian leaves of an image.
+    """Count the waves along an axis that the Gaussian does not extinguish, so that the image lacks nothing.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Radial falloff of a field fixed to the instrument."""
+"""Let a field that is fixed to the instrument fall off radially."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["Falloff", "FalloffField"]
 
 
 class FalloffField(Frozen):
-    """Where a field is centred and how it falls off.
+    """Centre of a field, and its falloff.
 
     Attributes
     ----------
     corner_fraction
         Value at the reference radius, the centre being 1. Farther out the field falls on, to 0 at least.
     reference_radius_um
-        Distance from the field's centre at which that is; ``None``: that of the sensor's farthest corner, so that
-        another sensor changes the field.
+        Distance from the field's centre at which it has that value; ``None``: the distance of the sensor's farthest
+        corner, so that another sensor changes the field.
     exponent
         Power of the distance; 2 is a gentle bowl, more is flat inside and steep at the rim.
     center_y_um, center_x_um
@@ -48,7 +48,7 @@ class Falloff:
     Attributes
     ----------
     field
-        Where it is centred, and how it falls off.
+        Its centre and its falloff.
     radius_um
         The reference radius R.
     """
@@ -68,6 +68,7 @@ class Falloff:
         """Return the field at positions from the optical axis, broadcast against each other."""
         y = y_um - self.field.center_y_um
         x = x_um - self.field.center_x_um
+        # sqrt and square round alike on every machine; hypot need not.
         ratio = np.sqrt(np.square(y) + np.square(x)) / self.radius_um
         return np.maximum(1 - (1 - self.field.corner_fraction) * elementary.power(ratio, self.field.exponent), 0)
 

@@ -23,14 +23,14 @@ class IlluminationField(FixedField):
     Attributes
     ----------
     falloff
-        The same at any position.
+        The same field as a function of position, beyond the sensor too.
     """
 
     falloff: Falloff
     light_order: ClassVar[float] = LightOrder.ILLUMINATION
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``illumination``."""
+        """Return ``illumination``."""
         return {"illumination": TruthArray(("height", "width"), self.field)}
 
 

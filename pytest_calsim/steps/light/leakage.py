@@ -27,7 +27,7 @@ class LeakageField(FixedField):
     adds: ClassVar[bool] = True
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``leakage``."""
+        """Return ``leakage``."""
         return {"leakage": TruthArray(("height", "width"), self.field)}
 
 

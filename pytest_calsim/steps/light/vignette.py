@@ -23,7 +23,7 @@ class VignetteField(FixedField):
     light_order: ClassVar[float] = LightOrder.VIGNETTE
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``vignette``."""
+        """Return ``vignette``."""
         return {"vignette": TruthArray(("height", "width"), self.field)}
 
 

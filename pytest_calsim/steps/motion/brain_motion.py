@@ -66,7 +66,7 @@ class Oscillator(Frozen):
     axis_deg
         Direction of locomotion, from +x (columns) towards +y (rows). It means nothing if ``across_fraction`` is 1.
     across_fraction
-        Standard deviation across that direction over that along it. 1: alike in all directions.
+        Standard deviation across that direction over that along it. 1: the same in all directions.
     """
 
     frequency_hz: Annotated[float, Field(ge=0.1, le=50)] = 6.0
@@ -161,8 +161,8 @@ class BrainMotion(Step):
             return self
         if drawn:
             raise ValueError(
-                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None beside it, or give the step "
-                "anew: {'brain_motion': {'trajectory_um': ...}}"
+                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None as well, or give the whole step "
+                "instead: {'brain_motion': {'trajectory_um': ...}}"
             )
         reach = max(abs(v) for pair in path for v in pair)
         if reach > self.max_shift_um:
@@ -185,7 +185,7 @@ class BrainMotion(Step):
         return self.max_shift_um
 
     def check(self, context: SpecContext) -> list[str]:
-        """Refuse large pixels, a bound beyond the field of view, and too short a path; remark on wide motion."""
+        """Refuse large pixels, a bound beyond the field of view, and too short a path; warn of wide motion."""
         acquisition = context.acquisition
         if acquisition.pixel_size_um > LARGEST_PIXEL_UM:
             raise ValueError(
@@ -269,6 +269,7 @@ def fold(path: Floats, bound: float) -> Floats:
     """
     if bound == 0:
         return np.zeros_like(path)
+    # Two mirrors repeat after four bounds. Where no mirror is met, the path is kept, as the arithmetic would round it.
     folded = np.abs(np.mod(path - bound, 4 * bound) - 2 * bound) - bound
     return np.where(np.abs(path) <= bound, path, folded)
 
@@ -316,11 +317,17 @@ def _strides(spring: Oscillator, ctx: Context, n_ticks: int) -> Floats:
     sizes = np.concatenate([past[::-1], kicks]).T * size
     if spring.across_fraction != 1:
         sizes = _along_axis(sizes, spring.axis_deg, spring.across_fraction)
-    return damped_oscillator(zeta * omega, omega * math.sqrt(1 - zeta**2), when, sizes, _ticks_s(n_ticks))
+    return damped_oscillator(
+        decay_per_s=zeta * omega,
+        swing_rad_per_s=omega * math.sqrt(1 - zeta**2),
+        kick_time_s=when,
+        kicks=sizes,
+        time_s=_ticks_s(n_ticks),
+    )
 
 
 def _along_axis(kicks: Floats, axis_deg: float, across_fraction: float) -> Floats:
-    """Make kicks ``(2, kick)`` that are alike in all directions smaller across an axis, their mean square kept."""
+    """Make isotropic kicks ``(2, kick)`` smaller across an axis and larger along it, mean square kept."""
     along = math.sqrt(2 / (1 + across_fraction**2))
     v = kicks[0] * (along * across_fraction)
     u = kicks[1] * along

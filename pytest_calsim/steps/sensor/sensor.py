@@ -25,7 +25,7 @@ __all__ = ["Sensor", "SensorCodes"]
 
 @dataclass(frozen=True, eq=False)
 class SensorCodes(Detector):
-    """Turns light into codes.
+    """Turn light into codes.
 
     Electrons e ~ Poisson(photons·QE·PRNU + dark), or their mean where ``shot_noise`` is off, at most ``full_well_e``,
     + Normal(0, ``read_noise_e``); code = rint(e·gain + black + row noise + DSNU), clipped to the converter, then
@@ -70,7 +70,7 @@ class SensorCodes(Detector):
 
     @property
     def _uniform(self) -> Image:
-        # One row stands for all where no map is asked for.
+        # One row stands for all rows where no map is asked for, which saves memory traffic in the kernel.
         return np.ones((1, self.image_sensor.width_px), np.float32)
 
     @cached_property
@@ -103,7 +103,7 @@ class SensorCodes(Detector):
         return self.image_sensor.adc_bit_depth - self.image_sensor.bit_depth
 
     def electrons(self, image: Image) -> Image:
-        """Mean electrons per pixel and frame, dark ones included, before the full well clips them.
+        """Return the mean electrons per pixel and frame, dark ones included, before the full well clips them.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class SensorCodes(Detector):
         return (codes.astype(np.uint16) >> self._drop_bits).astype(self.dtype)
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """``prnu``, ``dsnu_adu`` and ``hot_pixels``, where there are any."""
+        """Return ``prnu``, ``dsnu_adu`` and ``hot_pixels``, where there are any."""
         maps = {"prnu": (self.prnu, "1"), "dsnu_adu": (self.dsnu_adu, "ADU"), "hot_pixels": (self.hot_pixels, "1")}
         return {
             name: TruthArray(("height", "width"), values, units)
@@ -160,7 +160,7 @@ class Sensor(Step):
     photon_rate_per_s_um2: Positive = 36_500.0
 
     def check(self, context: SpecContext) -> list[str]:
-        """Remark on a chip that a resting cell alone saturates."""
+        """Warn of a sensor that a resting cell alone saturates."""
         sensor = context.acquisition.image_sensor
         electrons = self.photons_per_unit(context.acquisition) * sensor.quantum_efficiency
         room = min(sensor.full_well_e, (2**sensor.adc_bit_depth - 1 - sensor.black_level_adu) / sensor.gain_adu_per_e)
@@ -177,10 +177,12 @@ class Sensor(Step):
         return self.photon_rate_per_s_um2 * acquisition.exposure_s * acquisition.pixel_size_um**2
 
     def plan(self, ctx: Context) -> SensorCodes:
-        """Draw the pixels' fixed differences, each from a stream of its own."""
+        """Draw the pixels' fixed differences, each kind from its own stream."""
         sensor = ctx.acquisition.image_sensor
         shape = sensor.height_px, sensor.width_px
-        prnu = dsnu = hot = None
+        prnu: Image | None = None
+        dsnu: Image | None = None
+        hot: NDArray[np.bool_] | None = None
         if sensor.prnu_fraction > 0:
             # A pixel's responsivity cannot be negative: at the largest PRNU this concerns one in 3 million.
             prnu = read_only(
@@ -192,7 +194,15 @@ class Sensor(Step):
             hot = read_only(uniform_map(ctx.stream_key("hot_pixels"), *shape) < sensor.hot_pixel_fraction)
         key = ctx.stream_key("noise")
         photons = self.photons_per_unit(ctx.acquisition)
-        return SensorCodes(sensor, photons, ctx.acquisition.exposure_s, key, prnu, dsnu, hot)
+        return SensorCodes(
+            image_sensor=sensor,
+            photons_per_unit=photons,
+            exposure_s=ctx.acquisition.exposure_s,
+            noise_key=key,
+            prnu=prnu,
+            dsnu_adu=dsnu,
+            hot_pixels=hot,
+        )
 
 
 def _normals(ctx: Context, name: str, shape: tuple[int, int]) -> Image:

@@ -1,4 +1,4 @@
-"""Blood vessels: branching trees that absorb the light of what lies below them."""
+"""Grow blood vessels: branching trees that absorb the light of what lies below them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _MAX_SLABS = 8
 # Depths are rounded to planes this far apart. A shadow stops widening this far below the last vessel.
 _PLANE_UM = 20.0
 _WIDENING_UM = 300.0
-# The blur's kernel ends at so many standard deviations, and at this many pixels.
+# The blur's kernel ends at this many standard deviations, and at this many pixels at most.
 _REACH_SIGMAS = 4
 _MAX_REACH_PX = 256
-# A tree spreads over so many times the mean length of its trunk; its last twigs would go farther.
+# Reach of a tree over the mean length of its trunk; the last few twigs would go farther.
 _SPREAD = 4.0
 _MAX_TREES = 3000
 # How far from its point of the lattice a root may lie, in spacings.
@@ -47,7 +47,7 @@ class Vessels(Artifact):
     Attributes
     ----------
     trees
-        Branches of each tree, in µm. They do not depend on the canvas.
+        Branches of each tree, µm; a larger canvas has more trees, and the same branches in each.
     slab_um
         Mean depth of each slab of vessels, ascending; float64 ``(slab,)``.
     clear
@@ -107,12 +107,12 @@ class Vessels(Artifact):
         return self._planes[above, plane]
 
     def _through(self, above: int, depth_um: float) -> Image:
-        """Multiply what the slabs above a depth let through, each blurred by its distance."""
+        """Multiply the transmissions of the slabs above a depth, each blurred by its distance."""
         sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
-        # A blur of ones may be 1 + 2⁻²³.
+        # Rounding may blur ones to 1 + 2⁻²³, and vessels add no light.
         return read_only(np.minimum(passed, 1))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
@@ -162,7 +162,8 @@ class Vasculature(Step):
     def _grows(self) -> Self:
         if self.bottom_depth_um < self.top_depth_um:
             raise ValueError(
-                f"bottom_depth_um = {self.bottom_depth_um} lies above top_depth_um = {self.top_depth_um}; z points down"
+                f"bottom_depth_um = {self.bottom_depth_um} lies above top_depth_um = {self.top_depth_um}; raise it, as "
+                "z points down"
             )
         if not 1 <= self.root_radius_um / self.min_radius_um <= 12:
             raise ValueError(
@@ -180,7 +181,14 @@ class Vasculature(Step):
         rim = _rim_px(canvas, slope)
         chords = _slab_chords(trees, edges, canvas, rim)
         clear = elementary.exp(np.asarray(-self.absorption_per_um * chords, np.float64)).astype(np.float32)
-        return Vessels(trees, (edges[1:] + edges[:-1]) / 2, read_only(clear), rim, canvas, slope)
+        return Vessels(
+            trees=trees,
+            slab_um=(edges[1:] + edges[:-1]) / 2,
+            clear=read_only(clear),
+            rim_px=rim,
+            canvas=canvas,
+            cone_slope=slope,
+        )
 
     def check(self, context: SpecContext) -> list[str]:
         """Refuse more trees than are grown."""
@@ -229,7 +237,7 @@ class Vasculature(Step):
         return _SPREAD * self.length_to_radius * self.root_radius_um
 
     def _ground_um(self, canvas: Canvas, cone_slope: float) -> tuple[float, float]:
-        """Half the height and half the width of the ground from which trees reach the canvas, or shade it."""
+        """Return half the height and half the width of the ground from which trees reach the canvas, or shade it."""
         longest_um = LONGEST * self.length_to_radius * self.root_radius_um
         rim_um = _rim_px(canvas, cone_slope) * canvas.pixel_size_um
         height, width = (n * canvas.pixel_size_um / 2 for n in canvas.shape)
@@ -237,15 +245,15 @@ class Vasculature(Step):
         return height + around_um, width + around_um
 
     def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:
-        """Grow the trees that reach the canvas, each from its own random stream, whatever the canvas."""
+        """Grow the trees that reach the canvas, each from its own random stream, which no canvas changes."""
         growth = Growth(
-            self.min_radius_um,
-            self.length_to_radius,
-            self.tortuosity,
-            self.taper,
-            self.top_depth_um,
-            self.bottom_depth_um,
-            self._spread_um,
+            min_radius_um=self.min_radius_um,
+            length_to_radius=self.length_to_radius,
+            tortuosity=self.tortuosity,
+            taper=self.taper,
+            top_depth_um=self.top_depth_um,
+            bottom_depth_um=self.bottom_depth_um,
+            spread_um=self._spread_um,
         )
         side_um = self._spacing_um
         trees: list[tuple[Branch, ...]] = []
@@ -254,7 +262,17 @@ class Vasculature(Step):
             z_um = rng.uniform(self.top_depth_um, self.bottom_depth_um)
             y, x = rng.uniform(-_JITTER, _JITTER, 2).tolist()
             root = np.array([z_um, (row + y) * side_um, (column + x) * side_um])
-            trees.append(tuple(grow_tree(rng, growth, root, rng.uniform(0, 2 * math.pi), self.root_radius_um)))
+            trees.append(
+                tuple(
+                    grow_tree(
+                        rng=rng,
+                        growth=growth,
+                        root_um=root,
+                        heading=rng.uniform(0, 2 * math.pi),
+                        radius_um=self.root_radius_um,
+                    )
+                )
+            )
         return tuple(trees)
 
 
@@ -284,8 +302,16 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
         if not _touches(outline, y_um, x_um, canvas.pixel_size_um).any():
             continue
         chords = np.zeros(added.shape[1:], np.float32)
+        # From the top down, with one map of chords per tree: a slab adds only what the slabs above it did not have.
         for k in range(slabs):
-            lengthen_chords(chords, added[k], y_um, x_um, canvas.pixel_size_um, outline[slab == k])
+            lengthen_chords(
+                chords=chords,
+                added=added[k],
+                y_um=y_um,
+                x_um=x_um,
+                pixel_um=canvas.pixel_size_um,
+                segments=outline[slab == k],
+            )
     return added
 
 

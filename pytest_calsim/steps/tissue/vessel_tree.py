@@ -1,4 +1,4 @@
-"""One branching tree of blood vessels, grown in µm."""
+"""Grow one branching tree of blood vessels, in µm."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Branch:
 def grow_tree(
     rng: np.random.Generator, growth: Growth, root_um: Floats, heading: float, radius_um: float
 ) -> list[Branch]:
-    """Grow a tree both ways from its root, a point of a vessel that comes from elsewhere and goes elsewhere.
+    """Grow a tree both ways from its root, a point along a vessel.
 
     A branch of radius r0 splits into two daughters with r1³ + r2³ = r0³. They turn by the angles that cost least
     (Murray 1926): cos θ1 = (r0⁴ + r1⁴ − r2⁴) / (2·r0²·r1²). Daughters below the least radius are left out.
@@ -88,7 +88,7 @@ def grow_tree(
     radii_um = np.full(2, radius_um)
     while len(parent):
         lengths_um = growth.length_to_radius * radii_um * rng.uniform(*_LENGTHS, len(parent))
-        paths_um = _paths(rng, growth, start_um, headings, lengths_um)
+        paths_um = _paths(rng=rng, growth=growth, start_um=start_um, heading=headings, length_um=lengths_um)
         tapered_um = np.multiply.outer(radii_um, 1 - growth.taper * np.linspace(0, 1, paths_um.shape[1]))
         first = len(branches)
         branches += map(Branch, parent.tolist(), paths_um, tapered_um)

@@ -27,27 +27,27 @@ __all__ = [
 
 
 def is_data_array(value: Any) -> bool:
-    """Whether this is an ``xarray.DataArray``."""
+    """Return whether this is an ``xarray.DataArray``."""
     return hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "transpose")
 
 
 def is_data_frame(value: Any) -> bool:
-    """Whether this is a ``pandas.DataFrame``."""
+    """Return whether this is a ``pandas.DataFrame``."""
     return hasattr(value, "columns") and hasattr(value, "index") and hasattr(value, "to_numpy")
 
 
 def is_dask(value: Any) -> bool:
-    """Whether this is a dask array."""
+    """Return whether this is a dask array."""
     return hasattr(value, "__dask_graph__") and hasattr(value, "to_delayed")
 
 
 def is_scipy_sparse(value: Any) -> bool:
-    """Whether this is an array or matrix of ``scipy.sparse``."""
+    """Return whether this is an array or matrix of ``scipy.sparse``."""
     return hasattr(value, "tocsr") and not hasattr(value, "fill_value")
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether this is an array of the package ``sparse``."""
+    """Return whether this is an array of the package ``sparse``."""
     return hasattr(value, "todense") and hasattr(value, "fill_value")
 
 

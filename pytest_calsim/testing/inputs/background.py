@@ -59,7 +59,7 @@ def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float
 
 
 def _stack(value: Any, n_axes: int, dims: tuple[str, ...], name: str) -> NDArray[np.float64]:
-    """Components first; one component has no axis for it."""
+    """Put the axis of components first; one component has no such axis."""
     parts: list[Any]
     if is_data_array(value):
         extra = [dim for dim in value.dims if dim not in dims]
@@ -83,7 +83,7 @@ def _stack(value: Any, n_axes: int, dims: tuple[str, ...], name: str) -> NDArray
 
 
 def _row(part: Any) -> Any:
-    """One course with an axis for its component."""
+    """Return one course with an axis for its component."""
     if is_data_frame(part):
         return part
     return part.expand_dims("component") if is_data_array(part) else np.atleast_2d(part)

@@ -126,7 +126,7 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
 def _by_pixel_labels(
     values: Any, labels: Mapping[str, NDArray[Any]], name: str
 ) -> tuple[Any, tuple[int | None, int | None]]:
-    """Pictures ``(..., height, width)`` with labelled rows and columns in order, and the first number of each."""
+    """Sort the rows and columns of pictures ``(..., height, width)`` by their labels; return the first labels, too."""
     first: list[int | None] = []
     for axis, dim in ((-2, "height"), (-1, "width")):
         if dim not in labels:
@@ -145,12 +145,12 @@ def _from_units(
 
 
 def _picture_array(value: Any, name: str) -> NDArray[Any]:
-    """A NumPy array; what a mask hides lies outside every footprint."""
+    """Return a NumPy array; what a mask hides lies outside every footprint."""
     return plain_array(np.ma.filled(value, 0) if np.ma.isMaskedArray(value) else value, name)
 
 
 def _stacked(parts: list[Any], name: str) -> Any:
-    """A list of pictures as one array."""
+    """Return a list of pictures as one array."""
     if parts and all(is_data_array(part) for part in parts):
         xarray: Any = import_module("xarray")
         try:
@@ -217,7 +217,7 @@ def _array_units(array: NDArray[Any], name: str) -> Iterator[Unit]:
 
 
 def _dask_units(array: Any, name: str) -> Iterator[Unit]:
-    """All chunks of units in one computation, each made sparse where it is computed."""
+    """Return all chunks of units in one computation, each made sparse where it is computed."""
     dask: Any = import_module("dask")
     chunked = array.rechunk({1: -1, 2: -1})
     first = np.cumsum([0, *chunked.chunks[0]])

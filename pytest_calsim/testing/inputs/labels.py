@@ -64,7 +64,7 @@ def _read_frame(frame: Any, dims: tuple[str, ...], name: str) -> Labelled:
 
 
 def _is_default(axis: Any) -> bool:
-    """Whether pandas made up this index itself: 0, 1, 2, ..., which says nothing."""
+    """Return whether pandas made this index itself, 0, 1, 2, ...: it then labels nothing."""
     return type(axis).__name__ == "RangeIndex" and axis.start == 0 and axis.step == 1
 
 
@@ -73,7 +73,7 @@ def check_unique(labels: NDArray[Any] | None, name: str) -> None:
     if labels is None:
         return
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise EstimateError(f"{name} has unit_id labels that are NaN: give every unit one of its own")
+        raise EstimateError(f"{name} has unit_id labels that are NaN: give every unit its own label")
     found, counts = np.unique(labels, return_counts=True)
     if (counts > 1).any():
         raise EstimateError(f"{name} has the unit_id labels {found[counts > 1][:5].tolist()} more than once")

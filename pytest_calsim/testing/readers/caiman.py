@@ -66,7 +66,7 @@ def read(
 
 
 def _dims(given: Sequence[int] | NDArray[np.integer] | None, *owners: object) -> tuple[int, int]:
-    """Height and width, from whoever knows them."""
+    """Return the height and width, from the argument or from the estimates."""
     known = [given, *(getattr(owner, "dims", None) for owner in owners)]
     dims = next((np.asarray(found).ravel() for found in known if found is not None), None)
     if dims is None:
@@ -77,7 +77,7 @@ def _dims(given: Sequence[int] | NDArray[np.integer] | None, *owners: object) ->
 
 
 def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
-    """Columns of pixels in Fortran order, as footprints."""
+    """Return columns of pixels in Fortran order, as footprints."""
     from scipy.sparse import coo_array
 
     # NumPy saves a sparse matrix as an array of one object.
@@ -93,7 +93,7 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
 
 
 def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> _Matrix:
-    """Background pictures ``(component, height, width)``, which may be negative."""
+    """Return background pictures ``(component, height, width)``, which may be negative."""
     array = np.asarray(b.toarray() if hasattr(b, "toarray") else b, np.float64)
     if array.ndim != 2 or array.shape[0] != height * width:
         raise EstimateError(f"{name} has shape {array.shape}; expected ({height * width}, components)")
@@ -101,7 +101,7 @@ def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> _Matr
 
 
 def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
-    """The components that were accepted, in the order of A; all of them where nothing was rejected."""
+    """Return the components that were accepted, in the order of A; all of them where nothing was rejected."""
     if idx_components is None:
         return np.arange(n_units)
     kept = np.asarray(idx_components).ravel()

@@ -72,7 +72,7 @@ def _has_ids(array: Any) -> bool:
 
 
 def _units_of(C: Any, A: Any) -> Any:
-    """The footprints of the units that still have a trace."""
+    """Return the footprints of the units that still have a trace."""
     if A is None or C is None or not (_has_ids(A) and _has_ids(C)):
         return A
     check_unique(A.unit_id.values, "A")
@@ -86,7 +86,7 @@ def _units_of(C: Any, A: Any) -> Any:
 
 
 def _unit_labels(array: Any, name: str) -> dict[Any, int] | None:
-    """The viewer's label of each unit; ``None`` where it was not used."""
+    """Return the viewer's label of each unit; ``None`` where it was not used."""
     if array is None or not _has_ids(array) or "unit_labels" not in array.coords:
         return None
     labels = np.atleast_1d(array.coords["unit_labels"].values)
@@ -96,7 +96,7 @@ def _unit_labels(array: Any, name: str) -> dict[Any, int] | None:
 
 
 def _merged(array: Any, labels: dict[Any, int] | None, how: str) -> Any:
-    """One unit for each of the viewer's labels but -1, under the ``unit_id`` of its first; all as they are without."""
+    """Merge the units that share a label of the viewer's under the first's ``unit_id``; drop those labelled -1."""
     if array is None or labels is None or not _has_ids(array):
         return array
     members: dict[int, list[Any]] = {}

@@ -91,7 +91,7 @@ def _offsets(yoff: ArrayLike | None, xoff: ArrayLike | None) -> _Matrix | None:
 
 
 def _kept(iscell: ArrayLike | None, rois: list[Any]) -> NDArray[np.intp]:
-    """The ROIs that ``iscell`` ``(ROI,)`` or ``(ROI, 2)`` accepts, and that are not part of a merged one."""
+    """Return the ROIs that ``iscell`` ``(ROI,)`` or ``(ROI, 2)`` accepts, and that are not part of a merged one."""
     n_rois = len(rois)
     accepted = np.ones(n_rois) if iscell is None else np.asarray(iscell)
     if accepted.shape not in ((n_rois,), (n_rois, 2)):
@@ -120,7 +120,7 @@ def _picture(shape: object) -> tuple[int, int]:
 
 
 def _rois(stat: object) -> list[Any]:
-    """The ROIs of ``stat``, each with its pixels."""
+    """Return the ROIs of ``stat``, each with its pixels."""
     kind = type(stat).__name__
     if isinstance(stat, Mapping | str | PathLike) or not isinstance(stat, Sequence | np.ndarray):
         raise EstimateError(

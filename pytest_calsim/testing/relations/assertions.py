@@ -172,7 +172,11 @@ def _judge_pair(
         compared = _compared(baseline, changed)
         checks += _cells_found(baseline, changed, compared, tolerance)
         checks.append(_made_up(baseline, changed, tolerance, by))
-        checks.append(_footprints_alike(baseline, changed, compared, tolerance, by=by, moved_px=moved_px))
+        checks.append(
+            _footprints_alike(
+                baseline=baseline, changed=changed, compared=compared, tolerance=tolerance, by=by, moved_px=moved_px
+            )
+        )
         if baseline.estimate.C is not None and changed.estimate.C is not None:
             checks.append(_traces_alike(baseline, changed, compared, tolerance))
         tables += _lost(baseline, changed, compared & ~tolerance.may_flip)
@@ -183,8 +187,8 @@ def _judge_pair(
     if not checks:
         raise EstimateError("nothing to compare: the two results have neither footprints nor shifts in common")
     card = Scorecard(
-        assertion,
-        checks,
+        assertion=assertion,
+        checks=checks,
         facts=facts,
         tables=tables,
         notes=_notes(changed, tolerance),
@@ -317,7 +321,7 @@ def _alike(first: Floats, second: Floats) -> Floats:
 
 
 def _worst(values: Floats, bounds: Floats, cells: NDArray[np.intp], what: str) -> tuple[float, str]:
-    """Give the value that lies lowest against its bound, and whose it is."""
+    """Return the value that lies lowest against its bound, and whose it is."""
     if not len(values):
         return math.nan, "no cell was found in both"
     at = int(np.argmin(np.where(np.isnan(values), -np.inf, values - bounds)))
@@ -386,8 +390,8 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
         words = f"fall of the correlation with the truth of unit {cells[at]}, the worst" if len(cells) else "no cell"
         checks.append(Check("fall", worst, bound, at_most=True, words=words, may_be_undefined=not len(cells)))
     return Scorecard(
-        "monotonicity",
-        checks,
+        assertion="monotonicity",
+        checks=checks,
         facts={"n_compared": int(compared.sum())} | first.cells.facts(),
         tables=_lost(before, after, sure, lost_only=True),
         notes=_notes(after, tolerance),

@@ -1,4 +1,4 @@
-"""Scenes at the edge of what a pipeline may meet: whatever it finds there, it must not fail."""
+"""Make scenes at the edge of what a pipeline may meet, where it must not fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["EDGE_SCENES", "EdgeScene"]
 _DARK = 1e-9
 _DAZZLING = 1e3
 _APART = 1.2
-"""Neighbours lie so many of their diameters apart."""
+"""Distance of neighbours, in their diameters."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Relation:
         ``"none"``: the same cells, pixels and traces. ``"moved"``: the same, moved as the pixels were. ``"no worse"``:
         no cell is lost, and no trace is worse.
     tolerance
-        How far the results may differ, from the baseline: what the movies differ in, beside the change, decides.
+        How far the results may differ, from the baseline: the movies' differences apart from the change decide.
     moved_px
         How far the tissue lies from where it was (rows, columns), px.
     workers

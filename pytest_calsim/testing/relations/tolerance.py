@@ -61,7 +61,7 @@ class Tolerance:
 
     @classmethod
     def same_noise(cls, recording: Recording) -> Tolerance:
-        """Give the tolerance between two movies of the same photons: no more than numbers are rounded by.
+        """Return the tolerance between two movies of the same photons: no more than numbers are rounded by.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Tolerance:
 
     @classmethod
     def new_edges(cls, recording: Recording) -> Tolerance:
-        """Give the tolerance between a movie and a part of it: as :meth:`same_noise`, but for what the edge changes.
+        """Return the tolerance between a movie and a part of it: as :meth:`same_noise`, but for what the edge changes.
 
         Filters that reach beyond the edge make something up there, so one estimate more may match no cell.
 
@@ -96,7 +96,7 @@ class Tolerance:
 
     @classmethod
     def other_noise(cls, recording: Recording) -> Tolerance:
-        """Give the tolerance between two movies of the same cells with independent noise.
+        """Return the tolerance between two movies of the same cells with independent noise.
 
         The peak of a matched filter moves by 1 from noise to noise, the difference of two by √2: a cell whose
         ``snr_peak`` is within 3·√2 of the threshold may be found in one movie alone. Two traces of signal variance
@@ -129,7 +129,7 @@ class Tolerance:
 
     @classmethod
     def other_places(cls, recording: Recording) -> Tolerance:
-        """Give the tolerance between two movies of the same cells at other places, in other noise.
+        """Return the tolerance between two movies of the same cells at other places, in other noise.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Where the estimates of a registered movie lie as a whole: bring them to the truth's place, or find it out."""
+"""Find where the estimates of a registered movie lie as a whole, and bring them to the truth's place."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["align", "centroids", "fit_offset", "nearest_in_hull"]
 Offset = tuple[float, float]
 """Rows and columns, px: + toward higher ones."""
 
-# Less than this, px, is no fraction of a pixel worth an interpolation.
+# A smaller fraction of a pixel than this is not worth an interpolation, px.
 _EXACT = 1e-3
-# Pairs that overlap less say nothing of where both lie.
+# Pairs that overlap less may be different cells, and do not count for the offset.
 _SAME_CELL = 0.3
 # A whole pixel this far from the hull, px, is the nearest one to some point of it.
 _NEAREST_PIXEL = 0.75
@@ -39,7 +39,7 @@ def align(
     A_est, A_true
         Footprints on pictures of the same size.
     offset
-        Where the estimates lie, from the truth, px.
+        Displacement of the estimates from the truth, px.
     """
     whole = (round(offset[0]), round(offset[1]))
     if max(map(abs, offset)) < _EXACT:
@@ -51,7 +51,7 @@ def align(
 
 
 def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> SparseFootprints:
-    """Footprints moved by less than a pixel along rows (0) or columns (1)."""
+    """Return footprints moved by less than a pixel along rows (0) or columns (1)."""
     if abs(fraction) < _EXACT:
         return A
     first = int(np.floor(-fraction))
@@ -72,7 +72,7 @@ def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> Spars
 
 
 def _keys(distance: float) -> float:
-    """Weight of a sample at some distance, px, in Keys' cubic convolution."""
+    """Return the weight of a sample at some distance, px, in Keys' cubic convolution."""
     x = abs(distance)
     if x < 1:
         return (1.5 * x - 2.5) * x * x + 1
@@ -99,10 +99,12 @@ def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements:
         return 0.0, 0.0
     est = energy_masks(A_est)
     true = energy_masks(A_true)
+    # Whole pixels by the overlap of all masks; then the fraction from the centroids of pairs that are surely one cell.
     best = max(_candidates(est, true, corners), key=lambda at: _total_iou(est, true, at))
     pairs_est, pairs_true = _same_cells(est.moved(-best[0], -best[1]), true)
     if not len(pairs_est):
         return 0.0, 0.0
+    # The median, so that a few wrong pairs do not move it.
     off = np.median(centroids(est)[pairs_est] - centroids(true)[pairs_true], axis=0)
     dy, dx = nearest_in_hull(corners, off)
     return float(dy), float(dx)
@@ -131,14 +133,15 @@ def nearest_in_hull(corners: NDArray[np.float64], at: NDArray[np.float64]) -> ND
 
 
 def _corners(displacements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The displacements that lie furthest in any of 64 directions: the corners of their hull, but for tiny ones."""
+    """Return the displacements that lie furthest in any of 64 directions: nearly all corners of their hull."""
     angles = np.arange(64) * (2 * np.pi / 64)
     furthest = (displacements @ np.stack([np.sin(angles), np.cos(angles)])).argmax(axis=0)
     return displacements[np.unique(furthest)]
 
 
 def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
+    """Return whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
+    # Twice the size, so that the cyclic correlation of the Fourier transform does not wrap around.
     padded = (2 * est.shape[1], 2 * est.shape[2])
     spectrum = np.fft.rfft2(_picture(est), padded) * np.conj(np.fft.rfft2(_picture(true), padded))
     agreement = np.fft.irfft2(spectrum, padded)
@@ -157,12 +160,12 @@ def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[
 
 
 def _picture(masks: SparseFootprints) -> NDArray[np.float64]:
-    """How many masks lie on each pixel ``(height, width)``."""
+    """Return how many masks lie on each pixel ``(height, width)``."""
     return np.bincount(masks.indices, minlength=masks.shape[1] * masks.shape[2]).reshape(masks.shape[1:]).astype(float)
 
 
 def _iou(est: SparseFootprints, true: SparseFootprints) -> Any:
-    """IoU of every pair that overlaps, as a scipy ``coo_array`` (estimates, cells)."""
+    """Return the IoU of every pair that overlaps, as a scipy ``coo_array`` (estimates, cells)."""
     shared = shared_pixels(est, true).tocoo()
     areas = np.diff(est.indptr)[shared.row] + np.diff(true.indptr)[shared.col]
     shared.data = shared.data / (areas - shared.data)
@@ -176,7 +179,7 @@ def _total_iou(est: SparseFootprints, true: SparseFootprints, at: tuple[int, int
 
 
 def _same_cells(est: SparseFootprints, true: SparseFootprints) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Estimates and cells that are each other's best, and overlap well."""
+    """Return estimates and cells that are each other's best, and overlap well."""
     iou: NDArray[np.float64] = _iou(est, true).toarray()
     best = iou.argmax(axis=1)
     mutual = (iou.argmax(axis=0)[best] == np.arange(len(iou))) & (iou.max(axis=1, initial=0.0) >= _SAME_CELL)

@@ -1,4 +1,4 @@
-"""Which cells were found: recall, precision and overlap."""
+"""Score which cells were found: recall, precision and overlap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FootprintScores", "score_footprints"]
 
 @dataclass(frozen=True, eq=False)
 class FootprintScores:
-    """Matching of estimates with all planted cells, and what follows for the cells that count.
+    """Matching of estimates with all planted cells, and the scores of the cells that count.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Energy masks of footprints, and how far they overlap, without ever holding a dense picture per unit."""
+"""Compute energy masks of footprints and their overlaps, without a dense picture per unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_calsim.errors import EstimateError
 
 __all__ = ["Overlaps", "energy_mask", "energy_masks", "shared_pixels"]
 
-# Energy that rounding alone may lack: it must not pull another level of pixels in.
+# Share of the energy that rounding may lose: without it one more level of pixels might be taken in.
 _ROUNDING = 1e-12
 
 
@@ -62,7 +62,7 @@ def shared_pixels(est: SparseFootprints, true: SparseFootprints) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """How far every estimated overlaps every true mask.
+    """Overlaps of every estimated mask with every true one.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which estimate is which cell: the one-to-one matching of highest total score."""
+"""Match estimates with cells: the one-to-one matching of highest total score."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Match:
         return tuple(zip(self.est.tolist(), self.true.tolist(), strict=True))
 
     def matched_pairs(self, threshold: float = 0.5) -> tuple[tuple[int, int], ...]:
-        """Give the pairs (estimate, cell) whose score is at least ``threshold``, in [0, 1]."""
+        """Return the pairs (estimate, cell) whose score is at least ``threshold``, in [0, 1]."""
         check_bound("threshold", threshold)
         return tuple(pair for pair, score in zip(self.pairing, self.score, strict=True) if score >= threshold)
 
@@ -96,6 +96,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
         an estimate fits almost alike it is the preferred one's, and one that fits another perfectly is that other's.
         ``None``: all alike.
     """
+    # Late, for start-up time: scipy.optimize is slow to import, and many tests match nothing.
     optimize: Any = import_module("scipy.optimize")
     valid = (scores > 0) & (scores >= min_score)
     competing = scores if preferred is None else np.where(preferred, scores, np.square(scores))
@@ -171,7 +172,7 @@ def _read_both(A_est: FootprintsLike, A_true: FootprintsLike) -> tuple[SparseFoo
 
 
 def _directions(A: SparseFootprints) -> Any:
-    """Footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
+    """Return footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
     values = A.data.astype(np.float64)
     starts = A.indptr[:-1]
     lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)

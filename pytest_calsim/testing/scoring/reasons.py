@@ -1,4 +1,4 @@
-"""Why a cell was missed, and why an estimate matches none: the reasons in the messages of failed assertions."""
+"""Give the reason why a cell was missed, or an estimate matches none, for the messages of failed assertions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["why_missed", "why_spurious"]
 
 # Below it, pipelines find less than four in five cells (docs/physics.md).
 _SMALL_PEAK = 6.0
-# Below it, fewer than half: the cell is not detectable.
+# Below it they find fewer than half: the cell is not detectable.
 _TOO_SMALL_PEAK = 4.5
 # A mask lies in another when at least half of it does.
 _HALF = 0.5
@@ -41,7 +41,7 @@ def why_missed(
     cell
         Unit id of the planted cell.
     cells
-        Columns of the truth's table of cells; those that are not there are not looked at.
+        Columns of the truth's table of cells; reasons that need a missing column are not given.
     labels
         Name of each estimate.
     louder
@@ -52,7 +52,7 @@ def why_missed(
     )
     facts = ", ".join(_facts(cell, cells, louder))
     if scores.overlaps.true_area[cell] == 0:
-        return "outside the estimate's picture, or without an image of its own"
+        return "outside the estimate's picture, or without an image"
     below = ""
     for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
         other = _other_in(scores, int(e), cell)

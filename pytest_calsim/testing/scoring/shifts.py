@@ -1,4 +1,4 @@
-"""Motion: how far estimated shifts are from the applied ones, apart from a constant offset."""
+"""Score motion: how far estimated shifts are from the applied ones, apart from a constant offset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Origin = Literal["truth", "mean", "first"]
 
 
 def check_convention(convention: object) -> Convention:
-    """Give the convention back, or refuse one that is missing or unknown."""
+    """Return the convention; refuse one that is missing or unknown."""
     if convention not in get_args(Convention):
         said = "is missing" if convention is None else f"cannot be {convention!r}"
         raise EstimateError(
@@ -41,7 +41,7 @@ def check_origin(origin: object) -> None:
 
 @dataclass(frozen=True, eq=False)
 class ShiftErrors:
-    """How estimated differ from applied displacements.
+    """Differences of estimated from applied displacements.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ShiftErrors:
     offset_px
         Mean difference per axis (height, width), px.
     zero_px
-        Where the truth's displacement is zero by each origin, per axis (height, width), px.
+        The truth's displacement at each origin, per axis (height, width), px.
     """
 
     error_px: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Spikes: how many events were found, and how many of those found are true, within a tolerance in time."""
+"""Score spikes: how many events were found, and how many of those found are true, within a tolerance in time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def spike_precision_recall(
     Parameters
     ----------
     S_est, S_true
-        ``(unit_id, frame)``. A frame of the truth with a value above 0 is one event, whatever the value.
+        ``(unit_id, frame)``. A frame of the truth with a value above 0 is one event, also with several spikes.
     pairing
         Pairs (row of the estimate, row of the truth), e.g. ``Match.pairing``; ``None``: row i is row i.
     tol_frames
@@ -95,7 +95,7 @@ def spike_precision_recall(
 
 
 def _hits(est: list[int], true: list[int], tol_frames: int) -> int:
-    """Size of the largest one-to-one matching: in time order, the earliest possible partner is never a mistake."""
+    """Return the size of the largest one-to-one matching; in time order, taking the earliest partner is optimal."""
     i = 0
     j = 0
     hits = 0

@@ -1,4 +1,4 @@
-"""Traces: correlation with the true fluorescence, and gain."""
+"""Score traces: correlation with the true fluorescence, and gain."""
 
 from __future__ import annotations
 
@@ -74,8 +74,10 @@ def correlations(est: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray
 
 
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of mean 0 and length 1; a constant row becomes 0."""
+    """Return rows of mean 0 and length 1; a constant row becomes 0."""
+    # By comparison, not by a variance of 0, which rounding would hide.
     constant = (rows == rows[:, :1]).all(axis=1, keepdims=True) if rows.shape[1] else np.ones((len(rows), 1), np.bool_)
+    # Scaled first, so that squares of very large or small values neither overflow nor vanish.
     scale = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     centred = rows / np.where(constant, 1.0, scale)
     centred -= centred.mean(axis=1, keepdims=True) if rows.shape[1] else 0.0

@@ -35,7 +35,7 @@ __all__ = [
 
 
 def of_type(model: type[Any]) -> st.SearchStrategy[Any]:
-    """Give the strategy for a model, as ``st.from_type`` finds it."""
+    """Return the strategy for a model, as ``st.from_type`` finds it."""
     if issubclass(model, Step):
         return steps(model.kind)
     of = {Spec: specs, Acquisition: acquisitions, ImageSensor: image_sensors, Optics: optics}

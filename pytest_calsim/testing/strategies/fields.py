@@ -80,7 +80,7 @@ def _some_of(model: type[BaseModel], names: tuple[str, ...]) -> st.SearchStrateg
 
 @cache
 def _fields(model: type[BaseModel]) -> Mapping[str, st.SearchStrategy[Any]]:
-    """Give a strategy for each field of a model."""
+    """Return a strategy for each field of a model."""
     return {name: _typed(info.annotation, info.metadata) for name, info in model.model_fields.items()}
 
 

@@ -15,13 +15,13 @@ __all__ = ["given_arrays", "given_footprints"]
 def given_arrays(
     shapes: st.SearchStrategy[tuple[int, ...]], low: float = 0.0, high: float = 10.0
 ) -> st.SearchStrategy[GivenArray]:
-    """Arrays of the user's own, mostly alike all over."""
+    """Draw arrays as a user may give them, mostly with the same value everywhere."""
     elements = st.floats(low, high, width=32, allow_subnormal=False)
     return shapes.flatmap(lambda shape: arrays(np.float32, shape, elements=elements)).map(GivenArray.model_validate)
 
 
 def given_footprints(sensor: ImageSensor, max_cells: int) -> st.SearchStrategy[GivenArray]:
-    """Rectangles of light on the sensor; each can shrink away, and to one pixel of light 1."""
+    """Draw rectangles of light on the sensor; each can shrink to one pixel of light 1, and then away."""
     height = sensor.height_px
     width = sensor.width_px
     rows = st.tuples(st.integers(0, height - 1), st.integers(1, height))

@@ -78,7 +78,9 @@ def specs(
     check_kinds(steps)
     drawn = acquisitions(max_pixels, max_frames) if acquisition is None else acquisition
     asked = None if kinds is None else tuple(kinds)
-    return _specs(_Asked(max_cells, asked, drawn, _SEEDS if seed is None else seed, steps))
+    return _specs(
+        _Asked(max_cells=max_cells, kinds=asked, acquisition=drawn, seed=_SEEDS if seed is None else seed, steps=steps)
+    )
 
 
 @st.composite
@@ -119,7 +121,7 @@ _CROWDS = st.sampled_from((0, 0, 0, 0, 0, 0, 1, _LAST_TURN))
 
 
 def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
-    """The acquisition with pixels between which motion can be interpolated."""
+    """Return the acquisition with pixels between which motion can be interpolated."""
     if acquisition.pixel_size_um <= LARGEST_PIXEL_UM:
         return acquisition
     magnification = acquisition.image_sensor.pixel_pitch_um / (0.9 * LARGEST_PIXEL_UM)
@@ -128,7 +130,7 @@ def _with_small_pixels(acquisition: Acquisition) -> Acquisition:
 
 
 def _with_needs(kinds: Iterable[str], known: Mapping[str, type[Step]]) -> list[str]:
-    """The kinds and whatever they need, each behind its needs."""
+    """Return the kinds and all kinds that they need, each behind its needs."""
     ordered: list[str] = []
 
     def add(kind: str) -> None:
@@ -145,7 +147,7 @@ def _with_needs(kinds: Iterable[str], known: Mapping[str, type[Step]]) -> list[s
 
 
 def _spec(acquisition: Acquisition, made: list[Step], seed: int) -> Spec:
-    """The spec with all steps, or with those that fit: as drawn, else with their defaults, else without them.
+    """Return the spec with all steps, or with those that fit: as drawn, else with their defaults, else without them.
 
     ``made`` has each step behind those that it needs.
     """

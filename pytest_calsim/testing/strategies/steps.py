@@ -158,7 +158,7 @@ _POPULATIONS = models(Population, snr=st.none(), n_cells=st.none())
 
 
 def _scattered(room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population, int, bool]]) -> PlaceNeurons:
-    """Layers with about so many cells each, or exactly so many in view, and never more than allowed in all."""
+    """Draw layers by density or by the number of cells in view, never with more cells than allowed in all."""
     canvas = room.canvas
     step = step.model_copy(update={"populations": tuple(population for population, _, _ in layers)})
     reach_um = 2 * step.reach_um(room.acquisition, canvas)

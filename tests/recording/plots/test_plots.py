@@ -92,7 +92,7 @@ def test_a_frame_is_shown_where_it_lies(recording):
 @pytest.mark.parametrize("index", [-101, 100])
 @pytest.mark.parametrize("name", ["frame", "layers"])
 def test_a_frame_that_is_not_there_is_refused(name, index):
-    with pytest.raises(IndexError, match=f"frame {index} of 100"):
+    with pytest.raises(IndexError, match=f"frame {index} is out of range: there are 100 frames"):
         getattr(simulate(load_preset("tiny")).plot, name)(index)
 
 
@@ -249,7 +249,7 @@ def test_a_footprint_is_shown_planted_and_observed(recording):
 
 
 def test_a_footprint_of_no_unit_is_refused(recording):
-    with pytest.raises(IndexError, match="unit 9999 of"):
+    with pytest.raises(IndexError, match="unit 9999 is out of range"):
         recording.plot.footprint(9999)
 
 
