@@ -82,8 +82,8 @@ WIDE_PX = 32
 
 
 def dim(seed):
-    """Without a background, whose shot noise is the other half of the same cause."""
-    spec = brighter(contract_scene(), 1 / 16)
+    """Without a background, whose shot noise is the other half of the same cause: so there is less light still."""
+    spec = brighter(contract_scene(), 1 / 64)
     return simulated(spec.edit(seed=seed, drop=["background_cells", "neuropil"]))
 
 
@@ -100,21 +100,20 @@ def bright(seed):
     return simulated(contract_scene().edit(seed=seed))
 
 
-def placed(seed, moved_um):
-    """The contract's scene with each second cell moved (z, y, x)."""
+def in_pairs(seed):
+    """The contract's scene with each second cell 14 µm beside the one before."""
     spec = contract_scene()
     at = [list(place) for place in spec.step("place_neurons").positions_um]
     for i in range(1, len(at), 2):
-        at[i] = [a + by for a, by in zip(at[i - 1] if moved_um[0] == 0 else at[i], moved_um, strict=True)]
+        depth, row, column = at[i - 1]
+        at[i] = [depth, row, column + 14.0]
     return simulated(spec.edit({"place_neurons.positions_um": at}, seed=seed))
 
 
-def in_pairs(seed):
-    return placed(seed, (0, 0, 14.0))
-
-
-def deep(seed):
-    return placed(seed, (35.0, 0, 0))
+def out_of_focus(seed):
+    """The cells lie where they did, so that no more tissue scatters their light."""
+    spec = contract_scene()
+    return simulated(spec.edit({"acquisition.focal_depth_um": spec.acquisition.focal_depth_um - 35.0}, seed=seed))
 
 
 def under_vessels(seed):
@@ -127,7 +126,7 @@ BLAMED = {
     "motion": (unregistered, moving),
     "too little light": (wants_light, dim),
     "background": (wants_dark, bright),
-    "out of focus": (wants_sharp, deep),
+    "out of focus": (wants_sharp, out_of_focus),
     "vessels": (wants_unshaded, under_vessels),
 }
 """A pipeline, and movies by their seed in which it misses cells for that one cause."""
