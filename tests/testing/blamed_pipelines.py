@@ -117,7 +117,7 @@ def out_of_focus(seed):
 
 
 def under_vessels(seed):
-    vessels = {"kind": "vasculature", "trees_per_mm2": 60}
+    vessels = {"kind": "vasculature", "trees_per_mm2": 20, "min_radius_um": 7}
     return simulated(contract_scene().edit(add=[vessels], seed=seed))
 
 
