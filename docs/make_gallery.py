@@ -1,6 +1,6 @@
 """Measure every preset, and write the gallery page from the measurements. Needs the `examples` extra.
 
-Usage: python docs/make_gallery.py [preset ...]     (without names: all of them, some minutes)
+Usage: python docs/make_gallery.py [preset ...]     (without names: all of them, some ten minutes)
 
 Measurements are kept in `docs/data/preset_cards.json`; the page is written whole each time. Pictures are made by
 `make_pictures.py`.
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from pytest_calsim import Estimate, Recording, Spec, load_preset, plan, preset_names, score, simulate
 from pytest_calsim.errors import SpecWarning
@@ -26,7 +25,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "examples"))
-from light_pipeline import find_cells, register  # noqa: E402
+from light_pipeline import find_cells, move, register  # noqa: E402
 
 CARDS = DOCS / "data" / "preset_cards.json"
 PAGE = DOCS / "gallery.md"
@@ -167,10 +166,9 @@ def found_of_detectable(spec: Spec) -> tuple[int, int]:
         estimate = Estimate(A=find_cells(movie).clip(0))
     else:
         correction = register(movie)
-        sharp = movie.values.astype(np.float32)
-        sharp -= ndimage.gaussian_filter(sharp, (0, 8, 8))
-        moved = [ndimage.shift(frame, by, order=1, mode="nearest") for frame, by in zip(sharp, correction, strict=True)]
-        estimate = Estimate(A=find_cells(np.array(moved)).clip(0), shifts=correction, convention="correction")
+        frames, rim = move(movie, correction)
+        footprints = find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
+        estimate = Estimate(A=footprints, shifts=correction, convention="correction")
     n_detectable = len(recording.truth.detectable_subset())
     recall = score(estimate, recording).as_dict().get("footprints.recall", 0.0)
     return round(recall * n_detectable), n_detectable
@@ -239,7 +237,11 @@ def preset_table(name: str) -> dict[str, Any]:
 def main() -> None:
     """Measure the presets named, or all, and write the page."""
     cards = json.loads(CARDS.read_text(encoding="utf-8")) if CARDS.exists() else {}
-    for name in sys.argv[1:] or preset_names():
+    wanted = sys.argv[1:] or preset_names()
+    unknown = set(preset_names()) - cards.keys() - set(wanted)
+    if unknown:
+        sys.exit(f"nothing is known of {', '.join(sorted(unknown))}: run without names, which measures all presets")
+    for name in wanted:
         cards[name] = measured(name)
         print(name, cards[name], flush=True)
         CARDS.write_text(json.dumps(dict(sorted(cards.items())), indent=1) + "\n", encoding="utf-8")

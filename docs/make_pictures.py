@@ -195,7 +195,15 @@ def truth() -> None:
         )  # fmt: skip
     axis.set_xlim(-margin, 608 + margin)
     axis.set_ylim(608 + margin, -margin)
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9, frameon=False, markerscale=1.5)
+    axis.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        fontsize=8,
+        frameon=False,
+        columnspacing=1,
+        handletextpad=0.1,
+    )
     save(figure, "truth")
 
 

@@ -154,6 +154,7 @@ MEANINGS = {
     "A_planted": "footprints in focus, unblurred; the continuous shape peaks at 1, a pixel holds its mean",
     "A_observed": "footprints behind optics, tissue and vessels, at zero shift; what estimates are matched with",
     "C": "fluorescence with its baseline: brightness · (1 + ΔF/F), averaged over the exposure; bleaching apart",
+    "baseline": "`C` without spikes, where baselines drift (`cell_activity.baseline_fluctuation`)",
     "S": "spikes in each frame",
     "spike_time_s": "times of all spikes, cell after cell; `truth.spike_times` has them as one array a cell",
     "spike_start": "where each cell's spikes begin in `spike_time_s`; one more than there are cells",
@@ -215,6 +216,7 @@ EVERYTHING = {
         "acquisition.image_sensor.prnu_fraction": 0.01,
         "acquisition.image_sensor.dsnu_adu": 1,
         "acquisition.image_sensor.hot_pixel_fraction": 0.01,
+        "cell_activity.baseline_fluctuation": 0.1,
     },
     "add": [{"kind": kind} for kind in ("assemblies", "bleaching", "vasculature", "illumination", "brain_motion")],
 }

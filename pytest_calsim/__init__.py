@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.motion.brain_motion import RandomWalk as RandomWalk
     from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
     from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
+    from pytest_calsim.steps.tissue.vasculature import VesselLayer as VesselLayer
     from pytest_calsim.testing.assertions import assert_footprints_recovered as assert_footprints_recovered
     from pytest_calsim.testing.assertions import assert_shifts_recovered as assert_shifts_recovered
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
@@ -132,6 +133,7 @@ _WHERE = {
     "Tissue": "microscope.acquisition",
     "Tolerance": "testing.relations.tolerance",
     "Vasculature": "steps.tissue.vasculature",
+    "VesselLayer": "steps.tissue.vasculature",
     "Vignette": "steps.light.vignette",
     "assert_background_recovered": "testing.background",
     "assert_equivariant": "testing.relations.assertions",
@@ -210,6 +212,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Tissue",
     "Tolerance",
     "Vasculature",
+    "VesselLayer",
     "Vignette",
     "assert_background_recovered",
     "assert_equivariant",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m pytest_calsim presets | simulate | export | score | cache | notebooks``.
+"""Run the command line: ``python -m pytest_calsim presets | simulate | export | score | cache | notebooks``.
 
 Built on argparse: six commands with a few options each need no further dependency.
 Each command imports what it needs itself, so that ``--help`` answers at once.
@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
+    except BrokenPipeError:
+        # Whoever read the output has read enough, as `head` does; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (CalsimError, OSError, ValueError) as error:
         print(f"pytest_calsim: {error}", file=sys.stderr)
         return 1
@@ -67,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     changes.add_argument("--drop", action="append", default=[], metavar="KIND", help="the preset without a step")
     recording = "a saved recording, the spec.json of a failed test, or a preset"
 
-    presets = commands.add_parser("presets", help="list the presets", parents=[folder])
+    presets = commands.add_parser("presets", help="list the presets, or all values of one", parents=[folder])
+    presets.add_argument("preset", nargs="?", help="list this preset's values, by the paths that overrides take")
     presets.add_argument("--parts", action="store_true", help="list the parts that presets are made of")
     presets.set_defaults(run=_presets)
 
@@ -122,9 +128,14 @@ def _assignment(text: str) -> tuple[str, object]:
 
 
 def _presets(options: argparse.Namespace) -> int:
-    from pytest_calsim.plugin.cache_commands import list_presets
+    from pytest_calsim.plugin.cache_commands import list_presets, print_line
+    from pytest_calsim.spec.presets import load_preset
 
-    return list_presets(options.preset_dir, parts=options.parts)
+    if options.preset is None:
+        return list_presets(options.preset_dir, parts=options.parts)
+    for path, value in load_preset(options.preset, extra_dir=options.preset_dir).fields().items():
+        print_line(f"{path} = {value!r}")
+    return 0
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -22,6 +22,22 @@ def test_presets(capsys):
     assert all(preset_summary(line.split()[0]) in line for line in lines)
 
 
+def test_values_of_a_preset(capsys):
+    assert main(["presets", "moving"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"acquisition.fps = 20.0", "brain_motion.max_shift_um = 10.0", "seed = 0"} <= set(lines)
+    assert len(lines) == len(load_preset("moving").fields())
+
+
+def test_who_has_read_enough_hears_no_complaint():
+    words = [sys.executable, "-m", "pytest_calsim", "presets", "moving"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
 def test_parts(capsys):
     assert main(["presets", "--parts"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(preset_parts())

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
 NAMED = sorted(set(re.findall(r"`((?:pytest_calsim|tests|docs|presets|\.ci)/[\w./-]*)`", PAGE.read_text("utf-8"))))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 LINKED = re.findall(r"\]\(([^)#\s]+)\)", PAGE.read_text("utf-8"))
 
 
@@ -29,6 +30,18 @@ def test_what_is_linked_is_there(link):
 def test_every_room_of_the_package_is_named():
     rooms = {path.parent.name for path in (ROOT / "pytest_calsim").glob("*/__init__.py")}
     assert rooms <= {path.removeprefix("pytest_calsim/") for path in NAMED}
+
+
+def test_the_workflows_call_what_run_calls():
+    scripts = re.compile(r"\.ci/([\w-]+)")
+    run = (ROOT / ".ci" / "run").read_text("utf-8")
+    steps = re.findall(r"^[ -]+run: (.*)$", "\n".join(p.read_text("utf-8") for p in WORKFLOWS), re.MULTILINE)
+    called = {name for step in steps for name in scripts.findall(step)}
+    in_run = set(re.findall(r"^\.ci/([\w-]+)$", run, re.MULTILINE))
+    assert len(in_run) >= 6
+    # Beside these, a release is tried before it is published, and wheels on the systems they are for.
+    assert called == in_run | {"release", "try-installed"}
+    assert all((ROOT / ".ci" / name).exists() for name in called)
 
 
 def test_examples_of_steps_are_there():

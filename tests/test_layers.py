@@ -28,7 +28,7 @@ STEP_LAYERS = [
     "background",
     "cells",
     "tissue light motion sensor",
-    "node_pictures smooth_grid step tiles",
+    "node_pictures slow_courses smooth_grid step tiles",
     "pixels",
     "artifact",
 ]

@@ -53,6 +53,7 @@ from pytest_calsim import (
     Tissue,
     Tolerance,
     Vasculature,
+    VesselLayer,
     Vignette,
     assert_background_recovered,
     assert_equivariant,
@@ -178,7 +179,7 @@ def test_every_step_and_part_of_one() -> None:
         PlaceNeurons(populations=(Population(),)),
         Render(),
         Sensor(),
-        Vasculature(),
+        Vasculature(more_layers=(VesselLayer(top_depth_um=150, bottom_depth_um=200),)),
         Vignette(),
     ]
     spec = Spec(acquisition=Acquisition(duration_s=1), steps=tuple(steps))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pytest_calsim.arrays.patches import Patches
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.read_only import freeze_arrays
 from pytest_calsim.kernels.footprints import weighted_sums
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.types import Floats
@@ -49,8 +49,11 @@ class SparseFootprints:
     unit_id: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("data", "indices", "indptr"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+        freeze_arrays(self)
+
+    def __repr__(self) -> str:
+        units, height, width = self.shape
+        return f"<SparseFootprints of {units} units on {height} x {width} px, {len(self.data)} values>"
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -11,7 +11,7 @@ __all__ = ["FrameSource"]
 
 
 class FrameSource(Protocol):
-    """Where a movie's frames come from: painted on demand, or read from disk."""
+    """Source of a movie's frames: painted on demand, or read from disk."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -53,7 +53,7 @@ class FrameValues:
 
 
 class LazyTruth(TruthArray):
-    """A quantity of the ground truth that is computed from others when it is asked for.
+    """A quantity of the ground truth that is computed from others at each read.
 
     Parameters
     ----------
@@ -67,9 +67,7 @@ class LazyTruth(TruthArray):
 
     def __init__(self, dims: tuple[str, ...], source: LazyArray, units: str = "1") -> None:
         # The base class is frozen, and its __init__ would ask for the values.
-        object.__setattr__(self, "dims", dims)
-        object.__setattr__(self, "units", units)
-        object.__setattr__(self, "source", source)
+        vars(self).update(dims=dims, units=units, source=source)
         if len(source.shape) != len(dims):
             raise ValueError(
                 f"dims {dims} name {len(dims)} axes, and the array has shape {source.shape}: name each axis once"

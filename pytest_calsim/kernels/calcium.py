@@ -103,7 +103,7 @@ PROPORTIONAL = HillCurve(kd=0.0, exponent=0.0, rest=0.0, bound=0.0, scale=0.0)
 
 
 class Response(NamedTuple):
-    """How spikes become fluorescence.
+    """Response of fluorescence to spikes.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ _image_shape = kernel(
 
 
 class SamplingGrids(NamedTuple):
-    """How ``n`` cells are sampled and imaged, in pixels of their own.
+    """Grids on which ``n`` cells are sampled and imaged, each in its own pixels.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class SamplingGrids(NamedTuple):
 
 
 class WaveTables(NamedTuple):
-    """What the images of ``n`` cells look up.
+    """Tables that the images of ``n`` cells look up.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class WaveTables(NamedTuple):
 
 
 class ImagedCells(NamedTuple):
-    """What :func:`image_cells` makes of ``n`` cells.
+    """Result of :func:`image_cells` for ``n`` cells.
 
     Attributes
     ----------
@@ -211,6 +211,7 @@ def image_cells(
         flux=flux,
         within=within,
     )
+    # The kernel needs scratch memory for its largest image, and reports when there is none.
     if written < 0:
         raise MemoryError(f"no memory to image cells of up to {int(image_pixels.max(initial=0))} pixels")
     # Room was made for whole images; what lies beyond the canvas was cut, so most of it is often empty.
@@ -295,6 +296,7 @@ def image_shape(
         If there is no memory.
     """
     turns = len(tables.circles)
+    # Pixels take every (turns/longer side)-th root of the circle, so the one must divide the other.
     if waves < 1 or turns < 1 or turns % max(shape) or turns < max(parts.shape):
         raise ValueError(
             f"{turns} parts of a turn and {waves} waves cannot image {parts.shape} parts at {shape} pixels"

@@ -141,6 +141,7 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     extent_um = np.empty(n)
     harmonics_um = np.empty((n, 4, 2))
     segments = np.empty((n, 2), np.int64)
+    # Room for the most dendrites, as their number is drawn in the kernel.
     room = MOST_DENDRITES * _SEGMENTS_OF_A_DENDRITE * int(np.count_nonzero(factors.dendrites))
     segments_um = np.empty((room, 6))
     count = _draw_shapes(

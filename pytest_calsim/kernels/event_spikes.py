@@ -83,6 +83,7 @@ def draw_event_spikes(
         "cells": n,
         "keys": keys,
         "rates_hz": rates_hz,
+        # With dead times t, a hazard h gives the rate r = h/(1 + h·t).
         "hazards_hz": rates_hz / (1 - rates_hz * refractory_s),
         "events": number.size,
         "number": number,

@@ -46,6 +46,7 @@ def damped_oscillator(
     check_shape("kicks", kicks, len(kicks), len(kick_time_s))
     # Before the first kick it is at rest, as from a kick of size 0 long ago.
     since = np.concatenate([[-np.inf], kick_time_s])
+    # Sines and cosines of all intervals at once; only the recurrence over kicks is a loop.
     swing, rest = _phasor(decay_per_s, swing_rad_per_s, np.diff(since))
     last = np.searchsorted(kick_time_s, time_s, side="right")
     sine_now, cosine_now = _phasor(decay_per_s, swing_rad_per_s, time_s - since[last])

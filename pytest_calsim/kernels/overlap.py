@@ -55,6 +55,7 @@ def largest_cosines(
     check_shape("box", box, n, 4)
     check_shape("start", start, n + 1)
     sizes = box[:, 2].astype(np.int64) * box[:, 3]
+    # C trusts `start` and `box` to find pixels in memory.
     if (box[:, 2:] < 0).any() or (np.diff(start) != sizes).any() or start[0] < 0 or start[-1] > len(values):
         raise ValueError(
             f"start = {start} must give where patches of the sizes in box begin and end in {len(values)} values"

@@ -186,6 +186,7 @@ class PlacedSpheres:
         if not (bin_um > 0 and bottom > top and right > left):
             raise ValueError(f"bin_um = {bin_um:g} and the sides of box_um = {box_um} must be positive")
         bins = [max(1, int(np.ceil(side / bin_um))) for side in (bottom - top, right - left)]
+        # A plane that is known everywhere leaves no sphere uncertain.
         known = (-np.inf, np.inf, -np.inf, np.inf) if nothing_beyond else box_um
         return cls(
             center_um=np.empty((0, 3)),

@@ -7,13 +7,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Words
 
 __all__ = ["BRIGHT_E", "PoissonTables", "poisson_tables"]
-
-Words = NDArray[np.uint64]
 
 BRIGHT_E = 128
 """Least mean that is drawn without tables, electrons; as in ``poisson.h``."""
@@ -45,6 +42,7 @@ def poisson_tables() -> PoissonTables:
 def _poisson_pmf(mean: float, size: int) -> Floats:
     """Return the probabilities of the counts 0 to ``size`` − 1, from their ratios, in IEEE arithmetic alone."""
     ratios = mean / np.arange(1, size)
+    # From the count 0 upward: no factorial overflows, and no exp enters, whose last digit would vary.
     relative = np.cumprod(np.concatenate([[1.0], ratios]))
     return relative / math.fsum(relative)
 
@@ -59,6 +57,7 @@ def _alias_columns(pmf: Floats) -> Words:
     alias = list(range(size))
     poor = [count for count in range(size) if share[count] < 1]
     rich = [count for count in range(size) if share[count] >= 1]
+    # Each poor column is filled up by a rich one, which may become poor by that.
     while poor and rich:
         count = poor.pop()
         donor = rich[-1]

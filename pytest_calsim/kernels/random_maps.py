@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, kernel, output
+from pytest_calsim.kernels.types import Words
 
 __all__ = ["about_axis", "gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
-
-Words = NDArray[np.uint64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MUL_1 = np.uint64(0xBF58476D1CE4E5B9)

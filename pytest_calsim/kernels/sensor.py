@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import array, check_shape, kernel, output
 from pytest_calsim.kernels.poisson import poisson_tables
-from pytest_calsim.kernels.types import Floats, Ints
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
 
 __all__ = ["Chip", "Fields", "Windows", "expose", "look"]
-
-Images = NDArray[np.float32]
 
 _VIEW = {
     "n": int,
@@ -65,7 +63,7 @@ _MOST_ELECTRONS = 1e9
 
 
 class Windows(NamedTuple):
-    """Where the sensor's window lies on each of ``n`` images.
+    """Place of the sensor's window on each of ``n`` images.
 
     Attributes
     ----------
@@ -85,7 +83,7 @@ class Windows(NamedTuple):
     row: Ints
     column: Ints
     whole: NDArray[np.bool_]
-    weights: Images
+    weights: Floats32
 
     @classmethod
     def at(cls, corners: Floats, shape: tuple[int, int]) -> Self:
@@ -122,7 +120,7 @@ class Fields(NamedTuple):
         Which of them are added; the others are multiplied. bool ``(field,)``.
     """
 
-    values: Images
+    values: Floats32
     adds: NDArray[np.bool_]
 
     @classmethod
@@ -132,7 +130,7 @@ class Fields(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """What turns light into codes, as in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
+    """The chip that turns light into codes, as in :class:`~pytest_calsim.microscope.acquisition.ImageSensor`.
 
     Attributes
     ----------
@@ -149,9 +147,9 @@ class Chip(NamedTuple):
         Whether electrons are random counts, or their means.
     """
 
-    response: Images
-    dark_e: Images
-    offset_adu: Images
+    response: Floats32
+    dark_e: Floats32
+    offset_adu: Floats32
     key: int
     full_well_e: float
     read_noise_e: float
@@ -162,7 +160,7 @@ class Chip(NamedTuple):
     shot_noise: bool = True
 
 
-def look(images: Images, windows: Windows, fields: Fields) -> Images:
+def look(images: Floats32, windows: Windows, fields: Fields) -> Floats32:
     """Compute the light that reaches the sensor.
 
     Parameters
@@ -191,7 +189,7 @@ def look(images: Images, windows: Windows, fields: Fields) -> Images:
 
 
 def expose(
-    images: Images, windows: Windows, fields: Fields, chip: Chip, start: int, dtype: Any
+    images: Floats32, windows: Windows, fields: Fields, chip: Chip, start: int, dtype: Any
 ) -> NDArray[np.unsignedinteger[Any]]:
     """Draw the codes that the sensor makes of the light that reaches it.
 
@@ -253,7 +251,7 @@ def expose(
     return out
 
 
-def _view(images: Images, windows: Windows, fields: Fields) -> dict[str, Any]:
+def _view(images: Floats32, windows: Windows, fields: Fields) -> dict[str, Any]:
     """Check sizes; return the parameters that both kernels have."""
     n, image_height, image_width = images.shape
     height, width, row, column, whole, weights = windows
@@ -291,7 +289,7 @@ def _view(images: Images, windows: Windows, fields: Fields) -> dict[str, Any]:
     }
 
 
-def _keys_weights(fraction: Floats) -> Images:
+def _keys_weights(fraction: Floats) -> Floats32:
     """Return the weights of the four pixels around points, by Keys' cubic convolution with a = −0.5 (Keys 1981).
 
     Parameters

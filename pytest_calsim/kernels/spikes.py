@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ _standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), 
 
 
 class SpikeProcess(NamedTuple):
-    """How cells spike: quiescent or active for exponentially distributed times, at a rate in each state.
+    """Spike process of cells: quiescent or active for exponentially distributed times, with a rate in each state.
 
     Attributes
     ----------
@@ -81,9 +82,11 @@ class SpikeProcess(NamedTuple):
             h and R of each state, float64 ``(cell, 2)``.
         """
         shares = self.state_shares
+        # Without dead times hazards are the rates, to the last bit.
         if self.refractory_s == 0:
             return np.ascontiguousarray(self.rates_hz), np.tile(shares, (len(self.rates_hz), 1))
         both_hz = sum(self.leave_hz)
+        # Chance to be in the other state after a dead time t: that state's share · (1 − e^(−both·t)).
         changed = 1 - float(elementary.exp(np.array([-both_hz * self.refractory_s]))[0])
         spikes_hz = self.rates_hz * shares
         into_active = changed * (spikes_hz[:, 0] * shares[1] - spikes_hz[:, 1] * shares[0]) / both_hz
@@ -107,6 +110,29 @@ class SpikeTrains(NamedTuple):
     start: Ints
     ages_s: Floats
     age_start: Ints
+
+    def of(self, first: int, stop: int) -> SpikeTrains:
+        """Return the spikes of the cells from one to another; their times are views."""
+        start = self.start[first : stop + 1]
+        age_start = self.age_start[first : stop + 1]
+        return SpikeTrains(
+            times_s=self.times_s[start[0] : start[-1]],
+            start=start - start[0],
+            ages_s=self.ages_s[age_start[0] : age_start[-1]],
+            age_start=age_start - age_start[0],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[SpikeTrains]) -> SpikeTrains:
+        """Return the spikes of some cells, then those of others."""
+        counts = [np.diff(part.start) for part in parts]
+        age_counts = [np.diff(part.age_start) for part in parts]
+        return cls(
+            times_s=np.concatenate([np.zeros(0), *(part.times_s for part in parts)]),
+            start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *counts])),
+            ages_s=np.concatenate([np.zeros(0), *(part.ages_s for part in parts)]),
+            age_start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *age_counts])),
+        )
 
 
 def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s: float, end_s: float) -> SpikeTrains:

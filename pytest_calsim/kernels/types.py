@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bools", "Floats", "Floats32", "Image", "Ints", "Ints32", "Keys"]
+__all__ = ["Bools", "Floats", "Floats32", "Image", "Ints", "Ints32", "Keys", "Words"]
 
 Floats = NDArray[np.float64]
 """Float64 numbers: what plans and the truth are computed in."""
@@ -24,3 +24,5 @@ Bools = NDArray[np.bool_]
 """Truth values."""
 Keys = NDArray[np.uint64]
 """Names of random streams, as 64-bit words."""
+Words = NDArray[np.uint64]
+"""Words of 64 bits: random ones, or packed tables."""

@@ -1,1 +1,1 @@
-"""The instrument: acquisition, the grid that tissue is painted on, units."""
+"""Describe the instrument: acquisition, the grid that tissue is painted on, units."""

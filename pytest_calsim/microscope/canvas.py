@@ -47,7 +47,7 @@ class Canvas:
 
     @property
     def window(self) -> Rect:
-        """Where the sensor lies on the canvas at zero shift."""
+        """Place of the sensor on the canvas at zero shift."""
         return Rect(self.margin_px, self.margin_px, self.sensor_height_px, self.sensor_width_px)
 
     @property

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import os
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -141,7 +142,10 @@ def _mat_array(file: str, name: str) -> Any:
     # scipy.io takes a quarter of a second, and every test session reads specs.
     matlab: Any = import_module("scipy.io")
     try:
-        read: dict[str, Any] = matlab.loadmat(file)
+        with warnings.catch_warnings():
+            # SciPy 1.18 warns that the type of sparse results will change: either becomes a full array below.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            read: dict[str, Any] = matlab.loadmat(file)
     except NotImplementedError:
         raise ValueError(f"{file!r} has MATLAB's version 7.3: save it with '-v7', or as .npy") from None
     arrays = {key: value for key, value in read.items() if not key.startswith("__")}

@@ -1,4 +1,4 @@
-"""The pytest plugin: its hooks and fixtures. Only pytest and the standard library are imported until a test asks."""
+"""Register the plugin's hooks and fixtures. Only pytest and the standard library are imported until a test asks."""
 
 from pytest_calsim.plugin.fixtures import _sim_case as _sim_case
 from pytest_calsim.plugin.fixtures import sim_cache as sim_cache

@@ -1,4 +1,4 @@
-"""What a failed test leaves to look at: its spec, scorecard, estimate and a picture, and how to replay it."""
+"""Write what a failed test leaves: its spec, scorecard, estimate, a picture, and the command that replays it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Tally:
 
 
 class Attempt:
-    """What one attempt of one test did so far."""
+    """Record of one attempt of one test so far."""
 
     def __init__(self, item: pytest.Item, number: int, began: float) -> None:
         self.item = item
@@ -79,7 +79,7 @@ class Attempt:
     def add(self, card: Scorecard, *, keep_entry: bool) -> None:
         """Take a scorecard; ``keep_entry`` for the history too."""
         self.tallies.setdefault(card.assertion, Tally()).add(card)
-        # The scenes of a @given are drawn anew in every run: there is nothing to pair its scores with.
+        # A @given draws other scenes in every run, so its scores have no pair in another run.
         if keep_entry and not is_given(self.item):
             seconds = time.perf_counter() - self._began
             entry = Entry.of(test_without(self.item, "seed"), card, attempt=self.number, seconds=seconds).as_dict()

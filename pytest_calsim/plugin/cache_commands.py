@@ -1,4 +1,4 @@
-"""What the plugin does between runs: look after the cache, list the presets."""
+"""Serve the options that run no tests: look after the cache, list the presets."""
 
 from __future__ import annotations
 

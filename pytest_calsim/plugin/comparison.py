@@ -1,10 +1,11 @@
-"""The comparison of two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
+"""Compare two runs' scores, seed by seed: what became worse, what better, what cannot be compared."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
@@ -20,10 +21,10 @@ LEVEL = 0.05
 """Share of runs of equal code in which anything at all may be said to have fallen."""
 
 FAILS = "the run fails"
-"""How the line begins that says so: pytest's own last line counts tests alone."""
+"""Start of the line that says that scores became worse, as pytest's own last line counts tests alone."""
 
 TOLERANCE = 0.005
-"""How much a mean score may fall unless --sim-scores-tolerance says otherwise."""
+"""Fall of a mean score that is tolerated unless --sim-scores-tolerance says otherwise."""
 
 # Fewer pairs than this have no sign flips that are rarer than the level.
 _FEWEST_SEEDS = 5
@@ -38,7 +39,7 @@ Verdict = Literal["worse", "worse within the tolerance", "better", "as before"]
 
 @dataclass(frozen=True)
 class Change:
-    """How one score of one test changed between two runs, over the seeds that both have.
+    """Change of one score of one test between two runs, over the seeds that both have.
 
     Attributes
     ----------
@@ -180,12 +181,20 @@ def _p_fell(gain: NDArray[np.float64]) -> float:
 
         t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
         return 1.0 * stdtr(len(gain) - 1, t)
-    if len(gain) <= _MOST_EXACT:
-        signs = np.array(list(product((-1.0, 1.0), repeat=len(gain))))
-        return np.count_nonzero(signs @ gain <= gain.sum() + _TIE) / len(signs)
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, len(gain)))
-    # The observed one counts as a resample, so that p is never 0.
-    return (1 + np.count_nonzero(signs @ gain <= gain.sum() + _TIE)) / (1 + _RESAMPLES)
+    sums = _sign_flips(len(gain)) @ gain
+    n_as_low = int(np.count_nonzero(sums <= gain.sum() + _TIE))
+    # The observed one is among all flips; beside a sample of them it counts as one more, so that p is never 0.
+    return n_as_low / len(sums) if len(gain) <= _MOST_EXACT else (1 + n_as_low) / (1 + len(sums))
+
+
+@lru_cache(maxsize=1)  # the scores of a run mostly have the same number of seeds
+def _sign_flips(n: int) -> NDArray[np.float64]:
+    """Give all sign patterns of ``n`` differences as rows, or a sample of them where they are too many."""
+    import numpy as np
+
+    if n <= _MOST_EXACT:
+        return np.array(list(product((-1.0, 1.0), repeat=n)))
+    return np.random.default_rng(0).choice((-1.0, 1.0), (_RESAMPLES, n))
 
 
 def _judge(changes: Sequence[Change], tolerance: float) -> list[Change]:

@@ -51,6 +51,11 @@ class RecordingFactory:
             For an unknown preset or path (naming the nearest), or a value that cannot be simulated.
         """
         __tracebackhide__ = True
+        if not isinstance(preset_or_spec, str | Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError(
+                f"sim_recording_factory takes the name of a preset, or a Spec, not {preset_or_spec!r}: "
+                "of several, call it for each"
+            )
         steps = tuple(add)
         kinds = tuple(drop)
         changed = bool(overrides or seed is not None or steps or kinds)

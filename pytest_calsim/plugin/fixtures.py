@@ -1,4 +1,4 @@
-"""The fixtures. What they need is imported when a test asks for them."""
+"""Define the fixtures. Their needs are imported when a test asks for them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ def sim_movie_file(
                 pass  # a disk that takes no file: the test gets a file that is not shared
         return movie_file(sim_recording, movie_format, tmp_path_factory.mktemp("sim_movie"))
     except (MissingExtraError, StoreError, ValueError) as error:
-        pytest.fail(f"sim_movie_file: {error}", pytrace=False)
+        refused = str(error)
+    # Outside, as pytest would print the error that was caught before the one that is raised.
+    pytest.fail(f"sim_movie_file: {refused}", pytrace=False)
 
 
 def _session(config: pytest.Config) -> SimSession:
@@ -125,7 +127,7 @@ def _session(config: pytest.Config) -> SimSession:
 
 
 def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
-    """Say what is odd about a test's spec, at the test's own line."""
+    """Give the soft warnings of a test's spec at the test's own line."""
     import inspect
     import warnings
 

@@ -1,4 +1,4 @@
-"""The history of scores: one line of JSON a score, in a file that runs append to."""
+"""Keep the history of scores: one line of JSON a score, in a file that runs append to."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Entry:
 
     @property
     def pairs_with(self) -> tuple[object, ...]:
-        """What an entry of another run must share to be its pair."""
+        """Fields that an entry of another run must share to be this one's pair."""
         return self.test, self.assertion, self.scene, self.seed, self.nth, self.rule
 
 

@@ -1,4 +1,4 @@
-"""The hooks: from options and marks to specs, before anything is simulated."""
+"""Define the hooks: from options and marks to specs, before anything is simulated."""
 
 from __future__ import annotations
 

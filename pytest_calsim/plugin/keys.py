@@ -1,4 +1,4 @@
-"""What the plugin puts on pytest's tests. Every run of pytest imports this module."""
+"""Define the keys under which the plugin stores data on pytest's tests. Every run of pytest imports this module."""
 
 from __future__ import annotations
 

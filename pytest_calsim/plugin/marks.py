@@ -1,4 +1,4 @@
-"""The ``sim`` marks of a test, the nearest winning key by key.
+"""Merge the ``sim`` marks of a test, the nearest winning key by key.
 
 Nearest first: its parameters, its function, its class, the bases of its class, its module, its package.
 """
@@ -44,8 +44,8 @@ def preset_source(config: pytest.Config) -> PresetSource:
 def request_by_marks(item: pytest.Item) -> SimRequest:
     """Merge the ``sim`` marks of a test's function, classes and module; raise ``SpecError`` for a wrong one."""
     request = SimRequest()
-    for mark in _farthest_first(item):
-        request = request.under(SimRequest.of(mark.args, mark.kwargs))
+    for where, mark in _farthest_first(item):
+        request = request.under(SimRequest.of(mark.args, mark.kwargs).found_at(where))
     return request
 
 
@@ -103,21 +103,22 @@ def _why_one_test(item: pytest.Item) -> str:
     return "make several tests only of a test that takes sim_recording or sim_spec as an argument"
 
 
-def _farthest_first(item: pytest.Item) -> list[pytest.Mark]:
-    """List the ``sim`` marks around a test, those of its parameters left out.
+def _farthest_first(item: pytest.Item) -> list[tuple[str, pytest.Mark]]:
+    """List the ``sim`` marks around a test, those of its parameters left out, and where each is; empty: on the test.
 
     pytest lists a class's marks from its bases to itself, so that there the nearer one comes last; elsewhere it comes
     first.
     """
     apart = _parameter_marks(item)
-    marks: list[pytest.Mark] = []
+    marks: list[tuple[str, pytest.Mark]] = []
     for node in item.listchain():
+        where = "" if node is item else f"{type(node).__name__.lower()} {node.name}"
         own = [mark for mark in node.own_markers if mark.name == "sim"]
         if isinstance(node, pytest.Class):
             own = _by_class(own, node.obj)
         elif node is item:
             own = [mark for mark in own if not any(mark is other for other in apart)]
-        marks += reversed(own)
+        marks += [(where, mark) for mark in reversed(own)]
     return marks
 
 

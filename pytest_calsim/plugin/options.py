@@ -1,4 +1,4 @@
-"""The plugin's options: each a command-line flag, an environment variable and an ini key, in that order of weight."""
+"""Declare and read the plugin's options: command-line flags, then environment variables, then ini keys."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _BLOB = re.compile(r"@reproduce_failure\((?P<version>'[^']+'), (?P<blob>b(?:'[^'
 
 @dataclass(frozen=True)
 class Failure:
-    """What is needed to replay a failed test.
+    """Data with which a failed test is replayed.
 
     Attributes
     ----------

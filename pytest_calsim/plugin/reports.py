@@ -1,4 +1,4 @@
-"""What the reports of a run add up to: scores, failures, what the cache did, the history."""
+"""Gather the reports of a run: scores, failures, news of the cache, the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test asks for, as data: the arguments of its ``sim`` marks merged, and the spec that they come to."""
+"""Hold a test's request as data: the merged arguments of its ``sim`` marks, and the spec that they give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS = ("preset", "overrides", "seed", "add", "drop", "sweep", "seeds")
 
 @dataclass(frozen=True)
 class PresetSource:
-    """Where presets come from in one project.
+    """Source of presets in one project.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PresetSource:
     rootdir: Path
 
     def load(self, preset: str, *, quiet: bool = False) -> Spec:
-        """Load a preset by name, or by the path of its file; ``quiet`` where what is odd about it may yet change."""
+        """Load a preset by name, or by the path of its file; ``quiet`` leaves its soft warnings out."""
         named = self.rootdir / preset if preset.endswith(".toml") else preset
         with warnings.catch_warnings():
             if quiet:
@@ -86,6 +86,8 @@ class SimRequest:
     seeds: int | None = None
     cancelled: frozenset[str] = frozenset()
     """Kinds that a farther mark adds and a nearer one drops: dropped only where the preset has them itself."""
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where the mark is that a path of ``overrides`` or ``sweep`` comes from, if it is not the test's own."""
 
     @classmethod
     def of(cls, presets: Sequence[object], arguments: Mapping[str, Any]) -> SimRequest:
@@ -96,7 +98,7 @@ class SimRequest:
         if "preset" in arguments:
             presets = (*presets, arguments["preset"])
         for preset in presets:
-            _demand(_is_preset(preset), "preset", preset, "the name of a preset, or a Spec")
+            _demand(_is_preset(preset), "preset", preset, f"the name of a preset, or a Spec{_as_arguments(preset)}")
         overrides: Any = arguments.get("overrides") or {}
         _demand(_is_by_path(overrides), "overrides", overrides, "a dict of values by dotted path")
         sweep: Any = arguments.get("sweep") or {}
@@ -131,6 +133,10 @@ class SimRequest:
         if request.sweep or request.seeds:
             raise SpecError("sim parameter: 'sweep' and 'seeds' make several tests; give them to the mark instead")
         return request
+
+    def found_at(self, where: str) -> SimRequest:
+        """Remember where its mark is: in words, for messages."""
+        return replace(self, origins=dict.fromkeys((*self.overrides, *self.sweep), where))
 
     @property
     def makes_several(self) -> bool:
@@ -169,17 +175,22 @@ class SimRequest:
             sweep={**sweep, **nearer.sweep},
             seeds=self.seeds if nearer.seeds is None else nearer.seeds,
             cancelled=self.cancelled.union(kind for kind in nearer.drop if kind in added),
+            origins={
+                path: where
+                for path, where in {**self.origins, **nearer.origins}.items()
+                if path in nearer.origins or path not in (*nearer.overrides, *nearer.sweep)
+            },
         )
 
     def as_case(self, case: SimRequest) -> SimRequest:
         """Take one of this request's cases: its axes give way to the case's values."""
         first = self.seed if self.seeds is None else self.seed or 0
-        return replace(self, sweep={}, seeds=None, seed=first).under(case)
+        return replace(replace(self, sweep={}, seeds=None, seed=first).under(case), origins=self.origins)
 
     def resolve(self, source: PresetSource) -> ResolvedRequest:
         """Make the spec; raise ``SpecError`` for a wrong preset, path or value."""
         preset = self.presets[0] if self.presets else source.default
-        try:  # what is odd about the preset may be what the mark changes
+        try:  # the mark may change what the preset is warned of
             base = source.load(preset, quiet=True) if isinstance(preset, str) else preset
         except SpecError as error:
             if self.presets or not source.default_origin:
@@ -189,9 +200,19 @@ class SimRequest:
         seed = self.seed if not self.seed_offset else (base.seed if self.seed is None else self.seed) + self.seed_offset
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            spec = base.edit(self.overrides, seed=seed, add=cast("tuple[Step, ...]", self.add), drop=drop)
+            try:
+                spec = base.edit(self.overrides, seed=seed, add=cast("tuple[Step, ...]", self.add), drop=drop)
+            except SpecError as error:
+                raise SpecError(f"{error}{self._origin(str(error))}") from None
         odd = tuple(warning.message for warning in caught if isinstance(warning.message, Warning))
         return ResolvedRequest(preset if isinstance(preset, str) else "", spec, odd)
+
+    def _origin(self, error: str) -> str:
+        """Say where the mark is whose path an error is about, if it is not the test's own."""
+        for path, where in self.origins.items():
+            if where and error.startswith(f"path {path!r}"):
+                return f"; the path is from the sim mark on {where}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -270,6 +291,14 @@ def _is_preset(value: object) -> bool:
     if isinstance(value, str):
         return True
     return isinstance(value, Spec)
+
+
+def _as_arguments(presets: object) -> str:
+    """Say how several presets are given, to those who give a list."""
+    named: list[object] = list(cast("Sequence[object]", presets)) if _is_list(presets) else []
+    if len(named) < 2 or not all(isinstance(preset, str) for preset in named):
+        return ""
+    return f"; give several as separate arguments: @pytest.mark.sim({', '.join(map(repr, named))})"
 
 
 def _kind(step: Any) -> str | None:

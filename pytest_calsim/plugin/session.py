@@ -1,4 +1,4 @@
-"""What the plugin keeps for one run of pytest."""
+"""Hold what the plugin needs during one run of pytest."""
 
 from __future__ import annotations
 

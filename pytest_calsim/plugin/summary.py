@@ -1,4 +1,4 @@
-"""What a run says at its end: on the terminal, and in GitHub's summary of the job."""
+"""Write the summary at the end of a run: on the terminal, and in GitHub's summary of the job."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A movie with its ground truth."""
+"""Hold a movie with its ground truth."""

@@ -68,7 +68,8 @@ class Recording(WritesFiles):
     def __repr__(self) -> str:
         frames, height, width = self._source.shape
         how = f", {self._altered}" if self._altered else ""
-        return f"<Recording {frames} frames of {height} x {width} px, {self.spec.key()[:12]}{how}>"
+        fps = f"{self.spec.acquisition.fps:g} fps"
+        return f"<Recording of {frames} frames of {height} x {width} px at {fps}, {self.spec.key()[:12]}{how}>"
 
     def _repr_html_(self) -> str:
         rows = [

@@ -26,7 +26,7 @@ _BLOCK_FRAMES = 64
 
 @dataclass(frozen=True)
 class Transformation:
-    """What happens to each picture, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
+    """Changes to each picture, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Transformation:
 
     @property
     def offset_px(self) -> tuple[int, int]:
-        """How many rows and columns the kept pixels move, before they are mirrored."""
+        """Rows and columns by which the kept pixels move, before they are mirrored."""
         return self.pad[0] - self.cut[0], self.pad[2] - self.cut[2]
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GroundTruth"]
 
-_MAIN_COLUMNS = ("depth_um", "y_um", "x_um", "snr", "snr_peak", "detectable", "n_spikes")
-"""The cells' table begins with these."""
+_FIRST_COLUMNS = ("depth_um", "snr", "snr_peak", "detectable", "n_spikes")
+_LAST_COLUMNS = ("y_um", "x_um")
+"""The cells' table begins and ends with these: pandas cuts out the middle of what is too wide."""
+
+_WIDTH = 80
 
 
 class GroundTruth:
-    """What was simulated, by name. Arrays are read-only; what a recording does not have is ``None``.
+    """Ground truth of a recording, by name. Arrays are read-only; quantities that a recording lacks are ``None``.
 
     ``truth["name"]`` gives any quantity as a DataArray, ``truth.names`` lists them; the usual ones are attributes.
     Units (planted cells) are numbered in the order in which they were placed; cells whose centre lies outside the
@@ -38,7 +42,15 @@ class GroundTruth:
         self._arrays = arrays
 
     def __repr__(self) -> str:
-        return f"<GroundTruth of {self.n_units} planted cells: {', '.join(self.names)}>"
+        names: dict[str, list[str]] = {}
+        for name in self.names:
+            value = self._arrays[name]
+            dims = "footprints" if isinstance(value, SparseFootprints) else ", ".join(value.dims)
+            names.setdefault(dims or "numbers", []).append(name)
+        lines = [f"<GroundTruth of {self.n_units} planted cells>"]
+        for dims, of in sorted(names.items()):
+            lines.append(fill(f"{dims}: {', '.join(of)}", _WIDTH, initial_indent="  ", subsequent_indent="      "))
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows: list[tuple[str, str, str]] = []
@@ -90,9 +102,9 @@ class GroundTruth:
         return self[name] if name in self._arrays else None
 
     def _columns(self) -> Iterator[tuple[str, TruthArray]]:
-        """Return per-cell quantities by name: the main ones, then the others, sorted."""
-        others = sorted(self._arrays.keys() - set(_MAIN_COLUMNS))
-        for name in (*_MAIN_COLUMNS, *others):
+        """Yield per-cell quantities by name: the main ones first, the place last, the others sorted between."""
+        others = sorted(self._arrays.keys() - {*_FIRST_COLUMNS, *_LAST_COLUMNS})
+        for name in (*_FIRST_COLUMNS, *others, *_LAST_COLUMNS):
             value = self._arrays.get(name)
             if isinstance(value, TruthArray) and value.dims == ("unit_id",):
                 yield name, value
@@ -126,6 +138,13 @@ class GroundTruth:
     def S(self) -> xr.DataArray | None:
         """Spikes per frame ``(unit_id, frame)``, uint16."""
         return self._get("S")
+
+    @property
+    def baseline(self) -> xr.DataArray | None:
+        """Fluorescence without spikes, bleaching apart ``(unit_id, frame)``, where it drifts; else it is the column
+        ``amplitude``.
+        """
+        return self._get("baseline")
 
     @property
     def shifts(self) -> xr.DataArray | None:

@@ -179,7 +179,7 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
         span = slice(start[first], start[stop])
         unit = np.repeat(np.arange(first, stop), np.diff(start[first : stop + 1]))
         if len(unit):
-            # Empty units at the end get no value of their own, nor do they need one.
+            # Empty units at the end have no value, and the caller leaves them at 0.
             units = slice(first, int(unit[-1]) + 1)
             yield units, unit, footprints.indices[span], footprints.data[span].astype(np.float64)
 
@@ -187,7 +187,8 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
 def largest_transients(scene: Scene) -> Floats:
     """Compute the largest rise of each cell's light over its rest that a frame of the recording shows.
 
-    Bleaching takes its share of both. The rise is in units of light, like C; 0 if the cell never is above its rest.
+    Rest is the baseline, which may drift. Bleaching takes its share of both. The rise is in units of light, like C; 0
+    if the cell never is above its rest.
 
     Parameters
     ----------
@@ -204,18 +205,19 @@ def largest_transients(scene: Scene) -> Floats:
         If the spec renders no cells.
     """
     light = scene.require(CellLight)
-    rest = light.activity.baseline[:, np.newaxis]
-    largest = np.zeros(len(rest))
+    baseline = light.activity.baseline
+    largest = np.zeros(len(baseline))
     for start in range(0, scene.n_frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, scene.n_frames)
         left: Floats32 | float = 1.0
         if light.bleaching is not None:
             left = np.stack([light.bleaching.remaining(frame) for frame in range(start, stop)], axis=1)
+        rest = light.activity.traces.rest(start, stop)
         # Light of the tissue beyond the cells comes behind that of the cells.
-        rise = light.gains(start, stop)[: len(rest)] - rest * left
+        rise = light.gains(start, stop)[: len(baseline)] - rest * left
         np.maximum(largest, rise.max(axis=1), out=largest)
     # Light is float32: a rise by rounding alone is no transient.
-    return np.where(largest > 1e-6 * rest[:, 0], largest, 0.0)
+    return np.where(largest > 1e-6 * baseline, largest, 0.0)
 
 
 def share_without_background(images: CellImages) -> Floats:

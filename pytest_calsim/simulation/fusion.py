@@ -46,7 +46,7 @@ class Pass(Protocol):
         ...
 
     def joined(self, artifact: PixelArtifact) -> Pass | None:
-        """Return a pass that also does the next artifact's work, or ``None`` where that takes a pass of its own."""
+        """Return a pass that also does the next artifact's work, or ``None`` where that takes another pass."""
         ...
 
 
@@ -209,10 +209,14 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
     ------
     TypeError
         For an artifact of a kind that no pass knows, or one on the canvas behind one on the sensor.
+    ValueError
+        For a field that is no picture of the sensor.
     """
     passes: list[Pass] = []
     on_sensor: PixelArtifact | None = None
     for artifact in artifacts:
+        if isinstance(artifact, FixedField):
+            _check_field(artifact, canvas)
         if on_sensor is not None and artifact.space is Space.CANVAS:
             raise TypeError(
                 f"{type(artifact).__name__} acts on the canvas behind {type(on_sensor).__name__}, which acts on the "
@@ -226,6 +230,21 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
         else:
             passes[-1] = both
     return tuple(passes)
+
+
+def _check_field(artifact: FixedField, canvas: Canvas) -> None:
+    """Refuse a field that does not fit the sensor: steps of other packages make fields, too."""
+    field = artifact.field
+    name = type(artifact).__name__
+    if field.shape != canvas.sensor_shape or field.dtype != np.float32:
+        raise ValueError(
+            f"{name}: its field is {field.dtype} {field.shape}; give float32 {canvas.sensor_shape}, the sensor's "
+            "height and width (ctx.canvas.sensor_shape)"
+        )
+    if not (np.isfinite(field).all() and field.min(initial=0) >= 0):
+        raise ValueError(
+            f"{name}: its field holds values from {field.min():g} to {field.max():g}; light is never negative"
+        )
 
 
 def _pass_of(artifact: PixelArtifact, canvas: Canvas) -> Pass:

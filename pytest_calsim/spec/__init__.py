@@ -1,1 +1,1 @@
-"""What to simulate: the Spec, its paths, presets and versions."""
+"""Say what to simulate: the Spec, its paths, presets and versions."""

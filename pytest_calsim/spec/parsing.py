@@ -7,8 +7,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from pytest_calsim.errors import nearest
-from pytest_calsim.steps.registry import step_class, step_classes
+from pytest_calsim.steps.registry import step_class, unknown_kind
 from pytest_calsim.steps.step import Step
 
 __all__ = ["one_line", "read_step", "read_steps"]
@@ -37,7 +36,7 @@ def read_step(value: Any) -> Step:
         raise ValueError(f"a step is a Step, a kind, or a table such as {{'kind': 'sensor'}}, not {value!r}")
     known = step_class(kind)
     if known is None:
-        raise ValueError(f"unknown step kind {kind!r}; {nearest(kind, step_classes())}")
+        raise ValueError(unknown_kind(kind))
     try:
         return known.model_validate(fields)
     except ValidationError as error:

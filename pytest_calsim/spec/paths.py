@@ -1,12 +1,13 @@
 """Edit a spec's data by dotted paths: ``acquisition.optics.na``, ``place_neurons.populations.0.snr``.
 
 A path begins with ``acquisition``, ``seed`` or a step's kind. ``steps.`` before a kind is taken as well, because preset
-files have their tables under that name. A number indexes a list.
+files have their tables under that name. A number indexes a list. A table sets the fields that it names and leaves the
+others, as in preset files; a whole model replaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from pytest_calsim.spec.parsing import one_line, read_step
 from pytest_calsim.steps.registry import step_class
 from pytest_calsim.steps.step import Step
 
-__all__ = ["edited"]
+__all__ = ["edited", "fields_by_path"]
 
 _NO_STEPS = ("acquisition", "seed")
 
@@ -80,6 +81,7 @@ def _added(item: Step | Mapping[str, Any] | str) -> Step:
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     """Set a dotted path in nested tables and lists; refuse one that does not exist."""
     parts = _parts(tree, path)
+    dump: Any = getattr(value, "model_dump", None)
     node: Any = tree
     for depth, part in enumerate(parts):
         above = ".".join(parts[:depth])
@@ -98,11 +100,38 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
             deeper = _deeper(node, ".".join(parts[depth:]))
             hint = f"did you mean {'.'.join([*parts[:depth], deeper])!r}?" if deeper else nearest(part, known)
             raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {hint}")
-        if depth == len(parts) - 1:
-            dump = getattr(value, "model_dump", None)
-            node[slot] = dump(mode="json") if dump is not None else value
-        else:
+        if depth < len(parts) - 1:
             node = cast("Any", node[slot])
+        elif isinstance(value, Mapping) and isinstance(node[slot], dict):
+            for name, item in cast("Mapping[Any, Any]", value).items():
+                _set(tree, f"{path}.{name}", item)
+        else:
+            node[slot] = dump(mode="json") if dump is not None else value
+
+
+def fields_by_path(data: Mapping[str, Any]) -> dict[str, Any]:
+    """List a spec's values by the paths that set them.
+
+    Parameters
+    ----------
+    data
+        A whole spec as plain data, as :func:`edited` takes it.
+    """
+    tables = {table["kind"]: _without_kind(table) for table in data["steps"]}
+    return dict(_leaves({**{name: data[name] for name in _NO_STEPS}, **tables}))
+
+
+def _leaves(node: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk through tables, and through lists of tables, to all values."""
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        inner = cast("dict[str, Any]", node).items()
+    elif isinstance(node, list) and any(isinstance(item, dict) for item in cast("list[Any]", node)):
+        inner = enumerate(cast("list[Any]", node))
+    else:
+        yield above, node
+    for key, value in inner:
+        yield from _leaves(value, f"{above}.{key}" if above else str(key))
 
 
 def _deeper(node: Any, rest: str) -> str | None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from textwrap import fill
 from typing import Annotated, Any, Self, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
@@ -18,7 +19,7 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.spec.parsing import one_line, read_steps
-from pytest_calsim.spec.paths import edited
+from pytest_calsim.spec.paths import edited, fields_by_path
 from pytest_calsim.spec.versions import SIM_VERSION, STORE_FORMAT
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.pixels import PixelArtifact
@@ -55,11 +56,29 @@ class Spec(Frozen):
     steps: Annotated[tuple[SerializeAsAny[Step], ...], BeforeValidator(read_steps)] = ()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
+    def __str__(self) -> str:
+        lines = [f"Spec {self.key()[:12]}"]
+        for name, text in self._rows():
+            lines.append(fill(f"{name}: {text}", 80, initial_indent="  ", subsequent_indent="      "))
+        return "\n".join(lines)
+
     def _repr_html_(self) -> str:
-        # What a step does not say is its default, which the reference lists.
+        return html_table(f"Spec {self.key()[:12]}", self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Return what each part says; what a step does not say is its default, which the reference lists."""
         said = [(step.kind, ", ".join(f"{k}={v!r}" for k, v in step.__repr_args__() if k)) for step in self.steps]
-        rows = [("acquisition", str(self.acquisition)), *said, ("seed", self.seed)]
-        return html_table(f"Spec {self.key()[:12]}", rows)
+        return [("acquisition", str(self.acquisition)), *said, ("seed", str(self.seed))]
+
+    def fields(self) -> dict[str, Any]:
+        """Return all values, defaults included, by the paths that ``overrides`` and :meth:`edit` take.
+
+        Examples
+        --------
+        >>> Spec.make({"steps": [{"kind": "leakage"}]}).fields()["leakage.level"]
+        0.05
+        """
+        return fields_by_path(self.model_dump(mode="json"))
 
     @model_validator(mode="after")
     def _simulates(self) -> Self:
@@ -219,7 +238,8 @@ class Spec(Frozen):
         ----------
         overrides
             Values by dotted path. A path begins with ``acquisition``, ``seed`` or a step's kind, e.g.
-            ``{"acquisition.optics.na": 0.2, "brain_motion.max_shift_um": 8}``. A number indexes a tuple.
+            ``{"acquisition.optics.na": 0.2, "brain_motion.max_shift_um": 8}``. A number indexes a tuple. A table sets
+            the fields that it names and leaves the others: ``{"brain_motion": {"max_shift_um": 8}}``.
         seed
             A new seed.
         add

@@ -1,4 +1,4 @@
-"""The steps of a simulation, and what a step of your own is made of.
+"""Export the steps of a simulation, and the parts of which you make a step of your own.
 
 Every name here can be imported from this package, and is loaded when it is first used::
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.step import SpecContext as SpecContext
     from pytest_calsim.steps.step import Step as Step
     from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
+    from pytest_calsim.steps.tissue.vasculature import VesselLayer as VesselLayer
 
 _WHERE = {
     "Artifact": "steps.artifact",
@@ -93,6 +94,7 @@ _WHERE = {
     "Step": "steps.step",
     "TruthArray": "arrays.truth_array",
     "Vasculature": "steps.tissue.vasculature",
+    "VesselLayer": "steps.tissue.vasculature",
     "Vignette": "steps.light.vignette",
 }
 

@@ -1,4 +1,4 @@
-"""The base of what a step's plan makes: frozen truth."""
+"""Define the base of a step's result: frozen truth."""
 
 from __future__ import annotations
 

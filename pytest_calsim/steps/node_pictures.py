@@ -21,15 +21,15 @@ __all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "followed_share", "ga
 
 
 GAUSSIAN_REACH = 4.0
-"""Where a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
+"""Distance at which a Gaussian ends, in σ: 3·10⁻⁴ of its peak."""
 RIM_REACH = 3.5
-"""Where a disk's rim ends, in σ: 0.3 % of the disk's height."""
+"""Distance at which a disk's rim ends, in σ: 0.3 % of the disk's height."""
 _COARSEST = 30
 _SPLINE_VARIANCE = 1 / 3
 _LEAST_RIM = 0.4
 """A rim is no sharper than this σ, in steps: samples at nodes show nothing finer."""
 _SPLINE_REACH = 2
-"""How far a node's spline reaches along an axis, in steps."""
+"""Reach of a node's spline along an axis, in steps."""
 _LEAST_STEPS = 6
 """Steps to the distance at which a Gaussian is cut off, at least."""
 _TRACE = 0.05
@@ -40,7 +40,7 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     """Picture evenly filled disks with soft rims.
 
     A rim is the logistic curve 1/(1 + exp(1.702 d/σ)) of the distance d beyond the radius, within 1 % of the disk's
-    height of a Gaussian blur of σ along a straight rim. Where nodes make it softer than asked for, the disk is made
+    height of a Gaussian blur of σ along a straight rim. Where nodes make it softer than requested, the disk is made
     smaller, so that its variance along each axis stays R²/4 + σ².
 
     Parameters
@@ -140,7 +140,7 @@ def _last_level(end_px: float) -> float:
 
 
 def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:
-    """Return the radius and rim to sample, in steps, so that what the splines show has the variance asked for."""
+    """Return the radius and rim to sample, in steps, with which the splines show the requested variance."""
     sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
     softer = sharp**2 + _SPLINE_VARIANCE - rim**2
     return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp

@@ -50,12 +50,12 @@ class LightOrder(IntEnum):
 
 
 class Space(Enum):
-    """Which pixels an artifact acts on."""
+    """Pixels on which an artifact acts."""
 
     CANVAS = "canvas"
     """The tissue, with the margin that motion can bring into view."""
     SENSOR = "sensor"
-    """What the sensor sees."""
+    """The pixels of the sensor."""
 
 
 class PixelArtifact(Artifact):
@@ -183,7 +183,7 @@ class FixedField(PixelArtifact):
 
 
 class Detector(PixelArtifact, ABC):
-    """What turns light into codes."""
+    """An artifact that turns light into codes."""
 
     space: ClassVar[Space] = Space.SENSOR
 

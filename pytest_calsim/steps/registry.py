@@ -14,10 +14,11 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from pytest_calsim.errors import nearest
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.step import Step, dependencies
 
-__all__ = ["code_version", "either", "step_class", "step_classes"]
+__all__ = ["code_version", "either", "step_class", "step_classes", "unknown_kind"]
 
 _STEPS = Path(__file__).parent
 
@@ -46,6 +47,14 @@ def step_classes() -> Mapping[str, type[Step]]:
         import_module(module)
     _load_foreign()
     return types.MappingProxyType(Step.known)
+
+
+def unknown_kind(kind: str) -> str:
+    """Return what to say of a kind that no step has."""
+    hint = nearest(kind, step_classes())
+    if hint.startswith("known"):
+        hint += "; a step of your own is known once its module is imported"
+    return f"unknown step kind {kind!r}; {hint}"
 
 
 def code_version(step: type[Step]) -> int | str:

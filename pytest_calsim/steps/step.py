@@ -23,6 +23,7 @@ from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
+from pytest_calsim.steps.pixels import PixelArtifact
 
 __all__ = ["Context", "Cost", "Dependencies", "MissingArtifactError", "SpecContext", "Step", "dependencies"]
 
@@ -236,7 +237,8 @@ def dependencies(step: type[Step]) -> Dependencies:
     Raises
     ------
     TypeError
-        If a parameter or the result is not annotated with one artifact class.
+        If a parameter or the result is not annotated with one artifact class, or the result changes pixels and does
+        not say where.
     """
     hints = get_type_hints(step.plan)
     provides = hints.pop("return", None)
@@ -249,8 +251,16 @@ def dependencies(step: type[Step]) -> Dependencies:
         options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
         artifacts = [o for o in options if inspect.isclass(o) and issubclass(o, Artifact)]
         if len(artifacts) != 1:
-            raise TypeError(f"{step.__name__}.plan: parameter {name!r} must be annotated with one Artifact class")
+            raise TypeError(
+                f"{step.__name__}.plan: parameter {name!r} must be annotated: `ctx: Context` for the context, one "
+                "Artifact class for another step's truth"
+            )
         (uses if type(None) in options else requires)[name] = artifacts[0]
     if not (inspect.isclass(provides) and issubclass(provides, Artifact)):
         raise TypeError(f"{step.__name__}.plan must be annotated with the Artifact class it returns")
+    if issubclass(provides, PixelArtifact) and not hasattr(provides, "light_order"):
+        raise TypeError(
+            f"{step.__name__}.plan returns {provides.__name__}, which does not say where it acts: return a class "
+            "derived from it, with light_order = LightOrder.VIGNETTE + 5 for instance"
+        )
     return Dependencies(requires, uses, provides)

@@ -32,7 +32,7 @@ class _Member(NamedTuple):
 class Archive:
     """An open zip file. Immutable, safe for threads and in forked children.
 
-    It stays readable when somebody removes or replaces the file of that name.
+    It stays readable when the file of that name is removed or replaced.
 
     Raises
     ------

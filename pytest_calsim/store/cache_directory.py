@@ -53,7 +53,7 @@ class CacheEntry:
     Attributes
     ----------
     key, label, path
-        Its key, the name it was asked for under (a preset's; may be empty), and its file.
+        Its key, the name under which it was requested (a preset's; may be empty), and its file.
     size_bytes
         Size on disk.
     cost_s

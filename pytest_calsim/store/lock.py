@@ -1,4 +1,4 @@
-"""The lock by which one process simulates a recording while the others wait for its file."""
+"""Lock a recording, so that one process simulates it while the others wait for its file."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Provenance:
     key
         The spec's key, which covers the versions of simulation, steps and file format.
     label
-        The name it was asked for under, e.g. a preset's; may be empty.
+        Name under which it was requested, e.g. a preset's; may be empty.
     until
         The last stage simulated; ``None`` for all.
     notes
@@ -61,8 +61,8 @@ class Provenance:
 class RecordingFile:
     """A recording's file, open for reading: a source of frames, and of the truth's arrays.
 
-    Immutable, safe for threads and in forked children, pickled by its path. It stays readable when somebody removes or
-    replaces the file of that name.
+    Immutable, safe for threads and in forked children, pickled by its path. It stays readable when the file of that
+    name is removed or replaced.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class RecordingFile:
         self.provenance = self._read_metadata()
         self._movie = self._layouts["observed"]
         self.dtype: np.dtype[Any] = np.dtype(self._movie.dtype)
-        # The last chunk of which a part was asked for: frames are often read one by one.
+        # The last chunk of which a part was read, as frames are often read one by one.
         self._latest: tuple[int, NDArray[Any]] | None = None
 
     def __reduce__(self) -> tuple[type[RecordingFile], tuple[Path]]:

@@ -35,14 +35,14 @@ _READABLE_BY_ALL = 0o644 << 16
 
 @dataclass(frozen=True)
 class RecordingData:
-    """What a recording's file holds.
+    """Content of a recording's file.
 
     Attributes
     ----------
     spec
         What was simulated.
     frames
-        The movie; it is asked for in blocks of at most 4 MB.
+        Source of the movie, which is read in blocks of at most 4 MB.
     truth
         The ground truth by name.
     provenance

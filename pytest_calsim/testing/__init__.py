@@ -1,1 +1,1 @@
-"""What a test says of a pipeline: assertions, scores, strategies, sweeps."""
+"""Judge a pipeline: assertions, scores, strategies, sweeps."""

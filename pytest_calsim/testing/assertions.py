@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation, check_recording, estimate_of_footprints
+from pytest_calsim.testing.evaluation import Evaluation, check_estimate, check_recording, estimate_of_footprints
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
 from pytest_calsim.testing.measures import (
@@ -172,6 +172,7 @@ def assert_shifts_recovered(
     if max_offset_px is not None:
         check_bound("max_offset_px", max_offset_px, high=math.inf)
     check_origin(origin)
+    check_estimate(estimate)
     given = estimate.shifts if isinstance(estimate, Estimate) else estimate
     known = estimate.convention if isinstance(estimate, Estimate) else None
     convention = check_convention(known if convention is None else convention)
@@ -258,6 +259,7 @@ def assert_traces_recovered(
         check_bound("max_gain_error", max_gain_error, high=math.inf)
     if gain == 0:
         raise EstimateError("gain must be above 0, not 0")
+    check_estimate(estimate)
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
     of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()
@@ -320,6 +322,7 @@ def assert_spikes_recovered(
     check_bound("min_recall", min_recall)
     check_tolerance(tol_frames)
     check_finite("spike_thresh", spike_thresh)
+    check_estimate(estimate)
     found = estimate if isinstance(estimate, Estimate) else Estimate(S=estimate)
     of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()

@@ -1,4 +1,4 @@
-"""The background: what light there is besides the cells' own images, and whether a pipeline found it."""
+"""Judge the background: the light other than the cells' own images, and whether a pipeline found it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.steps.pixels import Displacement, Space
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import check_recording
+from pytest_calsim.testing.evaluation import check_estimate, check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.inputs.background import Background
 from pytest_calsim.testing.scorecard import Check, Scorecard
@@ -74,6 +74,7 @@ def assert_background_recovered(
     if min_course_pearson is not None:
         check_bound("min_course_pearson", min_course_pearson, low=-1)
     check_recording(recording)
+    check_estimate(estimate)
     found = estimate if isinstance(estimate, Estimate) else Estimate(b=estimate)
     card = measure_background(
         found,
@@ -153,7 +154,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     background
         Mean picture ``(height, width)`` and course ``(frame,)``, in the units of light.
     frames
-        Which frames the course is of.
+        Frames of the course.
 
     Raises
     ------
@@ -170,6 +171,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
         raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
     n_frames, height, width = recording.frames.shape
     frames = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).round().astype(np.intp))
+    # Unmoved: the last stage of tissue lies before the motion.
     light = recording.stage(tissue[-1])
     brightness = np.zeros((0, n_frames)) if truth.C is None else truth.C.values
     if truth.bleaching is not None:

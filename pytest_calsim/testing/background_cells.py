@@ -1,4 +1,4 @@
-"""Estimates on background cells. These are planted cells too, but so far out of focus that no assertion counts them.
+"""Find estimates on background cells: planted cells so far out of focus that no assertion counts them.
 
 An estimate that matches no cell of the truth's table lies on a background cell when its centre lies in that cell's disk
 of confusion and, if it has a trace, the trace follows the cell's course; without a trace, when its mask is the disk.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.inputs.types import Unit
 from pytest_calsim.testing.matched_cells import MatchedCells
@@ -28,14 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["background_cells_of"]
 
-Floats = NDArray[np.float64]
-
 _FOLLOWS = 0.5
-"""A trace follows a course from this correlation on. Of traces and courses of other cells, 0.5 % reach it in 30 s, 2 %
-in 15 s and 4 % in 5 s (`static`, CA1)."""
+"""Least correlation of a trace with the course that it follows. Of traces and courses of other cells, 0.5 % reach it in
+30 s, 2 % in 15 s and 4 % in 5 s (`static`, CA1)."""
 _CHANCE = 10.0
-"""Over its root number of frames, what two unrelated courses seldom reach: calcium outlasts some ten frames, so this is
-about three standard deviations. Below 400 frames it asks for more than the above, below 100 for all there is."""
+"""Divided by the root of the number of frames, a correlation that two unrelated courses seldom reach: calcium outlasts
+some ten frames, so this is about three standard deviations. Below 400 frames it asks for more than the above, below 100
+for a correlation of 1 and more."""
 # Courses are computed in blocks of this many frames, evenly spread, and no more of them.
 _BLOCK_FRAMES = 256
 _MOST_BLOCKS = 16

@@ -1,4 +1,4 @@
-"""Why a pipeline missed a cell: the movie is rendered again without one cause at a time, and the pipeline run again."""
+"""Explain why a pipeline missed a cell: take one cause at a time out of the movie, and run the pipeline again."""
 
 from __future__ import annotations
 

@@ -13,10 +13,11 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
 from pytest_calsim.testing.inputs.background import Background, read_background
 from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
-from pytest_calsim.testing.inputs.labels import in_order_of
+from pytest_calsim.testing.inputs.labelled import Source
+from pytest_calsim.testing.inputs.labels import common_order
 from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
 from pytest_calsim.testing.inputs.pictures import as_size
-from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
+from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, MatrixLike
 from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention
 from pytest_calsim.testing.short_traceback import short_traceback
@@ -32,7 +33,7 @@ class Estimate:
 
     Takes NumPy, xarray (dims in any order), pandas, dask, scipy.sparse and ``sparse``. Labels are followed or refused:
     C and S are put in the order of A's ``unit_id`` (some pipelines reorder units along the way), frames, rows and
-    columns in their own.
+    columns in their own. The units of an A without labels are numbered 0, 1, 2, ...
 
     Parameters
     ----------
@@ -84,11 +85,11 @@ class Estimate:
         cells: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> None:
         self._read: Footprints | None = None if A is None else _read_footprints(A, picture)
-        traces = None if C is None else read_rows(C, shape=(None, None), name="C")
-        spikes = None if S is None else read_rows(S, shape=(None, None), name="S")
-        ids = [None if self.A is None else self.A.unit_id, *(r.unit_id for r in (traces, spikes) if r is not None)]
-        labels = next((found for found in ids if found is not None), None)
+        self._form: FootprintForm = "array" if self._read is None else self._read.form
         n_units = None if self.A is None else len(self.A)
+        traces = None if C is None else read_rows(C, n_units=n_units, name="C")
+        spikes = None if S is None else read_rows(S, n_units=n_units, name="S")
+        labels = _labels_in_common(self.A, traces, spikes)
         self.C: NDArray[np.float64] | None = _in_order(traces, labels, (n_units, None), "C")
         n_frames = None if self.C is None else self.C.shape[1]
         n_units = n_units if self.C is None else len(self.C)
@@ -112,6 +113,11 @@ class Estimate:
     def A(self) -> SparseFootprints | None:
         """Footprints, on the picture they were given on; ``None`` without."""
         return None if self._read is None else self._read.A
+
+    @property
+    def form(self) -> FootprintForm:
+        """In which form A was given, which messages go by."""
+        return self._form
 
     @property
     def n_units(self) -> int:
@@ -155,7 +161,7 @@ class Estimate:
         *,
         shifts_rig: MatrixLike | None = None,
     ) -> Estimate:
-        """Read CaImAn's ``estimates``, or the ``CNMF`` object that has them.
+        """Read CaImAn's ``estimates``, the ``CNMF`` object that has them, or its ``A`` alone.
 
         ``A`` (pixels, units) is in Fortran order; of ``A``, ``C`` and ``S`` the components in ``idx_components`` are
         kept where ``evaluate_components`` left them; ``b`` and ``f`` are the background.
@@ -163,7 +169,7 @@ class Estimate:
         Parameters
         ----------
         estimates
-            ``cnm.estimates`` or ``cnm``.
+            ``cnm.estimates`` or ``cnm``; a dict of the same names; or ``A`` alone, dense or sparse.
         dims
             Height and width, px; needed where neither carries them.
         shifts_rig
@@ -174,7 +180,9 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when there are no dims, no A, or a component that is not there.
         """
-        return cls(**caiman.read(estimates, dims, shifts_rig))
+        found = cls(**caiman.read(estimates, dims, shifts_rig))
+        found._form = "flat columns"
+        return found
 
     @classmethod
     @short_traceback
@@ -216,7 +224,7 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when these are not of one run.
         """
-        return cls(
+        found = cls(
             **suite2p.read(
                 stat=stat,
                 shape=shape,
@@ -229,6 +237,8 @@ class Estimate:
                 xoff=xoff,
             )
         )
+        found._form = "stat"
+        return found
 
 
 def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
@@ -237,17 +247,28 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
         shape: object = getattr(A, "shape", None)
         raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
     read = read_footprints(A, picture)
-    return read if picture is None else Footprints(read.on(picture), (None, None))
+    return read if picture is None else Footprints(read.on(picture), (None, None), read.form)
+
+
+def _labels_in_common(
+    A: SparseFootprints | None, traces: Rows | None, spikes: Rows | None
+) -> NDArray[np.generic] | None:
+    """The labels in whose order rows are put: those of A, or else of C, whichever is first; the others follow."""
+    labels: dict[str, tuple[NDArray[np.generic] | None, Source]] = {} if A is None else {"A": (A.unit_id, "")}
+    for name, rows in (("C", traces), ("S", spikes)):
+        if rows is not None and (A is None or len(rows.values) == len(A)):
+            labels[name] = (rows.unit_id, rows.source)
+    if not labels:
+        return None
+    leader = next(iter(labels))
+    return common_order((leader, labels.pop(leader)[0]), labels)
 
 
 def _in_order(
     rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
 ) -> NDArray[np.float64] | None:
-    """Return traces or spikes in the order of the labels."""
-    if rows is None:
-        return None
-    order = in_order_of(rows.unit_id, labels, name)
-    return as_matrix(rows.values if order is None else rows.values[order], shape=shape, name=name)
+    """Traces or spikes in the order of the labels."""
+    return None if rows is None else as_matrix(rows.in_order_of(labels, name), shape=shape, name=name)
 
 
 def _named_cells(cells: ArrayLike, n_units: int) -> NDArray[np.intp]:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.recording.truth import GroundTruth
 
-__all__ = ["Evaluation", "check_recording", "estimate_of_footprints"]
+__all__ = ["Evaluation", "check_estimate", "check_recording", "estimate_of_footprints"]
+
+
+def check_estimate(given: object) -> None:
+    """Refuse what a pipeline gives that returns nothing."""
+    if given is None:
+        raise EstimateError("None is no estimate: did the pipeline return it?")
 
 
 def check_recording(recording: Recording) -> GroundTruth:
@@ -35,6 +41,7 @@ def check_recording(recording: Recording) -> GroundTruth:
 def estimate_of_footprints(given: Estimate | FootprintsLike, recording: Recording) -> Estimate:
     """Return an estimate as it is, and footprints as one."""
     check_recording(recording)
+    check_estimate(given)
     return given if isinstance(given, Estimate) else Estimate(A=given, picture=recording.frames.shape[1:])
 
 

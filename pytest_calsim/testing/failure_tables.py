@@ -1,4 +1,4 @@
-"""What an assertion's message shows of a failure: the worst cells, estimates and frames."""
+"""Tabulate a failure for an assertion's message: the worst cells, estimates and frames."""
 
 from __future__ import annotations
 

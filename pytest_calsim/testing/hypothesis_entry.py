@@ -1,4 +1,4 @@
-"""How Hypothesis learns the types of pytest-calsim, without importing more than is there already.
+"""Register the types of pytest-calsim with Hypothesis, without importing more than is imported already.
 
 Hypothesis calls :func:`register` when it is imported, and the packages when they give out a public name. Whichever
 comes last finds the other there.

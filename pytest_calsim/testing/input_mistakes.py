@@ -1,21 +1,24 @@
-"""Evident mistakes in how an estimate was handed over: readings of the same numbers that are far nearer the truth."""
+"""Find evident mistakes in how an estimate was given: other readings of its numbers that fit the truth far better."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.testing.inputs.types import Unit
+from pytest_calsim.testing.inputs.types import FootprintForm, Unit
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
 from pytest_calsim.testing.scoring.shifts import Convention, compare_shifts
-from pytest_calsim.testing.scoring.traces import trace_pearson
+from pytest_calsim.testing.scoring.traces import correlations, trace_pearson
 
 __all__ = ["footprint_mistakes", "shift_mistakes", "trace_mistakes"]
 
 # Another reading is named when it is better by this factor ...
 _FAR = 2.0
-# ... and, for footprints, finds at least this share of the cells.
+# ... and finds at least this share of the cells, or correlates with them by as much.
 _MOST = 0.5
 # Traces are evidently late or early, by no more frames than this, when this share of cells says so.
 _MOST_FRAMES = 3
@@ -40,12 +43,21 @@ def shift_mistakes(shifts: NDArray[np.float64], true: NDArray[np.float64], conve
 
 
 def trace_mistakes(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> list[str]:
-    """Say whether most traces correlate best when they are moved by the same few frames (rows are paired)."""
+    """Say whether rows, which are paired, fit far better in another order, or most of them some frames later."""
     n_frames = C_true.shape[1]
     lags = [lag for lag in range(-_MOST_FRAMES, _MOST_FRAMES + 1) if abs(lag) < n_frames - 1]
     late = [C_est[:, max(lag, 0) : n_frames + min(lag, 0)] for lag in lags]
     true = [C_true[:, max(-lag, 0) : n_frames + min(-lag, 0)] for lag in lags]
     pearson = np.array([np.nan_to_num(trace_pearson(e, t)) for e, t in zip(late, true, strict=True)])
+    given = float(np.median(pearson[lags.index(0)]))
+    ordered = _best_order(C_est, C_true)
+    # Among many cells, some fit by chance: as many as fit what the cells do at another time.
+    by_chance = _best_order(C_est, np.roll(C_true, n_frames // 2, axis=1))
+    if ordered >= _MOST and ordered > _FAR * max(given, by_chance):
+        return [
+            "the rows are evidently in another order than the footprints: "
+            f"each with the cell it follows best, their median correlation would be {ordered:.2f}"
+        ]
     best = np.array(lags)[pearson.argmax(axis=0)]
     found, counts = np.unique(best, return_counts=True)
     lag = int(found[counts.argmax()])
@@ -56,17 +68,39 @@ def trace_mistakes(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> l
     return [f"the traces are evidently {frames}: moved, their median correlation would be {moved:.2f}"]
 
 
+def _best_order(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> float:
+    """Median correlation of rows paired one to one so that the sum of all correlations is highest."""
+    pearson = correlations(C_est, C_true)
+    optimize: Any = import_module("scipy.optimize")
+    pairs = cast("tuple[NDArray[np.intp], ...]", optimize.linear_sum_assignment(pearson, maximize=True))
+    return float(np.median(pearson[pairs]))
+
+
 def footprint_mistakes(
-    A_est: SparseFootprints, A_true: SparseFootprints, scores: FootprintScores, *, min_iou: float
+    A_est: SparseFootprints,
+    A_true: SparseFootprints,
+    scores: FootprintScores,
+    *,
+    min_iou: float,
+    form: FootprintForm = "array",
 ) -> list[str]:
-    """Say whether pixels in another order, or all estimates moved alike, would find far more cells."""
-    row, column = np.divmod(A_est.indices, A_est.shape[2])
-    last_row = A_est.shape[1] - 1
-    last_column = A_est.shape[2] - 1
-    by_columns, in_column = np.divmod(A_est.indices, A_est.shape[1])
+    """Say whether pixels in another order, or all estimates moved alike, would find far more cells.
+
+    ``form``, in which the estimate was given, says how its user reads it in another order.
+    """
+    height, width = A_est.shape[1:]
+    row, column = np.divmod(A_est.indices, width)
+    last_row = height - 1
+    last_column = width - 1
+    if form == "flat columns":  # what was read in Fortran order may be in C order, anything else the other way round
+        other_order = np.divmod(column * height + row, width)
+    elif form == "stat":
+        other_order = (column, row)
+    else:
+        other_order = np.divmod(A_est.indices, height)[::-1]
     dy, dx = _displacement(A_est, A_true)
     readings = {
-        "rows and columns are evidently swapped: read in Fortran order (Estimate.from_caiman)": (in_column, by_columns),
+        _in_other_order(form, height, width): other_order,
         "rows are evidently counted from the other end: turned": (last_row - row, column),
         "columns are evidently counted from the other end: turned": (row, last_column - column),
         f"all estimates evidently lie ({dy:+d}, {dx:+d}) px from the truth: moved back": (row - dy, column - dx),
@@ -78,6 +112,27 @@ def footprint_mistakes(
     words, recall = max(recalls.items(), key=lambda item: item[1])
     far = recall >= _MOST and recall >= _FAR * scores.recall
     return [f"{words}, recall would be {recall:.2f}"] if far else []
+
+
+def _in_other_order(form: FootprintForm, height: int, width: int) -> str:
+    """Say that pixels are in another order than they were read in, and how to read them in that."""
+    if form == "flat rows":
+        return f"pixels are evidently in Fortran order: with Estimate.from_caiman(A.T, dims=({height}, {width}))"
+    if form == "flat columns":
+        return f"pixels are evidently in C order: with Estimate(A=csr_array(A).T, picture=({height}, {width}))"
+    if height != width and form in ("array", "list", "xarray"):
+        values = {"array": "A", "list": "np.array(A)", "xarray": "A.values"}[form]
+        return f"pixels are evidently in Fortran order: with {values}.reshape(-1, {width}, {height}).transpose(0, 2, 1)"
+    if height != width and form == "label image":
+        return f"pixels are evidently in Fortran order: with A.reshape({width}, {height}).T"
+    turned = {
+        "array": "with A.transpose(0, 2, 1)",
+        "list": "with [a.T for a in A]",
+        "xarray": "with A.rename(height='width', width='height')",
+        "label image": "with A.T",
+        "stat": "with ypix and xpix the other way round",
+    }
+    return f"rows and columns are evidently swapped: {turned.get(form, 'the other way round')}"
 
 
 def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np.int32]) -> SparseFootprints:
@@ -95,6 +150,7 @@ def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np
 
 def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[int, int]:
     """Return where all estimates together lie best on all cells together: the peak of their cross-correlation."""
+    # Twice the size, so that the cyclic correlation does not wrap around.
     padded = (2 * A_est.shape[1], 2 * A_est.shape[2])
     spectrum = np.fft.rfft2(_projection(A_est), padded) * np.conj(np.fft.rfft2(_projection(A_true), padded))
     peak = int(np.fft.irfft2(spectrum, padded).argmax())
@@ -104,7 +160,7 @@ def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[in
 
 
 def _projection(A: SparseFootprints) -> NDArray[np.float64]:
-    """Sum of all footprints, each with a peak of 1."""
+    """Sum all footprints, each with a peak of 1."""
     peaks = np.array([A.unit(i)[1].max(initial=0.0) for i in range(len(A))])
     scale = np.repeat(np.where(peaks > 0, peaks, 1.0), np.diff(A.indptr))
     return np.bincount(A.indices, A.data / scale, A.shape[1] * A.shape[2]).reshape(A.shape[1:]).astype(np.float64)

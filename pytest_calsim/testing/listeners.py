@@ -1,4 +1,4 @@
-"""Who listens to scorecards: apart from the scorecards themselves, as every run of pytest imports this module."""
+"""List the listeners to scorecards, apart from the scorecards, as every run of pytest imports this module."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class MatchedCells:
 
     @cached_property
     def residual(self) -> Residual:
-        """How far the counted cells found lie, as a whole, from where they are in the frame of reference."""
+        """Offset that the counted cells found share, as a whole, in the frame of reference."""
         found = self.scores.found
         if not len(found):
             return Residual(math.nan, math.nan, math.nan)

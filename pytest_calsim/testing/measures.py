@@ -1,4 +1,4 @@
-"""What is measured of an estimate, as scorecards: the assertions judge them, ``score`` only reports them."""
+"""Measure an estimate, as scorecards: the assertions judge them, ``score`` only reports them."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ __all__ = [
 ]
 
 _OFFSET_PX = 0.2
-"""An offset that all cells share is forgiven up to this, when none is asked for; that of minian, and of a light
-pipeline, is up to 0.15 px (docs/how-to/motion-then-cells.md)."""
+"""Shared offset of all cells that is allowed by default, px; that of minian, and of a light pipeline, is up to 0.15 px
+(docs/how-to/motion-then-cells.md)."""
 _ENOUGH_CELLS = 5
-"""Fewer cells do not tell a shared offset from their own."""
+"""Least number of cells from which a shared offset is told from their own ones."""
 
 _NONE_FOUND = "no counted cell was found"
 
 
 @dataclass(frozen=True)
 class FootprintBounds:
-    """What is demanded of footprints; ``None``: nothing."""
+    """Bounds on footprints; ``None``: no bound."""
 
     min_recall: float | None = None
     min_precision: float | None = None
@@ -55,7 +55,7 @@ class FootprintBounds:
 
 @dataclass(frozen=True)
 class TraceBounds:
-    """What is demanded of traces; ``None``: nothing."""
+    """Bounds on traces; ``None``: no bound."""
 
     min_pearson: float | None = None
     max_gain_error: float | None = None
@@ -64,7 +64,7 @@ class TraceBounds:
 
 @dataclass(frozen=True)
 class SpikeBounds:
-    """What is demanded of spikes; ``None``: nothing."""
+    """Bounds on spikes; ``None``: no bound."""
 
     min_precision: float | None = None
     min_recall: float | None = None
@@ -130,8 +130,9 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
         notes=notes,
     )
     if not card.passed:
-        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou)
-        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou)
+        form = of.found.form
+        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou, form=form)
+        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou, form=form)
     return card
 
 
@@ -189,8 +190,9 @@ def measure_shifts(
 def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     """Measure how the traces of the cells found follow their true fluorescence."""
     cells = of.cells
+    traces = _rows(of.found.C, "C", of.recording)
     rows, ids = of.rows
-    est = _rows(of.found.C, "C", of.recording)[rows]
+    est = traces[rows]
     true = _truth_rows(of.recording, "C", ids)
     pearson = trace_pearson(est, true)
     gain = trace_gain(est, true)
@@ -226,8 +228,9 @@ def _median(values: NDArray[np.float64]) -> float:
 def measure_spikes(of: Evaluation, bounds: SpikeBounds, *, tol_frames: int, spike_thresh: float) -> Scorecard:
     """Measure how many true events of the cells found were found, and how many of those found are true."""
     cells = of.cells
+    spikes_given = _rows(of.found.S, "S", of.recording)
     rows, ids = of.rows
-    est = _rows(of.found.S, "S", of.recording)[rows]
+    est = spikes_given[rows]
     true = _truth_rows(of.recording, "S", ids)
     spikes = spike_precision_recall(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh)
     hits = int(spikes.n_hits.sum())

@@ -1,4 +1,4 @@
-"""Which planted cells an assertion counts, and how it speaks of them."""
+"""Choose the planted cells that an assertion counts, and describe them in its messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["N_SHOWN", "PlantedCells", "Units"]
 
 Units = Literal["detectable", "in_focus", "all"]
-"""Which of the cells in the field of view count."""
+"""Choice of the cells in the field of view that count."""
 
 N_SHOWN = 8
 """Rows of a table in a message."""

@@ -1,4 +1,4 @@
-"""What an assertion measured: numbers, bounds and reasons, for messages, JUnit and whoever listens."""
+"""Hold what an assertion measured: numbers, bounds and reasons, for messages, JUnit and listeners."""
 
 from __future__ import annotations
 

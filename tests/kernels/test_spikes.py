@@ -1,12 +1,13 @@
 """Spike trains against a walk in plain Python, and against what a stationary process must be."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from pytest_calsim.kernels.spikes import SpikeProcess, draw_spikes, standard_normals
+from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes, standard_normals
 
 LEAVE = (0.5, 2.0)
 ACTIVE = 0.5 / 2.5
@@ -190,3 +191,18 @@ def test_standard_normals_are_box_and_mullers():
     np.testing.assert_allclose(standard_normals(some), np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v), atol=1e-13)
     assert stats.kstest(standard_normals(keys(200_000)), "norm").pvalue > 1e-3
     assert standard_normals(keys(0)).size == 0
+
+
+def test_parts_of_trains_join_to_the_whole():
+    whole = drawn(9, memory_s=3.0)
+    for cuts in ([0, 9], [0, 0, 4, 9], [0, 1, 2, 8, 9, 9]):
+        parts = [whole.of(a, b) for a, b in itertools.pairwise(cuts)]
+        for part, a, b in zip(parts, cuts, cuts[1:], strict=False):
+            for i, unit in enumerate(range(a, b)):
+                assert np.array_equal(each(part.times_s, part.start)[i], each(whole.times_s, whole.start)[unit])
+                assert np.array_equal(each(part.ages_s, part.age_start)[i], each(whole.ages_s, whole.age_start)[unit])
+        for found, expected in zip(SpikeTrains.joined(parts), whole, strict=True):
+            assert np.array_equal(found, expected)
+    none = SpikeTrains.joined([])
+    assert none.start.tolist() == none.age_start.tolist() == [0]
+    assert len(none.times_s) == len(none.ages_s) == 0

@@ -40,10 +40,11 @@ def project(pytester, monkeypatch):
     folder = pytester.mkdir("my_presets")
     for name, text in PRESETS.items():
         (folder / f"{name}.toml").write_text(text, "utf-8")
+    # zarr's own plugin imports zarr and NumPy in every run: in a suite of some hundred runs that is a minute.
     pytester.makeini(
         """
         [pytest]
-        addopts = --strict-markers -p no:cacheprovider -p no:randomly
+        addopts = --strict-markers -p no:cacheprovider -p no:randomly -p no:zarr
         filterwarnings = error
         sim_preset = glow
         sim_preset_dir = my_presets

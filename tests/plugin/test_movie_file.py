@@ -51,3 +51,5 @@ def test_an_unknown_format_is_one_clear_line(pytester, name):
     result = run(pytester, [name], "--sim-cache=kept")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines([f"*sim_movie_file: no movie format '{name}': *"])
+    result.stdout.no_fnmatch_line("*During handling*")
+    result.stdout.no_fnmatch_line(f"no movie format '{name}'*")

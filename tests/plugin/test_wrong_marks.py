@@ -7,6 +7,10 @@ NO_LEVLE = "path 'leakage.levle': nothing named 'levle' under 'leakage'; did you
 WRONG = {
     '"gloww"': "unknown preset 'gloww'; did you mean 'glow'?",
     "3": "sim mark: preset = 3 must be the name of a preset, or a Spec",
+    '["glow", "dark"]': "sim mark: preset = ['glow', 'dark'] must be the name of a preset, or a Spec; "
+    "give several as separate arguments: @pytest.mark.sim('glow', 'dark')",
+    'preset=("glow", "dark")': "sim mark: preset = ('glow', 'dark') *: @pytest.mark.sim('glow', 'dark')",
+    '["glow"]': "sim mark: preset = ['glow'] must be the name of a preset, or a Spec",
     'overides={"leakage.level": 1}': "sim mark: unknown argument 'overides'; did you mean 'overrides'?",
     'overrides={"leakige.level": 1}': "path 'leakige.level': nothing named 'leakige'; did you mean 'leakage'?",
     'overrides={"leakage.levle": 1}': NO_LEVLE,
@@ -148,3 +152,59 @@ def test_a_wrong_call_of_the_factory_is_one_line_without_the_packages_frames(pro
         ["E  *SpecError: path 'leakage.levle': nothing named 'levle' under *; did you mean 'level'?"]
     )
     result.stdout.no_fnmatch_line("*pytest_calsim/*.py*")
+
+
+@pytest.mark.parametrize("preset", ["['glow', 'rim']", "('glow', 'rim')", "3", "None"])
+def test_a_factory_takes_one_preset(project, preset):
+    project.makepyfile(
+        f"""
+        def test_bad(sim_recording_factory): sim_recording_factory({preset})
+        def test_other(): pass
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(failed=1, passed=1)
+    given = preset.replace("[", "[[]")
+    result.stdout.fnmatch_lines(
+        [f"*SpecError: sim_recording_factory takes the name of a preset, or a Spec, not {given}: *"]
+    )
+
+
+def test_a_path_of_a_farther_mark_says_where_that_is(project):
+    project.makepyfile(
+        test_far="""
+        import pytest
+
+        pytestmark = pytest.mark.sim("rim", overrides={"vignette.exponent": 0.2})
+
+        @pytest.mark.sim("glow")
+        def test_by_module(sim_spec): pass
+
+        class TestClass:
+            pytestmark = pytest.mark.sim(sweep={"sensor.gain_db": [1, 2]})
+            def test_by_class(self, sim_spec): pass
+
+            @pytest.mark.sim("glow", overrides={"vignette.exponent": 0.3}, sweep={"sensor.gain_db": [3]})
+            def test_of_its_own(self, sim_spec): pass
+
+        @pytest.mark.sim("rim")
+        def test_that_has_the_step(sim_spec): pass
+
+        @pytest.mark.parametrize("sim_spec", [{"preset": "glow", "overrides": {"vignette.exponent": 1}}], indirect=True)
+        def test_by_parameter(sim_spec): pass
+        """
+    )
+    result = project.runpytest_inprocess("-rE", "-q")
+    where = {}
+    for line in result.outlines:
+        if "ERROR at setup of" in line:
+            name = line.strip("_ ").split(" ")[-1]
+        elif line.startswith("path "):
+            where[name] = line.partition("add it first (add=[...])")[2]
+    assert where == {
+        "test_by_module": "; the path is from the sim mark on module test_far.py",
+        "TestClass.test_by_class[gain_db=1]": "; the path is from the sim mark on class TestClass",
+        "TestClass.test_by_class[gain_db=2]": "; the path is from the sim mark on class TestClass",
+        "TestClass.test_of_its_own[gain_db=3]": "",
+        "test_by_parameter[sim_spec0]": "",
+    }

@@ -33,7 +33,7 @@ def test_a_movie_knows_its_times_and_its_scale(recording, stage):
 
 
 def test_truth_tells_what_it_has(recording):
-    assert repr(recording.truth) == "<GroundTruth of 0 planted cells: leakage, vignette>"
+    assert repr(recording.truth) == "<GroundTruth of 0 planted cells>\n  height, width: leakage, vignette"
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,17 @@ def test_the_largest_transient_is_that_of_the_truth(add):
     np.testing.assert_allclose(recording.truth.cells.largest_transient, np.maximum(rise, 0), rtol=1e-5, atol=1e-6)
 
 
+def test_a_baseline_that_drifts_is_no_transient():
+    drift = {"cell_activity.baseline_fluctuation": 0.3, "cell_activity.baseline_time_constant_s": 2}
+    plain, drifting = (plan(load_preset("tiny").edit(changed)) for changed in ({}, drift))
+    np.testing.assert_allclose(largest_transients(drifting), largest_transients(plain), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(snr(drifting), snr(plain))
+    silent = {"cell_activity.active_rate_hz": 1e-6, "cell_activity.quiescent_rate_hz": 0}
+    cells = simulate(load_preset("tiny").edit({**drift, **silent})).truth.cells
+    assert (cells.largest_transient == 0).all()
+    assert not cells.detectable.any()
+
+
 def test_a_longer_recording_shows_larger_transients_and_the_same_snr():
     short, long = (plan(load_preset("tiny").edit({"acquisition.duration_s": s})) for s in (2, 8))
     np.testing.assert_array_equal(snr(short), snr(long))
@@ -171,7 +182,7 @@ def test_detectable_is_in_view_with_a_large_enough_peak_and_names_its_rule():
     np.testing.assert_array_equal(cells.detectable, cells.in_fov & (cells.snr_peak >= 4.5))
     assert 0 < cells.detectable.sum() < len(cells)
     assert int(truth["detection_rule"]) == DETECTION_RULE
-    assert list(cells.columns[3:6]) == ["snr", "snr_peak", "detectable"]
+    assert list(cells.columns[:4]) == ["depth_um", "snr", "snr_peak", "detectable"]
 
 
 @pytest.mark.parametrize("drop", ["render", "cell_activity", "sensor"])

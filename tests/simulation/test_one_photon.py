@@ -49,7 +49,8 @@ def test_with_layers_alone_two_components_hold_it_all(crop):
 
 
 def test_cells_out_of_focus_alone_are_of_many_components_and_small(crop):
-    # 30 since cells differ in their transients' size, and some fire together; 15 pose the problem (docs/physics.md).
+    # The bar is that of the whole background, 15. Cells differ in their transients' size, and some fire together, so
+    # that fewer components hold their light than when all were alike.
     cells = judge(crop.edit({"neuropil.local": None, "neuropil.level": 0.0}))
     assert cells.components >= 15, cells
     assert 0.005 < cells.residual < 0.3, cells

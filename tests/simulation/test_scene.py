@@ -10,7 +10,7 @@ from pytest_calsim.errors import SpecError
 from pytest_calsim.simulation.fusion import fuse
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
-from pytest_calsim.steps.pixels import Painter, PixelArtifact, Space
+from pytest_calsim.steps.pixels import FixedField, Painter, PixelArtifact, Space
 from pytest_calsim.steps.step import Context, Step
 
 ACQUISITION = {"duration_s": 2.0, "image_sensor": {"height_px": 24, "width_px": 40}}
@@ -88,6 +88,24 @@ def test_an_artifact_that_no_pass_knows_is_refused():
 
     with pytest.raises(TypeError, match="Unknown changes pixels in no known way: derive it from Painter"):
         fuse([Unknown()], scene().canvas)
+
+
+class Dust(FixedField):
+    light_order: ClassVar[float] = 55
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (np.ones((3, 4), np.float32), r"Dust: its field is float32 \(3, 4\); give float32 \("),
+        (np.ones(scene().canvas.sensor_shape), r"Dust: its field is float64 \("),
+        (np.full(scene().canvas.sensor_shape, -1, np.float32), "values from -1 to -1; light is never negative"),
+        (np.full(scene().canvas.sensor_shape, np.nan, np.float32), "values from nan to nan"),
+    ],
+)
+def test_a_field_that_is_no_picture_of_the_sensor_is_refused(field, words):
+    with pytest.raises(ValueError, match=words):
+        fuse([Dust(field)], scene().canvas)
 
 
 def test_the_canvas_cannot_follow_the_sensor():

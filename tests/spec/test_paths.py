@@ -1,6 +1,6 @@
 import pytest
 
-from pytest_calsim import load_preset, sweep
+from pytest_calsim import Optics, load_preset, sweep
 from pytest_calsim.errors import SpecError
 
 TINY = load_preset("tiny")
@@ -23,6 +23,39 @@ def test_steps_before_a_kind_means_the_same(path, value):
 def test_a_whole_step_may_be_given_by_either_path():
     table = {"photon_rate_per_s_um2": 500.0}
     assert TINY.edit({"steps.sensor": table}) == TINY.edit({"sensor": table})
+
+
+@pytest.mark.parametrize(
+    ("table", "paths"),
+    [
+        ({"acquisition": {"fps": 10}}, {"acquisition.fps": 10}),
+        ({"acquisition": {"optics": {"na": 0.2}, "fps": 10}}, {"acquisition.optics.na": 0.2, "acquisition.fps": 10}),
+        ({"acquisition.optics": {"na": 0.2}}, {"acquisition.optics.na": 0.2}),
+        ({"sensor": {"photon_rate_per_s_um2": 500}}, {"sensor.photon_rate_per_s_um2": 500}),
+        ({"steps.sensor": {"photon_rate_per_s_um2": 500}}, {"sensor.photon_rate_per_s_um2": 500}),
+        ({"place_neurons.populations.0": {"depth_um": 90}}, {"place_neurons.populations.0.depth_um": 90}),
+    ],
+)
+def test_a_table_leaves_the_fields_that_it_does_not_name(table, paths):
+    moving = load_preset("moving")
+    assert moving.edit(table) == moving.edit(paths) != moving
+
+
+def test_a_model_replaces_the_whole():
+    changed = TINY.edit({"acquisition.optics": Optics(na=0.2)})
+    assert changed.acquisition.optics == Optics(na=0.2)
+
+
+def test_a_wrong_name_in_a_table_names_the_right_one():
+    with pytest.raises(SpecError, match=r"path 'acquisition.fsp': nothing named 'fsp'.*did you mean 'fps'"):
+        TINY.edit({"acquisition": {"fsp": 10}})
+
+
+def test_all_fields_are_listed_by_paths_that_set_them():
+    for name in ("tiny", "moving", "miniscope_v4_ca1_bleaching"):
+        spec = load_preset(name)
+        assert spec.edit(spec.fields()) == spec
+    assert load_preset("moving").fields()["brain_motion.oscillator.rms_um"] == 1.2
 
 
 def test_presets_and_sweeps_take_the_same_paths():

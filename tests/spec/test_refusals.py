@@ -10,6 +10,8 @@ from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import SpecContext
 
+NOTHING_DRAWN = {"brain_motion.random_walk": None, "brain_motion.oscillator": None}
+
 
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -28,17 +30,25 @@ from pytest_calsim.steps.step import SpecContext
         ({"vignette.corner_fraction": 1.5}, "vignette.corner_fraction = 1.5"),
         ({"neuropil.components.0.activity_fraction": -1}, "activity_fraction = -1"),
         # motion
-        ({"brain_motion": {"trajectory_um": [(0, 0)] * 599}}, "599 pairs for 600 frames; give one a frame, or"),
         (
-            {"brain_motion": {"trajectory_um": [(0, 0), (1, 1)], "trajectory_time_s": [0, 29.9]}},
+            NOTHING_DRAWN | {"brain_motion.trajectory_um": [(0, 0)] * 599},
+            "599 pairs for 600 frames; give one a frame, or",
+        ),
+        (
+            NOTHING_DRAWN
+            | {"brain_motion.trajectory_um": [(0, 0), (1, 1)], "brain_motion.trajectory_time_s": [0, 29.9]},
             "trajectory_time_s spans 0 to 29.9 s; cover the recording, 0 to 30 s",
         ),
         (
-            {"brain_motion": {"trajectory_um": [(0, 0), (0, -5.5)] * 300}},
-            "trajectory_um reaches 5.5 um, beyond max_shift_um = 5; raise max_shift_um",
+            NOTHING_DRAWN | {"brain_motion.trajectory_um": [(0, 0), (0, -10.5)] * 300},
+            "trajectory_um reaches 10.5 um, beyond max_shift_um = 10; raise max_shift_um",
         ),
         (
-            {"brain_motion": {"trajectory_um": [(0, 0), (1, 0), (2, 0)], "trajectory_time_s": [0, 1e-300, 40]}},
+            NOTHING_DRAWN
+            | {
+                "brain_motion.trajectory_um": [(0, 0), (1, 0), (2, 0)],
+                "brain_motion.trajectory_time_s": [0, 1e-300, 40],
+            },
             "trajectory_time_s[0:2] = 0, 1e-300 must ascend, by 1e-06 s or more",
         ),
         ({"brain_motion.trajectory_um": [(0, 0)] * 600}, "trajectory_um is the whole motion; set random_walk and"),

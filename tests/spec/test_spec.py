@@ -1,8 +1,11 @@
 import importlib
 import json
+import re
 import sys
 import warnings
+from typing import ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps import registry
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.light.vignette import Vignette
+from pytest_calsim.steps.pixels import FixedField
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.sensor.sensor import Sensor
 from pytest_calsim.steps.step import Context, Step, dependencies
@@ -132,6 +136,36 @@ def test_two_steps_of_one_kind_from_two_projects_have_two_keys(tmp_path, monkeyp
 def test_stages_are_in_the_order_of_light():
     spec = light().edit(add=[{"kind": "illumination"}])
     assert spec.stages == ("illumination", "vignette", "leakage")
+
+
+def test_what_a_plan_says_too_little_of_is_named():
+    class Grain(FixedField):
+        light_order: ClassVar[float] = 55
+
+    def plan_of_grain(self, ctx):
+        return Grain(np.ones((8, 8), np.float32))
+
+    wirings = [
+        ({"return": Grain}, "GrainOnLens.plan: parameter 'ctx' must be annotated: `ctx: Context` for the context"),
+        ({"ctx": Context}, "GrainOnLens.plan must be annotated with the Artifact class it returns"),
+        (
+            {"ctx": Context, "return": FixedField},
+            "returns FixedField, which does not say where it acts",
+        ),
+    ]
+    for annotations, words in wirings:
+        plan_of_grain.__annotations__ = annotations
+        step = type("GrainOnLens", (Step,), {"plan": plan_of_grain, "__module__": __name__})
+        try:
+            with pytest.raises(TypeError, match=re.escape(words)):
+                dependencies(step)
+        finally:
+            del Step.known["grain_on_lens"]
+
+
+def test_a_step_of_ones_own_is_known_once_it_is_imported():
+    with pytest.raises(SpecError, match="a step of your own is known once its module is imported"):
+        Spec.make({"steps": ["wholly_different"]})
 
 
 def test_a_step_is_known_as_soon_as_it_exists():

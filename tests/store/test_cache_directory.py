@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -151,26 +151,27 @@ def test_turns_of_two_keys_do_not_wait_for_each_other(directory: CacheDirectory)
         assert (first, second, said) == (0.0, 0.0, [])
 
 
-def _hold(root: Path, key: str, held, done) -> None:
-    with CacheDirectory(root).turn(key, name="", deadline_s=0, say=print):
-        held.set()
-        done.wait()
+HOLD = """
+import sys
+from pathlib import Path
+from pytest_calsim.store.cache_directory import CacheDirectory
+with CacheDirectory(Path(sys.argv[1])).turn(sys.argv[2], name="", deadline_s=0, say=print):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.mark.parametrize("deadline_s", [0, 0.2])
 def test_a_turn_is_taken_past_the_deadline(directory: CacheDirectory, deadline_s: float) -> None:
-    context = multiprocessing.get_context("spawn")
-    held = context.Event()
-    done = context.Event()
-    holder = context.Process(target=_hold, args=(directory.root, _spec(1).key(), held, done))
-    holder.start()
-    held.wait()
-    said: list[str] = []
-    with directory.turn(_spec(1).key(), name="it", deadline_s=deadline_s, say=said.append) as waited_s:
-        assert waited_s >= deadline_s
-        assert said[-1] == "it: waited 0 s, simulating it here"
-    done.set()
-    holder.join()
+    command = [sys.executable, "-c", HOLD, str(directory.root), _spec(1).key()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"  # it ends where the process fails
+        said: list[str] = []
+        with directory.turn(_spec(1).key(), name="it", deadline_s=deadline_s, say=said.append) as waited_s:
+            assert waited_s >= deadline_s
+            assert said[-1] == "it: waited 0 s, simulating it here"
+        holder.communicate()
 
 
 def test_what_an_exception_interrupts_leaves_no_lock(directory: CacheDirectory) -> None:

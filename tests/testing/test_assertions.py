@@ -225,7 +225,7 @@ def test_min_mean_iou_is_a_bound_of_its_own():
 
 def test_pixels_in_the_wrong_order_are_named():
     wrong = np.array([a.ravel(order="F").reshape(HEIGHT, WIDTH) for a in A[SEEN]])
-    assert "rows and columns are evidently swapped: read in Fortran order" in failure(wrong)
+    assert "pixels are evidently in Fortran order: with A.reshape(-1, 50, 40).transpose(0, 2, 1)" in failure(wrong)
 
 
 def test_estimates_moved_as_a_whole_are_named():

@@ -1,10 +1,16 @@
 """Evident mistakes are named, and what is no mistake is not."""
 
+import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 from planted import RECORDING, SEEN, A, C, record
+from scipy.sparse import csr_array
 
 from pytest_calsim import Estimate, RecoveryError, assert_footprints_recovered, assert_traces_recovered
+from pytest_calsim.testing.input_mistakes import footprint_mistakes
+from pytest_calsim.testing.inputs.footprints import as_footprints, read_footprints
+from pytest_calsim.testing.scoring.footprints import score_footprints
 
 STILL = record(drop=["shifts"])
 
@@ -27,7 +33,7 @@ def footprints(images, recording=STILL, **more):
         (lambda A: A[:, :, ::-1], "columns are evidently counted from the other end"),
         (
             lambda A: np.array([a.ravel(order="F").reshape(a.shape) for a in A]),
-            r"rows and columns are evidently swapped: read in Fortran order",
+            "pixels are evidently in Fortran order: with A.reshape(-1, 50, 40).transpose(0, 2, 1), recall would be 1",
         ),
         (lambda A: np.roll(A, (4, -5), axis=(1, 2)), "all estimates evidently lie (+4, -5) px from the truth"),
         (lambda A: np.roll(A, (-3, 0), axis=(1, 2)), "all estimates evidently lie (-3, +0) px from the truth"),
@@ -36,6 +42,68 @@ def footprints(images, recording=STILL, **more):
 @pytest.mark.parametrize("recording", [STILL, RECORDING], ids=["still", "moving"])
 def test_pixels_in_another_order_or_place(turn, words, recording):
     assert words in footprints(turn(A[SEEN]), recording, footprint_shift=None)
+
+
+def square(form):
+    """Transposed footprints of a square picture in some form, and the estimate that its advice makes of them."""
+    images = blobs.transpose(0, 2, 1)
+    coords = {dim: np.arange(40) for dim in ("height", "width")}
+    labels = np.zeros((40, 40), int)
+    for i, image in enumerate(images):
+        labels[image > 0.2] = i + 1
+    return {
+        "array": lambda: images,
+        "list": lambda: list(images),
+        "dask": lambda: da.from_array(images),
+        "xarray": lambda: xr.DataArray(images, dims=("unit_id", "height", "width"), coords=coords),
+        "label image": lambda: labels,
+        "scipy.sparse": lambda: csr_array(images.reshape(len(images), -1)),
+    }[form]()
+
+
+blobs = A[[1, 2, 3, 7], :, :40]
+
+
+@pytest.mark.parametrize(
+    ("form", "way"),
+    [
+        ("array", "A.transpose(0, 2, 1)"),
+        ("list", "[a.T for a in A]"),
+        ("dask", "A.transpose(0, 2, 1)"),
+        ("xarray", "A.rename(height='width', width='height')"),
+        ("label image", "A.T"),
+        ("scipy.sparse", "Estimate.from_caiman(A.T, dims=(40, 40))"),
+    ],
+)
+def test_transposed_squares_are_turned_in_the_form_they_are_in(form, way):
+    found = square(form)
+    expected = as_footprints(blobs, (40, 40))
+    counted = np.ones(len(blobs), bool)
+    read = read_footprints(found, (40, 40))
+    scores = score_footprints(read.A, expected, counted, min_iou=0.5)
+    (note,) = footprint_mistakes(read.A, expected, scores, min_iou=0.5, form=read.form)
+    assert f"with {way}, recall would be 1.00" in note
+    turned = eval(way, {"A": found, "Estimate": Estimate})
+    turned = turned.A if isinstance(turned, Estimate) else as_footprints(turned, (40, 40))
+    assert score_footprints(turned, expected, counted, min_iou=0.5).recall == 1
+
+
+def test_what_readers_read_in_another_order_is_said_in_their_words():
+    rowwise = A[SEEN].reshape(7, -1).T
+    found = Estimate.from_caiman(rowwise, dims=(40, 50))
+    assert "pixels are evidently in C order: with Estimate(A=csr_array(A).T, picture=(40, 50))" in footprints(found)
+    right = Estimate(A=csr_array(rowwise).T, picture=(40, 50))
+    assert assert_footprints_recovered(right, STILL, min_recall=1, min_precision=1).passed
+    columnwise = np.array([a.ravel(order="F") for a in A[SEEN]])
+    found = Estimate(csr_array(columnwise), picture=(40, 50))
+    assert "pixels are evidently in Fortran order: with Estimate.from_caiman(A.T, dims=(40, 50))" in footprints(found)
+    stat = [
+        {"ypix": image.nonzero()[1], "xpix": image.nonzero()[0], "lam": image[image.nonzero()]}
+        for image in A[[1, 2, 3]]
+    ]
+    assert "with ypix and xpix the other way round" in footprints(
+        Estimate.from_suite2p(stat, (40, 50)), units="in_focus"
+    )
 
 
 def test_an_offset_with_the_wrong_sign():

@@ -259,6 +259,10 @@ WANTED = {
     "two spreads": lambda spec: (
         min(spec.step("cell_activity").kinetics_spread, spec.step("cell_activity").dff_spread) > 0
     ),
+    "a drifting rest": lambda spec: spec.step("cell_activity").baseline_fluctuation > 0,
+    "two layers of vessels": lambda spec: (
+        "vasculature" in spec.kinds and len(spec.step("vasculature").more_layers) == 1
+    ),
     "nuclei": lambda spec: any(p.nucleus_fraction > 0 for p in spec.step("place_neurons").populations),
     "a close assembly": lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > 0.9,
     "two populations": lambda spec: len(spec.step("place_neurons").populations) == 2,

@@ -14,7 +14,7 @@ from pytest_calsim.recording.exports.movie import require
 __all__ = ["Damage", "damage"]
 
 Damage = Literal["truncated", "undecodable_frame", "wrong_fps", "no_frame_count"]
-"""How a file is spoilt."""
+"""Ways in which a file can be spoilt."""
 
 _WRONG_FPS = 1
 """Frames per second that a spoilt header tells."""

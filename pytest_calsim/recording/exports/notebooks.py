@@ -1,4 +1,4 @@
-"""The teaching notebooks, copied to a folder of the user's."""
+"""Copy the teaching notebooks to a folder of the user's."""
 
 from __future__ import annotations
 

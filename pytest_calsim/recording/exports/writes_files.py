@@ -1,4 +1,4 @@
-"""The methods of a recording that write files."""
+"""Define the methods of a recording that write files."""
 
 from __future__ import annotations
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.kernels.types import Floats
 
 __all__ = ["Comparison"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The pictures of a recording, as methods of ``recording.plot``."""
+"""Draw a recording, by the methods of ``recording.plot``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIELDS = ("illumination", "vignette", "leakage", "vessel_transmission", "prnu",
 
 
 class _Plotted(Movie, Protocol):
-    """What is plotted: a :class:`~pytest_calsim.Recording`."""
+    """The recording that is plotted: a :class:`~pytest_calsim.Recording`."""
 
     @property
     def truth(self) -> GroundTruth: ...

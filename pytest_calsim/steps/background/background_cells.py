@@ -123,7 +123,7 @@ class BackgroundCellLight(SmoothSources):
 
     @property
     def n_sources(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return len(self.center_um)
 
     def gains(self, start: int, stop: int) -> Image:
@@ -203,6 +203,7 @@ class BackgroundCells(Step):
         shift_um = ctx.acquisition.curvature_shift_um(np.hypot(center_um[:, 1], center_um[:, 2]))
         defocus_um = center_um[:, 0] + shift_um - focus_um
         blurred = _Blurred.of(ctx.acquisition, center_um, defocus_um, radius_um)
+        # Drawn first and chosen then: the choice changes no cell's draws.
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
         center_um = center_um[seen]
         pictures = blurred.of_some(seen).pictures(ctx.acquisition.pixel_size_um)

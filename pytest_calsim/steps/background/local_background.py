@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
-from pytest_calsim.steps.background.slow_courses import SlowCourses
 from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, gaussian_pictures
 from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import tiles_within
 
@@ -24,7 +24,7 @@ _TILE = 8
 """Cells of the lattice along a tile's side: each tile has a stream."""
 _NEXT_PATCH = np.uint64(0xD1342543DE82EF95)
 _ENDS = 1.25 * GAUSSIAN_REACH
-"""Where a patch ends, in σ: its picture's last nodes, and what their splines reach."""
+"""Distance at which a patch ends, in σ: its picture's last nodes, and the reach of their splines."""
 
 
 class LocalBackground(Frozen):
@@ -71,7 +71,7 @@ class LocalBackground(Frozen):
 
     @property
     def _overlapping(self) -> float:
-        """How many patches alike make up the light at a point: n/E[1/(4πσ²)], σ² = ℓ²/2."""
+        """Number of equal patches that make up the light at a point: n/E[1/(4πσ²)], σ² = ℓ²/2."""
         return 2 * math.pi * self.least_um * self.largest_um * self.density_per_mm2 * 1e-6
 
     @property

@@ -114,7 +114,7 @@ class NeuropilLight(Layers, SmoothSources):
 
     @property
     def n_sources(self) -> int:
-        """How many patches there are."""
+        """Number of patches."""
         return 0 if self.patches is None else len(self.patches.flux)
 
     def gains(self, start: int, stop: int) -> Image:
@@ -158,7 +158,7 @@ class Neuropil(Step):
     components
         The layers that share this level.
     local
-        Patches with courses of their own, which carry a share of the level; ``None``: none.
+        Patches, each with its own course, which carry a share of the level; ``None``: none.
     """
 
     level: Annotated[float, Field(ge=0, le=1000)] = 1.5
@@ -190,7 +190,7 @@ class Neuropil(Step):
         vessels: Vessels | None = None,
         bleaching: BleachingCurve | None = None,
     ) -> NeuropilLight:
-        """Draw each component's field and time course, and each patch, from streams of their own."""
+        """Draw each component's field and time course, and each patch, each from its own stream."""
         level = self.level * ctx.acquisition.optics.collection
         whole = sum(component.weight for component in self.components)
         of_layers = 1.0 if self.local is None else 1 - self.local.share

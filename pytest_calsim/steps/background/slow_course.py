@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -15,6 +15,7 @@ __all__ = ["lognormal_walk", "lowpassed_rate"]
 
 # Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/50))/3 = 0.7 % too small.
 _TICKS_PER_TIME_CONSTANT = 50
+_FRAMES_TOGETHER = 4096
 
 
 def lognormal_walk(
@@ -71,13 +72,17 @@ def lowpassed_rate(
     """
     n = len(frame_starts_s)
     ends_s = frame_starts_s + exposure_s
-    frame = np.searchsorted(frame_starts_s, spike_time_s, side="right") - 1
-    seen = (frame >= 0) & (spike_time_s < ends_s[-1])
-    frame = frame[seen]
-    times = spike_time_s[seen]
-    counts = np.bincount(frame, minlength=n)
-    left = elementary.exp(np.minimum(times - ends_s[frame], 0.0) / lowpass_s) / lowpass_s
-    kicks = np.bincount(frame, weights=left, minlength=n)
+    counts = np.zeros(n, np.int64)
+    kicks = np.zeros(n)
+    # Some frames at a time: an hour has millions of spikes.
+    cuts = [*range(0, n, _FRAMES_TOGETHER), n]
+    first_spike = np.searchsorted(spike_time_s, np.append(frame_starts_s[cuts[:-1]], ends_s[-1]))
+    for (first, stop), (begin, end) in zip(pairwise(cuts), pairwise(first_spike.tolist()), strict=True):
+        times = spike_time_s[begin:end]
+        frame = np.searchsorted(frame_starts_s[first:stop], times, side="right") - 1
+        left = elementary.exp(np.minimum(times - ends_s[first:stop][frame], 0.0) / lowpass_s) / lowpass_s
+        counts[first:stop] = np.bincount(frame, minlength=stop - first)
+        kicks[first:stop] = np.bincount(frame, weights=left, minlength=stop - first)
     decay = math.exp(-exposure_s / lowpass_s)
     y = np.fromiter(accumulate(kicks, lambda before, kick: decay * before + kick, initial=start_hz), np.float64, n + 1)
     return np.maximum((counts - lowpass_s * np.diff(y)) / exposure_s, 0.0)

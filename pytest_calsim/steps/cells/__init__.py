@@ -1,1 +1,1 @@
-"""Where neurons are, what they do, and how the microscope images them."""
+"""Place neurons, make them active, and image them through the microscope."""

@@ -1,4 +1,4 @@
-"""What cells did: their spikes, and the fluorescence that follows."""
+"""Hold the activity of cells: their spikes, and the fluorescence that follows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Activity(Artifact):
     spike_time_s, spike_start
         Times of all spikes from 0 on, cell by cell; cell i's are ``spike_time_s[spike_start[i]:spike_start[i + 1]]``.
     baseline
-        C at rest: the brightness ``(n,)``.
+        Long-run mean of C at rest: the brightness ``(n,)``.
     expected_rate_hz
         Long-run mean spike rate ``(n,)``.
     expected_C
@@ -73,17 +73,26 @@ class Activity(Artifact):
         return read_only(self.traces.spikes(0, self.traces.n_frames))
 
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
-        """Return ``C``, ``S``, ``spike_time_s``, ``spike_start`` and the column ``rate_hz``."""
+        """Return ``C``, ``S``, ``spike_time_s``, ``spike_start``, ``rate_hz``; and ``baseline`` where it drifts."""
         shape = len(self.baseline), self.traces.n_frames
         fluorescence = FrameValues(shape, np.dtype(np.float32), self.traces.fluorescence)
         spikes = FrameValues(shape, np.dtype(np.uint16), self.traces.spikes)
+        drifting: dict[str, TruthArray] = {}
+        if self.traces.drift is not None:
+            rest = FrameValues(shape, np.dtype(np.float32), self._rest)
+            drifting["baseline"] = LazyTruth(("unit_id", "frame"), rest)
         return {
             "C": LazyTruth(("unit_id", "frame"), fluorescence),
             "S": LazyTruth(("unit_id", "frame"), spikes),
             "spike_time_s": TruthArray(("spike",), self.spike_time_s, "s"),
             "spike_start": TruthArray(("unit_edge",), self.spike_start),
             "rate_hz": TruthArray(("unit_id",), self.expected_rate_hz, "Hz"),
+            **drifting,
         }
+
+    def _rest(self, start: int, stop: int) -> Floats32:
+        """Return C without spikes in frames ``start`` to ``stop``, float32 ``(n, frame)``."""
+        return self.traces.rest(start, stop).astype(np.float32)
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes about given spikes or traces."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ from pytest_calsim.kernels.calcium import (
     integrate_calcium,
 )
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes, standard_normals
-from pytest_calsim.kernels.types import Floats, Keys
+from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
-from pytest_calsim.steps.cells.shared_input import AssemblyEvents
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
+from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 
 __all__ = ["BUSY_REFRACTORY", "ActivityModel", "CellNormals"]
@@ -45,6 +47,7 @@ _MEAN_FRAMES = 600
 # Streams of background cells, which have a name alone.
 _DFF = np.uint64(0x8CB92BA72F3D8DD7)
 _KINETICS = np.uint64(0xABC98388FB8FAC03)
+_BASELINE = np.uint64(0x9E6C63D0876A9A47)
 
 
 class CellNormals(NamedTuple):
@@ -64,6 +67,10 @@ class CellNormals(NamedTuple):
     def cut(cls, rate: Floats, dff: Floats, kinetics: Floats) -> CellNormals:
         """Cut numbers at ±4."""
         return cls(*(np.clip(z, -_SPREAD, _SPREAD) for z in (rate, dff, kinetics)))
+
+    def of(self, cells: Bools) -> CellNormals:
+        """Return the numbers of some cells, bool ``(cell,)``."""
+        return CellNormals(*(z[cells] for z in self))
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,8 @@ class ActivityModel:
         Mean over cells of the peak ΔF/F of a lone spike.
     rate_spread, dff_spread, kinetics_spread
         Standard deviation across cells of ln(rate), ln(ΔF/F per spike) and ln(τ), means kept.
+    baseline_fluctuation, baseline_time_constant_s
+        Standard deviation over time of a cell's baseline, relative to its mean, and its correlation time.
     """
 
     quiescent_rate_hz: float
@@ -99,10 +108,13 @@ class ActivityModel:
     rate_spread: float
     dff_spread: float
     kinetics_spread: float
+    baseline_fluctuation: float = 0.0
+    baseline_time_constant_s: float = 100.0
 
     def process(self, z_rate: Floats) -> SpikeProcess:
         """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
         factor = _lognormal(self.rate_spread, z_rate)
+        # A cell that is refractory nearly all the time has no hazard with which it keeps its rate.
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
         return SpikeProcess(rates_hz, self.leave_hz, self.refractory_s)
@@ -114,6 +126,20 @@ class ActivityModel:
     def time_scale(self, z_kinetics: Floats) -> Floats:
         """Return each cell's time constants over their means, ``(cell,)``."""
         return _lognormal(self.kinetics_spread, z_kinetics)
+
+    def baseline_drift(self, keys: Keys, frame_s: float) -> SlowCourses | None:
+        """Return the courses of mean 1 by which baselines drift; ``None`` if they do not.
+
+        Parameters
+        ----------
+        keys
+            Name of each cell's course, uint64 ``(cell,)``.
+        frame_s
+            Duration of a frame.
+        """
+        if self.baseline_fluctuation == 0:
+            return None
+        return SlowCourses(keys, self.baseline_time_constant_s, self.baseline_fluctuation, frame_s)
 
     @property
     def longest_decay_s(self) -> float:
@@ -136,6 +162,7 @@ class ActivityModel:
             The recording's length.
         """
         process = self.process(np.clip(z_rate, -_SPREAD, _SPREAD))
+        # The complement of a cell's name is the name of its past.
         trains = draw_spikes(keys, ~keys, process, memory_s=self.refractory_s, end_s=end_s)
         return trains.times_s, float(process.mean_hz.sum())
 
@@ -157,6 +184,7 @@ class ActivityModel:
         assemblies
             To which the cells may belong; ``None``: to none.
         """
+        # XOR with a constant gives the name of another stream of the same cell.
         z = CellNormals.cut(z_rate, standard_normals(keys ^ _DFF), standard_normals(keys ^ _KINETICS))
         process = self.process(z.rate)
         gain = baseline * self.dff(z.dff)
@@ -170,9 +198,10 @@ class ActivityModel:
             longest_decay_s=self.longest_decay_s,
             baseline=baseline,
             gain=gain,
-            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z),
+            expected=baseline + gain * rate_hz * self.area_per_spike_s(ctx, z, shared),
             n_frames=ctx.n_frames,
             shared=shared,
+            drift=self.baseline_drift(keys ^ _BASELINE, ctx.acquisition.exposure_s),
         )
 
     def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
@@ -200,10 +229,19 @@ class ActivityModel:
         log_peak, energy = self._interpolated(z, median, 2)
         return elementary.exp(log_peak), energy
 
-    def area_per_spike_s(self, ctx: Context, z: CellNormals) -> Floats:
+    def area_per_spike_s(self, ctx: Context, z: CellNormals, shared: SharedInput | None = None) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
-        It is exact without saturation, and estimated on a separate stream with it.
+        It is exact without saturation, and estimated on separate streams with it.
+
+        Parameters
+        ----------
+        ctx
+            Context of the step that asks.
+        z
+            What tells the cells apart.
+        shared
+            Spikes that events of assemblies add to theirs; ``None``: none.
         """
         rise = self.rise_s
         decay = self.decay_s
@@ -211,19 +249,36 @@ class ActivityModel:
         area = (decay - rise) / (math.exp(-peak_s / decay) - math.exp(-peak_s / rise)) * self.time_scale(z.kinetics)
         if self.hill == PROPORTIONAL:
             return area
+        # Spikes that come together bend the curve more. So cells are measured by how many assemblies they belong to.
+        memberships = np.zeros(len(area), np.int64) if shared is None else shared.member.sum(axis=1)
+        share_kept = np.empty(len(area))
+        for n_assemblies in np.unique(memberships).tolist():
+            alike = memberships == n_assemblies
+            share = partial(self._share_kept, ctx, None if n_assemblies == 0 else shared, n_assemblies)
+            share_kept[alike] = self._interpolated(z.of(alike), share, 1)[0]
+        return area * share_kept
+
+    def _share_kept(
+        self, ctx: Context, shared: SharedInput | None, n_assemblies: int, process: SpikeProcess, time_scale: float
+    ) -> Floats:
+        """Measure the mean response over that without saturation, of one cell of so many assemblies; ``(1,)``."""
+        end_s = float(_MEAN_FRAMES)
         key = np.array([ctx.stream_key("mean")], np.uint64)
         past_key = np.array([ctx.stream_key("mean", "past")], np.uint64)
-
-        def share_kept(process: SpikeProcess, time_scale: float) -> Floats:
-            drawn = draw_spikes(key, past_key, process, memory_s=self.refractory_s, end_s=float(_MEAN_FRAMES))
-            # One spike more, at 0, so that there is always something to compare; and none before it.
-            times = np.concatenate([[0.0], drawn.times_s])
-            trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
-            bent = self.response(1.0)
-            straight = bent._replace(hill=PROPORTIONAL)
-            return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
-
-        return area * self._interpolated(z, share_kept, 1)[0]
+        drawn = draw_spikes(key, past_key, process, memory_s=self.refractory_s, end_s=end_s + self.refractory_s)
+        drawn_s = drawn.times_s[drawn.times_s < end_s]
+        if shared is not None:
+            # Events of their own, so that the mean does not depend on those of this recording.
+            law = replace(shared.assemblies, kind=f"{shared.assemblies.kind} mean")
+            member = (np.arange(law.n_assemblies) < n_assemblies)[np.newaxis]
+            cell = np.zeros(drawn.times_s.size, np.int64)
+            _, drawn_s = SharedInput(law, key, member, process).added_to(cell, drawn.times_s, 0.0, end_s)
+        # One spike more, at 0, so that there is always something to compare; and none before it.
+        times = np.concatenate([[0.0], drawn_s])
+        trains = SpikeTrains(times, np.array([0, times.size]), np.empty(0), np.zeros(2, np.int64))
+        bent = self.response(1.0)
+        straight = bent._replace(hill=PROPORTIONAL)
+        return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
 
     def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
         """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
@@ -235,6 +290,7 @@ class ActivityModel:
         def at(rate: float, kinetics: float) -> Floats:
             process = self.process(np.array([rate * _RATE_STEP - _SPREAD]))
             time_scale = float(self.time_scale(np.array([kinetics * _KINETICS_STEP - _SPREAD]))[0])
+            # Neighbouring knots may be limited to one rate, which is measured once.
             name = (*process.rates_hz[0].tolist(), time_scale)
             if name not in known:
                 known[name] = measure(process, time_scale)

@@ -89,7 +89,7 @@ class Assemblies(Step):
         return self.participation * spikes / (1 + spikes)
 
     def plan(self, ctx: Context, cells: Cells) -> AssemblyEvents:
-        """Draw which cells belong to which assemblies; events and spikes are drawn when frames are asked for."""
+        """Draw which cells belong to which assemblies; events and spikes are drawn when frames are painted."""
         names = np.array([ctx.stream_key("cell", *cells.entity(i)) for i in range(len(cells))], np.uint64)
         events = AssemblyEvents(
             member=np.zeros((len(cells), self.n_assemblies), bool),

@@ -67,7 +67,7 @@ class Fading(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BleachingCurve(Artifact):
-    """How all that fluoresces bleaches: each cell, and other sources by their position.
+    """Bleaching of all that fluoresces: of each cell, and of other sources by their position.
 
     Attributes
     ----------

@@ -60,6 +60,11 @@ class CellActivity(Step):
         Mean over cells of the peak ΔF/F of a lone spike's transient, before exposure. GCaMP6f in mouse cortex: 0.19.
     dff_spread
         Standard deviation of ln(ΔF/F per spike) across cells, mean kept (low confidence).
+    baseline_fluctuation
+        Standard deviation over time of each cell's fluorescence at rest, relative to its mean; 0: it is constant. It
+        drifts slowly and by itself, transients on it stay as large, and given traces stay as they are (low confidence).
+    baseline_time_constant_s
+        Correlation time τ of that drift: exp(−t/τ) of its logarithm.
     saturation
         Hill's curve between calcium and fluorescence; ``None``: proportional. The indicator's named times remain those
         of a lone spike's fluorescence; calcium's are solved for.
@@ -84,6 +89,8 @@ class CellActivity(Step):
     kinetics_spread: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     dff_per_spike: Annotated[float, Field(ge=0, le=100)] = 0.2
     dff_spread: Annotated[float, Field(ge=0, le=2)] = 0.0
+    baseline_fluctuation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    baseline_time_constant_s: Annotated[float, Field(ge=1, le=1e5)] = 100.0
     saturation: HillSaturation | None = None
     spike_times_s: GivenTrains | None = None
     dff_traces: GivenArray | None = None
@@ -187,6 +194,8 @@ class CellActivity(Step):
             rate_spread=self.rate_spread,
             dff_spread=self.dff_spread,
             kinetics_spread=self.kinetics_spread,
+            baseline_fluctuation=self.baseline_fluctuation,
+            baseline_time_constant_s=self.baseline_time_constant_s,
         )
 
     def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
@@ -226,9 +235,10 @@ class CellActivity(Step):
             gain=gain,
             n_frames=ctx.n_frames,
         )
+        traces = replace(traces, drift=model.baseline_drift(keys("baseline"), ctx.acquisition.exposure_s))
         peak, energy = model.typical_transients(ctx, z)
         typical = gain * peak
-        expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z)
+        expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z, shared)
         if self.dff_traces is not None:
             # The whole of the given traces counts, so that a longer recording changes nothing.
             dff = self.dff_traces.values[: len(cells)]

@@ -20,6 +20,7 @@ from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
 from pytest_calsim.kernels.types import Floats, Ints, Keys
 from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
+from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["CellCourses"]
 
@@ -68,6 +69,8 @@ class CellCourses:
         Length of the recording.
     shared
         Spikes that events of assemblies add; ``None``: none.
+    drift
+        Courses by which baselines drift; ``None``: they do not.
     """
 
     keys: Keys
@@ -80,6 +83,7 @@ class CellCourses:
     expected: Floats
     n_frames: int
     shared: SharedInput | None = None
+    drift: SlowCourses | None = None
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
     _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
@@ -122,7 +126,10 @@ class CellCourses:
             offset=self.baseline,
             gain=self.gain,
         )
-        return read_only(block.fluorescence)
+        if self.drift is None:
+            return read_only(block.fluorescence)
+        drifted = self.baseline[:, np.newaxis] * (self.drift.means(frames.start, frames.stop) - 1.0)
+        return read_only(block.fluorescence + drifted.astype(np.float32))
 
     def _trains(self, start_s: float, stop_s: float) -> SpikeTrains:
         """Gather the spikes from one time to another, and by their age those before that still count."""

@@ -15,7 +15,7 @@ __all__ = ["Defocus", "focal_depth_um", "image_blur"]
 
 @dataclass(frozen=True, eq=False)
 class Defocus:
-    """How widely the microscope blurs each of ``n`` cells.
+    """Blur of each of ``n`` cells by the microscope.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Spikes of the user's own, in place of drawn ones."""
+"""Put the user's own spikes in place of drawn ones."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ def with_given(trains: SpikeTrains, given: Sequence[SpikeTimes | None], end_s: f
     end_s
         The recording's end.
     """
+    if all(own is None for own in given):
+        return trains
     times_s = np.split(trains.times_s, trains.start[1:-1])
     ages_s = np.split(trains.ages_s, trains.age_start[1:-1])
     n = len(trains.start) - 1
@@ -89,5 +91,6 @@ def mean_rates_hz(drawn_hz: Floats, given: Sequence[SpikeTimes | None]) -> Float
     for i, own in enumerate(given[: len(rates_hz)]):
         if own is not None:
             seen = [t for t in own if t >= 0]
+            # By the last spike, not by the recording's end, so that a longer recording changes nothing.
             rates_hz[i] = len(seen) / max(1.0, *seen, 1.0)
     return rates_hz

@@ -1,4 +1,4 @@
-"""Footprints of the user's own, in place of shapes and optics."""
+"""Take the user's own footprints in place of shapes and optics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["GivenFootprints", "check_footprints"]
 
 
 class GivenFootprints(NamedTuple):
-    """What given footprints say of their cells.
+    """Cells as given footprints show them.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """Kinetics of calcium indicators: named ones, and time constants from what a paper reports.
 
 The transient of one spike is a difference of exponentials, e^(−t/τd) − e^(−t/τr), scaled to a peak of 1. Papers report
-its time to peak or its half-rise, and its half-decay counted *from the peak*. To take τd = half-decay/ln 2 is 5-16 %
+its time to peak or its half-rise, and its half-decay counted *from the peak*. To take τd = half-decay/ln 2 is 5-40 %
 off; so this module solves for both constants.
 """
 
@@ -197,6 +197,7 @@ def time_constants(
             f"half_decay_s/{name} = {half_decay_s:g}/{measured:g} = {wanted:.3g}; a difference of exponentials "
             f"has more than {least:.3g} (and less than {most:.2g})"
         )
+    # In the logarithm, as relative rises span eight orders of magnitude; the ratio falls steadily as the rise grows.
     rise = math.exp(
         _bisect(lambda log_rise: ratio(math.exp(log_rise)) - wanted, math.log(_FASTEST_RISE), math.log(_EQUAL))
     )
@@ -213,6 +214,7 @@ def _time_of_rise(rise: float, level: float) -> float:
 def _time_of_decay(rise: float, level: float) -> float:
     """Return the time from the peak to a share of it, in units of τd."""
     peak = time_to_peak(rise, 1.0)
+    # By then even the slowest transient, t·e^(−t), has fallen below the level.
     late = peak + 10 - math.log(2 * level)
     return _bisect(lambda t: _transient(t, rise) - level * _transient(peak, rise), peak, late) - peak
 

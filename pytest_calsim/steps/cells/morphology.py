@@ -1,4 +1,4 @@
-"""Shapes of cells, in µm and independent of any grid.
+"""Draw shapes of cells, in µm and independent of any grid.
 
 A shape is the thickness of a cell's dye along the optical axis, relative to the greatest of its soma. An evenly filled
 cell looks like that when all of it is in focus.
@@ -32,7 +32,7 @@ _LONGEST = 6.8
 
 @dataclass(frozen=True)
 class Form:
-    """What decides the shapes of a population's cells, in addition to their radii and streams.
+    """Fields that decide the shapes of a population's cells, in addition to their radii and streams.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Form:
     irregularity
         Largest amplitude of the outline's second harmonic over the mean radius.
     n_dendrites
-        How many leave a cytosolic soma; ``None``: 3 to 6 at random.
+        Number that leaves a cytosolic soma; ``None``: 3 to 6 at random.
     dendrite_length_um
         Mean distance along a dendrite from the soma's centre to its tips; ``None``: 5.4 radii.
     dendrite_width_um

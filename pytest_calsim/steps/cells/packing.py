@@ -222,6 +222,7 @@ def place_layers(
     view = _Box.about_axis(*view_um)
     wanted = _Box.about_axis(*(half + reach_um for half in view_um))
     tile_um = _TILE_UM
+    # On a very large field tiles of 64 µm would be millions.
     while max(wanted.bottom, wanted.right) > _MOST_TILES / 2 * tile_um:
         tile_um *= 2
     spread = tuple(layer.at_density(view.area_um2) for layer in layers)
@@ -254,6 +255,7 @@ def _kept(filled: _Filled, layer: Layer, until: float, per_um2: float, wanted: _
     missing = 0
     if layer.n_cells is not None:
         missing = layer.n_cells - int(np.count_nonzero(view.holds(center)))
+    # The list of candidates ended before the density was reached: report how many lack on average.
     elif until == layer.most_arrivals:
         missing = max(0, round(layer.density_per_mm3 * layer.volume_mm3(wanted.area_um2)) - len(center))
     name = np.column_stack([filled.tile[kept], own.number])
@@ -288,13 +290,15 @@ def _fill_all(
 def _fill(
     placed: PlacedSpheres, layer: Layer, ground: _Ground, words: Keys, until: float, largest_um: float
 ) -> _Filled:
-    """Let the candidates of a layer come, until a time, or until as many are accepted in view as are asked for."""
+    """Let the candidates of a layer come until a time, or until the requested number is accepted in view."""
     missing = layer.n_cells
     parts: list[_Filled] = []
+    # With a number of cells the list is drawn until a time that mostly suffices, and twice as far whenever it does not.
     begin = 0.0
     end = until if missing is None else min(layer.first_arrivals(ground.view.area_um2), until)
     while True:
         drawn = draw_candidates(words, layer.volume_mm3(ground.tile_um**2), end)
+        # Streams are drawn from their start each time; candidates until `begin` have had their turn.
         late = np.flatnonzero(drawn.arrival > begin)
         drawn = drawn.of(late[np.argsort(drawn.arrival[late], kind="stable")])
         tile = ground.corners[drawn.tile]
@@ -302,7 +306,10 @@ def _fill(
         center = np.column_stack([z, (tile + drawn.place[:, 1:]) * ground.tile_um])
         counts = ground.view.holds(center)
         state = place_spheres(
-            *(center, radii_um(layer, drawn.size), layer.min_distance_um, placed),
+            center,
+            radii_um(layer, drawn.size),
+            layer.min_distance_um,
+            placed,
             largest_um=largest_um,
             counts=counts,
             stop_after=missing,
@@ -345,6 +352,7 @@ def _arrival(layers: tuple[Layer, ...], until: Sequence[float]) -> _Arrivals:
     Measured on a patch of tissue with its own streams: how many candidates come until enough are accepted.
     """
     *_, layer = layers
+    # Cells that may overlap are never refused, so the time is the density.
     if layer.least_um <= _NOTHING_UM:
         return _Arrivals(layer.density_per_mm3, layer.density_per_mm3)
     most = layer.most_arrivals

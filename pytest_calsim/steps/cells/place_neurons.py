@@ -25,7 +25,7 @@ from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 __all__ = ["MAX_CELLS", "Cells", "PlaceNeurons", "Population", "Position"]
 
 TISSUE_REACH_UM = 100.0
-"""How far around the canvas cells are placed. So far a cell's light is followed: see ``tissue_beyond``."""
+"""Distance around the canvas up to which cells are placed, and a cell's light is followed: see ``tissue_beyond``."""
 
 _WIDEST_IMAGE_UM = 300.0
 """Images that are wider than this are no longer filled up at the rim."""
@@ -172,7 +172,7 @@ class PlaceNeurons(Step):
         return sum(round(layer.density_per_mm3 * layer.volume_mm3(area)) for layer in layers)
 
     def plan(self, ctx: Context) -> Cells:
-        """Place every cell; shapes are drawn when they are asked for."""
+        """Place every cell; shapes are drawn at their first use."""
         keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
         half_y, half_x = _view_um(ctx.canvas)
         footprints = None

@@ -1,4 +1,4 @@
-"""The planted cells: where they are, how large and bright, and what each looks like."""
+"""Hold the planted cells: their places, sizes, brightness and shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Cells(Artifact):
     in_fov
         Whether the centre lies in the field of view at zero shift; bool ``(n,)``.
     requested
-        Cells asked for: those placed, and those for which there was no room.
+        Number of requested cells: those placed, and those for which there was no room.
     forms
         What decides the shapes of each population's cells.
     seed, kind
@@ -105,7 +105,7 @@ class Cells(Artifact):
 
     @cached_property
     def shapes(self) -> CellShapes:
-        """All cells' shapes, each drawn from its own stream, when first asked for."""
+        """Shapes of all cells, each drawn from its own stream, at the first use."""
         names: list[tuple[int, int, int, int]] = self.identity.tolist()
         forms = [self.forms[name[0]] for name in names]
         return draw_shapes(forms, self.radius_um, lambda unit: stream(self.seed, self.kind, "shape", *names[unit]))

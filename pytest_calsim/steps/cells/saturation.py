@@ -1,4 +1,4 @@
-"""How fluorescence saturates: Hill's curve between calcium and fluorescence."""
+"""Saturate fluorescence: Hill's curve between calcium and fluorescence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["HillSaturation"]
 
 
 class HillSaturation(Frozen):
-    """How fluorescence follows calcium when it is not proportional to it: Hill's curve over the resting level.
+    """Saturation of the indicator: fluorescence follows calcium by Hill's curve over the resting level.
 
     ΔF/F = ``dff_per_spike`` · [H(rest + calcium) − H(rest)]/[H(rest + one spike) − H(rest)], with
     H(c) = cⁿ/(cⁿ + K_dⁿ): a lone spike keeps its ΔF/F; few spikes add up more than proportionally, many less.

@@ -63,7 +63,7 @@ def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity:
         light += layer.per_um2 * brightness * _area_um2(ctx, population) * float(far.sum(axis=0).mean())
     if light == 0:
         return 0.0
-    # The mean over many cells of their own, so that it depends neither on the field of view nor on the cells in it.
+    # The mean over many other cells, so that it depends neither on the field of view nor on the cells in it.
     keys = np.uint64(ctx.stream_key("cell")) + np.arange(_CELLS, dtype=np.uint64) * _NEXT_CELL
     courses = activity.model.courses_of(
         ctx=ctx, keys=keys, z_rate=standard_normals(keys), baseline=np.ones(_CELLS), assemblies=activity.assemblies
@@ -91,7 +91,7 @@ def _area_um2(ctx: Context, population: Population) -> float:
 
 
 class EvenLight(NamedTuple):
-    """An even glow of the tissue, by one source for each node of a coarse grid, so that each may fade on its own.
+    """An even glow of the tissue, by one source for each node of a coarse grid: each bleaches by its own light.
 
     Attributes
     ----------

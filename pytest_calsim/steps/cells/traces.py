@@ -13,6 +13,7 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.calcium import CalciumBlock, CalciumState, Response, integrate_calcium
 from pytest_calsim.kernels.spikes import SpikeTrains
 from pytest_calsim.kernels.types import Floats, Floats32
+from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["FRAMES", "CalciumTraces"]
 
@@ -43,6 +44,8 @@ class CalciumTraces:
         Number of frames.
     given_dff
         ΔF/F of the first units, in place of what follows from spikes, float32 ``(some units, frame)``; ``None``: none.
+    drift
+        Courses by which the other units' offsets drift; ``None``: they do not.
     """
 
     trains: SpikeTrains
@@ -53,6 +56,7 @@ class CalciumTraces:
     checkpoints: tuple[CalciumState, ...]
     n_frames: int
     given_dff: Floats32 | None = None
+    drift: SlowCourses | None = None
 
     @classmethod
     def of(
@@ -105,10 +109,21 @@ class CalciumTraces:
         out = np.empty((len(self.offset), stop - start), np.float32)
         for k, block, here in self._blocks(start, stop):
             out[:, block] = self._block(k).fluorescence[:, here]
+        if self.drift is not None:
+            out += (self.rest(start, stop) - self.offset[:, np.newaxis]).astype(np.float32)
         if self.given_dff is not None:
             given = self.given_dff[: len(out), start:stop]
             out[: len(given)] = self.offset[: len(given), np.newaxis] * (1 + given.astype(np.float64))
         return out
+
+    def rest(self, start: int, stop: int) -> Floats:
+        """Return what is left without spikes in frames ``start`` to ``stop``, fresh, float64 ``(unit, frame)``."""
+        rest = np.repeat(self.offset[:, np.newaxis], stop - start, axis=1)
+        if self.drift is not None:
+            # Given ΔF/F says all that a unit does.
+            given = 0 if self.given_dff is None else len(self.given_dff)
+            rest[given:] *= self.drift.means(start, stop)[given:]
+        return rest
 
     def spikes(self, start: int, stop: int) -> NDArray[np.uint16]:
         """Return the number of spikes in each of frames ``start`` to ``stop``, fresh, uint16 ``(unit, frame)``."""

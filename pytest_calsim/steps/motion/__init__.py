@@ -1,1 +1,1 @@
-"""How the tissue moves under the sensor."""
+"""Move the tissue under the sensor."""

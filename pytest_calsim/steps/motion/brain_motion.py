@@ -161,8 +161,8 @@ class BrainMotion(Step):
             return self
         if drawn:
             raise ValueError(
-                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None as well, or give the whole step "
-                "instead: {'brain_motion': {'trajectory_um': ...}}"
+                f"trajectory_um is the whole motion; set {' and '.join(drawn)} to None as well, or put a new step in "
+                "this one's place: add=[{'kind': 'brain_motion', 'trajectory_um': ...}]"
             )
         reach = max(abs(v) for pair in path for v in pair)
         if reach > self.max_shift_um:
@@ -246,6 +246,7 @@ class BrainMotion(Step):
             return mean_of_lines(np.array(self.trajectory_time_s), given, starts, exposure)
         n_ticks = math.ceil(ctx.n_frames * exposure / _TICK_S) + 2
         path = np.zeros((2, n_ticks))
+        # A walk and jumps have no place of rest, so they start anywhere within the bound.
         if self.random_walk is not None or self.jumps is not None:
             path += ctx.stream("start").uniform(-self.max_shift_um, self.max_shift_um, (2, 1))
         if self.random_walk is not None:

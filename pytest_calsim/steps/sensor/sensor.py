@@ -1,4 +1,4 @@
-"""The image sensor: photons become electrons become codes."""
+"""Turn light into codes by the image sensor: photons become electrons become codes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What absorbs light between the cells and the objective: blood vessels."""
+"""Absorb light between the cells and the objective, by blood vessels."""

@@ -17,17 +17,18 @@ from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
 from pytest_calsim.kernels.vessels import blur, lengthen_chords
 from pytest_calsim.microscope.canvas import Canvas
+from pytest_calsim.microscope.units import Frozen
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tiles import tiles_within
 from pytest_calsim.steps.tissue.vessel_tree import LONGEST, Branch, Growth, grow_tree
 
-__all__ = ["Vasculature", "Vessels"]
+__all__ = ["Vasculature", "VesselLayer", "Vessels"]
 
-# Vessels are sorted by depth into slabs of this thickness; into thicker ones where they would be too many.
+# Vessels of a layer are sorted by depth into slabs of this thickness; into thicker ones where they would be too many.
 _SLAB_UM = 20.0
 _MAX_SLABS = 8
-# Depths are rounded to planes this far apart. A shadow stops widening this far below the last vessel.
+# Depths are rounded to planes this far apart. A slab's shadow stops widening this far below it.
 _PLANE_UM = 20.0
 _WIDENING_UM = 300.0
 # The blur's kernel ends at this many standard deviations, and at this many pixels at most.
@@ -36,6 +37,7 @@ _MAX_REACH_PX = 256
 # Reach of a tree over the mean length of its trunk; the last few twigs would go farther.
 _SPREAD = 4.0
 _MAX_TREES = 3000
+_MAX_LAYERS = 5
 # How far from its point of the lattice a root may lie, in spacings.
 _JITTER = 0.25
 
@@ -97,7 +99,9 @@ class Vessels(Artifact):
     def _planes_at(self, depth_um: Floats) -> Ints:
         """Return how many slabs lie above each depth, and the number of its plane; int64 ``(n, 2)``."""
         above = self.slab_um.searchsorted(depth_um)
-        plane = np.rint(np.minimum(depth_um, self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)
+        # From this plane on no shadow widens: the maps are the same.
+        last = math.ceil((self.slab_um[-1] + _WIDENING_UM) / _PLANE_UM)
+        plane = np.minimum(np.rint(np.asarray(depth_um) / _PLANE_UM), last)
         return np.stack([above, plane.astype(np.int64)], axis=1)
 
     def _passed(self, above: int, plane: int) -> Image:
@@ -108,7 +112,9 @@ class Vessels(Artifact):
 
     def _through(self, above: int, depth_um: float) -> Image:
         """Multiply the transmissions of the slabs above a depth, each blurred by its distance."""
-        sigma_px = np.maximum(depth_um - self.slab_um, 0.0) * self.cone_slope / 2 / self.canvas.pixel_size_um
+        # The maps' rim is as wide as a shadow that has stopped widening.
+        below_um = np.clip(depth_um - self.slab_um, 0.0, _WIDENING_UM)
+        sigma_px = below_um * self.cone_slope / 2 / self.canvas.pixel_size_um
         passed = np.ones(self.canvas.shape, np.float32)
         for slab in range(above):
             passed *= _blurred(self.clear[slab], float(sigma_px[slab]), self.rim_px)
@@ -125,8 +131,8 @@ class Vessels(Artifact):
         }
 
 
-class Vasculature(Step):
-    """Grow branching vessels between the surface and the cells. Each shades only what lies below it.
+class VesselLayer(Frozen):
+    """Vessels of one kind between two depths.
 
     Attributes
     ----------
@@ -143,9 +149,6 @@ class Vasculature(Step):
         Share of its radius that a stretch loses from start to end.
     top_depth_um, bottom_depth_um
         Depths between which the vessels run.
-    absorption_per_um
-        Absorption coefficient of blood, µm⁻¹, for excitation and emission as one: both cross a vessel, and oxygenated
-        whole blood has about 0.016-0.018 between 470 and 525 nm for a single passage.
     """
 
     trees_per_mm2: Annotated[float, Field(ge=0.01, le=200)] = 2.0
@@ -156,7 +159,6 @@ class Vasculature(Step):
     taper: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     top_depth_um: Annotated[float, Field(ge=0, le=2000)] = 20.0
     bottom_depth_um: Annotated[float, Field(ge=0, le=2000)] = 80.0
-    absorption_per_um: Annotated[float, Field(gt=0, le=1)] = 0.035
 
     @model_validator(mode="after")
     def _grows(self) -> Self:
@@ -172,80 +174,50 @@ class Vasculature(Step):
             )
         return self
 
-    def plan(self, ctx: Context) -> Vessels:
-        """Grow the trees, sort their segments by depth, and project each slab onto the canvas."""
-        trees = self.grow(ctx)
-        edges = np.linspace(self.top_depth_um, self.bottom_depth_um, self._slabs + 1)
-        canvas = ctx.canvas
-        slope = ctx.acquisition.optics.cone_slope
-        rim = _rim_px(canvas, slope)
-        chords = _slab_chords(trees, edges, canvas, rim)
-        clear = elementary.exp(np.asarray(-self.absorption_per_um * chords, np.float64)).astype(np.float32)
-        return Vessels(
-            trees=trees,
-            slab_um=(edges[1:] + edges[:-1]) / 2,
-            clear=read_only(clear),
-            rim_px=rim,
-            canvas=canvas,
-            cone_slope=slope,
-        )
-
-    def check(self, context: SpecContext) -> list[str]:
-        """Refuse more trees than are grown."""
-        count = self.expected_trees(context.canvas, context.acquisition.optics.cone_slope)
-        if count > _MAX_TREES:
-            raise ValueError(
-                f"trees_per_mm2 = {self.trees_per_mm2:g} asks for some {count:.0f} trees that reach the field of view, "
-                f"and at most {_MAX_TREES} are grown; lower it, or root_radius_um or length_to_radius, with which "
-                "trees spread"
-            )
-        return []
-
-    def expected_trees(self, canvas: Canvas, cone_slope: float) -> float:
-        """Return how many trees are grown, on average, as they may reach a canvas or shade it.
-
-        Parameters
-        ----------
-        canvas
-            The grid on which tissue is painted.
-        cone_slope
-            That of the optics: by how much the cone of collected light widens with distance, µm per µm.
-        """
-        height, width = self._ground_um(canvas, cone_slope)
-        return self.trees_per_mm2 * 4e-6 * height * width
-
-    def cost(self, context: SpecContext) -> Cost:
-        """Estimate the memory of the slabs' maps with their rim."""
-        rim = _rim_px(context.canvas, context.acquisition.optics.cone_slope)
-        height, width = context.canvas.shape
-        return Cost(fixed_bytes=8.0 * (self._slabs + 2) * (height + 2 * rim) * (width + 2 * rim))
-
     @property
-    def _slabs(self) -> int:
-        """Number of slabs."""
+    def slabs(self) -> int:
+        """Number of slabs into which the layer's vessels are sorted by depth."""
         thickness_um = self.bottom_depth_um - self.top_depth_um
         return min(max(math.ceil(thickness_um / _SLAB_UM), 1), _MAX_SLABS)
 
     @property
-    def _spacing_um(self) -> float:
+    def slab_edges_um(self) -> Floats:
+        """Depths between which the slabs lie, ascending; float64 ``(slabs + 1,)``."""
+        return np.linspace(self.top_depth_um, self.bottom_depth_um, self.slabs + 1)
+
+    @property
+    def spacing_um(self) -> float:
         """Spacing of the lattice at whose points the roots lie."""
         return 1000 / math.sqrt(self.trees_per_mm2)
 
     @property
-    def _spread_um(self) -> float:
+    def spread_um(self) -> float:
         """Distance from its root beyond which no branch of a tree begins."""
         return _SPREAD * self.length_to_radius * self.root_radius_um
+
+    def expected_trees(self, canvas: Canvas, cone_slope: float) -> float:
+        """Return how many trees reach a canvas, or shade it, on average."""
+        height, width = self._ground_um(canvas, cone_slope)
+        return self.trees_per_mm2 * 4e-6 * height * width
 
     def _ground_um(self, canvas: Canvas, cone_slope: float) -> tuple[float, float]:
         """Return half the height and half the width of the ground from which trees reach the canvas, or shade it."""
         longest_um = LONGEST * self.length_to_radius * self.root_radius_um
         rim_um = _rim_px(canvas, cone_slope) * canvas.pixel_size_um
         height, width = (n * canvas.pixel_size_um / 2 for n in canvas.shape)
-        around_um = rim_um + self._spread_um + longest_um + self.root_radius_um + _JITTER * self._spacing_um
+        around_um = rim_um + self.spread_um + longest_um + self.root_radius_um + _JITTER * self.spacing_um
         return height + around_um, width + around_um
 
-    def grow(self, ctx: Context) -> tuple[tuple[Branch, ...], ...]:
-        """Grow the trees that reach the canvas, each from its own random stream, which no canvas changes."""
+    def grow(self, ctx: Context, *name: str | int) -> tuple[tuple[Branch, ...], ...]:
+        """Grow the trees that reach the canvas, each from its own random stream, which no canvas changes.
+
+        Parameters
+        ----------
+        ctx
+            The step's, which names the streams.
+        *name
+            What tells this layer's streams from those of others.
+        """
         growth = Growth(
             min_radius_um=self.min_radius_um,
             length_to_radius=self.length_to_radius,
@@ -253,27 +225,88 @@ class Vasculature(Step):
             taper=self.taper,
             top_depth_um=self.top_depth_um,
             bottom_depth_um=self.bottom_depth_um,
-            spread_um=self._spread_um,
+            spread_um=self.spread_um,
         )
-        side_um = self._spacing_um
+        side_um = self.spacing_um
         trees: list[tuple[Branch, ...]] = []
         for row, column in tiles_within(self._ground_um(ctx.canvas, ctx.acquisition.optics.cone_slope), side_um):
-            rng = ctx.stream("tree", row, column)
+            rng = ctx.stream(*name, "tree", row, column)
             z_um = rng.uniform(self.top_depth_um, self.bottom_depth_um)
             y, x = rng.uniform(-_JITTER, _JITTER, 2).tolist()
             root = np.array([z_um, (row + y) * side_um, (column + x) * side_um])
-            trees.append(
-                tuple(
-                    grow_tree(
-                        rng=rng,
-                        growth=growth,
-                        root_um=root,
-                        heading=rng.uniform(0, 2 * math.pi),
-                        radius_um=self.root_radius_um,
-                    )
-                )
+            grown = grow_tree(
+                rng=rng,
+                growth=growth,
+                root_um=root,
+                heading=rng.uniform(0, 2 * math.pi),
+                radius_um=self.root_radius_um,
             )
+            trees.append(tuple(grown))
         return tuple(trees)
+
+
+class Vasculature(VesselLayer, Step):
+    """Grow branching vessels, in one layer or several. Each shades only what lies below it.
+
+    The step's own fields describe the first layer.
+
+    Attributes
+    ----------
+    absorption_per_um
+        Absorption coefficient of blood, µm⁻¹, for excitation and emission as one: both cross a vessel, and oxygenated
+        whole blood has about 0.016-0.018 between 470 and 525 nm for a single passage.
+    more_layers
+        Further layers, each of its own kind and depth: large vessels on the surface and fine ones among the cells, for
+        instance. A layer that is added leaves the vessels of the others as they were.
+    """
+
+    absorption_per_um: Annotated[float, Field(gt=0, le=1)] = 0.035
+    more_layers: Annotated[tuple[VesselLayer, ...], Field(max_length=_MAX_LAYERS - 1)] = ()
+
+    @property
+    def layers(self) -> tuple[VesselLayer, ...]:
+        """All layers of vessels, the step's own first."""
+        return (self, *self.more_layers)
+
+    def plan(self, ctx: Context) -> Vessels:
+        """Grow the trees, sort their segments by depth, and project each slab onto the canvas."""
+        canvas = ctx.canvas
+        slope = ctx.acquisition.optics.cone_slope
+        rim = _rim_px(canvas, slope)
+        # The first layer's streams have no name of their own: adding layers leaves its trees as they were.
+        grown = [layer.grow(ctx, *(("layer", k) if k else ())) for k, layer in enumerate(self.layers)]
+        edges = [layer.slab_edges_um for layer in self.layers]
+        chords = [_slab_chords(trees, edge, canvas, rim) for trees, edge in zip(grown, edges, strict=True)]
+        slab_um = np.concatenate([(edge[1:] + edge[:-1]) / 2 for edge in edges])
+        downwards = np.argsort(slab_um, kind="stable")
+        through = np.asarray(-self.absorption_per_um * np.concatenate(chords)[downwards], np.float64)
+        clear = elementary.exp(through).astype(np.float32)
+        trees = tuple(tree for layer in grown for tree in layer)
+        return Vessels(
+            trees=trees, slab_um=slab_um[downwards], clear=read_only(clear), rim_px=rim, canvas=canvas, cone_slope=slope
+        )
+
+    def check(self, context: SpecContext) -> list[str]:
+        """Refuse more trees than are grown."""
+        slope = context.acquisition.optics.cone_slope
+        counts = [layer.expected_trees(context.canvas, slope) for layer in self.layers]
+        if sum(counts) > _MAX_TREES:
+            count = max(counts)
+            most = counts.index(count)
+            layer = f"more_layers.{most - 1}." if most else ""
+            raise ValueError(
+                f"{layer}trees_per_mm2 = {self.layers[most].trees_per_mm2:g} asks for some {count:.0f} trees that "
+                f"reach the field of view, and at most {_MAX_TREES} are grown in all layers; lower it, or "
+                "root_radius_um or length_to_radius, with which trees spread"
+            )
+        return []
+
+    def cost(self, context: SpecContext) -> Cost:
+        """Estimate the memory of the slabs' maps with their rim."""
+        rim = _rim_px(context.canvas, context.acquisition.optics.cone_slope)
+        height, width = context.canvas.shape
+        slabs = sum(layer.slabs for layer in self.layers)
+        return Cost(fixed_bytes=8.0 * (slabs + 2) * (height + 2 * rim) * (width + 2 * rim))
 
 
 def _rim_px(canvas: Canvas, cone_slope: float) -> int:
@@ -298,6 +331,7 @@ def _slab_chords(trees: tuple[tuple[Branch, ...], ...], edges_um: Floats, canvas
         segments = np.concatenate([nodes[:, :-1], nodes[:, 1:]], axis=-1).reshape(-1, 8)
         middle = (segments[:, 0] + segments[:, 4]) / 2
         slab = np.clip(np.searchsorted(edges_um, middle, side="right") - 1, 0, slabs - 1)
+        # (y, x, radius) at both ends: light goes straight up, so a slab's segments count by their shadow alone.
         outline = segments[:, [1, 2, 3, 5, 6, 7]]
         if not _touches(outline, y_um, x_um, canvas.pixel_size_um).any():
             continue

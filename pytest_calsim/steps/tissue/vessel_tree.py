@@ -86,6 +86,7 @@ def grow_tree(
     start_um = np.stack([root_um, root_um])
     headings = np.array([heading, heading + math.pi])
     radii_um = np.full(2, radius_um)
+    # All branches of a generation at once; it ends when all daughters are too thin or too far.
     while len(parent):
         lengths_um = growth.length_to_radius * radii_um * rng.uniform(*_LENGTHS, len(parent))
         paths_um = _paths(rng=rng, growth=growth, start_um=start_um, heading=headings, length_um=lengths_um)
@@ -119,8 +120,10 @@ def _paths(rng: np.random.Generator, growth: Growth, start_um: Floats, heading: 
     Their headings stray around the given ones. Their depths slope gently and stay between the vessels' top and bottom.
     """
     n = len(heading)
+    # Steps of about a radius.
     steps = max(8, math.ceil(growth.length_to_radius))
     stray = rng.standard_normal((n, steps)) * (growth.tortuosity * math.sqrt(1 - _HEADING_MEMORY**2))
+    # An autoregressive heading strays and returns, so that a stretch meanders about its direction.
     for i in range(1, steps):
         stray[:, i] += _HEADING_MEMORY * stray[:, i - 1]
     slope = np.clip(0.15 * rng.standard_normal(n), -0.4, 0.4)

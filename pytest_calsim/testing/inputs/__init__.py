@@ -1,1 +1,1 @@
-"""What people hand over (NumPy, xarray, pandas, dask, sparse) as plain arrays, its labels followed or refused."""
+"""Read what users give (NumPy, xarray, pandas, dask, sparse) as plain arrays; labels are followed or refused."""

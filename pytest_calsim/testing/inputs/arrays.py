@@ -20,6 +20,7 @@ __all__ = [
     "is_data_array",
     "is_data_frame",
     "is_scipy_sparse",
+    "is_series",
     "is_sparse",
     "plain_array",
     "positions_of",
@@ -34,6 +35,11 @@ def is_data_array(value: Any) -> bool:
 def is_data_frame(value: Any) -> bool:
     """Return whether this is a ``pandas.DataFrame``."""
     return hasattr(value, "columns") and hasattr(value, "index") and hasattr(value, "to_numpy")
+
+
+def is_series(value: Any) -> bool:
+    """Whether this is a ``pandas.Series``."""
+    return hasattr(value, "index") and hasattr(value, "to_frame") and hasattr(value, "to_numpy")
 
 
 def is_dask(value: Any) -> bool:

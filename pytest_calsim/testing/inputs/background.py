@@ -1,14 +1,17 @@
-"""A pipeline's background: pictures and their courses, put together."""
+"""Read a pipeline's background: put its pictures and their courses together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.testing.inputs.arrays import is_data_array, is_data_frame, plain_array
+from pytest_calsim.testing.inputs.arrays import is_data_array, is_data_frame, is_series, plain_array
+from pytest_calsim.testing.inputs.labelled import Labels, Source, read_labels, stack_labelled
+from pytest_calsim.testing.inputs.labels import check_unique, common_order, in_order_of
 from pytest_calsim.testing.inputs.matrices import as_matrix
 from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
@@ -39,17 +42,34 @@ def read_background(b: ArrayLike | xr.DataArray | None, f: ArrayLike | xr.DataAr
     Raises
     ------
     EstimateError
-        When there are not as many courses as pictures, or a value cannot be read.
+        When there are not as many courses as pictures, or a value or label cannot be read.
     """
-    pictures = None if b is None else _stack(b, 2, ("height", "width"), "b")
-    courses = None if f is None else _stack(f, 1, ("frame",), "f")
+    pictures = None if b is None else _pictures(b)
+    courses = None if f is None else _courses(f)
     if pictures is None or courses is None:
-        field = None if pictures is None else _only(pictures, "b", "f")
-        return Background(field, None if courses is None else _only(courses, "f", "b"))
-    if len(pictures) != len(courses):
-        raise EstimateError(f"b has {len(pictures)} pictures and f {len(courses)} courses: give one for each")
-    levels = pictures.mean(axis=(1, 2))
-    return Background((courses.mean(axis=1)[:, np.newaxis, np.newaxis] * pictures).sum(axis=0), levels @ courses)
+        field = None if pictures is None else _only(pictures.values, "b", "f")
+        return Background(field, None if courses is None else _only(courses.values, "f", "b"))
+    n_pictures = len(pictures.values)
+    for name, given in (("b", pictures), ("f", courses)):
+        check_unique(given.labels, name, _COMPONENT)
+    if n_pictures != len(courses.values):
+        raise EstimateError(f"b has {n_pictures} pictures and f {len(courses.values)} courses: give one for each")
+    labels = common_order(("b", pictures.labels), {"f": (courses.labels, courses.source)}, _COMPONENT)
+    order = in_order_of(courses.labels, labels, "f", _COMPONENT)
+    rows = courses.values if order is None else courses.values[order]
+    levels = pictures.values.mean(axis=(1, 2))
+    return Background((rows.mean(axis=1)[:, np.newaxis, np.newaxis] * pictures.values).sum(axis=0), levels @ rows)
+
+
+_COMPONENT = "component"
+
+
+class _Components(NamedTuple):
+    """Pictures ``(component, height, width)`` or courses ``(component, frame)``, and labels of the components."""
+
+    values: NDArray[np.float64]
+    labels: Labels | None
+    source: Source
 
 
 def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float64]:
@@ -58,32 +78,53 @@ def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float
     return parts[0]
 
 
-def _stack(value: Any, n_axes: int, dims: tuple[str, ...], name: str) -> NDArray[np.float64]:
-    """Put the axis of components first; one component has no such axis."""
+def _with_components(array: Any, dims: tuple[str, ...], name: str) -> Any:
+    """A DataArray whose one more dim, of any name, is that of the components."""
+    extra = [dim for dim in array.dims if dim not in dims]
+    if len(extra) > 1 or not set(dims) <= set(array.dims):
+        raise EstimateError(f"{name} has dims {tuple(array.dims)}; expected {dims}, or one more for components")
+    return array.rename({extra[0]: _COMPONENT}) if extra else array.expand_dims(_COMPONENT)
+
+
+def _pictures(value: Any) -> _Components:
+    refuse_whole_result(value, "b")
+    dims = ("height", "width")
+    given = stack_labelled(value, _COMPONENT, "b")
+    labels: Labels | None = None
     parts: list[Any]
-    if is_data_array(value):
-        extra = [dim for dim in value.dims if dim not in dims]
-        if len(extra) > 1:
-            raise EstimateError(f"{name} has dims {tuple(value.dims)}; expected {dims}, or one more for components")
-        value = value.transpose(*extra, *dims) if set(dims) <= set(value.dims) else value
-        parts = [value.isel({extra[0]: i}) for i in range(value.sizes[extra[0]])] if extra else [value]
-    elif is_data_frame(value):  # its labels are followed below
-        parts = [value] if n_axes == 2 else [value.iloc[[i]].reset_index(drop=True) for i in range(len(value))]
+    if is_data_array(given):
+        given = _with_components(given, dims, "b")
+        labels = read_labels(given, (_COMPONENT, *dims), "b").labels.get(_COMPONENT)
+        parts = [given.isel({_COMPONENT: i}) for i in range(given.sizes[_COMPONENT])]
+    elif is_data_frame(given):
+        parts = [given]
+    elif isinstance(given, list | tuple) and any(is_data_frame(part) for part in cast("Sequence[Any]", given)):
+        parts = list(cast("Sequence[Any]", given))
     else:
-        refuse_whole_result(value, name)
-        array = plain_array(value, name)
-        if array.ndim not in (n_axes, n_axes + 1):
-            raise EstimateError(
-                f"{name} has shape {array.shape}; expected {dims}, or one more axis before for components"
-            )
-        parts = [array] if array.ndim == n_axes else list(array)
-    if n_axes == 2:
-        return np.stack([as_matrix(part, dims=("height", "width"), shape=(None, None), name=name) for part in parts])
-    return np.vstack([as_matrix(_row(part), dims=("component", "frame"), shape=(1, None), name=name) for part in parts])
+        array = plain_array(given, "b")
+        _check_axes(array, dims, "b")
+        parts = [array] if array.ndim == 2 else list(array)
+    pictures = [as_matrix(part, dims=dims, shape=(None, None), name="b") for part in parts]
+    return _Components(np.stack(pictures), labels, "xarray" if labels is not None else "")
 
 
-def _row(part: Any) -> Any:
-    """Return one course with an axis for its component."""
-    if is_data_frame(part):
-        return part
-    return part.expand_dims("component") if is_data_array(part) else np.atleast_2d(part)
+def _courses(value: Any) -> _Components:
+    refuse_whole_result(value, "f")
+    given = stack_labelled(value, _COMPONENT, "f")
+    if is_data_array(given):
+        given = _with_components(given, ("frame",), "f")
+    elif is_series(given):
+        given = given.to_frame().T.reset_index(drop=True)
+    elif not is_data_frame(given):
+        given = plain_array(given, "f")
+        _check_axes(given, ("frame",), "f")
+        given = np.atleast_2d(given)
+    dims = (_COMPONENT, "frame")
+    read = read_labels(given, dims, "f")
+    values = as_matrix(given, dims=dims, shape=(None, None), name="f")
+    return _Components(values, read.labels.get(_COMPONENT), read.source)
+
+
+def _check_axes(array: NDArray[Any], dims: tuple[str, ...], name: str) -> None:
+    if array.ndim not in (len(dims), len(dims) + 1):
+        raise EstimateError(f"{name} has shape {array.shape}; expected {dims}, or one more axis before for components")

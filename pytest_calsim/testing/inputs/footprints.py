@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple, cast
@@ -21,9 +21,10 @@ from pytest_calsim.testing.inputs.arrays import (
     is_sparse,
     plain_array,
 )
-from pytest_calsim.testing.inputs.labels import check_unique, pixel_span, read_labels
+from pytest_calsim.testing.inputs.labelled import Labelled, read_labels, stack_labelled
+from pytest_calsim.testing.inputs.labels import check_unique, pixel_span
 from pytest_calsim.testing.inputs.pictures import check_picture, label_image_units, refuse_flat_labels
-from pytest_calsim.testing.inputs.types import FootprintsLike, Unit
+from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, Unit
 from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
 __all__ = ["Footprints", "as_footprints", "read_footprints"]
@@ -44,10 +45,13 @@ class Footprints(NamedTuple):
     first
         Number of their first row and of their first column in the recording, as labels say it; ``None``: they have no
         labels, so that they must be all of the recording's.
+    form
+        In which form they were given.
     """
 
     A: SparseFootprints
     first: tuple[int | None, int | None]
+    form: FootprintForm
 
     def on(self, picture: tuple[int, int], name: str = "A") -> SparseFootprints:
         """Put them in their place in the recording's picture ``(height, width)``, px.
@@ -59,7 +63,8 @@ class Footprints(NamedTuple):
         """
         for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], picture, strict=True):
             if first is None and length != side:
-                check_picture(self.A.shape, picture, name)
+                given = self.A.shape[1:] if self.form == "label image" else self.A.shape
+                check_picture(given, picture, name)
             if first is not None and first + length > side:
                 raise EstimateError(
                     f"{name} has {dim} labels {first} to {first + length - 1}; the recording has 0 to {side - 1}"
@@ -97,13 +102,16 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     given: Any = A
     if isinstance(given, SparseFootprints):
         check_unique(given.unit_id, name)
-        return Footprints(_from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id), _UNLABELLED)
+        found = _from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id)
+        return Footprints(found, _UNLABELLED, "sparse")
     refuse_whole_result(given, name)
     if is_scipy_sparse(given):
         found = _from_units(_csr_units(given, name), _sparse_picture(given, picture, name), None)
-        return Footprints(found, _UNLABELLED)
+        return Footprints(found, _UNLABELLED, "flat rows")
+    form: FootprintForm = "xarray" if is_data_array(given) else "array"
     if isinstance(given, list | tuple):
         given = _stacked(cast("list[Any]", given), name)
+        form = "list"
     if is_data_frame(given) or (is_data_array(given) and set(given.dims) == {"height", "width"}):
         return _read_label_image(given, picture, name)
     read = read_labels(given, _DIMS, name)
@@ -119,20 +127,18 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     # Where labels say which rows and columns these are, the size is checked when they are put in their place.
     check_picture(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
     check_numbers(values.dtype, name)
-    values, first = _by_pixel_labels(values, read.labels, name)
-    return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first)
+    values, first = _by_pixel_labels(values, read, name)
+    return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first, form)
 
 
-def _by_pixel_labels(
-    values: Any, labels: Mapping[str, NDArray[Any]], name: str
-) -> tuple[Any, tuple[int | None, int | None]]:
-    """Sort the rows and columns of pictures ``(..., height, width)`` by their labels; return the first labels, too."""
+def _by_pixel_labels(values: Any, read: Labelled, name: str) -> tuple[Any, tuple[int | None, int | None]]:
+    """Pictures ``(..., height, width)`` with labelled rows and columns in order, and the first number of each."""
     first: list[int | None] = []
     for axis, dim in ((-2, "height"), (-1, "width")):
-        if dim not in labels:
+        if dim not in read.labels:
             first.append(None)
             continue
-        order, number = pixel_span(labels[dim], dim, name)
+        order, number = pixel_span(read, dim, axis + 2, name)
         values = values[..., order, :] if axis == -2 else values[..., order]
         first.append(number)
     return values, (first[0], first[1])
@@ -150,18 +156,10 @@ def _picture_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _stacked(parts: list[Any], name: str) -> Any:
-    """Return a list of pictures as one array."""
-    if parts and all(is_data_array(part) for part in parts):
-        xarray: Any = import_module("xarray")
-        try:
-            return xarray.concat(parts, dim="unit_id", join="exact")
-        except ValueError:
-            raise EstimateError(
-                f"{name} is a list of pictures whose labels or shapes differ: align them first"
-            ) from None
+    """A list of pictures as one array."""
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         return [np.ma.filled(part, 0) for part in parts]
-    return parts
+    return stack_labelled(parts, "unit_id", name)
 
 
 def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) -> Footprints:
@@ -169,9 +167,9 @@ def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) ->
     image = _picture_array(read.values, name)
     if not read.labels:
         check_picture((1, *image.shape), picture, name)
-    image, first = _by_pixel_labels(image, read.labels, name)
+    image, first = _by_pixel_labels(image, read, name)
     units, labels = label_image_units(image, name)
-    return Footprints(_from_units(units, image.shape, labels), first)
+    return Footprints(_from_units(units, image.shape, labels), first, "label image")
 
 
 def _units(values: Any, name: str) -> Iterator[Unit]:

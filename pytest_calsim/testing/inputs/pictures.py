@@ -33,16 +33,24 @@ def check_picture(shape: tuple[int, ...], picture: tuple[int, int] | None, name:
 
 def _hint(shape: tuple[int, ...], picture: tuple[int, int] | None) -> str:
     if len(shape) == 2 and picture in (None, shape):
-        return ": a single footprint needs its unit axis, A[None]; a label image holds whole numbers, A.astype(int)"
+        flat = "" if picture else "; flattened footprints are read by Estimate.from_caiman(A, dims=(height, width))"
+        return (
+            f": a single footprint needs its unit axis, A[None]; a label image holds whole numbers, A.astype(int){flat}"
+        )
     if picture is None:
         return ""
     if len(shape) == 3 and shape[:2] == picture:
         return ": units come first, np.moveaxis(A, -1, 0)"
-    if len(shape) == 3 and shape[1:] == picture[::-1]:
-        return ": height and width are swapped, A.transpose(0, 2, 1)"
+    if shape[-2:] == picture[::-1] and len(shape) in (2, 3):
+        return f": height and width are swapped, {'A.T' if len(shape) == 2 else 'A.transpose(0, 2, 1)'}"
     if len(shape) == 2 and picture[0] * picture[1] in shape:
-        return ": flattened footprints are taken as scipy.sparse, or by Estimate.from_caiman (Fortran order)"
-    if len(shape) == 3 and shape[1] <= picture[0] and shape[2] <= picture[1]:
+        columns = "A" if picture[0] * picture[1] == shape[0] else "A.T"
+        rows = "A.T" if columns == "A" else "A"
+        return (
+            f": flattened footprints are read by Estimate.from_caiman({columns}, dims={picture}) in CaImAn's Fortran "
+            f"order, or given as {rows}.reshape(-1, {picture[0]}, {picture[1]}) in C order"
+        )
+    if len(shape) in (2, 3) and shape[-2] <= picture[0] and shape[-1] <= picture[1]:
         return ": if this is a crop, label its rows and columns (xarray's height and width), or pad it, np.pad"
     return ""
 

@@ -1,9 +1,9 @@
-"""The types of what a test may hand over."""
+"""Name the types of arrays that a test may give."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_calsim.arrays.footprints import SparseFootprints
 
-__all__ = ["FootprintsLike", "MatrixLike", "Pairing", "SparseArray", "SparseMatrix", "Unit"]
+__all__ = ["FootprintForm", "FootprintsLike", "MatrixLike", "Pairing", "SparseArray", "SparseMatrix", "Unit"]
 
 
 class SparseMatrix(Protocol):
@@ -50,6 +50,13 @@ followed or refused), dask, scipy.sparse, ``sparse``."""
 FootprintsLike: TypeAlias = "SparseFootprints | MatrixLike | Sequence[ArrayLike] | Sequence[xr.DataArray]"
 """Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of pictures, a label image of whole
 numbers ``(height, width)``, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` in C order."""
+
+FootprintForm: TypeAlias = Literal[
+    "array", "list", "xarray", "label image", "flat rows", "flat columns", "stat", "sparse"
+]
+"""In which form footprints were given, which says how a user hands them over otherwise: an array of pictures, a list of
+them, xarray's, a label image, scipy.sparse ``(units, pixels)``, ``(pixels, units)`` to ``from_caiman``, suite2p's
+``stat``, or :class:`SparseFootprints`."""
 
 Pairing: TypeAlias = "Sequence[tuple[int, int]] | NDArray[np.integer]"
 """Pairs of a row of the estimate and a row of the truth."""

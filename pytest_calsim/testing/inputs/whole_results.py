@@ -1,4 +1,4 @@
-"""A pipeline's whole result in the place of one array: refused with the call that reads it."""
+"""Refuse a pipeline's whole result in the place of one array, and name the call that reads it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,17 @@ def refuse_whole_result(value: Any, name: str) -> None:
 
 def _advice(value: Any) -> str:
     kind = type(value).__name__
+    if value is None:
+        return "None: did the pipeline return it?"
     if is_scipy_sparse(value):  # first, as older SciPy warns where its attribute A is looked at
         return ""
     if hasattr(value, "data_vars"):
         return "a Dataset: give Estimate.from_minian(dataset), or one of its arrays"
     if isinstance(value, Mapping):
-        return "a dict: give Estimate.from_minian(results) for minian's, else Estimate(A=..., C=..., S=...)"
+        return (
+            "a dict: give Estimate.from_minian(results) for minian's, Estimate.from_caiman(results, dims) for "
+            "CaImAn's, else Estimate(A=..., C=..., S=...)"
+        )
     if hasattr(value, "estimates"):
         return f"a {kind} of CaImAn: give Estimate.from_caiman(cnm)"
     if hasattr(value, "A") and hasattr(value, "C") and not hasattr(value, "__array__"):
@@ -45,10 +50,16 @@ def _advice(value: Any) -> str:
         return f"a path or text ({value!r}): open it and give the arrays"
     if isinstance(value, Iterator):
         return "a generator: give a list, list(...)"
+    if callable(value):
+        named: str = getattr(value, "__name__", kind)
+        return f"a function or class ({named}): give what it returns"
     is_list = isinstance(value, Sequence) or getattr(value, "dtype", None) == np.dtype(object)
     parts: list[Any] = list(cast("Sequence[Any]", value)) if is_list else []
     if len(parts) and isinstance(parts[0], Mapping):
         return "a list of dicts: suite2p's stat is given as Estimate.from_suite2p(stat, shape)"
+    n_axes = {len(part.shape) for part in parts if hasattr(part, "shape")}
+    if len(n_axes) > 1:
+        return f"a {kind} of {len(parts)} arrays of different kinds: give each by its name, Estimate(A=..., C=...)"
     if len(parts) and all(is_scipy_sparse(part) or is_sparse(part) for part in parts):
         return (
             "a list of sparse pictures: give one scipy.sparse array (units, height * width) with Estimate(A, "

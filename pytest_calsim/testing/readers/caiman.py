@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.footprints import as_footprints
-from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.matrices import rows_of
 from pytest_calsim.testing.inputs.pictures import as_size
 
 if TYPE_CHECKING:
@@ -21,18 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CaimanArrays", "read"]
 
-_Matrix = NDArray[np.float64]
-
 
 class CaimanArrays(TypedDict):
-    """What becomes of CaImAn's results, as arguments of an ``Estimate``."""
+    """CaImAn's results, as arguments of an ``Estimate``."""
 
     A: FootprintsLike
-    C: _Matrix | None
-    S: _Matrix | None
+    C: Floats | None
+    S: Floats | None
     shifts: MatrixLike | None
-    b: _Matrix | None
-    f: _Matrix | None
+    b: Floats | None
+    f: ArrayLike | None
     convention: Convention | None
 
 
@@ -43,31 +43,47 @@ def read(
 
     ``idx_components`` is CaImAn's curation, from ``evaluate_components``; after ``select_components`` it is ``None``.
     """
-    found: Any = getattr(estimates, "estimates", estimates)
-    if getattr(found, "A", None) is None:
-        raise EstimateError(f"this {type(found).__name__} has no A: give cnm.estimates after fit()")
-    height, width = _dims(dims, estimates, found)
-    every = _footprints(found.A, height, width)
-    kept = _accepted(getattr(found, "idx_components", None), len(every))
-    b = getattr(found, "b", None)
-    f = getattr(found, "f", None)
+    holder = _by_name(cast("Any", estimates))
+    found = _by_name(holder["estimates"]) if holder.get("estimates") is not None else holder
+    if found.get("A") is None:
+        there = f" of {', '.join(found)}" if found is estimates else ""
+        raise EstimateError(f"this {type(estimates).__name__}{there} has no A: give cnm.estimates after fit()")
+    height, width = _dims(dims, holder.get("dims"), found.get("dims"))
+    every = _footprints(found["A"], height, width)
+    kept = _accepted(found.get("idx_components"), len(every))
+    b = found.get("b")
+    f = found.get("f")
     if b is None or f is None or 0 in np.shape(b):  # CaImAn's CNMF-E keeps no background of its own
         b = None
     pictures = None if b is None else np.asarray(_footprints_of_any_sign(b, height, width, "b"))
     return {
         "A": replace(every, unit_id=np.arange(len(every)))[kept],
-        "C": _rows(found, "C", len(every), kept),
-        "S": _rows(found, "S", len(every), kept),
+        "C": _rows(found.get("C"), "C", len(every), kept),
+        "S": _rows(found.get("S"), "S", len(every), kept),
         "shifts": shifts_rig,
         "b": pictures,
-        "f": None if pictures is None else np.atleast_2d(np.asarray(f, np.float64)),
+        "f": None if pictures is None else f,
         "convention": None if shifts_rig is None else "correction",
     }
 
 
-def _dims(given: Sequence[int] | NDArray[np.integer] | None, *owners: object) -> tuple[int, int]:
-    """Return the height and width, from the argument or from the estimates."""
-    known = [given, *(getattr(owner, "dims", None) for owner in owners)]
+_NAMES = ("estimates", "dims", "A", "C", "S", "b", "f", "idx_components")
+
+
+def _by_name(value: Any) -> Mapping[str, Any]:
+    """What an object or a dict of CaImAn holds; a matrix alone is A."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value)
+    if value is None or isinstance(value, str | bytes | PathLike):
+        what = "None" if value is None else f"a path or text ({value!r})"
+        raise EstimateError(f"from_caiman takes cnm.estimates or cnm, load_CNMF(path), not {what}")
+    if hasattr(value, "shape"):
+        return {"A": value}
+    return {name: getattr(value, name, None) for name in _NAMES}
+
+
+def _dims(*known: Any) -> tuple[int, int]:
+    """Height and width, from the first who knows them."""
     dims = next((np.asarray(found).ravel() for found in known if found is not None), None)
     if dims is None:
         raise EstimateError("from_caiman needs dims=(height, width): these estimates do not carry them")
@@ -82,17 +98,24 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
 
     # NumPy saves a sparse matrix as an array of one object.
     saved: Any = A.item() if getattr(A, "shape", None) == () else A
+    shape: tuple[int, ...] = np.shape(saved)
+    if len(shape) != 2:
+        raise EstimateError(
+            f"A has shape {shape}; from_caiman takes (height * width, unit_id) in Fortran order: "
+            "pictures (unit_id, height, width) are given as Estimate(A=...)"
+        )
     matrix: Any = coo_array(saved)
     if matrix.shape[0] != height * width:
+        turned = ": it is transposed, give A.T" if matrix.shape[1:] == (height * width,) else ""
         raise EstimateError(
-            f"A has shape {matrix.shape}; expected ({height * width}, units) = (height * width, unit_id)"
+            f"A has shape {matrix.shape}; expected ({height * width}, units) = (height * width, unit_id){turned}"
         )
     column, row = np.divmod(matrix.row, height)
     c_order: Any = coo_array((matrix.data, (matrix.col, row * width + column)), shape=matrix.shape[::-1])
     return as_footprints(c_order, (height, width))
 
 
-def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> _Matrix:
+def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> Floats:
     """Return background pictures ``(component, height, width)``, which may be negative."""
     array = np.asarray(b.toarray() if hasattr(b, "toarray") else b, np.float64)
     if array.ndim != 2 or array.shape[0] != height * width:
@@ -110,11 +133,10 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     return np.unique(kept.astype(np.intp))
 
 
-def _rows(found: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> _Matrix | None:
-    value = getattr(found, name, None)
+def _rows(value: Any, name: str, n_units: int, kept: NDArray[np.intp]) -> Floats | None:
     if value is None:
         return None
-    rows = as_matrix(value, shape=(None, None), name=name)
+    rows = rows_of(value, n_units, whose="A", name=name)
     if len(rows) != n_units:
         raise EstimateError(f"{name} has {len(rows)} rows for the {n_units} components of A: of different runs?")
     return rows[kept]

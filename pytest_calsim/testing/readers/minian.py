@@ -24,7 +24,7 @@ _DISCARDED = -1
 
 
 class MinianArrays(TypedDict):
-    """What becomes of minian's results, as arguments of an ``Estimate``."""
+    """minian's results, as arguments of an ``Estimate``."""
 
     A: xr.DataArray | None
     C: xr.DataArray | None

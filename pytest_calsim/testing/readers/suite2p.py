@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array
-from pytest_calsim.testing.inputs.matrices import as_matrix
+from pytest_calsim.testing.inputs.matrices import as_matrix, rows_of
 from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.scoring.bounds import check_finite
 
@@ -23,16 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Suite2pArrays", "read"]
 
-_Matrix = NDArray[np.float64]
-
 
 class Suite2pArrays(TypedDict):
-    """What becomes of suite2p's results, as arguments of an ``Estimate``."""
+    """suite2p's results, as arguments of an ``Estimate``."""
 
     A: SparseFootprints
-    C: _Matrix | None
-    S: _Matrix | None
-    shifts: _Matrix | None
+    C: Floats | None
+    S: Floats | None
+    shifts: Floats | None
     convention: Convention | None
 
 
@@ -72,11 +71,13 @@ def read(
     }
 
 
-def _rows(value: MatrixLike | None, n_rois: int, name: str) -> _Matrix | None:
-    return None if value is None else as_matrix(value, shape=(n_rois, None), name=name)
+def _rows(value: MatrixLike | None, n_rois: int, name: str) -> Floats | None:
+    if value is None:
+        return None
+    return as_matrix(rows_of(value, n_rois, whose="stat", name=name), shape=(n_rois, None), name=name)
 
 
-def _offsets(yoff: ArrayLike | None, xoff: ArrayLike | None) -> _Matrix | None:
+def _offsets(yoff: ArrayLike | None, xoff: ArrayLike | None) -> Floats | None:
     if yoff is None and xoff is None:
         return None
     if yoff is None or xoff is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.recording.transformation import Transformation
 from pytest_calsim.testing.relations.outcome import Outcome
 from pytest_calsim.testing.relations.tolerance import Tolerance
@@ -23,8 +24,6 @@ from pytest_calsim.testing.short_traceback import short_traceback
 from pytest_calsim.testing.verdict import judge
 
 __all__ = ["assert_equivariant", "assert_invariant", "assert_monotone"]
-
-Floats = NDArray[np.float64]
 
 _EDGE_PX = 10
 

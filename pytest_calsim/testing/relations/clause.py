@@ -1,4 +1,4 @@
-"""What a contract consists of: clauses, each with its name, its reason and how it is checked."""
+"""Define the clauses of a contract, each with its name, its reason and its check."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Clause(Protocol):
 
     @property
     def name(self) -> str:
-        """What is promised, in a word or two: it stands in the test's id."""
+        """The promise in a word or two, which stands in the test's id."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class Clause(Protocol):
 
 
 def made(change: Change, trial: Trial) -> Recording:
-    """Make the changed recording, quietly: what is odd about it is meant to be.
+    """Make the changed recording without its soft warnings, as its oddities are meant.
 
     Raises
     ------

@@ -150,4 +150,4 @@ EDGE_SCENES = (
     EdgeScene("odd size", "A region of interest cut by hand.", _odd_size),
     EdgeScene("constant rim", "Pixels that never change: masked ones, or what registration filled in.", _constant_rim),
 )
-"""Where every pipeline must give a result that can be right."""
+"""Scenes in which every pipeline must give a result that can be right."""

@@ -1,4 +1,4 @@
-"""What a pipeline found in a recording, and that it can be right at all."""
+"""Hold what a pipeline found in a recording, and check that it can be right at all."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError, RecoveryError
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import check_estimate
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.matched_cells import MatchedCells, match_cells
 from pytest_calsim.testing.planted_cells import PlantedCells
@@ -74,6 +75,7 @@ class Outcome:
             raise _broken(recording, f"it raised {type(error).__name__}: {error}") from error
         frames, height, width = recording.frames.shape
         try:
+            check_estimate(found)
             estimate = found if isinstance(found, Estimate) else Estimate(A=found, picture=(height, width))
             if estimate.A is not None:
                 estimate.footprints_on((height, width))
@@ -96,7 +98,7 @@ class Outcome:
 
     @cached_property
     def matched(self) -> MatchedCells:
-        """Which estimate is which planted cell."""
+        """Matching of estimates with planted cells."""
         return match_cells(self.estimate, self.recording, self.cells, min_iou=MIN_IOU, footprint_shift="auto")
 
     @property
@@ -106,7 +108,7 @@ class Outcome:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Which planted cells were found, whether or not they count."""
+        """Planted cells that were found, whether or not they count."""
         return self.estimate_of >= 0
 
     @property

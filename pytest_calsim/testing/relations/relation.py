@@ -1,4 +1,4 @@
-"""The relations that hold for every pipeline that finds cells: a change of the movie, and what it must do to results.
+"""State the relations that hold for every pipeline that finds cells: a change of the movie, and its effect on results.
 
 Each says its physical reason. What the movies differ in decides the tolerance: in nothing but where the same photons
 lie, or also in their noise.
@@ -301,4 +301,4 @@ RELATIONS = (
         tolerance=Tolerance.other_places,
     ),
 )
-"""What holds for every pipeline that finds cells."""
+"""Relations that hold for every pipeline that finds cells."""

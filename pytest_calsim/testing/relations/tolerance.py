@@ -1,4 +1,4 @@
-"""How far two results of one pipeline may differ, from the noise of the movies they come from."""
+"""Bound the difference of two results of one pipeline, from the noise of their movies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.simulation.detectability import DETECTABLE_SNR_PEAK
 
 if TYPE_CHECKING:
@@ -16,19 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Tolerance"]
 
-Floats = NDArray[np.float64]
-
 _SIGMAS = 3.0
-"""What noise does in fewer than three comparisons of a thousand is no fault."""
+"""Standard deviations that are no fault: noise exceeds them in fewer than three of a thousand comparisons."""
 
 _WORSE_THAN_IDEAL = 2.0
-"""A pipeline's traces may be so many times as noisy as a matched filter's: it has footprints to find, and a background
-to tell apart."""
+"""Noise of a pipeline's traces that is allowed, over that of a matched filter, as a pipeline has footprints to find and
+a background to take off."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tolerance:
-    """How far two results may differ.
+    """Largest difference of two results.
 
     Attributes
     ----------
@@ -39,8 +38,8 @@ class Tolerance:
     min_iou
         Lowest IoU of a cell's two footprints.
     more_made_up, made_up_sigmas
-        How many more or fewer estimates may match no cell: so many, and so many standard deviations of the difference
-        of two Poisson counts.
+        Allowed change of the number of estimates that match no cell: a number, plus this many standard deviations of
+        the difference of two Poisson counts.
     max_shift_px
         Largest RMSE between the two results' shifts, px.
     reason

@@ -1,1 +1,1 @@
-"""How well an estimate matches the truth: matching, footprints, traces, spikes, shifts. Knows only arrays."""
+"""Score how well an estimate matches the truth: matching, footprints, traces, spikes, shifts. All are plain arrays."""

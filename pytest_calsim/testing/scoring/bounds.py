@@ -1,4 +1,4 @@
-"""What a test demands, checked: a bound that nothing can break, such as NaN, is refused and never passes."""
+"""Check a test's demands: a bound that nothing can break, such as NaN, is refused and never passes."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Match:
 
     @property
     def mean_iou(self) -> float:
-        """Mean score of all pairs (cosines if ``metric="cosine"`` was asked for); 0 without pairs."""
+        """Mean score of all pairs (cosines with ``metric="cosine"``); 0 without pairs."""
         return float(self.score.mean()) if len(self.score) else 0.0
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.matrices import as_matrix
 from pytest_calsim.testing.inputs.types import MatrixLike, Pairing
 
 __all__ = ["paired_rows"]
 
-_Matrix = NDArray[np.float64]
-
 
 def paired_rows(
     estimate: MatrixLike, truth: MatrixLike, pairing: Pairing | None, *, name: str
-) -> tuple[_Matrix, _Matrix]:
+) -> tuple[Floats, Floats]:
     """Read both and give their rows pair by pair, each ``(pair, frame)``, float64.
 
     Parameters

@@ -16,10 +16,10 @@ from pytest_calsim.testing.short_traceback import short_traceback
 __all__ = ["Convention", "Origin", "ShiftErrors", "check_convention", "check_origin", "compare_shifts", "shift_rmse"]
 
 Convention = Literal["correction", "displacement"]
-"""What an estimate's sign means: the displacement of the tissue, or the correction that undoes it (its negative)."""
+"""Meaning of an estimate's sign: the displacement of the tissue, or the correction that undoes it (its negative)."""
 
 Origin = Literal["truth", "mean", "first"]
-"""Where shifts of zero lie: where the truth has them, in the mean of all frames, or in the first frame."""
+"""Place of zero shifts: where the truth has them, in the mean of all frames, or in the first frame."""
 
 
 def check_convention(convention: object) -> Convention:

@@ -74,7 +74,7 @@ _DEPTHS = st.one_of(st.none(), st.tuples(st.integers(8, 16), st.integers(8, 16))
 def acquisitions(
     max_pixels: int = 4096, max_frames: int = 20, **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Acquisition]:
-    """Draw acquisitions of at most so many pixels and frames.
+    """Draw acquisitions of a bounded number of pixels and frames.
 
     Parameters
     ----------

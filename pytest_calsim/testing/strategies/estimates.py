@@ -1,4 +1,4 @@
-"""What a pipeline might have found in a recording: the truth, spoiled in known ways."""
+"""Draw what a pipeline might have found in a recording: the truth, spoiled in known ways."""
 
 from __future__ import annotations
 

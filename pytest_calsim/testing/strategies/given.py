@@ -26,7 +26,7 @@ def given_footprints(sensor: ImageSensor, max_cells: int) -> st.SearchStrategy[G
     width = sensor.width_px
     rows = st.tuples(st.integers(0, height - 1), st.integers(1, height))
     columns = st.tuples(st.integers(0, width - 1), st.integers(1, width))
-    patch = st.tuples(rows, columns, st.floats(0.125, 2.0, width=16))
+    patch = st.tuples(rows, columns, st.floats(0.125, 8.0, width=16))
 
     def painted(patches: list[tuple[tuple[int, int], tuple[int, int], float]]) -> GivenArray:
         images = np.zeros((len(patches), height, width), np.float32)

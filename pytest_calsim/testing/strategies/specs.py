@@ -1,4 +1,4 @@
-"""Whole specs."""
+"""Draw whole specs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def specs(
     max_pixels, max_frames
         Bounds on the movie's size.
     max_cells
-        Bound on the cells asked for, those outside the field of view included.
+        Largest number of requested cells, those outside the field of view included.
     kinds
         Kinds of steps that every spec has, with what they need, and no others where they can be had; ``None``: the
         cells and their light, and any of the others.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.errors import SpecError
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
@@ -18,9 +18,9 @@ from pytest_calsim.steps.background.neuropil import LocalBackground, Neuropil
 from pytest_calsim.steps.cells.cell_activity import CellActivity
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.motion.brain_motion import BrainMotion
-from pytest_calsim.steps.registry import step_classes
+from pytest_calsim.steps.registry import step_classes, unknown_kind
 from pytest_calsim.steps.step import Step
-from pytest_calsim.steps.tissue.vasculature import Vasculature
+from pytest_calsim.steps.tissue.vasculature import Vasculature, VesselLayer
 from pytest_calsim.testing.strategies.fields import LONGEST, finite_floats, models
 from pytest_calsim.testing.strategies.given import given_arrays, given_footprints
 from pytest_calsim.testing.strategies.trajectories import trajectories
@@ -37,7 +37,7 @@ _LARGEST_MOTION_UM = 10_000.0
 
 @dataclass(frozen=True)
 class RoomFor:
-    """What a step is drawn for.
+    """Scene for which a step is drawn.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def steps(
     acquisition
         What they fit; the default one, where none is given.
     max_cells
-        Bound on the cells asked for, those outside the field of view included.
+        Largest number of requested cells, those outside the field of view included.
     **fields
         Strategies for single fields.
 
@@ -83,7 +83,7 @@ def check_kinds(kinds: Iterable[str]) -> None:
     """Refuse kinds of steps that nobody knows."""
     for kind in kinds:
         if kind not in step_classes():
-            raise SpecError(f"unknown step kind {kind!r}; {nearest(kind, step_classes())}")
+            raise SpecError(unknown_kind(kind))
 
 
 def fitted_step(model: type[Step], room: RoomFor, fields: Strategies) -> st.SearchStrategy[Any]:
@@ -112,13 +112,14 @@ def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeuron
     imaged = models(PlaceNeurons, **{**own, "positions_um": st.none(), "footprints": footprints})
     layer = st.tuples(_populations(room), st.integers(0, most), st.booleans())
     layers = st.lists(layer, min_size=1, max_size=LONGEST)
-    placed = st.tuples(_SCATTERED, layers).map(lambda drawn: _scattered(room, *drawn))
+    placed = st.tuples(_SCATTERED, layers, _MOSTLY).map(lambda drawn: _scattered(room, *drawn))
     # Given ones more often: a scene shrinks best if it was found with them.
     return _ONE_OF_FIVE.flatmap(lambda choice: {3: placed, 4: imaged}.get(choice, given))
 
 
 _DEPTHS = st.one_of(st.just(100.0), finite_floats(0, 2000))
 _ONE_OF_FIVE = st.integers(0, 4)
+_MOSTLY = st.integers(0, 4).map(bool)
 _ONE_LAYER = st.just((Population(),))
 _SCATTERED = models(PlaceNeurons, populations=_ONE_LAYER, positions_um=st.none(), footprints=st.none())
 
@@ -157,8 +158,14 @@ def _populations(room: RoomFor) -> st.SearchStrategy[Population]:
 _POPULATIONS = models(Population, snr=st.none(), n_cells=st.none())
 
 
-def _scattered(room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population, int, bool]]) -> PlaceNeurons:
-    """Draw layers by density or by the number of cells in view, never with more cells than allowed in all."""
+def _scattered(
+    room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population, int, bool]], in_layers: bool
+) -> PlaceNeurons:
+    """Make layers by density or by the number of cells in view, never with more cells than allowed in all.
+
+    Or give the cells that such layers have, as default ones at their places: to that a scene can shrink whose fault
+    asks for no layer.
+    """
     canvas = room.canvas
     step = step.model_copy(update={"populations": tuple(population for population, _, _ in layers)})
     reach_um = 2 * step.reach_um(room.acquisition, canvas)
@@ -174,8 +181,10 @@ def _scattered(room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population,
             fields = {"density_per_mm3": density, "labelled_fraction": 1.0, "n_cells": exact}
             populations.append(population.model_copy(update=fields))
         made = step.model_copy(update={"populations": tuple(populations)})
-        if len(made.sample(room.acquisition, room.seed, canvas)) <= room.max_cells:
-            return made
+        cells = made.sample(room.acquisition, room.seed, canvas)
+        if len(cells) <= room.max_cells:
+            positions_um = tuple((z, y, x) for z, y, x in cells.center_um.tolist())
+            return made if in_layers else PlaceNeurons(positions_um=positions_um)
         share /= 2
 
 
@@ -233,15 +242,24 @@ def _vessels(room: RoomFor, fields: Strategies) -> st.SearchStrategy[Vasculature
     """
     cone_slope = room.acquisition.optics.cone_slope
 
-    def few(step: Vasculature) -> Vasculature:
-        twigs = {} if "min_radius_um" in fields else {"min_radius_um": max(step.min_radius_um, step.root_radius_um / 2)}
-        share = _MOST_TREES / step.expected_trees(room.canvas, cone_slope)
-        trees = (
-            {} if "trees_per_mm2" in fields or share >= 1 else {"trees_per_mm2": max(share * step.trees_per_mm2, 0.01)}
-        )
-        return step.model_copy(update={**twigs, **trees})
+    def few(layer: _L, given: Strategies) -> _L:
+        share = _MOST_TREES / layer.expected_trees(room.canvas, cone_slope)
+        fewer = {
+            "min_radius_um": max(layer.min_radius_um, layer.root_radius_um / 2),
+            "trees_per_mm2": max(layer.trees_per_mm2 * min(share, 1.0), 0.01),
+        }
+        return layer.model_copy(update={name: value for name, value in fewer.items() if name not in given})
 
-    return models(Vasculature, **fields).map(few)
+    def few_in_each_layer(step: Vasculature) -> Vasculature:
+        if "more_layers" not in fields:
+            step = step.model_copy(update={"more_layers": tuple(few(layer, {}) for layer in step.more_layers)})
+        return few(step, fields)
+
+    return models(Vasculature, **{"more_layers": _ONE_LAYER_MORE, **fields}).map(few_in_each_layer)
+
+
+_L = TypeVar("_L", bound=VesselLayer)
+_ONE_LAYER_MORE = st.lists(models(VesselLayer), max_size=1).map(tuple)
 
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {

@@ -35,6 +35,21 @@ def rate(spikes, fps=20.0, frames=100, lowpass_s=0.5, start_hz=0.0):
     )
 
 
+def test_a_long_recording_is_lowpassed_as_its_first_half_and_as_a_recurrence():
+    """It is made of 4096 frames at a time; spikes lie on the borders too."""
+    spikes = np.sort(np.concatenate([np.random.default_rng(0).uniform(0, 500, 3000), [409.6] * 3]))
+    long = rate(spikes, fps=10.0, frames=9000, start_hz=2.0)
+    np.testing.assert_array_equal(rate(spikes, fps=10.0, frames=3000, start_hz=2.0), long[:3000])
+    starts_s = np.arange(4201) / 10
+    y = 2.0
+    for frame, found in enumerate(long[:4200]):
+        begin, end = starts_s[frame : frame + 2]
+        seen = spikes[(spikes >= begin) & (spikes < end)]
+        later = y * np.exp(-0.1 / 0.5) + (np.exp(-(end - seen) / 0.5) / 0.5).sum()
+        assert found == pytest.approx(10 * (len(seen) - 0.5 * (later - y)), abs=1e-6)
+        y = later
+
+
 def test_lowpass_against_direct_integration():
     spikes = np.array([0.0, 0.013, 0.3, 0.3, 1.111, 2.5])
     got = rate(spikes, start_hz=3.0)

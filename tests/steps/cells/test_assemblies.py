@@ -70,6 +70,19 @@ def plan_of(n=6, **fields):
     return scene(n, **fields).artifacts["assemblies"]
 
 
+def test_cells_do_not_depend_on_how_many_there_are():
+    """Trains are made of 128 cells at a time."""
+    fields = {"activity": {**BUSY, "refractory_s": 0.005}, "duration_s": 20.0, "member_fraction": 0.5}
+    few, many = (scene(n, **fields).artifacts["cell_activity"] for n in (127, 300))
+    for one, other in zip(trains(few), trains(many), strict=False):
+        assert np.array_equal(one, other)
+    np.testing.assert_array_equal(few.C, many.C[:127])
+    alone = scene(300, **{**fields, "n_assemblies": 0}).artifacts["cell_activity"]
+    added = np.diff(many.spike_start) - np.diff(alone.spike_start)
+    assert (added[128:256] > 0).mean() > 0.5
+    assert (added[256:] > 0).mean() > 0.5
+
+
 def test_membership_is_a_chance_of_its_own_for_each_cell_and_assembly():
     member = plan_of(4000, member_fraction=0.3, n_assemblies=3, duration_s=1.0).member
     np.testing.assert_allclose(member.mean(axis=0), 0.3, atol=4 * np.sqrt(0.21 / 4000))
@@ -103,6 +116,34 @@ def test_rates_are_the_sum_of_both(fps, dead_s):
     assert total == pytest.approx(own + n_events * per_event, rel=0.01)
     if dead_s:
         assert min(np.diff(times).min() for times in trains(found)) >= dead_s * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("dead_s", [0.0, 0.005])
+@pytest.mark.parametrize("n_assemblies", [1, 3])
+@pytest.mark.parametrize("own", [SILENT, BUSY], ids=["silent", "busy"])
+def test_the_mean_with_saturation_counts_that_spikes_of_events_come_together(own, n_assemblies, dead_s):
+    """Per spike, as all cells share some 300 events for each assembly, and their number varies."""
+
+    def per_spike(n):
+        found = scene(
+            60,
+            duration_s=1000.0,
+            activity={**own, "saturation": {}, "refractory_s": dead_s},
+            n_assemblies=n,
+            member_fraction=1.0,
+            event_rate_hz=0.3,
+            event_duration_s=0.2,
+            participation=0.8,
+            spikes_per_event=6.0,
+        ).artifacts["cell_activity"]
+        seen = (found.C.mean(dtype=float) - 1) / (len(found.spike_time_s) / 60 / 1000)
+        return seen, (found.expected_C[0] - 1) / found.expected_rate_hz[0]
+
+    seen, expected = per_spike(n_assemblies)
+    assert seen == pytest.approx(expected, rel=0.03)
+    if own is SILENT:  # six spikes together give twice the light of six lone ones
+        _, alone = per_spike(0)
+        assert seen > 1.8 * alone
 
 
 @pytest.mark.parametrize("window_s", [0.1, 0.4, 2.0])

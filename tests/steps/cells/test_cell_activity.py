@@ -9,7 +9,7 @@ from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.cell_activity import CellActivity, HillSaturation
-from pytest_calsim.steps.cells.indicators import INDICATORS
+from pytest_calsim.steps.cells.indicators import INDICATORS, time_to_peak
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 
 
@@ -217,6 +217,46 @@ def test_a_lone_spike_shows_the_indicators_kinetics(name, hill):
     assert seen > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*too slow for the indicator")
+@pytest.mark.parametrize("hill", [None, HillSaturation(), HillSaturation(kd_nm=147, hill_coefficient=2.45)])
+@pytest.mark.parametrize("fps", [10.0, 20.0, 60.0])
+@pytest.mark.parametrize("name", INDICATORS)
+def test_the_indicators_kinetics_at_any_frame_rate(name, fps, hill):
+    """With saturation and dead time on, from frames alone.
+
+    A spike each in many cells, at all phases of a frame. Sums of frames are integrals of the transient up to a frame's
+    end, whatever the exposure; those of all cells together have ends at each millisecond. Saturated frames are averaged
+    in substeps of up to a quarter of the time to peak: what is seen is averaged over two of them.
+    """
+    indicator = INDICATORS[name]
+    n = round(1000 / fps)
+    spikes_s = 0.5 + np.arange(n) / (n * fps)
+    a = activity(
+        n,
+        fps=fps,
+        duration_s=3.5,
+        indicator=name,
+        dff_per_spike=0.4,
+        refractory_s=0.05,
+        saturation=hill,
+        spike_times_s=[[t] for t in spikes_s],
+    )
+    until = np.cumsum(a.C.astype(float) - 1, axis=1) / (0.4 * fps)
+    frame_ends = np.arange(1, until.shape[1] + 1) / fps
+    since = (frame_ends - spikes_s[:, None]).ravel()
+    order = np.argsort(since)
+    at = np.arange(0, 2.5, 1e-3)
+    width_s = time_to_peak(a.model.rise_s, a.model.decay_s) / 2
+    ends = np.interp([at - width_s / 2, at + width_s / 2], since[order], until.ravel()[order])
+    rise = (ends[1] - ends[0]) / width_s
+    peak = rise.argmax()
+    assert rise[peak] == pytest.approx(1, abs=0.03)
+    last = np.flatnonzero(rise > rise[peak] / 2)[-1]
+    assert at[last] - at[peak] == pytest.approx(indicator.half_decay_s, rel=0.05)
+    if indicator.time_to_peak_s is not None:
+        assert at[peak] == pytest.approx(indicator.time_to_peak_s, rel=0.05 if hill is None else 0.15)
+
+
 def test_C_is_the_integral_of_the_transients_over_the_exposure():
     a = activity(4, fps=15.0, duration_s=6.0, brightness=1.5, **BUSY)
     unit, _ = kernel(*INDICATORS["gcamp6f"].time_constants_s)
@@ -255,6 +295,76 @@ def test_effects_of_a_spike_are_spread_lognormally_with_mean_one():
     plain = activity(3000, **fields)
     lit = plain.C[:, 0] > 1.02
     np.testing.assert_allclose((a.C[lit, 0] - 1) / (plain.C[lit, 0] - 1), ratio[lit], rtol=1e-4)
+
+
+def test_time_constants_are_spread_lognormally_with_mean_one():
+    """As seen: the decay of one given spike in each cell, where nothing is left of its rise."""
+    n = 3000
+    fields = {"fps": 50.0, "duration_s": 1.5, "rise_s": 0.005, "decay_s": 0.2, "spike_times_s": [[0.0]] * n}
+    a = activity(n, kinetics_spread=0.25, **fields)
+    early = a.C[:, 10].astype(float) - 1
+    late = a.C[:, 20].astype(float) - 1
+    decay_s = 0.2 / np.log(early / late)
+    assert decay_s.mean() == pytest.approx(0.2, rel=4 * np.sqrt(np.expm1(0.0625) / n))
+    assert decay_s.std() == pytest.approx(0.2 * np.sqrt(np.expm1(0.0625)), rel=0.08)
+    assert stats.kstest(np.log(decay_s / 0.2), stats.norm(-0.03125, 0.25).cdf).pvalue > 1e-3
+    # Rise and decay keep their ratio, so the transient's area goes with its decay, and its peak stays.
+    area = (a.C.astype(float) - 1).sum(axis=1) / 50
+    left = decay_s * late * np.exp(-(1.5 - 0.41) / decay_s)
+    np.testing.assert_allclose((area + left) / decay_s, (area + left)[0] / decay_s[0], rtol=0.01)
+    plain = activity(3, **fields)
+    assert np.ptp(plain.C, axis=0).max() == 0
+
+
+@pytest.mark.parametrize("fps", [5.0, 20.0, 60.0])
+def test_baselines_drift_as_declared_each_by_itself(fps):
+    """Silent cells: what is seen is the baseline alone, lognormal, of correlation exp(−t/τ) of its logarithm."""
+    fields = {"dff_per_spike": 0, "indicator": "gcamp6s", "duration_s": 400.0, "fps": fps, "brightness": 2.0}
+    a = activity(300, baseline_fluctuation=0.2, baseline_time_constant_s=10, **fields)
+    seen = a.C.astype(float) / 2
+    assert seen.mean() == pytest.approx(1, abs=4 * 0.2 * np.sqrt(20 / 400 / 300))
+    assert seen.std() == pytest.approx(0.2, rel=0.05)
+    x = np.log(seen) - np.log(seen).mean()
+    for lag_s in (5, 10, 20):
+        lag = round(lag_s * fps)
+        memory = (x[:, lag:] * x[:, :-lag]).mean() / x.var()
+        assert memory == pytest.approx(np.exp(-lag_s / 10), abs=0.06)  # straight lines between ticks: up to 0.05 more
+    pairs = np.corrcoef(x)[np.triu_indices(300, 1)]
+    assert pairs.mean() == pytest.approx(0, abs=0.01)
+    np.testing.assert_allclose(a.truth()["baseline"].values, a.C, rtol=2e-7)
+
+
+def test_a_drift_lies_under_the_same_transients():
+    plain = activity(50, duration_s=30.0, **BUSY)
+    drifting = activity(50, duration_s=30.0, baseline_fluctuation=0.3, baseline_time_constant_s=5, **BUSY)
+    assert np.array_equal(plain.spike_time_s, drifting.spike_time_s)
+    for name in ("expected_C", "typical_transient", "baseline", "expected_rate_hz"):
+        assert np.array_equal(getattr(plain, name), getattr(drifting, name))
+    rest = drifting.truth()["baseline"].values
+    assert rest.dtype == np.float32
+    assert rest.std() > 0.2
+    np.testing.assert_allclose(drifting.C - rest, plain.C - 1, atol=1e-6)
+    assert "baseline" not in plain.truth()
+
+
+def test_a_drift_is_the_same_bits_in_any_frames():
+    a = activity(5, duration_s=40.0, baseline_fluctuation=0.5, baseline_time_constant_s=1, **BUSY)
+    assert a.C.min() > 0
+    rest = a.truth()["baseline"]
+    for start, stop in ((0, 1), (250, 260), (255, 513), (799, 800), (30, 30)):
+        assert np.array_equal(a.traces.fluorescence(start, stop), a.C[:, start:stop])
+        assert np.array_equal(rest.read(start, stop), rest.values[:, start:stop])
+
+
+def test_given_traces_do_not_drift_and_given_spikes_do():
+    dff = np.zeros((2, 100))
+    traces = activity(4, dff_traces=dff, baseline_fluctuation=0.3)
+    spikes = activity(4, spike_times_s=[[], []], baseline_fluctuation=0.3)
+    np.testing.assert_array_equal(traces.C[:2], 1)
+    np.testing.assert_array_equal(traces.truth()["baseline"].values[:2], 1)
+    assert np.ptp(traces.truth()["baseline"].values[2:], axis=1).min() > 0
+    assert np.ptp(spikes.C[:2], axis=1).min() > 0
+    np.testing.assert_allclose(spikes.C[:2], spikes.truth()["baseline"].values[:2], rtol=2e-7)
 
 
 def test_refractory_time_keeps_the_rate():
@@ -308,6 +418,8 @@ def processes(draw):
         "rate_spread": draw(st.floats(0, 2)),
         "refractory_s": draw(st.floats(0, 0.009)),
         "indicator": draw(st.sampled_from(sorted(INDICATORS))),
+        "baseline_fluctuation": draw(st.sampled_from([0.0, 0.0, 0.3])),
+        "baseline_time_constant_s": draw(st.floats(1, 100)),
         "seed": draw(st.integers(0, 2**63 - 1)),
     }
 

@@ -21,10 +21,14 @@ def courses(n=20, model=None, baseline=1.0, z=0.0, **fields):
     return model.model.courses_of(context(**fields), keys, np.full(n, z), np.full(n, baseline))
 
 
+DRIFTING = CellActivity(baseline_fluctuation=0.3, baseline_time_constant_s=2)
+
+
+@pytest.mark.parametrize("model", [None, DRIFTING], ids=["constant", "drifting"])
 @pytest.mark.parametrize("fps", [3.0, 20.0, 61.7])
-def test_any_block_has_the_same_bits(fps):
-    whole = courses(fps=fps).fluorescence(0, int(60 * fps))
-    other = courses(fps=fps)
+def test_any_block_has_the_same_bits(fps, model):
+    whole = courses(fps=fps, model=model).fluorescence(0, int(60 * fps))
+    other = courses(fps=fps, model=model)
     cuts = [int(60 * fps) * i // 7 for i in range(8)]
     for a, b in sorted(pairwise(cuts), reverse=True):
         assert np.array_equal(other.fluorescence(a, b), whole[:, a:b])
@@ -74,6 +78,17 @@ def test_brightness_scales_all():
     np.testing.assert_allclose(
         courses(baseline=3.0).fluorescence(0, 100), 3 * courses().fluorescence(0, 100), rtol=1e-6
     )
+
+
+def test_baselines_drift_as_those_of_planted_cells_do():
+    plain = courses(200, baseline=3.0)
+    drifting = courses(200, DRIFTING, baseline=3.0)
+    np.testing.assert_array_equal(plain.expected, drifting.expected)
+    drift = (drifting.fluorescence(0, 1200) - plain.fluorescence(0, 1200)).astype(float) / 3
+    assert drift.mean() == pytest.approx(0, abs=0.02)
+    assert drift.std() == pytest.approx(0.3, rel=0.06)
+    assert np.corrcoef(drift)[np.triu_indices(200, 1)].mean() == pytest.approx(0, abs=0.01)
+    assert drifting.fluorescence(0, 1200).min() > 0
 
 
 def test_nothing_of_the_size_of_the_recording_is_held():

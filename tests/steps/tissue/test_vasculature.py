@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optic
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Context
-from pytest_calsim.steps.tissue.vasculature import Vasculature, Vessels
+from pytest_calsim.steps.tissue.vasculature import Vasculature, VesselLayer, Vessels
 
 
 def context(margin_px=0, size_px=96, seed=0, magnification=2.9, na=0.3):
@@ -129,25 +130,75 @@ def widening(near, far, vertical, canvas):
     return (profiles[1] - profiles[0]) * canvas.pixel_size_um**2 / (1 + tilt**2)
 
 
-def test_the_margin_changes_nothing():
+# Fine vessels far below the large ones: light from there passes both.
+DEEP = VesselLayer(trees_per_mm2=40, root_radius_um=6, top_depth_um=420, bottom_depth_um=450)
+
+
+@pytest.mark.parametrize("more_layers", [(), (DEEP,)], ids=["one layer", "two layers"])
+def test_the_margin_changes_nothing(more_layers):
+    step = Vasculature(more_layers=more_layers)
     for size_px in (96, 97):
         narrow = context(size_px=size_px)
         wide = context(margin_px=11, size_px=size_px)
-        few = Vasculature().plan(narrow)
-        more = Vasculature().plan(wide)
-        for depth in (35.0, 60.0, 150.0):
+        few = step.plan(narrow)
+        more = step.plan(wide)
+        for depth in (35.0, 60.0, 150.0, 440.0, 1500.0):
             assert np.array_equal(more.transmission(depth)[wide.canvas.window.slices], few.transmission(depth))
 
 
-def test_a_larger_sensor_shows_more_of_the_same_vessels():
+@pytest.mark.parametrize("more_layers", [(), (DEEP,)], ids=["one layer", "two layers"])
+def test_a_larger_sensor_shows_more_of_the_same_vessels(more_layers):
+    step = Vasculature(trees_per_mm2=5, more_layers=more_layers)
     small = context(size_px=96)
     large = context(size_px=396)
-    few = Vasculature(trees_per_mm2=5).plan(small)
-    more = Vasculature(trees_per_mm2=5).plan(large)
+    few = step.plan(small)
+    more = step.plan(large)
     assert len(more.trees) > len(few.trees)
     window = np.s_[150:-150, 150:-150]
-    for depth in (35.0, 60.0, 150.0):
+    for depth in (35.0, 60.0, 150.0, 440.0, 1500.0):
         np.testing.assert_array_equal(more.transmission(depth)[window], few.transmission(depth))
+
+
+@pytest.mark.parametrize("depths_um", [(420, 450), (100, 100), (0, 10), (30, 60)], ids=str)
+def test_a_layer_more_leaves_the_others_as_they_were(depths_um):
+    """It only takes its own share of the light from below, wherever it lies; the product of both is what passes."""
+    ctx = context()
+    top_um, bottom_um = depths_um
+    layer = VesselLayer(trees_per_mm2=60, root_radius_um=6, top_depth_um=top_um, bottom_depth_um=bottom_um)
+    one = Vasculature().plan(ctx)
+    both = Vasculature(more_layers=(layer,)).plan(ctx)
+    for before, after in zip(one.trees, both.trees, strict=False):
+        assert np.array_equal(before[0].path_um, after[0].path_um)
+    assert (np.diff(both.slab_um) >= 0).all()
+    new = np.isin(both.slab_um, (layer.slab_edges_um[1:] + layer.slab_edges_um[:-1]) / 2)
+    if depths_um == (30, 60):  # its first slab lies at 37.5 µm, its second at 52.5
+        assert both.slab_um.tolist() == [30, 37.5, 50, 52.5, 70]
+    only = replace(both, slab_um=both.slab_um[new], clear=both.clear[new])
+    for depth in (0.0, 35.0, 60.0, 95.0, 150.0, 440.0, 600.0):
+        expected = one.transmission(depth) * only.transmission(depth)
+        np.testing.assert_allclose(both.transmission(depth), expected, rtol=1e-6)
+    assert only.transmission(600.0).min() < 0.95
+    assert np.all(only.transmission(float(top_um)) == 1)
+
+
+def test_layers_have_trees_of_their_own():
+    """Two layers alike are not the same vessels twice."""
+    ctx = context(size_px=300)
+    layers = (VesselLayer(), VesselLayer(), VesselLayer())
+    vessels = Vasculature(more_layers=layers).plan(ctx)
+    roots = np.array([tree[0].path_um[0] for tree in vessels.trees])
+    assert len(roots) == 4 * len(Vasculature().plan(ctx).trees)
+    assert len(np.unique(roots, axis=0)) == len(roots)
+
+
+def test_a_shadow_stops_widening_300_um_below_its_own_vessels():
+    ctx = context(size_px=200)
+    layer = VesselLayer(top_depth_um=900, bottom_depth_um=900, trees_per_mm2=0.01, root_radius_um=2, min_radius_um=2)
+    for step in (Vasculature(), Vasculature(more_layers=(layer,))):
+        vessels = step.plan(ctx)
+        last = vessels.transmission(380.0)  # 20 x 19, 310 µm below the last slab of the first layer
+        assert np.array_equal(vessels.transmission(880.0), last)
+        assert not np.array_equal(vessels.transmission(340.0), last)
 
 
 def test_there_are_as_many_roots_as_asked_for():
@@ -171,6 +222,12 @@ def test_more_trees_than_are_grown_are_refused():
     acquisition = {"image_sensor": {"height_px": 4000, "width_px": 4000}}
     with pytest.raises(SpecError, match=r"trees_per_mm2 = 100 asks for some \d+ trees that reach the field of view"):
         Spec.make({"acquisition": acquisition, "steps": [{"kind": "vasculature", "trees_per_mm2": 100}]})
+    # The count is that of all layers, and the layer with most trees is named.
+    layers = [{"trees_per_mm2": 20}, {"trees_per_mm2": 90}]
+    with pytest.raises(SpecError, match=r"more_layers\.1\.trees_per_mm2 = 90 asks for some \d+ trees"):
+        Spec.make({"acquisition": acquisition, "steps": [{"kind": "vasculature", "more_layers": layers}]})
+    counts = [VesselLayer(trees_per_mm2=n).expected_trees(context(size_px=600).canvas, 0.2) for n in (30, 60)]
+    assert counts[1] == pytest.approx(2 * counts[0], rel=0.1)
 
 
 def test_a_vessel_between_slabs_is_not_counted_twice():
@@ -207,6 +264,10 @@ def test_extremes_are_finite():
         ({"top_depth_um": 90}, "bottom_depth_um = 80.0 lies above top_depth_um = 90"),
         ({"min_radius_um": 20}, "1 to 12 times min_radius_um = 20"),
         ({"absorption_per_um": 0}, "greater than 0"),
+        ({"more_layers": [{"top_depth_um": 90}]}, "bottom_depth_um = 80.0 lies above top_depth_um = 90"),
+        ({"more_layers": [{"min_radius_um": 20}]}, "1 to 12 times min_radius_um = 20"),
+        ({"more_layers": [{"absorption_per_um": 1}]}, "Extra inputs are not permitted"),
+        ({"more_layers": [{}] * 5}, "at most 4 items"),
     ],
 )
 def test_what_would_do_nothing_or_too_much_is_refused(fields, message):

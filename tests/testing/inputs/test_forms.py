@@ -58,7 +58,22 @@ def test_no_unit_is_an_estimate_too(nothing):
         (A.transpose(1, 2, 0), r"A has shape \(4, 5, 3\); expected \(units, 4, 5\).*units come first, np.moveaxis"),
         (A.transpose(0, 2, 1), r"A has shape \(3, 5, 4\); expected \(units, 4, 5\).*height and width are swapped"),
         (A[0], r"A has shape \(4, 5\); .*a single footprint needs its unit axis, A\[None\]"),
-        (A.reshape(3, -1), r"A has shape \(3, 20\); .*scipy.sparse, or by Estimate.from_caiman \(Fortran order\)"),
+        (
+            A.reshape(3, -1),
+            r"A has shape \(3, 20\); .*Estimate.from_caiman\(A.T, dims=\(4, 5\)\).*or given as A.reshape\(-1, 4, 5\)",
+        ),
+        (
+            A.reshape(3, -1).T,
+            r"A has shape \(20, 3\); .*Estimate.from_caiman\(A, dims=\(4, 5\)\).*or given as A.T.reshape\(-1, 4, 5\)",
+        ),
+        (
+            (A[0] > 0).astype(int).T,
+            r"A has shape \(5, 4\); expected \(units, 4, 5\).*height and width are swapped, A\.T$",
+        ),
+        ((A[0] > 0).astype(int)[1:], r"A has shape \(3, 5\); expected \(units, 4, 5\).*if this is a crop, label"),
+        (A.sum, "A is a function or class"),
+        ((A, A[:, 0]), r"A is a tuple of 2 arrays of different kinds: give each by its name, Estimate\(A=\.\.\.,"),
+        (None, r"A is None: did the pipeline return it\?"),
         (A[None], r"A has shape \(1, 3, 4, 5\); expected"),
         (
             scipy.sparse.csr_array(A.reshape(3, -1).T),
@@ -122,12 +137,12 @@ def test_traces_of_any_form_are_the_same(form):
     [
         (C[:, :5], r"C has shape \(3, 5\); expected \(3, 6\) = \(unit_id, frame\)$"),
         (C[:2], r"C has shape \(2, 6\); expected \(3, 6\)"),
-        (C.T, r"C has shape \(6, 3\); expected \(3, 6\) = \(unit_id, frame\): it is transposed"),
+        (C.T, r"C has shape \(6, 3\); expected \(3, 6\) = \(unit_id, frame\): it is transposed, give C\.T$"),
         (C[0], r"C has shape \(6,\); expected \(3, 6\)"),
         (np.where(C[1, 4] == C, np.nan, C), "C has 1 NaN or infinite values, the first at unit_id 1, frame 4"),
         (
             xr.DataArray(C, dims=("unit_id", "time")),
-            r"C has dims \('unit_id', 'time'\); expected \('unit_id', 'frame'\)",
+            r"C has dims \('unit_id', 'time'\); expected \('unit_id', 'frame'\).*: C\.rename\(\{'time': 'frame'\}\)$",
         ),
         (C.astype(str), "C holds <U32, not real numbers"),
     ],

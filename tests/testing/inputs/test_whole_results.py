@@ -12,14 +12,18 @@ from planted import RECORDING, SHIFTS, A, C, S
 
 from pytest_calsim import (
     Estimate,
+    RecoveryError,
+    assert_background_recovered,
     assert_footprints_recovered,
     assert_shifts_recovered,
     assert_spikes_recovered,
     assert_traces_recovered,
+    compare,
     hungarian_match,
     score,
 )
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.testing.relations.outcome import Outcome
 
 flat = scipy.sparse.csc_matrix(A.reshape(9, -1).T)
 ESTIMATES = SimpleNamespace(A=flat, C=C, dims=(40, 50))
@@ -78,6 +82,34 @@ def test_other_arrays_too(judge, given):
 
 def test_arrays_that_look_like_results_are_arrays():
     table = pd.DataFrame(S[:, :3], columns=["A", "C", "truth"])
-    with pytest.raises(EstimateError, match="C has frame labels A to truth"):
+    with pytest.raises(EstimateError, match=r"columns A to truth; expected .*: it is transposed, give C\.T"):
         Estimate(C=table)
     assert Estimate(shifts=SHIFTS.tolist()).shifts.shape == (80, 2)
+
+
+NOTHING = {
+    "footprints": lambda given: assert_footprints_recovered(given, RECORDING, min_recall=0.5, min_precision=0.5),
+    "traces": lambda given: assert_traces_recovered(given, RECORDING, min_pearson=0.5),
+    "spikes": lambda given: assert_spikes_recovered(given, RECORDING, min_recall=0.5, min_precision=0.5),
+    "shifts": lambda given: assert_shifts_recovered(given, RECORDING, max_rmse_px=1, convention="correction"),
+    "background": lambda given: assert_background_recovered(given, RECORDING, min_pearson=0.5),
+    "score": lambda given: score(given, RECORDING),
+    "compare": lambda given: compare(given, RECORDING),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_a_pipeline_does_not_return(name):
+    with pytest.raises(EstimateError, match=r"^None is no estimate: did the pipeline return it\?$"):
+        NOTHING[name](None)
+    with pytest.raises(EstimateError, match=r"is a path or text \(.*found\.npz'\).*: open it and give the arrays$"):
+        NOTHING[name](Path("found.npz"))
+    with pytest.raises(EstimateError, match=r"is a function or class \(score\): give what it returns$"):
+        NOTHING[name](score)
+    with pytest.raises(EstimateError, match="is a tuple of 2 arrays of different kinds: give each by its name, Estim"):
+        NOTHING[name]((A, C))
+
+
+def test_a_pipeline_that_returns_nothing_breaks_its_contract():
+    with pytest.raises(RecoveryError, match=r"None is no estimate: did the pipeline return it\?"):
+        Outcome.of(lambda recording: None, RECORDING)

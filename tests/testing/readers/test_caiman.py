@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from planted import RECORDING, SEEN, SHIFTS, A, C, S, blob
@@ -15,6 +16,7 @@ EVERY = np.concatenate([JUNK[:1], A[SEEN], JUNK[1:]])
 TRACES = np.concatenate([C[:1] * 0, C[SEEN], C[:2] * 0])
 SPIKES = np.concatenate([S[:1] * 0, S[SEEN], S[:2] * 0])
 GOOD = np.arange(1, 8)
+FLAT = np.stack([image.ravel(order="F") for image in EVERY], axis=1)
 
 
 def estimates(images=EVERY, matrix=scipy.sparse.csc_matrix, **more):
@@ -38,6 +40,36 @@ def test_rejected_components_are_no_estimates(idx):
     np.testing.assert_array_equal(found.C, C[SEEN])
     np.testing.assert_array_equal(found.S, S[SEEN])
     assert assert_footprints_recovered(found, RECORDING, min_recall=1, min_precision=1).passed
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, scipy.sparse.csc_matrix, scipy.sparse.coo_array, pd.DataFrame])
+def test_pixels_by_units_alone(matrix):
+    found = Estimate.from_caiman(matrix(FLAT), dims=(40, 50), shifts_rig=SHIFTS)
+    np.testing.assert_array_equal(np.asarray(found.A), EVERY.astype(np.float32))
+    assert (found.C, found.convention) == (None, "correction")
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        lambda found: found,
+        lambda found: {"estimates": found, "dims": None},
+        lambda found: SimpleNamespace(estimates=found),
+    ],
+    ids=["estimates", "cnm, as a dict", "cnm"],
+)
+def test_a_dict_of_the_names_of_estimates(holder):
+    names = {"A": FLAT, "C": TRACES, "S": SPIKES, "dims": (40, 50), "idx_components": GOOD}
+    found = Estimate.from_caiman(holder(names))
+    np.testing.assert_array_equal(np.asarray(found.A), EVERY[GOOD].astype(np.float32))
+    np.testing.assert_array_equal(found.C, TRACES[GOOD])
+    np.testing.assert_array_equal(found.S, SPIKES[GOOD])
+
+
+def test_rows_that_are_labelled_are_put_in_the_order_of_components():
+    order = np.random.default_rng(2).permutation(10)
+    table = pd.DataFrame(TRACES[order], index=order)
+    np.testing.assert_array_equal(Estimate.from_caiman(estimates(C=table)).C, TRACES)
 
 
 def test_after_select_components_all_are():
@@ -93,7 +125,21 @@ def test_the_background():
         ),
         (lambda: Estimate.from_caiman(estimates(b=np.ones((9, 1)), f=C[:1])), r"b has shape \(9, 1\); expected \(2000"),
         (lambda: Estimate.from_caiman(estimates(C=np.vstack([TRACES, TRACES]))), "C has 20 rows for the 10 components"),
-        (lambda: Estimate.from_caiman({"A": estimates().A}), "this dict has no A"),
+        (lambda: Estimate.from_caiman({"C": TRACES}, (40, 50)), "this dict of C has no A: give cnm.estimates after"),
+        (lambda: Estimate.from_caiman({"A": estimates().A}), r"from_caiman needs dims=\(height, width\)"),
+        (lambda: Estimate.from_caiman(np.asarray(FLAT)), r"from_caiman needs dims=\(height, width\)"),
+        (lambda: Estimate.from_caiman(FLAT.T, (40, 50)), r"A has shape \(10, 2000\); .*: it is transposed, give A\.T$"),
+        (
+            lambda: Estimate.from_caiman(EVERY, (40, 50)),
+            r"A has shape \(10, 40, 50\); .* given as Estimate\(A=\.\.\.\)$",
+        ),
+        (lambda: Estimate.from_caiman({"A": EVERY}, (40, 50)), r"A has shape \(10, 40, 50\); from_caiman takes"),
+        (lambda: Estimate.from_caiman(None, (40, 50)), r"from_caiman takes cnm.estimates or cnm, .*, not None"),
+        (lambda: Estimate.from_caiman("cnm.hdf5"), r"load_CNMF\(path\), not a path or text \('cnm.hdf5'\)"),
+        (
+            lambda: Estimate.from_caiman({"A": FLAT, "C": pd.DataFrame(TRACES, index=range(20, 10, -1))}, (40, 50)),
+            "C has unit_id labels 20, 19, 18, ..., in no order, and A none",
+        ),
         (lambda: Estimate.from_caiman(estimates(), (40.5, 50)), r"dims must be \(height, width\) in whole pixels, not"),
         (lambda: Estimate.from_caiman(estimates(), 2000), r"dims must be \(height, width\) in whole pixels, not 2000"),
         (

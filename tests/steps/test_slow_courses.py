@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pytest_calsim.steps.background.slow_courses import SlowCourses
+from pytest_calsim.steps.slow_courses import SlowCourses
 
 
 def courses(n=40, tau=2.0, sd=0.3, frame_s=0.05):

@@ -57,6 +57,8 @@ class SlowCourses:
 
     def means(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
+        if stop <= start:
+            return np.zeros((len(self.keys), 0), np.float32)
         ticks_per_frame = self.frame_s / self._tick_s
         begin = np.arange(start, stop, dtype=np.float64) * ticks_per_frame
         end = np.arange(start + 1, stop + 1, dtype=np.float64) * ticks_per_frame
