@@ -359,13 +359,16 @@ def contract_page() -> str:
         "",
         "`explain_miss(run, recording, unit)` renders the recording again without one cause at a time, all else being "
         "the same to the draw, and runs the pipeline on it. `.causes` are those without which the cell is found, the "
-        "largest gain first.",
+        "largest gain first. More than one is a tie: each is enough.",
+        "",
+        "Background hides a cell by what moves in it, or by its shot noise. In the first case `background` stands "
+        "alone; in the second more light helps as well, and both are listed.",
         "",
         "| cause | taken away by |",
         "|---|---|",
         "| louder neighbour | darkening the cell that adds most light there |",
         "| motion | dropping `brain_motion` |",
-        "| too little light | four times the light, on a chip of four times the well (or as large as a well can be) |",
+        "| too little light | up to 64 times the light, on a chip with as much larger a well (at most 100 000 e⁻) |",
         "| background | dropping `neuropil` and `background_cells` |",
         "| out of focus | focusing on the cell |",
         "| vessels | dropping `vasculature` |",

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CAUSES", "Blame", "Cause", "explain_miss"]
 
-_MOST_LIGHT = 4.0
+_MOST_LIGHT = 64.0
+"""Shot noise is then an eighth of what it was."""
 _FULLEST_WELL_E = 1e5
 
 
@@ -70,7 +71,8 @@ class Blame:
     def causes(self) -> tuple[str, ...]:
         """What lets the cell be found when it alone is taken away, the largest gain first; more than one is a tie.
 
-        Empty where no single one decides.
+        Where a background's shot noise hides the cell, ``background`` and ``too little light`` are both listed; where
+        what moves in it does, ``background`` alone. Empty where no single one decides.
         """
         found = [name for name, iou in self.without.items() if iou >= MIN_IOU]
         return tuple(sorted(found, key=lambda name: -self.without[name]))
@@ -94,7 +96,7 @@ def explain_miss(run: Run, recording: Recording, unit: int) -> Blame:
     """Find out why a pipeline misses a cell, by counterfactuals.
 
     The recording is rendered again without one cause at a time, with the very same cells, activity and noise
-    otherwise, and the pipeline is run on it. The cause whose absence gains most is to blame.
+    otherwise, and the pipeline is run on it. Each cause without which the cell is found is to blame.
 
     Parameters
     ----------
@@ -174,6 +176,7 @@ def _still(recording: Recording, unit: int) -> Recording:
 
 
 def _more_light(recording: Recording, unit: int) -> Recording:
+    """Give as much light as the largest well holds."""
     times = min(_MOST_LIGHT, _FULLEST_WELL_E / recording.spec.acquisition.image_sensor.full_well_e)
     return _again(recording, brighter(recording.spec, times))
 

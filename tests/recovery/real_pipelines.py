@@ -9,6 +9,7 @@ import contextlib
 import io
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -35,11 +36,27 @@ def notebook_shifts(recording: Recording) -> np.ndarray:
     return estimate_motion(movie, dim="frame").compute().values
 
 
+def import_suite2p() -> ModuleType:
+    """Import suite2p, also beside a torchvision that lacks operators, which suite2p imports and never calls."""
+    import torch
+
+    try:
+        import suite2p as package
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        operators = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import suite2p as package
+    return package
+
+
 def suite2p(recording: Recording) -> Estimate:
     """Run suite2p 1.1.0 without registration, on a TIFF."""
-    import suite2p as package
     import tifffile
 
+    package = import_suite2p()
     settings = package.default_settings()
     settings["fs"] = float(recording.spec.acquisition.fps)
     settings["tau"] = 0.3

@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-NOISE = "a dim cell is whole in one noise and split in another"
 FOUND = {
     "minian": {
         "no cell": "no two seeds near one another",
@@ -36,13 +35,13 @@ FOUND = {
     "suite2p": {
         "one frame": "fewer than 10 frames are refused",
         "two frames": "fewer than 10 frames are refused",
-        "cropped": "what is found near the new edge changes the masks of the neuropil",
-        "shifted tissue": NOISE,
-        "cells in another order": NOISE,
-        "twice as long": NOISE,
+        "mirrored": "other estimates of no cell where a side is no multiple of 8",
     },
 }
 """Clauses that are known not to hold, by pipeline: each a finding in ``docs/findings.md``."""
+
+BY_CHANCE = [("cropped", 1), ("cropped", 2), ("cells in another order", 1), ("twice as long", 2)]
+"""Clauses that suite2p breaks on the contract's scene with another seed, and keeps on most others."""
 
 CONTRACTS = {name: PipelineContract(getattr(real_pipelines, name)) for name in FOUND}
 
@@ -53,15 +52,30 @@ def cases():
         for clause in contract.clauses:
             marks = [pytest.mark.skipif(missing, reason=f"{name} needs an environment of its own")]
             if clause.name in FOUND[name]:
-                reason = FOUND[name][clause.name]
-                # What noise decides, another processor's rounding may decide otherwise.
-                marks.append(pytest.mark.xfail(strict=reason != NOISE, reason=reason))
+                marks.append(pytest.mark.xfail(strict=True, reason=FOUND[name][clause.name]))
             yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
 
 
 @pytest.mark.parametrize(("name", "clause"), list(cases()))
 def test_contract(name, clause):
     CONTRACTS[name].check(clause)
+
+
+# Not strict: what noise decides, another processor's rounding may decide otherwise.
+@pytest.mark.xfail(reason="a dim cell is whole in one noise and split in another")
+@pytest.mark.parametrize(("clause", "seed"), BY_CHANCE)
+def test_suite2p_by_seed(clause, seed):
+    if importlib.util.find_spec("suite2p") is None:
+        pytest.skip("suite2p needs an environment of its own")
+    CONTRACTS["suite2p"].check(clause, simulate(contract_scene().edit(seed=seed)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 72), (64, 64)])
+def test_suite2p_keeps_the_mirror_where_sides_are_multiples_of_8(height, width):
+    if importlib.util.find_spec("suite2p") is None:
+        pytest.skip("suite2p needs an environment of its own")
+    size = {"acquisition.image_sensor.height_px": height, "acquisition.image_sensor.width_px": width}
+    CONTRACTS["suite2p"].check("mirrored", simulate(contract_scene().edit(size)))
 
 
 # Contract scenes of other cells: their number, places, brightness, depth and light are drawn.
@@ -92,7 +106,8 @@ def quiet(spec):
 
 @pytest.mark.parametrize("name", FOUND)
 def test_results_can_be_right_on_drawn_scenes(name):
-    pytest.importorskip(name)
+    if importlib.util.find_spec(name) is None:  # importing suite2p may take a word with torchvision
+        pytest.skip(f"{name} needs an environment of its own")
 
     @A_FEW
     @given(SCENES)
@@ -118,6 +133,16 @@ def test_minian_sees_none_in_frames_as_they_are():
     shifts = estimate_motion(frames, dim="frame").compute()
     found = Estimate(shifts=shifts, convention="correction")
     assert_shifts_recovered(found, movie, max_rmse_px=0.1)
+
+
+@pytest.mark.xfail(strict=True, reason="seeds_init takes its contrast in the movie's own unit")
+def test_minian_takes_thresholds_in_codes(monkeypatch):
+    pytest.importorskip("minian")
+    import minian_pipeline
+
+    # As in its notebook, where diff_thres is a number of codes.
+    monkeypatch.setattr(minian_pipeline, "noise_of", lambda movie: 1 / minian_pipeline.SEED_CONTRAST)
+    PipelineContract(real_pipelines.minian).check("gain and offset")
 
 
 STILL = {"kind": "brain_motion", "trajectory_um": [[0, 0], [0, 0]], "trajectory_time_s": [0, 10], "max_shift_um": 0}

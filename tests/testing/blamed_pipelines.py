@@ -6,7 +6,7 @@ import numpy as np
 from light_pipeline import find_cells, register
 from scipy import ndimage
 
-from pytest_calsim import Outcome, contract_scene, simulate
+from pytest_calsim import Outcome, contract_scene, explain_miss, simulate
 from pytest_calsim.errors import CalsimWarning
 from pytest_calsim.testing.relations.relation import brighter
 
@@ -68,14 +68,27 @@ def wants_sharp(recording):
     return found[[np.count_nonzero(image > 0.5 * image.max()) < WIDE_PX for image in found]] if len(found) else found
 
 
+def wants_unshaded(recording):
+    """What lies in the shadow of a vessel is dropped."""
+    found = find_cells(registered(recording)).clip(0)
+    if recording.truth.vessel_transmission is None or not len(found):
+        return found
+    passed = recording.truth.vessel_transmission.values[-1]
+    return found[[passed[peak_of(image)] > 0.8 for image in found]]
+
+
 GLOW = 60
 WIDE_PX = 32
 
 
 def dim(seed):
-    """Without a background, whose own noise would do as well."""
-    spec = brighter(contract_scene(), 1 / 16)
+    """Without a background, whose shot noise is the other half of the same cause: so there is less light still."""
+    spec = brighter(contract_scene(), 1 / 64)
     return simulated(spec.edit(seed=seed, drop=["background_cells", "neuropil"]))
+
+
+def dim_in_glow(seed):
+    return simulated(brighter(contract_scene(), 1 / 16).edit(seed=seed))
 
 
 def moving(seed):
@@ -87,21 +100,25 @@ def bright(seed):
     return simulated(contract_scene().edit(seed=seed))
 
 
-def placed(seed, moved_um):
-    """The contract's scene with each second cell moved (z, y, x)."""
+def in_pairs(seed):
+    """The contract's scene with each second cell 14 µm beside the one before."""
     spec = contract_scene()
     at = [list(place) for place in spec.step("place_neurons").positions_um]
     for i in range(1, len(at), 2):
-        at[i] = [a + by for a, by in zip(at[i - 1] if moved_um[0] == 0 else at[i], moved_um, strict=True)]
+        depth, row, column = at[i - 1]
+        at[i] = [depth, row, column + 14.0]
     return simulated(spec.edit({"place_neurons.positions_um": at}, seed=seed))
 
 
-def in_pairs(seed):
-    return placed(seed, (0, 0, 14.0))
+def out_of_focus(seed):
+    """The cells lie where they did, so that no more tissue scatters their light."""
+    spec = contract_scene()
+    return simulated(spec.edit({"acquisition.focal_depth_um": spec.acquisition.focal_depth_um - 35.0}, seed=seed))
 
 
-def deep(seed):
-    return placed(seed, (35.0, 0, 0))
+def under_vessels(seed):
+    vessels = {"kind": "vasculature", "trees_per_mm2": 20, "min_radius_um": 7}
+    return simulated(contract_scene().edit(add=[vessels], seed=seed))
 
 
 BLAMED = {
@@ -109,14 +126,22 @@ BLAMED = {
     "motion": (unregistered, moving),
     "too little light": (wants_light, dim),
     "background": (wants_dark, bright),
-    "out of focus": (wants_sharp, deep),
+    "out of focus": (wants_sharp, out_of_focus),
+    "vessels": (wants_unshaded, under_vessels),
 }
 """A pipeline, and movies by their seed in which it misses cells for that one cause."""
 
 
-def missed_for_that(cause, seed):
+def blames(broken, movie, seeds):
+    """What is blamed for each cell that the broken pipeline misses, and the sound one finds."""
+    for seed in seeds:
+        recording, missed = missed_by(broken, movie, seed)
+        for unit in missed:
+            yield explain_miss(broken, recording, int(unit)).causes
+
+
+def missed_by(broken, movie, seed):
     """The recording, and the cells that the broken pipeline misses in it and the sound one finds."""
-    broken, movie = BLAMED[cause]
     recording = movie(seed)
     outcomes = [Outcome.of(run, recording) for run in (sound, broken)]
     return recording, np.flatnonzero(outcomes[0].cells.counted & outcomes[0].found & ~outcomes[1].found)

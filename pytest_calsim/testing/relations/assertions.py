@@ -119,7 +119,7 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
     """Assert that each movie, easier than the one before, shows a pipeline no less.
 
     Of the cells that are detectable in the first movie none that was found may be lost in a later one, and no found
-    cell's correlation with its true trace may fall.
+    cell's correlation with its true trace may fall, over the frames that both movies have.
 
     Parameters
     ----------
@@ -272,6 +272,7 @@ def _footprints_alike(
     changed: Outcome,
     compared: NDArray[np.bool_],
     tolerance: Tolerance,
+    *,
     by: Transformation | None,
     moved_px: tuple[int, int],
 ) -> Check:
@@ -378,7 +379,8 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
     checks = [Check("lost", lost, 0, at_most=True, words=words)]
     if before.estimate.C is not None and after.estimate.C is not None:
         cells = np.flatnonzero(compared & before.found[:n] & after.found[:n])
-        fall = _with_truth(before, cells) - _with_truth(after, cells)
+        shared = min(before.recording.frames.shape[0], after.recording.frames.shape[0])
+        fall = _with_truth(before, cells, shared) - _with_truth(after, cells, shared)
         error = 1 - tolerance.min_pearson[cells]
         over = fall - error
         at = int(np.argmax(over)) if len(cells) else 0
@@ -396,8 +398,8 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
     )
 
 
-def _with_truth(outcome: Outcome, cells: NDArray[np.intp]) -> Floats:
-    """Correlate the traces of some cells that were found with the truth."""
+def _with_truth(outcome: Outcome, cells: NDArray[np.intp], n_frames: int) -> Floats:
+    """Correlate the traces of some cells that were found with the truth, over the first frames."""
     estimated: Any = outcome.estimate.C
-    true = outcome.recording.truth["C"].values[cells].astype(np.float64)
-    return np.asarray(trace_pearson(estimated[outcome.estimate_of[cells]], true), np.float64)
+    true = outcome.recording.truth["C"].values[cells, :n_frames].astype(np.float64)
+    return np.asarray(trace_pearson(estimated[outcome.estimate_of[cells], :n_frames], true), np.float64)

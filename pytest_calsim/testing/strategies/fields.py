@@ -63,18 +63,19 @@ def _any(model: type[M]) -> st.SearchStrategy[M]:
 @st.composite
 def _values(draw: st.DrawFn, model: type[BaseModel], given: Mapping[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
     """Draw values of the given fields, of those without a default, and of some of the others."""
-    values = {name: draw(strategy) for name, strategy in given.items()}
     free = _fields(model)
     required = [name for name in free if name not in given and model.model_fields[name].is_required()]
-    changed = draw(_some_of(tuple(name for name in free if name not in given and name not in required)))
-    return {**values, **{name: draw(free[name]) for name in (*required, *changed)}}
+    needed = {name: draw(strategy) for name, strategy in given.items()} | {name: draw(free[name]) for name in required}
+    return needed | draw(_some_of(model, tuple(name for name in free if name not in needed)))
 
 
 @cache
-def _some_of(names: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+def _some_of(model: type[BaseModel], names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw some fields, each with its value right behind its name: Hypothesis then takes both away at once."""
     if not names:
-        return st.just([])
-    return st.lists(st.sampled_from(names), unique=True, max_size=_CHANGED)
+        return st.just({})
+    fields = _fields(model)
+    return st.lists(st.one_of([st.tuples(st.just(n), fields[n]) for n in names]), max_size=_CHANGED).map(dict)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -30,6 +30,7 @@ __all__ = ["RoomFor", "check_kinds", "fitted_step", "steps"]
 Strategies = Mapping[str, st.SearchStrategy[Any]]
 
 _LONGEST_PATH = 6
+_MOST_TREES = 4
 _MOST_SPIKES = 6
 _LARGEST_MOTION_UM = 10_000.0
 
@@ -238,12 +239,29 @@ _SPARSE_PATCHES = st.one_of(st.none(), models(LocalBackground, density_per_mm2=f
 
 
 def _vessels(room: RoomFor, fields: Strategies) -> st.SearchStrategy[Vasculature]:
-    """Draw few vessels of few twigs: their number grows by the cube of the ratio of the radii."""
-    return models(Vasculature, **{**_FEW_TWIGS, "more_layers": _ONE_LAYER_MORE, **fields})
+    """Draw few trees of few twigs: trees grow in number with all the ground from which they reach the field of view,
+    twigs by the cube of the ratio of the radii.
+    """
+    cone_slope = room.acquisition.optics.cone_slope
+
+    def few(layer: _L, given: Strategies) -> _L:
+        share = _MOST_TREES / layer.expected_trees(room.canvas, cone_slope)
+        fewer = {
+            "min_radius_um": max(layer.min_radius_um, layer.root_radius_um / 2),
+            "trees_per_mm2": max(layer.trees_per_mm2 * min(share, 1.0), 0.01),
+        }
+        return layer.model_copy(update={name: value for name, value in fewer.items() if name not in given})
+
+    def few_in_each_layer(step: Vasculature) -> Vasculature:
+        if "more_layers" not in fields:
+            step = step.model_copy(update={"more_layers": tuple(few(layer, {}) for layer in step.more_layers)})
+        return few(step, fields)
+
+    return models(Vasculature, **{"more_layers": _ONE_LAYER_MORE, **fields}).map(few_in_each_layer)
 
 
-_FEW_TWIGS: Strategies = {"trees_per_mm2": finite_floats(0.5, 20), "min_radius_um": finite_floats(7, 14)}
-_ONE_LAYER_MORE = st.lists(models(VesselLayer, **_FEW_TWIGS), max_size=1).map(tuple)
+_L = TypeVar("_L", bound=VesselLayer)
+_ONE_LAYER_MORE = st.lists(models(VesselLayer), max_size=1).map(tuple)
 
 
 _FITTED: Mapping[type[Step], Callable[[RoomFor, Strategies], st.SearchStrategy[Any]]] = {

@@ -107,6 +107,19 @@ def test_an_easier_movie_shows_no_less(recording):
     assert_monotone([noisy, oracle(bright)])
 
 
+def test_traces_are_compared_over_the_frames_that_both_movies_have(recording):
+    longer = simulate(recording.spec.edit({"acquisition.duration_s": 2 * recording.spec.acquisition.duration_s}))
+    n_frames = recording.frames.shape[0]
+    rng = np.random.default_rng(0)
+    C = longer.truth.C.values
+    noise = 5 * C.std(axis=1, keepdims=True) * rng.standard_normal(C.shape)
+    later = np.arange(C.shape[1]) >= n_frames
+    for check in (assert_monotone, lambda outcomes: assert_invariant(*outcomes)):
+        assert check([oracle(recording), oracle(longer, C=C + noise * later)]).passed
+        with pytest.raises(RecoveryError, match=r"two traces of|with the truth of"):
+            check([oracle(recording), oracle(longer, C=C + noise * ~later)])
+
+
 def test_what_cannot_be_compared_is_one_line(recording, moving):
     whole = oracle(recording)
     with pytest.raises(EstimateError, match="two results or more are compared, not 1"):
