@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
+NOISE = "in other noise a cell is larger, and its trace less clean"
 FOUND = {
     "minian": {
         "no cell": "no two seeds near one another",
@@ -31,6 +32,9 @@ FOUND = {
         "dark": "no seed",
         "one frame": "no seed",
         "two frames": "no seed",
+        "twice as long": NOISE,
+        "one more cell, far away": NOISE,
+        "cells in another order": NOISE,
     },
     "suite2p": {
         "one frame": "fewer than 10 frames are refused",
@@ -52,7 +56,9 @@ def cases():
         for clause in contract.clauses:
             marks = [pytest.mark.skipif(missing, reason=f"{name} needs an environment of its own")]
             if clause.name in FOUND[name]:
-                marks.append(pytest.mark.xfail(strict=True, reason=FOUND[name][clause.name]))
+                reason = FOUND[name][clause.name]
+                # What noise decides, another processor's rounding may decide otherwise.
+                marks.append(pytest.mark.xfail(strict=reason != NOISE, reason=reason))
             yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
 
 
@@ -104,7 +110,10 @@ def quiet(spec):
         return simulate(spec)
 
 
-@pytest.mark.parametrize("name", FOUND)
+NO_PAIR = pytest.mark.xfail(reason="few cells: no two seeds near one another")
+
+
+@pytest.mark.parametrize("name", [pytest.param("minian", marks=NO_PAIR), "suite2p"])
 def test_results_can_be_right_on_drawn_scenes(name):
     if importlib.util.find_spec(name) is None:  # importing suite2p may take a word with torchvision
         pytest.skip(f"{name} needs an environment of its own")

@@ -14,7 +14,7 @@ from hypothesis.errors import NoSuchExample
 from pydantic import BaseModel, Field, model_validator
 
 import pytest_calsim
-from pytest_calsim import Acquisition, Assemblies, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
+from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
 from pytest_calsim.errors import CalsimWarning, EstimateError, SpecError
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
@@ -264,10 +264,14 @@ WANTED = {
         "vasculature" in spec.kinds and len(spec.step("vasculature").more_layers) == 1
     ),
     "nuclei": lambda spec: any(p.nucleus_fraction > 0 for p in spec.step("place_neurons").populations),
-    "a close assembly": lambda spec: "assemblies" in spec.kinds and spec.step("assemblies").participation > 0.9,
+    "assemblies": lambda spec: "assemblies" in spec.kinds,
     "two populations": lambda spec: len(spec.step("place_neurons").populations) == 2,
     "every step": lambda spec: len(spec.kinds) == len(step_classes()),
 }
+
+
+def test_close_assemblies_are_drawn():
+    find(sims.steps("assemblies"), lambda step: step.participation > 0.9, settings=settings(SEARCH, max_examples=1000))
 
 
 def test_all_kinds_of_specs_are_drawn():
