@@ -31,8 +31,7 @@ def registered_cells(recording, correction):
     return find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
 
 
-@pytest.fixture(scope="module")
-def results(recording):
+def found_by_template(recording):
     """Each frame's correction, by where it brings the tissue, and the cells found there."""
     displacement = recording.truth.shifts.values
     corrections = {
@@ -42,6 +41,11 @@ def results(recording):
         "real": register(recording.observed),
     }
     return {name: (registered_cells(recording, by), by) for name, by in corrections.items()}
+
+
+@pytest.fixture(scope="module")
+def results(recording):
+    return found_by_template(recording)
 
 
 WAYS = ["zero", "frame 0", "mean", "real"]
@@ -69,12 +73,29 @@ def test_the_median_of_five_seeds(sim_recording_factory):
 
 @pytest.mark.parametrize("shifts", [True, False], ids=["with shifts", "without"])
 def test_the_same_cells_are_found_wherever_the_template_lies(results, recording, shifts):
+    counts = n_found(results, recording, shifts=shifts)
+    assert all(abs(count - counts["zero"]) <= 1 for count in counts.values()), counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_the_same_cells_are_found_on_other_seeds(sim_recording_factory, seed):
+    """The pipeline's own shifts are off by 0.06 to 0.19 px, which may decide on one cell more."""
+    recording = sim_recording_factory("moving", seed=seed)
+    counts = n_found(found_by_template(recording), recording, shifts=True)
+    real = counts.pop("real")
+    assert all(abs(count - counts["zero"]) <= 1 for count in counts.values()), counts
+    assert abs(real - counts["zero"]) <= 2, (real, counts)
+
+
+def n_found(results, recording, *, shifts):
+    """Number of detectable cells found, by template; with or without the shifts that say where it lies."""
     counts = {}
     for template, (footprints, correction) in results.items():
         given = {"shifts": correction, "convention": "correction"} if shifts else {}
         numbers = score(Estimate(A=footprints, **given), recording).as_dict()
         counts[template] = round(numbers["footprints.recall"] * numbers["footprints.n_counted"])
-    assert all(abs(count - counts["zero"]) <= 1 for count in counts.values()), counts
+    return counts
 
 
 @pytest.mark.parametrize("template", ["frame 0", "mean", "real"])

@@ -113,6 +113,19 @@ def test_at_every_depth_and_row_noise(name, bit_depth, row_noise_adu):
     assert median_ratio(name, chip) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
+def test_registration_brings_in_the_fixed_pattern_and_nothing_else():
+    """snr is that of frames before registration, which moves PRNU below the tissue."""
+
+    def registered(prnu_fraction):
+        scene = plan(load_preset("moving").edit({f"{CHIP}.prnu_fraction": prnu_fraction}))
+        bench = Bench(scene, registered=True)
+        return np.median(bench.ratios(snr(scene), scene.artifacts["cell_activity"].typical_transient))
+
+    assert registered(0) == pytest.approx(1, abs=0.05)
+    assert registered(0.02) < registered(0.01) < 0.95
+
+
 @pytest.mark.parametrize("worse", [{"bit_depth": 6}, {"row_noise_adu": 4}, {"read_noise_e": 60}, {"full_well_e": 2500}])
 def test_every_noise_lowers_every_snr(worse):
     spec = load_preset("tiny")
