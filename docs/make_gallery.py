@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from pytest_calsim import Estimate, Recording, Spec, load_preset, plan, preset_names, score, simulate
 from pytest_calsim.errors import SpecWarning
@@ -26,7 +25,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "examples"))
-from light_pipeline import find_cells, register  # noqa: E402
+from light_pipeline import find_cells, move, register  # noqa: E402
 
 CARDS = DOCS / "data" / "preset_cards.json"
 PAGE = DOCS / "gallery.md"
@@ -167,10 +166,9 @@ def found_of_detectable(spec: Spec) -> tuple[int, int]:
         estimate = Estimate(A=find_cells(movie).clip(0))
     else:
         correction = register(movie)
-        sharp = movie.values.astype(np.float32)
-        sharp -= ndimage.gaussian_filter(sharp, (0, 8, 8))
-        moved = [ndimage.shift(frame, by, order=1, mode="nearest") for frame, by in zip(sharp, correction, strict=True)]
-        estimate = Estimate(A=find_cells(np.array(moved)).clip(0), shifts=correction, convention="correction")
+        frames, rim = move(movie, correction)
+        footprints = find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
+        estimate = Estimate(A=footprints, shifts=correction, convention="correction")
     n_detectable = len(recording.truth.detectable_subset())
     recall = score(estimate, recording).as_dict().get("footprints.recall", 0.0)
     return round(recall * n_detectable), n_detectable

@@ -10,9 +10,24 @@ from skimage.registration import phase_cross_correlation
 
 def band_pass(movie, fine_px, coarse_px=6):
     """Keep what has the size of a cell: shot noise and the broad glow go."""
-    movie = np.asarray(movie, np.float32)
+    movie = flat(movie)
     fine, coarse = (ndimage.gaussian_filter(movie, (0, sigma, sigma)) for sigma in (fine_px, coarse_px))
     return fine - coarse
+
+
+def flat(movie):
+    """Take out how light falls off to the rim, where an average is one-sided: a polynomial of degree 4.
+
+    It does not move with the tissue, and is as bright as each frame. What is left of it at the rim would be a transient
+    once frames are moved.
+    """
+    movie = np.asarray(movie, np.float32)
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in movie.shape[1:]), indexing="ij")
+    terms = np.stack([y**i * x**j for i in range(5) for j in range(5 - i)], axis=-1).reshape(-1, 15)
+    basis = np.linalg.qr(terms)[0].astype(np.float32)
+    field = (movie.mean(axis=0).ravel() @ basis @ basis.T).reshape(movie.shape[1:])
+    brightness = np.tensordot(movie, field, 2) / max(float((field**2).sum()), 1e-6)
+    return movie - brightness[:, np.newaxis, np.newaxis] * field
 
 
 def register(movie):
@@ -34,18 +49,43 @@ def register(movie):
     return shifts
 
 
+def move(movie, shifts):
+    """What each frame, moved by ``(frame, 2)`` px, adds to the still picture, in a rim that holds all; and its width.
+
+    Where a frame shows nothing it adds 0: so the picture's rim, as it comes and goes, is no transient.
+    """
+    movie = flat(movie)
+    rim = int(np.ceil(np.abs(shifts).max()))
+    wide = np.pad(movie, ((0, 0), (rim, rim), (rim, rim)), constant_values=np.nan)
+    moved = np.array([ndimage.shift(f, by, order=1, cval=np.nan) for f, by in zip(wide, shifts, strict=True)])
+    shown = np.isfinite(moved).any(axis=0)
+    moved[:, shown] -= np.nanmedian(moved[:, shown], axis=0)
+    return np.nan_to_num(moved), rim
+
+
 def find_cells(movie, min_peak=6):
     """Footprints ``(unit_id, height, width)`` of what once rises ``min_peak`` times above its own noise."""
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
-    noise = 1.4826 * np.median(np.abs(smooth), axis=0) + 1e-6  # some pixels never change
+    noise = 1.4826 * np.median(np.abs(smooth), axis=0)
+    # Light falls off to the corners by half, and its noise by less. A pixel that few frames show is no less noisy.
+    noise = np.maximum(noise, 0.6 * np.median(noise)) + 1e-6  # where nothing changes
     # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.
     peaks = peak_local_max(
         (smooth / noise).max(axis=0), footprint=disk(4), threshold_abs=min_peak, exclude_border=False
     )
     sharper = band_pass(movie, fine_px=1)
     found = [footprint(sharper, smooth[:, row, column], (row, column)) for row, column in peaks]
-    return np.reshape(found, (-1, *smooth.shape[1:]))  # no cell is a result, too
+    somata = [image for image in found if width(image) <= 3.3]
+    return np.reshape(somata, (-1, *smooth.shape[1:]))  # no cell is a result, too
+
+
+def width(image):
+    """Root mean square distance from the centre, px: a soma's is its radius at most, what flickers at the rim wider."""
+    at = np.argwhere(image > 0)
+    weights = image[image > 0]
+    centre = np.average(at, axis=0, weights=weights)
+    return np.sqrt(np.average(((at - centre) ** 2).sum(axis=1), weights=weights))
 
 
 def footprint(movie, brightness, seed, radius_px=7):
@@ -68,11 +108,20 @@ def read_traces(movie, footprints):
 
 
 def infer_spikes(traces, fps, decay_s=0.2):
-    """Denoised traces and spikes, both ``(unit_id, frame)``, by OASIS; ``decay_s`` suits GCaMP6f."""
+    """Denoised traces and spikes, both ``(unit_id, frame)``, by OASIS; ``decay_s`` suits GCaMP6f.
+
+    The least spike is 2.25 times the error of a lone one's size, σ·√(1 − g²), and half of the cell's usual spike.
+    """
     # Not at the top: oasis-deconv has no wheels for Python 3.14, and the rest of the pipeline needs none.
     from oasis.functions import GetSn, deconvolve
 
-    results = [deconvolve(trace, tau_d=decay_s, framerate=fps) for trace in traces]
-    denoised, spikes = (np.array([result[i] for result in results]) for i in (0, 1))
-    noise = np.array([[GetSn(trace)] for trace in traces])
-    return denoised, np.where(spikes > noise, spikes, 0)
+    decay = np.exp(-1 / (decay_s * fps))
+    denoised = np.zeros_like(traces)
+    spikes = np.zeros_like(traces)
+    for i, trace in enumerate(traces - np.median(traces, axis=1, keepdims=True)):
+        least = 2.25 * GetSn(trace) * np.sqrt(1 - decay**2)
+        known = {"tau_d": decay_s, "framerate": fps, "penalty": None}
+        first = deconvolve(trace, **known, s_min=least).s
+        usual = np.median(first[first > 0]) if first.any() else 0
+        denoised[i], spikes[i], *_ = deconvolve(trace, **known, s_min=max(least, usual / 2))
+    return denoised, spikes

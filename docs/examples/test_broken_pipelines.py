@@ -20,6 +20,8 @@ from pytest_calsim import (
 FOUND = {"min_recall": 0.8, "min_precision": 0.9, "min_mean_iou": 0.7, "max_offset_px": 0.25}
 # What a change of 1 in the truth is in this pipeline's traces: it was measured, and differs much from cell to cell.
 TRACED = {"min_pearson": 0.95, "gain": 2, "max_gain_error": 0.7}
+# Of five seeds: recalls .78 .88 .77 .92 .76, precisions .83 .83 .84 .77 .77. Whoever asks for more of one gets less of
+# the other: dim cells' single spikes are no larger than noise.
 SPIKED = {"min_recall": 0.75, "min_precision": 0.75, "tol_frames": 1}
 
 
@@ -79,7 +81,8 @@ def test_no_background_removed(sound, recording):
 
 def test_one_frame_late(sound, recording):
     late = Estimate(sound.A, np.roll(sound.C, 1, axis=1), np.roll(sound.S, 1, axis=1))
-    with pytest.raises(RecoveryError, match=r"recall .* < 0\.75: events within ± 1 frames"):
+    # What is late hits fewer events: recall and precision fall, and which of them crosses its bound first differs.
+    with pytest.raises(RecoveryError, match=r" 0\.\d\d < 0\.75: events within ± 1 frames"):
         assert_spikes_recovered(late, recording, **SPIKED)
     with pytest.raises(RecoveryError, match=r"the traces are evidently 1 frame late"):
         assert_traces_recovered(late, recording, **TRACED)

@@ -14,6 +14,9 @@ import numpy as np
 import xarray as xr
 from scipy.signal.windows import tukey
 
+SOMA_PX = 7
+"""Across: a soma of 5.5 µm radius on the Miniscope V4's pixels of 1.66 µm in tissue."""
+
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
 
@@ -28,6 +31,20 @@ def noise_of(movie: xr.DataArray) -> float:
     """Return the standard deviation of a movie's noise, as the median over pixels of that between frames."""
     steps = movie.diff("frame")
     return float((1.4826 * abs(steps).median("frame") / np.sqrt(2)).median())
+
+
+def flat(observed: xr.DataArray) -> xr.DataArray:
+    """Take a polynomial of degree 4 out of each frame: light that falls off to the rim, where an average is one-sided.
+
+    It stays put while the tissue moves: what is left of it pulls at a registration, and is a transient after one.
+    """
+    sides = [np.linspace(-1, 1, observed.sizes[name]) for name in ("height", "width")]
+    y, x = np.meshgrid(*sides, indexing="ij")
+    terms = np.stack([y**i * x**j for i in range(5) for j in range(5 - i)], axis=-1).reshape(y.size, -1)
+    basis = np.linalg.qr(terms)[0].astype(np.float32)
+    movie = observed.values.astype(np.float32)
+    glow = (movie.reshape(len(movie), -1) @ basis @ basis.T).reshape(movie.shape)
+    return observed.copy(data=movie - glow).chunk({"frame": 100, "height": -1, "width": -1})
 
 
 def preprocess(observed: xr.DataArray) -> xr.DataArray:
@@ -57,17 +74,17 @@ def without_glow(registered: xr.DataArray) -> xr.DataArray:
 
 
 def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
-    """Return the motion correction ``(frame, shift_dim)`` of a movie, px."""
-    return correction_of(preprocess(observed).compute())
+    """Return the motion correction ``(frame, shift_dim)`` of a movie, px: estimated, and again on the moved frames.
 
-
-def correction_of(movie: xr.DataArray) -> xr.DataArray:
-    """Return the motion correction of a preprocessed movie: estimated, and once more on the moved frames.
-
-    The picture's rim stays put whatever the tissue does: frames are faded out there.
+    minian registers frames with one another, so each must show its cells: it is smoothed as wide as a soma (a disk's
+    standard deviation is half of its radius), and its local mean is subtracted. A tophat, as before CNMF, would
+    subtract the darkest pixels near by, which are mostly noise. What stays put is faded out at the rim.
     """
     from minian.motion_correction import apply_transform, estimate_motion
+    from minian.preprocessing import denoise, remove_background
 
+    movie = denoise(flat(observed), method="gaussian", ksize=(0, 0), sigmaX=SOMA_PX / 4)
+    movie = remove_background(movie, method="uniform", wnd=2 * SOMA_PX + 1).compute()
     inner = xr.DataArray(tukey(movie.sizes["height"], 0.3), dims="height")
     inner = (inner * xr.DataArray(tukey(movie.sizes["width"], 0.3), dims="width")).astype(np.float32)
 
@@ -99,7 +116,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
     registered = reference
     if register:
-        motion = correction_of(reference.compute())
+        motion = estimate_shifts(observed)
         registered = apply_transform(reference, motion, fill=np.nan)
     still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)

@@ -75,7 +75,6 @@ def test_random_disks_and_shuffled_traces_fail(runs):
             assert_traces_recovered(shuffled, recording, min_pearson=0.8)
 
 
-@pytest.mark.xfail(reason="errors of .31 .31 .25 .31 .40 px (SIM_VERSION 10)")
 def test_minian_recovers_the_shifts(sim_recording_factory):
     from minian_pipeline import estimate_shifts
 
