@@ -174,3 +174,9 @@ def test_a_data_array_of_shifts_says_its_own_order():
 def test_shifts_that_cannot_be_scored_are_refused(bad, message):
     with pytest.raises(EstimateError, match=message):
         as_shifts(bad, n_frames=10)
+
+
+def test_no_row_is_a_matrix_too():
+    assert as_matrix([], shape=(None, 6), name="C").shape == (0, 6)
+    with pytest.raises(EstimateError, match=r"C has shape \(0,\); expected \(unit_id, frame\)"):
+        as_matrix([], shape=(None, None), name="C")
