@@ -226,6 +226,10 @@ def test_more_trees_than_are_grown_are_refused():
     layers = [{"trees_per_mm2": 20}, {"trees_per_mm2": 90}]
     with pytest.raises(SpecError, match=r"more_layers\.1\.trees_per_mm2 = 90 asks for some \d+ trees"):
         Spec.make({"acquisition": acquisition, "steps": [{"kind": "vasculature", "more_layers": layers}]})
+    one = {"kind": "vasculature", "trees_per_mm2": 20}
+    Spec.make({"acquisition": acquisition, "steps": [one]})
+    with pytest.raises(SpecError, match=r"trees_per_mm2 = 20 asks for some \d+ trees .* 3000 are grown in all layers"):
+        Spec.make({"acquisition": acquisition, "steps": [{**one, "more_layers": [{"trees_per_mm2": 20}]}]})
     counts = [VesselLayer(trees_per_mm2=n).expected_trees(context(size_px=600).canvas, 0.2) for n in (30, 60)]
     assert counts[1] == pytest.approx(2 * counts[0], rel=0.1)
 
