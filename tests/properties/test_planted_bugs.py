@@ -41,9 +41,14 @@ def is_minimal(bug, spec):
     """Whether a spec holds what the bug needs, and nothing else: nothing can be taken away, or be at its default."""
     needs = {"sign flip": {"brain_motion"}, "dtype overflow": {"sensor"}}.get(bug, set())
     least_cells = 0 if bug in ("empty field", "odd width", "sign flip") else 1
-    # For a shift in time to show, the cell must fire: at its defaults within some frames, or one field makes it.
-    least_frames = 10 if bug == "off by one frame" else 1
-    most_changed = 1 if bug == "off by one frame" else 0
+    least_frames = 1
+    most_changed = 0
+    # For a shift in time to show, a cell must fire: one does within some frames, one of three within two, or one field
+    # makes it.
+    if bug == "off by one frame":
+        least_cells = 3 if spec.acquisition.n_frames == 2 else 1
+        least_frames = 10
+        most_changed = 1
     height, width = SMALLEST.get(bug, (8, 8))
     sensor = spec.acquisition.image_sensor
     # Codes above 127 take a wide aperture and a background, or hot pixels and a long exposure, or a black level, or ...
