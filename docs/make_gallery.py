@@ -221,7 +221,7 @@ def card(name: str, table: dict[str, Any], facts: dict[str, Any]) -> str:
     }
     lines = [f"## {name}", "", f"{table['summary']}.", "", f"![{name}](pictures/presets/{name}.png)", ""]
     lines += ["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items()), "", sources(table)]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def sources(table: dict[str, Any]) -> str:
