@@ -65,6 +65,12 @@ class Scene:
 
 PIPELINE = (DOCS / "examples" / "light_pipeline.py").read_text("utf-8")
 
+# A registration that is made worse: half a pixel in place of a tenth, and once in place of twice.
+FINE = "(1, 10, 10)"
+COARSE = "(1, 2)"
+if FINE not in PIPELINE:
+    raise ValueError(f"light_pipeline.py no longer registers in the steps {FINE}: choose another change to record")
+
 SCENES = [
     Scene("pass", "a test that passes", ["pytest test_motion.py"], {0: {"test_motion.py": MOTION}}),
     Scene(
@@ -87,12 +93,12 @@ SCENES = [
         "scores compared before and after a change",
         [
             "pytest -q --sim-seeds=8 --sim-scores=scores.jsonl test_drift.py",
-            "sed -i 's/(1, 10)/(1, 2)/' light_pipeline.py",
+            f"sed -i 's/{FINE}/{COARSE}/' light_pipeline.py",
             "pytest -q --sim-seeds=8 --sim-scores-compare=scores.jsonl test_drift.py",
         ],
         {
             0: {"test_drift.py": MOTION.replace("0.2", "0.5")},
-            2: {"light_pipeline.py": PIPELINE.replace("(1, 10)", "(1, 2)")},
+            2: {"light_pipeline.py": PIPELINE.replace(FINE, COARSE)},
         },
     ),
 ]
