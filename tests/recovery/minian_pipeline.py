@@ -148,7 +148,8 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     C, S, *_ = update_temporal(
         A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=0.3, p=1, add_lag=20, jac_thres=0.2
     )
-    return {"A": A.compute(), "C": C.compute(), "S": S.compute(), "motion": motion}
+    kept = C["unit_id"]  # it drops units, and puts the others in another order
+    return {"A": A.sel(unit_id=kept).compute(), "C": C.compute(), "S": S.sel(unit_id=kept).compute(), "motion": motion}
 
 
 def merge(A: xr.DataArray, C: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
