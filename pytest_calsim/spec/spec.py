@@ -76,7 +76,7 @@ class Spec(Frozen):
         Examples
         --------
         >>> Spec.make({"steps": [{"kind": "leakage"}]}).fields()["leakage.level"]
-        0.05
+        0.5
         """
         return fields_by_path(self.model_dump(mode="json"))
 
