@@ -319,7 +319,7 @@ def test_a_bug_that_needs_two_synchronous_neighbours_shrinks_to_two():
         return any(images[i] @ images[j] > 0 and (spikes[i] & spikes[j]).any() for i, j in pairs)
 
     wanted = sims.specs(kinds=["render"], max_cells=4, max_pixels=400, max_frames=6)
-    # Rare among random scenes. What Hypothesis draws depends on the modules that are imported, too: 200 may not hold one.
+    # Rare, and what Hypothesis draws depends on the modules that are imported, too: 200 examples may not hold one.
     spec = find(wanted, merges, settings=settings(SEARCH, max_examples=2000, deadline=None))
     assert spec.kinds == CELLS
     cells = spec.step("place_neurons")
