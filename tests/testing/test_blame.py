@@ -26,11 +26,12 @@ def test_the_cause_is_named_in_19_of_20_misses():
 @pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 6), marks=pytest.mark.slow)], ids=["one", "five"])
 def test_where_the_background_s_shot_noise_hides_a_cell_both_are_listed(seeds):
     """More light or no background: each lets a threshold in standard deviations be reached, and either is the cause."""
+    either = {"too little light", "background"}
     found = list(blames(wants_light, dim_in_glow, seeds))
-    # The background's own flicker hides a cell too, however much light there is: a few take both to be taken away.
-    named = [causes for causes in found if causes]
-    assert len(named) >= 0.8 * len(found) > 0, found
-    assert all(set(causes) == {"too little light", "background"} for causes in named), found
+    assert found
+    assert all(set(causes[:1]) <= either for causes in found), found
+    # A few cells show only when both are taken away, or in light alone: the background left its own flicker.
+    assert np.mean([either <= set(causes) for causes in found]) >= 0.8, found
 
 
 @pytest.fixture(scope="module")
