@@ -73,7 +73,7 @@ def test_axes_swapped(sound, recording):
 def test_no_background_removed(sound, recording):
     """The traces of raw frames follow the slow glow, which all cells share."""
     pixels = recording.observed.values.reshape(recording.observed.sizes["frame"], -1).astype(float)
-    traces = np.linalg.lstsq(np.asarray(sound.A).reshape(sound.n_units, -1).T, pixels.T)[0]
+    traces = np.linalg.lstsq(np.asarray(sound.A).reshape(sound.n_units, -1).T, pixels.T, rcond=None)[0]
     traces, _ = infer_spikes(traces, recording.spec.acquisition.fps)
     with pytest.raises(RecoveryError, match=r"pearson .* < 0\.95"):
         assert_traces_recovered(Estimate(sound.A, traces), recording, **TRACED)
