@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from real_pipelines import import_suite2p
 
 from pytest_calsim import Estimate, assert_footprints_recovered
 
@@ -12,9 +13,10 @@ pytestmark = [
     # Other people's deprecations are not ours to fail on.
     pytest.mark.filterwarnings("default"),
 ]
-suite2p = pytest.importorskip(
-    "suite2p", reason="suite2p needs an environment of its own: python tests/recovery/run.py --pipeline suite2p"
+pytest.importorskip(
+    "torch", reason="suite2p needs an environment of its own: python tests/recovery/run.py --pipeline suite2p"
 )
+suite2p = import_suite2p()
 
 
 def run_suite2p(tiff, folder, **run):
