@@ -222,7 +222,7 @@ def test_a_limit_on_file_size(tmp_path: Path, limit: int) -> None:
     out = PROCESSES.Queue()
     process = PROCESSES.Process(target=request_with_limited_files, args=(tmp_path / "cache", limit, out))
     process.start()
-    digests, told, counters = out.get()
+    digests, told, counters = out.get(timeout=120)
     process.join()
     assert digests == [expected(light_spec(1)), expected(light_spec(2))]
     assert counters["simulated"] == 2
@@ -238,7 +238,7 @@ def _ask_on_mount(mounts: list[list[str]], root: Path, seeds: list[int]) -> Any:
     out = PROCESSES.Queue()
     process = PROCESSES.Process(target=request_on_mount, args=(mounts, root, seeds, out))
     process.start()
-    answer = out.get()
+    answer = out.get(timeout=120)
     process.join()
     if answer is None:
         pytest.skip("mounting is not allowed here")
