@@ -216,7 +216,7 @@ def test_files(tmp_path: Path) -> None:
     cached: Recording = simulate_cached(spec, root=tmp_path / "cache")
     cached.to_npy(tmp_path / "movie.npy")
     damage(tmp_path / "movie.npy", "truncated")
-    with pytest.raises(ValueError, match="not fully written|cannot reshape"):
+    with pytest.raises(ValueError, match=r"not fully written|cannot reshape"):
         np.load(tmp_path / "movie.npy")
 
 
