@@ -165,9 +165,14 @@ def test_a_longer_recording_shows_larger_transients_and_the_same_snr():
     assert (largest_transients(long) > largest_transients(short)).any()
 
 
-def test_cells_that_never_rise_are_not_detectable():
-    spec = load_preset("tiny").edit({"cell_activity.active_rate_hz": 1e-6, "cell_activity.quiescent_rate_hz": 0})
-    cells = simulate(spec).truth.cells
+@pytest.mark.parametrize("brightness", [0.4, 1000], ids=["dim", "bright"])
+@pytest.mark.parametrize("add", [[], [{"kind": "bleaching", "lifetime_s": 3}]], ids=["lasting", "bleaching"])
+@pytest.mark.filterwarnings("ignore:sensor")  # such bright cells fill the wells
+def test_cells_that_never_rise_are_not_detectable(brightness, add):
+    silent = {"cell_activity.active_rate_hz": 1e-6, "cell_activity.quiescent_rate_hz": 0}
+    bright = {"place_neurons.populations.0.brightness": brightness}
+    cells = simulate(load_preset("tiny").edit({**silent, **bright}, add=add)).truth.cells
+    assert (cells.largest_transient == 0).all()
     assert (cells.n_spikes == 0).all()
     assert (cells.snr_peak == 0).all()
     assert not cells.detectable.any()
