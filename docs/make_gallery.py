@@ -62,7 +62,7 @@ How to read a card:
 - *Contrast at rest* and *transient* are of the cells in focus: a cell's own light at rest, and in its typical transient, over all other light in its brightest pixel. Medians.
 - *Brightness over the field* is the 99th over the 1st percentile of the expected picture, black level taken off.
 - *Photon transfer* is the slope of the variance in time over the mean, of silent cells without motion, divided by the sensor's own gain: 1 when the noise is what the gain says.
-- *Recall of the light pipeline*: of the example suite's pipeline on {SEEDS} seeds, on {PART_PX} × {PART_PX} pixels of the larger sensors. It says how hard a recording is, not what a real pipeline reaches. It takes a pixel's median deviation for its noise, so it misses cells that are active most of the time: half of those of `clean` are. No preset is tuned to it, and no test asks for it.
+- *Recall of the light pipeline*: of the example suite's pipeline on {SEEDS} seeds, on {PART_PX} × {PART_PX} pixels of the larger sensors. It says how hard a recording is, not what a real pipeline reaches. No preset is tuned to it, and no test asks for it.
 - Times are of one core of the machine that the page on [performance](performance.md) names.
 
 This page is written by `python docs/make_gallery.py`, its pictures by `python docs/make_pictures.py`.

@@ -68,8 +68,10 @@ def find_cells(movie, min_peak=6):
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
     noise = 1.4826 * np.median(np.abs(smooth), axis=0)
-    # Light falls off to the corners by half, and its noise by less. A pixel that few frames show is no less noisy.
-    noise = np.maximum(noise, 0.6 * np.median(noise)) + 1e-6  # where nothing changes
+    # Light falls off to the corners by half, and its noise by less. A pixel that few frames show is no less noisy, and
+    # one that varies by more than twice the usual shows a cell that is active most of the time.
+    usual = np.median(noise)
+    noise = np.clip(noise, 0.6 * usual, 2 * usual) + 1e-6  # where nothing changes
     # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.
     peaks = peak_local_max(
         (smooth / noise).max(axis=0), footprint=disk(4), threshold_abs=min_peak, exclude_border=False

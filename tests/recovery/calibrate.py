@@ -17,14 +17,19 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import real_pipelines
+from detection_curve import Curve, area, shares, split_half_error, threshold
 from run import ALONE, REQUIREMENTS, environment
+
+from pytest_calsim import Estimate, EstimateError, Recording, Spec, compare, load_preset, simulate
+from pytest_calsim.simulation.detectability import DETECTABLE_SNR_PEAK, DETECTION_RULE
+from pytest_calsim.spec.versions import SIM_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -37,27 +42,26 @@ SIDE_PX = 96
 
 
 class Movie(NamedTuple):
-    """One recording: ``static`` on 96 x 96 pixels with a seed, and so many times its light and its cells."""
+    """One recording: a preset on 96 x 96 pixels with a seed, and so many times its light and its cells."""
 
     seed: int
-    light: float
-    density: float
+    times_light: float = 1
+    times_density: float = 1
+    preset: str = "static"
 
     @property
-    def spec(self) -> Any:
+    def spec(self) -> Spec:
         """Return what is simulated."""
-        from pytest_calsim import load_preset
-
-        spec = load_preset("static")
+        spec = load_preset(self.preset)
         populations = tuple(
-            {**p.model_dump(), "density_per_mm3": self.density * p.density_per_mm3}
+            {**p.model_dump(), "density_per_mm3": self.times_density * p.density_per_mm3}
             for p in spec.step("place_neurons").populations
         )
         chip = spec.acquisition.image_sensor
-        more = max(self.light, 1.0)  # a chip for more light: it holds more electrons, with as many codes
+        more = max(self.times_light, 1.0)  # a chip for more light: it holds more electrons, with as many codes
         changes = {
             "place_neurons.populations": populations,
-            "sensor.photon_rate_per_s_um2": self.light * spec.step("sensor").photon_rate_per_s_um2,
+            "sensor.photon_rate_per_s_um2": self.times_light * spec.step("sensor").photon_rate_per_s_um2,
             "acquisition.image_sensor.height_px": SIDE_PX,
             "acquisition.image_sensor.width_px": SIDE_PX,
             "acquisition.image_sensor.full_well_e": more * chip.full_well_e,
@@ -68,84 +72,59 @@ class Movie(NamedTuple):
     @property
     def key(self) -> str:
         """Return a name that changes when any bit of the movie does."""
-        from pytest_calsim.spec.versions import SIM_VERSION
-
         digest = hashlib.sha256(f"{SIM_VERSION} {self.spec.model_dump_json()}".encode()).hexdigest()[:10]
-        return f"seed{self.seed}-light{self.light:g}-density{self.density:g}-{digest}"
+        return f"{self.preset}-seed{self.seed}-light{self.times_light:g}-density{self.times_density:g}-{digest}"
 
 
 def movies() -> list[Movie]:
-    """Return 24 movies of 12 seeds, three levels of light and two densities, not all combined."""
-    usual = [Movie(seed, 1, 1) for seed in range(12)]
-    dim = [Movie(seed, 0.25, 1) for seed in range(4)]
-    bright = [Movie(seed, 4, 1) for seed in range(4, 8)]
-    crowded = [Movie(seed, 1, 2) for seed in range(8, 12)]
-    return usual + dim + bright + crowded
+    """Return 24 movies of 12 seeds, three levels of light and two densities, not all combined; and 12 that move."""
+    usual = [Movie(seed) for seed in range(12)]
+    dim = [Movie(seed, times_light=0.25) for seed in range(4)]
+    bright = [Movie(seed, times_light=4) for seed in range(4, 8)]
+    crowded = [Movie(seed, times_density=2) for seed in range(8, 12)]
+    moving = [Movie(seed, preset="moving") for seed in range(12)]
+    return usual + dim + bright + crowded + moving
 
 
 # --- pipelines, in their own environments ----------------------------------------------------------------------------
 
 
-def light(movie: Any, folder: Path) -> Any:
+def light(recording: Recording) -> Estimate:
     """Run the pipeline of ``docs/examples``."""
     sys.path.insert(0, str(ROOT / "docs" / "examples"))
-    from light_pipeline import find_cells
+    from light_pipeline import find_cells, move, register
 
-    return find_cells(movie)
-
-
-def minian(movie: Any, folder: Path) -> Any:
-    """Run the chain of ``minian_pipeline.py``."""
-    from minian_pipeline import find_cells
-
-    return find_cells(movie, folder)["A"].transpose("unit_id", "height", "width").values
+    if recording.truth.shifts is None:
+        return Estimate(A=find_cells(recording.observed))
+    correction = register(recording.observed)
+    frames, rim = move(recording.observed, correction)
+    footprints = find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
+    return Estimate(A=footprints, shifts=correction, convention="correction")
 
 
-def suite2p(movie: Any, folder: Path) -> Any:
-    """Run suite2p without registration, at the settings that suit cells of 7 px and GCaMP6f."""
-    import torch
-
-    # Some builds of torchvision lack the operators of torch's, which suite2p imports and never calls.
-    operators = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-    import suite2p as package
-    import tifffile
-
-    tifffile.imwrite(folder / "movie.tif", movie.values.astype(np.int16))
-    settings = package.default_settings()
-    settings["fs"] = 20.0
-    settings["tau"] = 0.3
-    settings["torch_device"] = "cpu"
-    settings["run"]["do_registration"] = 0
-    settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
-    package.run_s2p(db={"data_path": [str(folder)], "save_path0": str(folder), "nplanes": 1}, settings=settings)
-    plane = folder / "suite2p" / "plane0"
-    from pytest_calsim import Estimate
-
-    stat = np.load(plane / "stat.npy", allow_pickle=True)
-    return np.asarray(Estimate.from_suite2p(stat, shape=movie.shape[1:]).A)
+def suite2p(recording: Recording) -> Estimate:
+    """Run suite2p at its own threshold: at half of it, nine units in ten are noise."""
+    return real_pipelines.suite2p(recording, threshold_scaling=1)
 
 
-PIPELINES: dict[str, Callable[[Any, Path], Any]] = {"light": light, "minian": minian, "suite2p": suite2p}
+PIPELINES = {"light": light, "minian": real_pipelines.minian, "suite2p": suite2p}
 
 
 def work(pipeline: str, chosen: list[Movie]) -> None:
-    """Run a pipeline on the movies whose estimates are missing, in this process, and keep its footprints."""
-    from pytest_calsim import simulate
-
+    """Run a pipeline on the movies whose estimates are missing, in this process, and keep its footprints and shifts."""
     for movie in chosen:
         target = kept(pipeline, movie)
         if target.exists():
             continue
         started = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            found = np.asarray(PIPELINES[pipeline](simulate(movie.spec).observed, Path(folder)), np.float32)
+        found = PIPELINES[pipeline](simulate(movie.spec))
+        arrays = {"A": np.asarray(found.A, np.float32)}
+        if found.shifts is not None:
+            arrays |= {"shifts": np.asarray(found.shifts), "convention": np.array(found.convention)}
         written = target.with_suffix(".part.npz")
-        np.savez_compressed(written, A=found)
+        np.savez_compressed(written, **arrays)
         written.replace(target)  # a killed run leaves no half of a file
-        print(f"{pipeline} on {movie.key}: {len(found)} units, {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"{pipeline} on {movie.key}: {found.n_units} units, {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def kept(pipeline: str, movie: Movie) -> Path:
@@ -165,43 +144,56 @@ def run(pipeline: str, python: Path, n_movies: int) -> None:
     subprocess.run(command, check=True, env=os.environ | ALONE)
 
 
-def footprints(pipeline: str, movie: Movie) -> Any:
-    """Return what a pipeline found in a movie, float32 ``(unit, height, width)``."""
+def estimate(pipeline: str, movie: Movie) -> Estimate:
+    """Return what a pipeline found in a movie."""
     with np.load(kept(pipeline, movie)) as arrays:
-        return arrays["A"]
+        shifts = {name: arrays[name] for name in ("shifts", "convention") if name in arrays}
+        if shifts:
+            shifts["convention"] = str(shifts["convention"])
+        return Estimate(A=arrays["A"], **shifts)
 
 
 def cells(movie: Movie, pipelines: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield each planted cell in view, with the pipelines that find it (IoU ≥ 0.5)."""
-    from pytest_calsim import hungarian_match, simulate
-
-    truth = simulate(movie.spec).truth
+    """Yield each planted cell in view, with the pipelines that find it (IoU ≥ 0.5, in the pipeline's own frame)."""
+    recording = simulate(movie.spec)
     found = {}
     for name in pipelines:
-        estimated = footprints(name, movie)
-        pairs = hungarian_match(estimated, truth.A_observed).matched_pairs(0.5) if len(estimated) else ()
-        found[name] = {cell for _, cell in pairs}
-    table = truth.cells
+        try:
+            found[name] = set(compare(estimate(name, movie), recording).cell_of.tolist())
+        except EstimateError:  # its shifts are wrong, so its footprints lie nowhere
+            found[name] = set()
+    table = recording.truth.cells
     for cell in table.index[table.in_fov]:
         numbers = {name: float(table.loc[cell, name]) for name in ("snr", "snr_peak")}
         by = {name: int(cell in those) for name, those in found.items()}
-        of_movie = {"seed": movie.seed, "times_light": movie.light, "times_density": movie.density}
-        yield {**of_movie, "cell": int(cell), **numbers, "detectable": int(table.detectable[cell]), **by}
+        yield {**movie._asdict(), "cell": int(cell), **numbers, "detectable": int(table.detectable[cell]), **by}
 
 
 def report(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    """Sum up which cells the pipelines found."""
-    from detection_curve import Curve, area, shares, split_half_error, threshold
+    """Sum up which cells the pipelines found: those of movies that do not move in all, and either preset as it is."""
+    usual = [row for row in rows if row["times_light"] == row["times_density"] == 1]
+    by_preset = {name: errors([row for row in usual if row["preset"] == name], names) for name in ("static", "moving")}
+    return of_still_movies([row for row in rows if row["preset"] == "static"], names) | {"presets": by_preset}
 
-    from pytest_calsim.simulation.detectability import DETECTABLE_SNR_PEAK, DETECTION_RULE
-    from pytest_calsim.spec.versions import SIM_VERSION
 
+def errors(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Count the detectable cells that no pipeline finds, and the others that most of them find."""
+    votes = np.array([sum(row[name] for name in names) for row in rows], int)
+    detectable = np.array([row["detectable"] for row in rows], bool)
+    most = votes >= (2 if len(names) > 2 else 1)
+    return {
+        "detectable, found by none": [int((votes[detectable] == 0).sum()), int(detectable.sum())],
+        "not detectable, found by most": [int(most[~detectable].sum()), int((~detectable).sum())],
+    }
+
+
+def of_still_movies(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Sum up which cells the pipelines found in movies that do not move."""
     by = {name: np.array([row[name] for row in rows], bool) for name in names}
     votes = sum(found.astype(int) for found in by.values())
     most = votes >= (2 if len(names) > 2 else 1)
     peak, snr, seed = (np.array([row[name] for row in rows]) for name in ("snr_peak", "snr", "seed"))
     judged = (peak >= JUDGED[0]) & (peak <= JUDGED[1])
-    detectable = np.array([row["detectable"] for row in rows], bool)
     return {
         "versions": {"detection_rule": DETECTION_RULE, "threshold": DETECTABLE_SNR_PEAK, "simulation": SIM_VERSION},
         "pipelines": {name: REQUIREMENTS[name] for name in names},
@@ -211,8 +203,7 @@ def report(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
         "threshold": threshold(peak, by),
         "reached": {n: {f"{p:g}": Curve.fit(peak, found).at(p) for p in (0.5, 0.8, 0.95)} for n, found in by.items()},
         "calibration error of either half": split_half_error(peak[judged], most[judged], seed[judged]),
-        "detectable, found by none": float((votes[detectable] == 0).mean()),
-        "not detectable, found by most": float(most[~detectable].mean()),
+        **errors(rows, names),
         "curve": {name: shares(peak, found) for name, found in {**by, "most": most}.items()},
     }
 

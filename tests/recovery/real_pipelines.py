@@ -17,11 +17,12 @@ from pytest_calsim import Estimate, Recording
 
 
 def minian(recording: Recording) -> Estimate:
-    """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it, on movies that do not move."""
+    """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it; it registers what moves."""
     from minian_pipeline import find_cells
 
+    moves = recording.truth.shifts is not None
     with tempfile.TemporaryDirectory() as folder:
-        return Estimate.from_minian(find_cells(recording.observed, Path(folder), register=False))
+        return Estimate.from_minian(find_cells(recording.observed, Path(folder), register=moves))
 
 
 def notebook_shifts(recording: Recording) -> np.ndarray:
@@ -52,8 +53,8 @@ def import_suite2p() -> ModuleType:
     return package
 
 
-def suite2p(recording: Recording) -> Estimate:
-    """Run suite2p 1.1.0 without registration, on a TIFF."""
+def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
+    """Run suite2p 1.1.0 on a TIFF, at half of its threshold, which suits movies of seconds; it registers what moves."""
     import tifffile
 
     package = import_suite2p()
@@ -61,8 +62,10 @@ def suite2p(recording: Recording) -> Estimate:
     settings["fs"] = float(recording.spec.acquisition.fps)
     settings["tau"] = 0.3
     settings["torch_device"] = "cpu"
-    settings["run"]["do_registration"] = 0
-    settings["detection"]["threshold_scaling"] = 0.5
+    moves = recording.truth.shifts is not None
+    settings["run"]["do_registration"] = int(moves)
+    settings["registration"]["nonrigid"] = False  # nor is the motion; and its blocks are larger than a small movie
+    settings["detection"]["threshold_scaling"] = threshold_scaling
     settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
     with tempfile.TemporaryDirectory() as folder:
         tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
@@ -71,10 +74,13 @@ def suite2p(recording: Recording) -> Estimate:
             package.run_s2p(db=db, settings=settings)
         plane = Path(folder) / "suite2p" / "plane0"
         stat = np.load(plane / "stat.npy", allow_pickle=True)
+        registration = np.load(plane / "reg_outputs.npy", allow_pickle=True).item() if moves else {}
         return Estimate.from_suite2p(
             stat,
             recording.frames.shape[1:],
             F=np.load(plane / "F.npy"),
             Fneu=np.load(plane / "Fneu.npy"),
             spks=np.load(plane / "spks.npy"),
+            yoff=registration.get("yoff"),
+            xoff=registration.get("xoff"),
         )
