@@ -43,7 +43,7 @@ class PlantedCells:
         if units not in get_args(Units):
             raise EstimateError(f"units must be one of {', '.join(map(repr, get_args(Units)))}, not {units!r}")
         table: Any = truth.cells
-        self.units = units
+        self.units: Units = units
         self.columns: Mapping[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.columns}
         for name in ("in_fov", *(() if units == "all" else (units,))):
             if name not in self.columns:
