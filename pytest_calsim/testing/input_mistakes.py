@@ -194,7 +194,7 @@ def _in_other_order(form: FootprintForm, height: int, width: int) -> str:
 
 
 def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np.int32]) -> SparseFootprints:
-    """Return the same values at other places; what leaves the picture is lost."""
+    """Return the same values at other places; what leaves the image is lost."""
     units: list[Unit] = []
     for start, stop in zip(A.indptr[:-1], A.indptr[1:], strict=True):
         r = row[start:stop]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordingPlots"]
 
 _FIELDS = ("illumination", "vignette", "leakage", "vessel_transmission", "prnu", "dsnu")
-"""Truth ``(height, width)`` that acts on the picture; of ``vessel_transmission`` the deepest bin is shown."""
+"""Truth ``(height, width)`` that acts on the image; of ``vessel_transmission`` the deepest bin is shown."""
 
 
 class _Plotted(Movie, Protocol):
@@ -191,7 +191,7 @@ class RecordingPlots:
         return axes
 
     def fields(self) -> NDArray[np.object_]:
-        """Show what acts on the whole picture: illumination, vignette, stray light, vessels, fixed pattern.
+        """Show what acts on the whole image: illumination, vignette, stray light, vessels, fixed pattern.
 
         Raises
         ------

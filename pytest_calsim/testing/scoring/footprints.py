@@ -80,7 +80,7 @@ class FootprintScores:
 
     @property
     def n_empty(self) -> int:
-        """Estimates without any pixel in the picture: neither right nor wrong."""
+        """Estimates without any pixel in the image: neither right nor wrong."""
         return int((self.overlaps.est_area == 0).sum())
 
     @property
