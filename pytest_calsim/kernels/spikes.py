@@ -8,31 +8,31 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.types import Floats, Ints, Keys
 
 __all__ = ["SpikeProcess", "SpikeTrains", "draw_spikes", "standard_normals"]
 
-_draw_spikes = kernel(
+_draw_spikes = Kernel(
     "draw_spikes",
     cells=int,
-    keys=array(np.uint64, 1),
-    past_keys=array(np.uint64, 1),
-    hazards_hz=array(np.float64, 2),
-    ready=array(np.float64, 2),
+    keys=array(np.uint64, "cells"),
+    past_keys=array(np.uint64, "cells"),
+    hazards_hz=array(np.float64, "cells", 2),
+    ready=array(np.float64, "cells", 2),
     leave_quiescent_hz=float,
     leave_active_hz=float,
     refractory_s=float,
     memory_s=float,
     end_s=float,
-    age_start=array(np.int64, 1),
-    time_start=array(np.int64, 1),
-    ages_s=output(np.float64, 1),
-    times_s=output(np.float64, 1),
-    n_ages=output(np.int64, 1),
-    n_times=output(np.int64, 1),
+    age_start=array(np.int64, "cells + 1"),
+    time_start=array(np.int64, "cells + 1"),
+    ages_s=output(np.float64, "spikes before"),
+    times_s=output(np.float64, "spikes"),
+    n_ages=output(np.int64, "cells"),
+    n_times=output(np.int64, "cells"),
 )
-_standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), normals=output(np.float64, 1))
+_standard_normals = Kernel("standard_normals", n=int, keys=array(np.uint64, "n"), normals=output(np.float64, "n"))
 
 
 class SpikeProcess(NamedTuple):
@@ -157,14 +157,12 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
         If shapes disagree, or the memory is too short.
     """
     n = keys.size
-    check_shape("past_keys", past_keys, n)
     check_shape("rates_hz", process.rates_hz, n, 2)
     if memory_s < process.refractory_s:
         raise ValueError(f"memory_s = {memory_s:g} must be at least refractory_s = {process.refractory_s:g}")
     hazards_hz, ready = process.balanced()
     leave_quiescent_hz, leave_active_hz = process.leave_hz
     given = {
-        "cells": n,
         "keys": keys,
         "past_keys": past_keys,
         "hazards_hz": hazards_hz,
@@ -190,5 +188,5 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
 def standard_normals(keys: Keys) -> Floats:
     """Draw one standard normal number per key: uint64 ``(n,)`` to float64 ``(n,)``."""
     normals = np.empty(keys.size)
-    _standard_normals(n=keys.size, keys=keys, normals=normals)
+    _standard_normals(keys=keys, normals=normals)
     return normals
