@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytest_calsim.kernels.library import Kernel, array, check_shape, output
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["draw_event_spikes", "keep_spikes_apart"]
@@ -90,7 +91,7 @@ def draw_event_spikes(
     counts = np.empty(keys.size, np.int64)
     # Without room the kernel only counts; the same draws then fill the room that is made.
     _draw_event_spikes(**given, start=np.zeros(keys.size + 1, np.int64), times_s=np.empty(0), counts=counts)
-    start = np.concatenate([[0], np.cumsum(counts)])
+    start = starts(counts)
     times_s = np.empty(start[-1])
     _draw_event_spikes(**given, start=start, times_s=times_s, counts=counts)
     return np.repeat(np.arange(keys.size), counts), times_s

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, output
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Bools, Floats, Ints
 
 __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "draw_candidates", "place_spheres"]
@@ -115,7 +116,7 @@ def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: i
     # Without room the kernel only counts; the same draws then fill the room that is made.
     no_room = np.zeros(keys.size + 1, np.int64)
     _draw_candidates(**given, start=no_room, candidates=np.empty((0, 6)), count=count)
-    start = np.concatenate([[0], np.cumsum(count)])
+    start = starts(count)
     values = np.empty((start[-1], 6))
     _draw_candidates(**given, start=start, candidates=values, count=count)
     tile = np.repeat(np.arange(keys.size), count)
