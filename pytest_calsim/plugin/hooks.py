@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
+from pytest_calsim.plugin.item_data import CASE, REFUSED
 from pytest_calsim.plugin.options import add_options, cache_root, settings_of
 
 __all__ = [
@@ -22,6 +22,13 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_terminal_summary",
 ]
+
+_MARK = (
+    "sim(*presets, overrides=None, seed=None, add=(), drop=(), sweep=None, seeds=None): what sim_recording gives this "
+    "test; marks on its class and module are merged, the nearest wins; several presets, a sweep or seeds make "
+    "several tests"
+)
+"""What ``pytest --markers`` says of the mark."""
 
 _REFUSED_TESTS = pytest.StashKey[dict[str, str]]()
 
@@ -51,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark; refuse wrong options; listen to scorecards."""
-    config.addinivalue_line("markers", DESCRIPTION)
+    config.addinivalue_line("markers", _MARK)
     settings = settings_of(config)
     if config.option.collectonly:
         return  # nothing runs, so there is nothing to report

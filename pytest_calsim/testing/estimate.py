@@ -13,10 +13,10 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
 from pytest_calsim.testing.inputs.background import Background, read_background
 from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.labelled import Source
 from pytest_calsim.testing.inputs.labels import common_order
 from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
-from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, MatrixLike
 from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention

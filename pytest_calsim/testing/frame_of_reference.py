@@ -13,7 +13,7 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.input_mistakes import shift_mistakes
 from pytest_calsim.testing.inputs.matrices import as_shifts
-from pytest_calsim.testing.scoring.alignment import fit_offset
+from pytest_calsim.testing.scoring.shared_offset import fit_offset
 from pytest_calsim.testing.scoring.shifts import compare_shifts
 
 if TYPE_CHECKING:

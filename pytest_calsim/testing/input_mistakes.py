@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.testing.inputs.types import FootprintForm, Unit
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
+from pytest_calsim.testing.scoring.shared_offset import cross_correlation
 from pytest_calsim.testing.scoring.shifts import Convention, compare_shifts
 from pytest_calsim.testing.scoring.traces import correlations, trace_pearson
 
@@ -150,16 +151,14 @@ def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np
 
 def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[int, int]:
     """Return where all estimates together lie best on all cells together: the peak of their cross-correlation."""
-    # Twice the size, so that the cyclic correlation does not wrap around.
-    padded = (2 * A_est.shape[1], 2 * A_est.shape[2])
-    spectrum = np.fft.rfft2(_projection(A_est), padded) * np.conj(np.fft.rfft2(_projection(A_true), padded))
-    peak = int(np.fft.irfft2(spectrum, padded).argmax())
-    dy, dx = divmod(peak, padded[1])
+    correlation = cross_correlation(_sum_of_footprints(A_est), _sum_of_footprints(A_true))
+    n_rows, n_columns = correlation.shape
+    dy, dx = divmod(int(correlation.argmax()), n_columns)
     # The second half of each axis stands for negative displacements.
-    return dy - padded[0] * (2 * dy >= padded[0]), dx - padded[1] * (2 * dx >= padded[1])
+    return dy - n_rows if 2 * dy >= n_rows else dy, dx - n_columns if 2 * dx >= n_columns else dx
 
 
-def _projection(A: SparseFootprints) -> NDArray[np.float64]:
+def _sum_of_footprints(A: SparseFootprints) -> NDArray[np.float64]:
     """Sum all footprints, each with a peak of 1."""
     peaks = np.array([A.unit(i)[1].max(initial=0.0) for i in range(len(A))])
     scale = np.repeat(np.where(peaks > 0, peaks, 1.0), np.diff(A.indptr))

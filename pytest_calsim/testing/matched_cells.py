@@ -15,9 +15,9 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.planted_cells import PlantedCells
-from pytest_calsim.testing.scoring.alignment import align, centroids
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
-from pytest_calsim.testing.scoring.masks import energy_masks
+from pytest_calsim.testing.scoring.masks import centroids, energy_masks
+from pytest_calsim.testing.scoring.shared_offset import align
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording

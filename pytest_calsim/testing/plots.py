@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.exports.movie import published, require
+from pytest_calsim.recording.exports.movie import published
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.courses import draw_shift_errors
 from pytest_calsim.testing.compare import compare

@@ -18,7 +18,7 @@ from pytest_calsim import (
 )
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.matched_cells import Residual
-from pytest_calsim.testing.scoring.alignment import align, fit_offset, nearest_in_hull
+from pytest_calsim.testing.scoring.shared_offset import align, fit_offset, nearest_in_hull
 
 STILL = record(drop=["shifts"])
 BOUNDS = {"min_recall": 0.85, "min_precision": 0.85}

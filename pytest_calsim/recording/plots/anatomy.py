@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.contours import outlines
 from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION, rescaled, show_image
 from pytest_calsim.recording.truth import GroundTruth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.style import GREY, ORANGE, PURPLE, SKY, VERMILLION
 from pytest_calsim.recording.truth import GroundTruth

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.recording.exports.movie import Movie, require
+from pytest_calsim.recording.exports.movie import Movie
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.anatomy import draw_footprint, draw_placement
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.contours import draw_comparison, draw_truth

@@ -21,9 +21,9 @@ from pytest_calsim.testing.inputs.arrays import (
     is_sparse,
     plain_array,
 )
+from pytest_calsim.testing.inputs.images import check_picture, label_image_units, refuse_flat_labels
 from pytest_calsim.testing.inputs.labelled import Labelled, read_labels, stack_labelled
 from pytest_calsim.testing.inputs.labels import check_unique, pixel_span
-from pytest_calsim.testing.inputs.pictures import check_picture, label_image_units, refuse_flat_labels
 from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, Unit
 from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 

@@ -14,8 +14,8 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.footprints import as_footprints
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.matrices import rows_of
-from pytest_calsim.testing.inputs.pictures import as_size
 
 if TYPE_CHECKING:
     from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike

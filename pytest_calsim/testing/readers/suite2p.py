@@ -14,8 +14,8 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.matrices import as_matrix, rows_of
-from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.scoring.bounds import check_finite
 
 if TYPE_CHECKING:
