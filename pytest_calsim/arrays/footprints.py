@@ -66,7 +66,7 @@ class SparseFootprints:
     def __getitem__(self, unit: UnitSelection) -> SparseFootprints: ...
 
     def __getitem__(self, unit: int | np.integer | UnitSelection) -> NDArray[np.float32] | SparseFootprints:
-        """Return one unit's dense picture ``(height, width)``, fresh and writable, or several units' sparse footprints.
+        """Return one unit's dense image ``(height, width)``, fresh and writable, or several units' sparse footprints.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class SparseFootprints:
         Parameters
         ----------
         weight
-            Picture w, ``(height, width)``.
+            Image w, ``(height, width)``.
         squared
             Whether the values v are squared.
 
@@ -156,14 +156,14 @@ class SparseFootprints:
         return replace(SparseFootprints.from_units(parts, self.shape[1:]), unit_id=labels)
 
     def moved(self, rows: int, columns: int, picture: tuple[int, int] | None = None) -> SparseFootprints:
-        """Move all footprints by some rows down and some columns to the right; what leaves the picture is lost.
+        """Move all footprints by some rows down and some columns to the right; what leaves the image is lost.
 
         Parameters
         ----------
         rows, columns
             Whole pixels, of either sign.
         picture
-            Height and width of the picture on which they come to lie, px; the same as before by default.
+            Height and width of the image on which they come to lie, px; the same as before by default.
         """
         height, width = self.shape[1:] if picture is None else picture
         row, column = np.divmod(self.indices.astype(np.int64), max(self.shape[2], 1))
@@ -207,7 +207,7 @@ class SparseFootprints:
         units
             Flat indices, ascending, and values of each unit's pixels.
         shape
-            Height and width of the picture, px.
+            Height and width of the image, px.
         """
         indptr = starts([len(pixels) for pixels, _ in units])
         empty: list[NDArray[Any]] = [np.zeros(0)]
@@ -217,6 +217,6 @@ class SparseFootprints:
 
     @classmethod
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
-        """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the picture."""
+        """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the image."""
         counts, indices, values = patches.pixels_within(window)
         return cls(values, indices, starts(counts), (len(patches.box), *window.shape))

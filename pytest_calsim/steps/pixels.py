@@ -134,7 +134,7 @@ class CellSources(SmoothSources, ABC):
 
 @dataclass(frozen=True, eq=False)
 class Layers(PixelArtifact):
-    """Layers of light in the tissue, each a picture times a course of expectation 1.
+    """Layers of light in the tissue, each an image times a course of expectation 1.
 
     Attributes
     ----------
@@ -208,11 +208,11 @@ class Painter(PixelArtifact, ABC):
 
     @abstractmethod
     def paint(self, image: Image, frame: int) -> Image:
-        """Return the picture ``(height, width)`` after this artifact acted on it; may work in place.
+        """Return the image ``(height, width)`` after this artifact acted on it; may work in place.
 
         It depends on nothing but its arguments, so that any block of frames gives the same bits.
         """
 
     def paint_expected(self, image: Image) -> Image:
-        """Return the picture with every fluctuating source at its expected resting level."""
+        """Return the image with every fluctuating source at its expected resting level."""
         return self.paint(image, 0)
