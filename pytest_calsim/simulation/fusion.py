@@ -40,7 +40,7 @@ class Pass(Protocol):
     """A pass over memory that does the work of artifacts which follow each other."""
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
-        """Return the pictures ``(frame, height, width)`` of frames ``start`` on; may work in place.
+        """Return the images ``(frame, height, width)`` of frames ``start`` on; may work in place.
 
         With ``dark``, the contents of ``images`` are ignored: no artifact has added light yet.
         """
@@ -211,7 +211,7 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
     TypeError
         For an artifact of a kind that no pass knows, or one on the canvas behind one on the sensor.
     ValueError
-        For a field that is no picture of the sensor.
+        For a field that is no image of the sensor.
     """
     passes: list[Pass] = []
     on_sensor: PixelArtifact | None = None
@@ -275,7 +275,7 @@ def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
     """Return the share of the tissue's light that reaches each pixel of the sensor, ``(height, width)``."""
-    # The difference of two pictures, so that added light such as leakage drops out.
+    # The difference of two images, so that added light such as leakage drops out.
     lit = np.ones(canvas.sensor_shape, np.float32)
     unlit = np.zeros_like(lit)
     for artifact in artifacts:
@@ -286,7 +286,7 @@ def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 
 def _after(artifact: PixelArtifact, image: Image) -> Image:
-    """Return an expected picture after a field or a painter acted on it; others leave it as it is."""
+    """Return an expected image after a field or a painter acted on it; others leave it as it is."""
     if isinstance(artifact, FixedField):
         return image + artifact.field if artifact.adds else image * artifact.field
     if isinstance(artifact, Painter):

@@ -103,7 +103,7 @@ class PlaceNeurons(Step):
         if self.footprints is not None:
             check_footprints(self.footprints.values, canvas.sensor_shape)
         if self.positions_um is not None:
-            reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in _view_um(canvas))
+            reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in canvas.sensor_half_um)
             for i, (_, y, x) in enumerate(self.positions_um):
                 if abs(y) > reach_y or abs(x) > reach_x:
                     raise ValueError(
@@ -129,7 +129,8 @@ class PlaceNeurons(Step):
         # The focal surface is nearer to the tissue's surface towards the rim: cells there lie deeper below it.
         rim = float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um + TISSUE_REACH_UM)))
         focus = acquisition.focal_depth_um
-        shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
+        shallowest = top if focus == "auto" else focus
+        deepest = bottom + rim if focus == "auto" else focus
         defocus = max(bottom + rim - shallowest, deepest - top)
         blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
         extent = max(p.form.reach_um(p.layer.largest_radius_um) for p in self.populations)
@@ -165,7 +166,7 @@ class PlaceNeurons(Step):
         if self.footprints is not None:
             return len(self.footprints.values)
         reach = self.reach_um(acquisition, canvas)
-        (half_y, half_x) = _view_um(canvas)
+        half_y, half_x = canvas.sensor_half_um
         view = 4 * half_y * half_x
         area = 4 * (half_y + reach) * (half_x + reach)
         layers = [population.layer.at_density(view) for population in self.populations]
@@ -174,7 +175,7 @@ class PlaceNeurons(Step):
     def plan(self, ctx: Context) -> Cells:
         """Place every cell; shapes are drawn at their first use."""
         keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
-        half_y, half_x = _view_um(ctx.canvas)
+        half_y, half_x = ctx.canvas.sensor_half_um
         footprints = None
         given = self.footprints is not None or self.positions_um is not None
         if self.footprints is not None:
@@ -241,9 +242,3 @@ class PlaceNeurons(Step):
             canvas = Canvas(sensor.height_px, sensor.width_px, 0, acquisition.pixel_size_um)
         self._check_canvas(acquisition, canvas)
         return self.plan(Context(acquisition, canvas, seed, self.kind))
-
-
-def _view_um(canvas: Canvas) -> tuple[float, float]:
-    """Return half the height and half the width of the field of view."""
-    height, width = canvas.sensor_shape
-    return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2
