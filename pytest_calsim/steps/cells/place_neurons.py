@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Self
 
 import numpy as np
@@ -174,29 +175,19 @@ class PlaceNeurons(Step):
 
     def plan(self, ctx: Context) -> Cells:
         """Place every cell; shapes are drawn at their first use."""
-        keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
-        half_y, half_x = ctx.canvas.sensor_half_um
-        footprints = None
-        given = self.footprints is not None or self.positions_um is not None
-        if self.footprints is not None:
-            footprints = GivenFootprints.of(self.footprints.values, ctx.canvas)
-            depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
-            center = np.column_stack([depth_um, footprints.center_um])
-            placed = [self._given(keys[0], center)._replace(radius_um=footprints.radius_um)]
-        elif self.positions_um is not None:
-            placed = [self._given(keys[0], np.array(self.positions_um, float).reshape(-1, 3))]
-        else:
-            reach = self.reach_um(ctx.acquisition, ctx.canvas)
-            placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
+        footprints = None if self.footprints is None else GivenFootprints.of(self.footprints.values, ctx.canvas)
+        given = footprints is not None or self.positions_um is not None
+        placed = self._placed(ctx, footprints)
         center = np.concatenate([own.center_um for own in placed])
         population = np.repeat(np.arange(len(placed)), [len(own.radius_um) for own in placed])
         both = list(zip(self.populations, placed, strict=True))
         brightness = np.concatenate([p.brightness_of(own.normal) for p, own in both])
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
-        outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
         order = np.arange(len(center))
         # Cells in view come first, so that their numbers do not depend on the margin; given cells keep their order.
         if not given:
+            view = replace(ctx.canvas, margin_px=0)
+            outside = view.beyond_um(center[:, 1], center[:, 2])
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
             center_um=center[order],
@@ -211,6 +202,18 @@ class PlaceNeurons(Step):
             tissue=() if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
             footprints=None if footprints is None else footprints.patches,
         )
+
+    def _placed(self, ctx: Context, footprints: GivenFootprints | None) -> list[PlacedLayer]:
+        """Place the cells of each population, or take those that are given."""
+        keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
+        if footprints is not None:
+            depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
+            center = np.column_stack([depth_um, footprints.center_um])
+            return [self._given(keys[0], center)._replace(radius_um=footprints.radius_um)]
+        if self.positions_um is not None:
+            return [self._given(keys[0], np.array(self.positions_um, float).reshape(-1, 3))]
+        reach = self.reach_um(ctx.acquisition, ctx.canvas)
+        return place_layers(tuple(p.layer for p in self.populations), keys, ctx.canvas.sensor_half_um, reach)
 
     def _given(self, key: int, center: Floats) -> PlacedLayer:
         """Return cells at given centres, with the sizes and normal numbers of one tile's first candidates."""
