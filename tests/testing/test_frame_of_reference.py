@@ -297,4 +297,4 @@ def test_a_background_is_compared_where_it_lies(sim_recording_factory):
     still = recording.observed.values.mean(axis=0)
     found = Estimate(b=still, shifts=first - recording.truth.shifts.values, convention="correction")
     card = assert_background_recovered(found, recording, min_pearson=0.3)
-    assert "frame of reference: the picture lies" in str(card)
+    assert "frame of reference: the image lies" in str(card)

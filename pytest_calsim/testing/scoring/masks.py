@@ -1,4 +1,4 @@
-"""Compute energy masks of footprints and their overlaps, without a dense picture per unit."""
+"""Compute energy masks of footprints and their overlaps, without a dense image per unit."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Overlaps:
 
     @classmethod
     def of(cls, est: SparseFootprints, true: SparseFootprints) -> Overlaps:
-        """Compute the overlaps of two sets of masks on the same picture, by a sparse product."""
+        """Compute the overlaps of two sets of masks on the same image, by a sparse product."""
         return cls(np.diff(est.indptr), np.diff(true.indptr), shared_pixels(est, true).toarray().astype(np.int32))
 
     @cached_property

@@ -30,7 +30,7 @@ _CANDIDATES = 6
 def align(
     A_est: SparseFootprints, A_true: SparseFootprints, offset: Offset
 ) -> tuple[SparseFootprints, SparseFootprints]:
-    """Bring estimates and truth to one place, and cut both to what both pictures show.
+    """Bring estimates and truth to one place, and cut both to what both images show.
 
     Estimates, which may be masks, are moved by whole pixels; the smooth truth meets them by the fraction that is left,
     by cubic convolution (Keys 1981).
@@ -38,7 +38,7 @@ def align(
     Parameters
     ----------
     A_est, A_true
-        Footprints on pictures of the same size.
+        Footprints on images of the same size.
     offset
         Displacement of the estimates from the truth, px.
     """
@@ -47,7 +47,7 @@ def align(
         return A_est, A_true
     back = A_est.moved(-whole[0], -whole[1])
     true = _moved_by_fraction(_moved_by_fraction(A_true, offset[0] - whole[0], 0), offset[1] - whole[1], 1)
-    # The estimates' picture, moved back, does not reach all of the truth's: what it does not show is no part of a cell.
+    # The estimates' image, moved back, does not reach all of the truth's: what it does not show is no part of a cell.
     return back, true.moved(*whole).moved(-whole[0], -whole[1])
 
 
@@ -88,7 +88,7 @@ def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements:
     Parameters
     ----------
     A_est, A_true
-        Footprints on pictures of the same size.
+        Footprints on images of the same size.
     displacements
         The tissue's true displacements ``(frame, 2)``, px; the offset lies in their convex hull.
 
