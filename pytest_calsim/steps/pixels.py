@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import RowRuns
-from pytest_calsim.kernels.types import Floats, Floats32, Image
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 
@@ -90,7 +90,7 @@ class NodePictures(NamedTuple):
     """
 
     level: int
-    source: NDArray[np.int64]
+    source: Ints
     patches: Patches
 
 

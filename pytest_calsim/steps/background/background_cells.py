@@ -11,9 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
@@ -24,6 +22,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.defocus import focal_depth_um
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.lognormal import lognormal
 from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
 from pytest_calsim.steps.pixels import Image, LightOrder, NodePictures, SmoothSources
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
@@ -210,8 +209,8 @@ class BackgroundCells(Step):
         if assemblies is not None and not assemblies.background_members:
             assemblies = None
         return BackgroundCellLight(
-            center_um=read_only(center_um),
-            defocus_um=read_only(defocus_um[seen]),
+            center_um=center_um,
+            defocus_um=defocus_um[seen],
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
             courses=activity.model.courses_of(
                 ctx=ctx, keys=keys[seen], z_rate=rate[seen], baseline=brightness[seen], assemblies=assemblies
@@ -227,8 +226,7 @@ class BackgroundCells(Step):
         depth_um = population.depth_um + (drawn.place[:, 0] - 0.5) * population.thickness_um
         spread = math.sqrt(6) * population.soma_radius_cv
         radius_um = population.soma_radius_um * (1 + spread * drawn.triangular)
-        variance = math.log1p(population.brightness_cv**2)
-        brightness = population.brightness * elementary.exp(math.sqrt(variance) * drawn.normal[:, 0] - variance / 2)
+        brightness = population.brightness * lognormal(drawn.normal[:, 0], population.brightness_cv)
         center_um = np.column_stack([depth_um, drawn.place[:, 1:]])
         return center_um, radius_um, brightness, drawn.normal[:, 1], drawn.key
 
@@ -292,11 +290,7 @@ class _Blurred(NamedTuple):
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
         # A picture's last nodes, and what their splines reach.
         ends_um = np.where(ends_um > 0, 1.5 * ends_um, 0.0)
-        beyond_um = [
-            np.abs(at) - n * canvas.pixel_size_um / 2
-            for at, n in zip((self.y_um, self.x_um), canvas.shape, strict=True)
-        ]
-        return np.maximum(*beyond_um) < ends_um
+        return canvas.beyond_um(self.y_um, self.x_um) < ends_um
 
     def pictures(self, pixel_um: float) -> list[NodePictures]:
         """Return disks of confusion, and the scattered light around them."""
