@@ -93,7 +93,7 @@ def test_collecting_makes_no_reporter_and_no_specs(pytester, monkeypatch):
     )
     pytester.makepyfile("def test_it(tmp_path): pass")
     result = pytester.runpytest_subprocess("-p", "calsim", "--collect-only")
-    ours = ["", ".errors", ".plugin", *(f".plugin.{name}" for name in ("fixtures", "hooks", "keys", "options"))]
+    ours = ["", ".errors", ".plugin", *(f".plugin.{name}" for name in ("fixtures", "hooks", "item_data", "options"))]
     assert [line for line in result.outlines if line.startswith("ours: ")] == [
         f"ours: {[f'pytest_calsim{name}' for name in ours]}"
     ]
