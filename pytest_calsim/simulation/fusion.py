@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
 from pytest_calsim.kernels.types import Image
@@ -39,7 +40,7 @@ class Pass(Protocol):
     """A pass over memory that does the work of artifacts which follow each other."""
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
-        """Return the pictures ``(frame, height, width)`` of frames ``start`` on; may work in place.
+        """Return the images ``(frame, height, width)`` of frames ``start`` on; may work in place.
 
         With ``dark``, the contents of ``images`` are ignored: no artifact has added light yet.
         """
@@ -91,7 +92,7 @@ class _TissuePass:
 
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
         # One numbering for the sources of several artifacts, in the order in which `_add` puts their gains together.
-        before = np.cumsum([0, *(sources.n_sources for sources in shared)])
+        before = starts([sources.n_sources for sources in shared])
         pictures = [
             some._replace(source=some.source + first)
             for sources, first in zip(shared, before[:-1], strict=True)
@@ -210,7 +211,7 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
     TypeError
         For an artifact of a kind that no pass knows, or one on the canvas behind one on the sensor.
     ValueError
-        For a field that is no picture of the sensor.
+        For a field that is no image of the sensor.
     """
     passes: list[Pass] = []
     on_sensor: PixelArtifact | None = None
@@ -274,7 +275,7 @@ def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
     """Return the share of the tissue's light that reaches each pixel of the sensor, ``(height, width)``."""
-    # The difference of two pictures, so that added light such as leakage drops out.
+    # The difference of two images, so that added light such as leakage drops out.
     lit = np.ones(canvas.sensor_shape, np.float32)
     unlit = np.zeros_like(lit)
     for artifact in artifacts:
@@ -285,7 +286,7 @@ def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 
 def _after(artifact: PixelArtifact, image: Image) -> Image:
-    """Return an expected picture after a field or a painter acted on it; others leave it as it is."""
+    """Return an expected image after a field or a painter acted on it; others leave it as it is."""
     if isinstance(artifact, FixedField):
         return image + artifact.field if artifact.adds else image * artifact.field
     if isinstance(artifact, Painter):

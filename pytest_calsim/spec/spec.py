@@ -112,7 +112,7 @@ class Spec(Frozen):
                     raise ValueError(
                         f"step {step.kind!r} needs {need.__name__}, which no step provides; add {either(need)}"
                     )
-            for need in (*needs.requires.values(), *needs.uses.values()):
+            for need in needs.takes.values():
                 makers = [kind for kind, made in self._provided.items() if issubclass(made, need)]
                 if len(makers) > 1:
                     raise ValueError(
@@ -146,9 +146,8 @@ class Spec(Frozen):
         """The steps in the order in which they are planned: each one after the steps whose artifacts it takes."""
         graph: dict[str, set[str]] = {}
         for step in self.steps:
-            needs = dependencies(type(step))
-            artifacts = (*needs.requires.values(), *needs.uses.values())
-            graph[step.kind] = {k for k, made in self._provided.items() if any(issubclass(made, n) for n in artifacts)}
+            taken = tuple(dependencies(type(step)).takes.values())
+            graph[step.kind] = {kind for kind, made in self._provided.items() if issubclass(made, taken)}
         try:
             order = tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:

@@ -19,7 +19,8 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.spikes import standard_normals
-from pytest_calsim.kernels.types import Floats, Image, Keys
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Keys
+from pytest_calsim.steps.lognormal import lognormal
 
 __all__ = ["SlowCourses"]
 
@@ -55,7 +56,7 @@ class SlowCourses:
     _windows: Recent[Floats] = field(default_factory=lambda: Recent[Floats](2), repr=False)
     _courses: Recent[Image] = field(default_factory=lambda: Recent[Image](3), repr=False)
 
-    def means(self, start: int, stop: int) -> NDArray[np.float32]:
+    def means(self, start: int, stop: int) -> Floats32:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
         if stop <= start:
             return np.zeros((len(self.keys), 0), np.float32)
@@ -88,10 +89,7 @@ class SlowCourses:
         x = self._faded(window - 1)[:, -1]
         kicks = self._faded(window)
         fade = elementary.power(_RHO, np.arange(1, _TICKS + 1, dtype=np.float64))
-        variance = math.log1p(self.sd**2)
-        sigma = math.sqrt(variance)
-        course = elementary.exp(sigma * (kicks + x[:, np.newaxis] * fade) - variance / 2)
-        return read_only(course.astype(np.float32))
+        return read_only(lognormal(kicks + x[:, np.newaxis] * fade, self.sd).astype(np.float32))
 
     def _faded(self, window: int) -> Floats:
         """Return what a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
+from pytest_calsim.kernels.ragged import starts_of_groups
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
-from pytest_calsim.kernels.types import Floats, Ints, Keys
-from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Keys
+from pytest_calsim.steps.cells.shared_input import SharedInput
 from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["CellCourses"]
@@ -86,9 +86,9 @@ class CellCourses:
     drift: SlowCourses | None = None
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
-    _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
+    _chunks: Recent[Floats32] = field(default_factory=lambda: Recent[Floats32](6), repr=False)
 
-    def fluorescence(self, start: int, stop: int) -> NDArray[np.float32]:
+    def fluorescence(self, start: int, stop: int) -> Floats32:
         """Return each cell's mean fluorescence in frames ``start`` to ``stop``, float32 ``(cell, frame)``."""
         found = np.empty((len(self.keys), stop - start), np.float32)
         frames = self._chunk_frames
@@ -111,7 +111,7 @@ class CellCourses:
     def _window_s(self) -> float:
         return max(_LEAST_WINDOW_S, self._memory_s, _MEMORIES / sum(self.process.leave_hz))
 
-    def _chunk(self, chunk: int) -> NDArray[np.float32]:
+    def _chunk(self, chunk: int) -> Floats32:
         first = chunk * self._chunk_frames
         frames = range(first, min(first + self._chunk_frames, self.n_frames))
         start_s = frames.start * self.response.frame_s
@@ -148,7 +148,7 @@ class CellCourses:
         time_s = time_s[order]
         past = time_s < start_s
         ages_s = start_s - time_s[past]
-        return SpikeTrains(time_s[~past], starts_of(cell[~past], n), ages_s, starts_of(cell[past], n))
+        return SpikeTrains(time_s[~past], starts_of_groups(cell[~past], n), ages_s, starts_of_groups(cell[past], n))
 
     def _window(self, number: int) -> _Window:
         n = len(self.keys)
