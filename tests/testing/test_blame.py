@@ -29,9 +29,7 @@ def test_where_the_background_s_shot_noise_hides_a_cell_both_are_listed(seeds):
     either = {"too little light", "background"}
     found = list(blames(wants_light, dim_in_glow, seeds))
     assert found
-    assert all(set(causes[:1]) <= either for causes in found), found
-    # A few cells show only when both are taken away, or in light alone: the background left its own flicker.
-    assert np.mean([either <= set(causes) for causes in found]) >= 0.8, found
+    assert all(set(causes) == either for causes in found), found
 
 
 @pytest.fixture(scope="module")
