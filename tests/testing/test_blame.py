@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blamed_pipelines import BLAMED, blames, dim_in_glow, wants_light
 
-from pytest_calsim import Estimate, EstimateError, explain_miss, load_preset, simulate
+from pytest_calsim import Estimate, EstimateError, RecoveryError, explain_miss, load_preset, simulate
 from pytest_calsim.testing.blame import CAUSES
 
 # Movies that are odd on purpose.
@@ -86,3 +86,14 @@ def test_only_a_miss_is_explained(recording):
     n = recording.truth.n_units
     with pytest.raises(EstimateError, match=f"unit {n} is out of range: the planted cells are 0 to {n - 1}"):
         explain_miss(oracle, recording, n)
+
+
+def test_a_pipeline_s_own_error_is_the_cause(recording):
+    def fails_in_bright_light(recording):
+        if recording.spec.step("sensor").photon_rate_per_s_um2 > 30_000:
+            raise KeyError("Y")
+        return np.zeros((0, 64, 64))
+
+    with pytest.raises(RecoveryError, match="it raised KeyError: 'Y'") as caught:
+        explain_miss(fails_in_bright_light, recording, 0)
+    assert isinstance(caught.value.__cause__, KeyError)
