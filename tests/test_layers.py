@@ -38,7 +38,7 @@ STEP_LAYERS = [
 ABOVE = {"__init__", "__main__"}
 
 # What pytest imports in every run.
-LIGHT = ["announcements", "fixtures", "hooks", "keys", "options", "reports", "session"]
+LIGHT = ["announcements", "fixtures", "hooks", "item_data", "options", "reports", "session"]
 
 
 def imports():

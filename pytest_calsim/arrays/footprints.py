@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import freeze_arrays
 from pytest_calsim.kernels.footprints import weighted_sums
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.types import Floats
 
@@ -173,7 +174,7 @@ class SparseFootprints:
             self,
             data=self.data[inside],
             indices=(row * width + column)[inside].astype(np.int32),
-            indptr=np.concatenate([[0], np.cumsum(inside)])[self.indptr],
+            indptr=starts(inside)[self.indptr],
             shape=(len(self), height, width),
         )
 
@@ -208,8 +209,7 @@ class SparseFootprints:
         shape
             Height and width of the picture, px.
         """
-        indptr = np.zeros(len(units) + 1, dtype=np.int64)
-        indptr[1:] = np.cumsum([len(pixels) for pixels, _ in units])
+        indptr = starts([len(pixels) for pixels, _ in units])
         empty: list[NDArray[Any]] = [np.zeros(0)]
         data = np.concatenate([v for _, v in units] or empty).astype(np.float32)
         indices = np.concatenate([p for p, _ in units] or empty).astype(np.int32)
@@ -219,6 +219,4 @@ class SparseFootprints:
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
         """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the picture."""
         counts, indices, values = patches.pixels_within(window)
-        indptr = np.zeros(len(patches.box) + 1, np.int64)
-        np.cumsum(counts, out=indptr[1:])
-        return cls(values, indices, indptr, (len(patches.box), *window.shape))
+        return cls(values, indices, starts(counts), (len(patches.box), *window.shape))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.types import Words
 
 __all__ = ["about_axis", "gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
@@ -18,8 +18,8 @@ _MUL_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MUL_2 = np.uint64(0x94D049BB133111EB)
 _11, _27, _30, _31 = (np.uint64(shift) for shift in (11, 27, 30, 31))
 
-_gaussian_pairs = kernel(
-    "gaussian_pairs", n=int, words=array(np.uint64, 1), one=output(np.float32, 1), other=output(np.float32, 1)
+_gaussian_pairs = Kernel(
+    "gaussian_pairs", n=int, words=array(np.uint64, "n"), one=output(np.float32, "n"), other=output(np.float32, "n")
 )
 
 
@@ -76,7 +76,7 @@ def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float3
     flat = np.ascontiguousarray(words).ravel()
     one = np.empty(flat.size, np.float32)
     other = np.empty(flat.size, np.float32)
-    _gaussian_pairs(n=flat.size, words=flat, one=one, other=other)
+    _gaussian_pairs(words=flat, one=one, other=other)
     return one.reshape(words.shape), other.reshape(words.shape)
 
 

@@ -6,34 +6,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
 __all__ = ["HaloRows", "RowRuns", "add_tissue"]
 
 
-_add_tissue = kernel(
+_add_tissue = Kernel(
     "add_tissue",
     images=int,
     height=int,
     width=int,
     coarse_rows=int,
     n_layers=int,
-    row_start=array(np.int64, 1),
-    unit=array(np.int32, 1),
-    left=array(np.int32, 1),
-    begin=array(np.int64, 1),
-    values=array(np.float32, 1),
-    light=array(np.float32, 2),
-    wide=array(np.float32, 3),
-    row_node=array(np.int64, 1),
-    row_weight=array(np.float32, 2),
+    row_start=array(np.int64, "height + 1"),
+    unit=array(np.int32, "runs"),
+    left=array(np.int32, "runs"),
+    begin=array(np.int64, "runs + 1"),
+    values=array(np.float32, "pixels of runs"),
+    light=array(np.float32, "units", "images"),
+    wide=array(np.float32, "images", "coarse_rows", "width"),
+    row_node=array(np.int64, "height"),
+    row_weight=array(np.float32, "height", 4),
     shaded=bool,
-    transmission=array(np.float32, 2),
-    layers=array(np.float32, 3),
-    weights=array(np.float32, 2),
+    transmission=array(np.float32, "shaded height", "shaded width"),
+    layers=array(np.float32, "n_layers", "height", "width"),
+    weights=array(np.float32, "images", "n_layers"),
     dark=bool,
-    out=output(np.float32, 3),
+    out=output(np.float32, "images", "height", "width"),
 )
 _UNSHADED = np.empty((0, 0), np.float32)
 
@@ -138,26 +138,13 @@ def add_tissue(
         If shapes disagree.
     """
     n, height, width = images.shape
-    n_runs = runs.unit.size
-    coarse_rows = halo.wide.shape[1]
-    check_shape("row_start", runs.row_start, height + 1)
-    check_shape("left", runs.left, n_runs)
-    check_shape("begin", runs.begin, n_runs + 1)
     check_shape("values", runs.values, int(runs.begin[-1]))
-    check_shape("light", light, light.shape[0], n)
-    check_shape("wide", halo.wide, n, coarse_rows, width)
-    check_shape("row_node", halo.row_node, height)
-    check_shape("row_weight", halo.row_weight, height, 4)
     if halo.transmission is not None:
         check_shape("transmission", halo.transmission, height, width)
-    check_shape("layers", layers, len(layers), height, width)
-    check_shape("weights", weights, n, len(layers))
     _add_tissue(
         images=n,
         height=height,
         width=width,
-        coarse_rows=coarse_rows,
-        n_layers=len(layers),
         **runs._asdict(),
         light=light,
         wide=halo.wide,

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.plugin.keys import CASE, REFUSED, RESOLVED
+from pytest_calsim.plugin.item_data import CASE, REFUSED, RESOLVED
 from pytest_calsim.plugin.options import DEFAULT_PRESET, settings_of
 from pytest_calsim.plugin.requests import Case, PresetSource, SimRequest
 

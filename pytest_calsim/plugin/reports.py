@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_calsim.plugin.keys import REFUSED
+from pytest_calsim.plugin.item_data import REFUSED
 from pytest_calsim.plugin.options import cache_root, settings_of
 
 if TYPE_CHECKING:

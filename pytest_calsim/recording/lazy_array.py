@@ -34,22 +34,21 @@ class _LazyFrames(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
 
     def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return what integers and slices, one an axis, select."""
         before = key[: self.axis]
         frames = key[self.axis]
         behind = key[self.axis + 1 :]
-        n = self.shape[self.axis]
-        if isinstance(frames, slice):
-            wanted = range(*frames.indices(n))
-            if len(wanted) == 0:
-                shape = (*self.shape[: self.axis], 0, *self.shape[self.axis + 1 :])
-                return np.zeros(shape, self.dtype)[(*before, slice(None), *behind)]
-            low = min(wanted[0], wanted[-1])
-            high = max(wanted[0], wanted[-1])
-            step = wanted.step
-            block = self.source.read(low, high + 1)
-            return block[(*before, slice(None, None, step), *behind)]
-        index = int(frames) % n
-        return self.source.read(index, index + 1)[(*before, 0, *behind)]
+        n_frames = self.shape[self.axis]
+        if not isinstance(frames, slice):
+            index = int(frames) % n_frames
+            return self.source.read(index, index + 1)[(*before, 0, *behind)]
+        wanted = range(*frames.indices(n_frames))
+        if not wanted:
+            return self.source.read(0, 0)[(*before, slice(None), *behind)]
+        # From the first to the last frame in one read; the step, which may be negative, is taken from that.
+        ends = (wanted[0], wanted[-1])
+        block = self.source.read(min(ends), max(ends) + 1)
+        return block[(*before, slice(None, None, wanted.step), *behind)]
 
 
 def lazy_movie(source: FrameSource, name: str, acquisition: Acquisition) -> xr.DataArray:

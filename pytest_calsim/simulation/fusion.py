@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
 from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
 from pytest_calsim.kernels.types import Image
@@ -91,7 +92,7 @@ class _TissuePass:
 
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
         # One numbering for the sources of several artifacts, in the order in which `_add` puts their gains together.
-        before = np.cumsum([0, *(sources.n_sources for sources in shared)])
+        before = starts([sources.n_sources for sources in shared])
         pictures = [
             some._replace(source=some.source + first)
             for sources, first in zip(shared, before[:-1], strict=True)

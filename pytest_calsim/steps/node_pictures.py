@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from pytest_calsim.arrays.patches import Patches
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Floats, Ints
 from pytest_calsim.steps.pixels import NodePictures
 
@@ -168,14 +168,13 @@ def _pictures(
         top: Ints = np.rint(y).astype(np.int64) - half
         left: Ints = np.rint(x).astype(np.int64) - half
         side: Ints = 2 * half + 1
-        start: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(side * side)])
+        first = starts(side * side)[:-1]
         which = np.repeat(np.arange(len(own)), side * side)
-        row, column = np.divmod(np.arange(len(which)) - start[which], side[which])
+        row, column = np.divmod(np.arange(len(which)) - first[which], side[which])
         distance = np.sqrt((row + (top - y)[which]) ** 2 + (column + (left - x)[which]) ** 2)
         values = sample(own, step, distance, which)
         # All nodes' splines together hold the flux.
         values *= (flux[own] / step**2 / np.bincount(which, values, len(own)))[which]
-        box = np.stack([top, left, side, side], axis=1).astype(np.int32)
-        patches = Patches(read_only(values.astype(np.float32)), read_only(start), read_only(box))
+        patches = Patches.laid_out(values.astype(np.float32), np.stack([top, left, side, side], axis=1))
         found.append(NodePictures(level, own, patches))
     return found

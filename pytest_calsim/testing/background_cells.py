@@ -18,8 +18,7 @@ from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.inputs.types import Unit
 from pytest_calsim.testing.matched_cells import MatchedCells
-from pytest_calsim.testing.scoring.alignment import centroids
-from pytest_calsim.testing.scoring.masks import Overlaps, energy_masks
+from pytest_calsim.testing.scoring.masks import Overlaps, centroids, energy_masks
 from pytest_calsim.testing.scoring.matching import assign
 from pytest_calsim.testing.scoring.traces import correlations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.recording.truth import GroundTruth
 
-__all__ = ["Evaluation", "check_estimate", "check_recording", "estimate_of_footprints"]
+__all__ = ["Evaluation", "check_estimate", "check_recording"]
 
 
 def check_estimate(given: object) -> None:
@@ -36,13 +36,6 @@ def check_recording(recording: Recording) -> GroundTruth:
     if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
         raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
     return recording.truth
-
-
-def estimate_of_footprints(given: Estimate | FootprintsLike, recording: Recording) -> Estimate:
-    """Return an estimate as it is, and footprints as one."""
-    check_recording(recording)
-    check_estimate(given)
-    return given if isinstance(given, Estimate) else Estimate(A=given, picture=recording.frames.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +65,22 @@ class Evaluation:
     def __post_init__(self) -> None:
         check_bound("min_iou", self.min_iou)
         check_recording(self.recording)
+
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate | FootprintsLike,
+        recording: Recording,
+        *,
+        units: Units,
+        min_iou: float,
+        footprint_shift: FootprintShift,
+    ) -> Evaluation:
+        """Read an estimate, or footprints in any form."""
+        check_recording(recording)
+        check_estimate(estimate)
+        found = estimate if isinstance(estimate, Estimate) else Estimate(estimate, picture=recording.frames.shape[1:])
+        return cls(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
 
     @cached_property
     def cells(self) -> PlantedCells:
@@ -117,4 +126,5 @@ class Evaluation:
 
     def facts(self) -> dict[str, float]:
         """Return the frame of reference used, and the version of the rule that says which cells count."""
-        return ({} if self.matched is None else self.matched.facts()) | self.cells.facts()
+        frame = {} if self.matched is None else self.matched.facts()
+        return frame | self.cells.facts()

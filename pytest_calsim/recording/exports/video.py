@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import StoreError
-from pytest_calsim.recording.exports.movie import Movie, frame_times_s, images_of, published, require
+from pytest_calsim.recording.exports.movie import Movie, frame_times_s, images_of, published
+from pytest_calsim.recording.extras import require
 
 __all__ = ["CHUNK_FRAMES", "write_avi", "write_miniscope_folder", "write_mp4"]
 

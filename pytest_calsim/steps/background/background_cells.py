@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen
@@ -221,7 +220,7 @@ class BackgroundCells(Step):
             pictures=tuple(pictures),
         )
 
-    def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.uint64]]:
+    def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, Keys]:
         """Return centres, radii, brightness at rest, normal numbers for rates, and names of one population's cells."""
         population = self.populations[index]
         drawn = draw_slab(ctx, index, population.per_um2, _REACH_UM)
@@ -268,7 +267,7 @@ class _Blurred(NamedTuple):
         z, y, x = center_um.T
         # A sphere of dye: its image holds two thirds of its outline, with a variance of r²/5 along each axis.
         flux = optics.collection * (2 / 3) * np.pi * (radius_um / acquisition.pixel_size_um) ** 2
-        disk_um = np.abs(defocus_um) * optics.cone_slope
+        disk_um = optics.defocus_radius_um(defocus_um)
         variance = optics.diffraction_sigma_um**2 + acquisition.tissue.scatter_sigma_um(z) ** 2 + radius_um**2 / 5
         shares, sigmas_um = acquisition.tissue.skirt(z)
         skirt_um = np.sqrt(sigmas_um**2 + disk_um**2 / 4 + variance)
@@ -284,10 +283,10 @@ class _Blurred(NamedTuple):
             skirt_flux=np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
         )
 
-    def of_some(self, chosen: NDArray[np.bool_]) -> _Blurred:
+    def of_some(self, chosen: Bools) -> _Blurred:
         return _Blurred(*(values[..., chosen] for values in self))
 
-    def reaches(self, canvas: Canvas) -> NDArray[np.bool_]:
+    def reaches(self, canvas: Canvas) -> Bools:
         """Return whether any of a cell's light falls on a canvas."""
         ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 
 from pytest_calsim.kernels.calcium import PROPORTIONAL, calcium_at_start
 from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
-from pytest_calsim.kernels.types import Floats32, Keys
+from pytest_calsim.kernels.types import Floats32
 from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.steps.cells.activity import Activity
 from pytest_calsim.steps.cells.activity_model import BUSY_REFRACTORY, ActivityModel, CellNormals
@@ -201,10 +202,7 @@ class CellActivity(Step):
 
     def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
-
-        def keys(name: str) -> Keys:
-            return np.array([ctx.stream_key(name, *cells.entity(i)) for i in range(len(cells))], np.uint64)
-
+        keys = partial(ctx.stream_keys, entities=cells.identity)
         model = self.model
         z = CellNormals.cut(*(standard_normals(keys(name)) for name in ("rate", "dff", "kinetics")))
         process = model.process(z.rate)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
+from pytest_calsim.kernels.ragged import starts_of_groups
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
 from pytest_calsim.kernels.types import Floats, Ints, Keys
-from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
+from pytest_calsim.steps.cells.shared_input import SharedInput
 from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["CellCourses"]
@@ -148,7 +149,7 @@ class CellCourses:
         time_s = time_s[order]
         past = time_s < start_s
         ages_s = start_s - time_s[past]
-        return SpikeTrains(time_s[~past], starts_of(cell[~past], n), ages_s, starts_of(cell[past], n))
+        return SpikeTrains(time_s[~past], starts_of_groups(cell[~past], n), ages_s, starts_of_groups(cell[past], n))
 
     def _window(self, number: int) -> _Window:
         n = len(self.keys)

@@ -9,7 +9,6 @@ import numpy as np
 
 from pytest_calsim.arrays.parallel import in_parallel
 from pytest_calsim.arrays.patches import Patch, Patches
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.cell_images import ImagedCells, SamplingGrids, WaveTables, image_cells
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
@@ -179,20 +178,12 @@ def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, senso
     # At least one block, even of no cells, as there must be something to concatenate.
     blocks = in_parallel(block, range(0, max(len(units), 1), _BLOCK))
     planted, images, box, flux, within = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    planted_box = grids.box.astype(np.int32)
     return CellPatches(
-        planted=Patches(read_only(planted), read_only(_starts(grids.box[:, 2:].prod(axis=1))), read_only(planted_box)),
-        images=Patches(read_only(images), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
+        planted=Patches.laid_out(planted, grids.box),
+        images=Patches.laid_out(images, box),
         flux=flux,
         fov_fraction=np.minimum(within / flux, 1),
     )
-
-
-def _starts(sizes: Ints) -> Ints:
-    """Return where each part begins in the concatenation of all, and where the last one ends; int64 ``(n + 1,)``."""
-    starts = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    return starts
 
 
 # --- images too wide for the sensor's pixels -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.cells.given_footprints import GivenFootprints, check_footprints
-from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
+from pytest_calsim.steps.cells.placement import PlacedLayer, place_layers, radii_um
 from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.population import MAX_CELLS, Population, TissueLayer
 from pytest_calsim.steps.pixels import CellSources, Detector

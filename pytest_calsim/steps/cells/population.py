@@ -12,7 +12,7 @@ from pytest_calsim.kernels.cell_shapes import MOST_DENDRITES
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import DEFAULT_IRREGULARITY, Form, Morphology
-from pytest_calsim.steps.cells.packing import Layer
+from pytest_calsim.steps.cells.placement import Layer
 
 __all__ = ["MAX_CELLS", "Population", "TissueLayer"]
 
@@ -124,11 +124,6 @@ class Population(Frozen):
             for name in idle
             if getattr(self, name) != type(self).model_fields[name].default
         ]
-
-    @property
-    def largest_radius_um(self) -> float:
-        """Radius of the largest soma that can be drawn, µm."""
-        return self.soma_radius_um * (1 + math.sqrt(6) * self.soma_radius_cv)
 
     def check_size(self, field_size_um: tuple[float, float]) -> None:
         """Refuse a soma that is wider than the field of view in both directions. A bead has no width.

@@ -64,11 +64,6 @@ class SensorCodes(Detector):
         return self.image_sensor.dtype
 
     @property
-    def read_noise_e(self) -> float:
-        """Standard deviation of the read noise, electrons."""
-        return self.image_sensor.read_noise_e
-
-    @property
     def _uniform(self) -> Image:
         # One row stands for all rows where no map is asked for, which saves memory traffic in the kernel.
         return np.ones((1, self.image_sensor.width_px), np.float32)

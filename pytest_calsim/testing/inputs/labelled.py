@@ -84,7 +84,7 @@ def stack_labelled(value: Any, dim: str, name: str) -> Any:
     parts: Sequence[Any] = cast("Sequence[Any]", value) if type(value) in (list, tuple) else ()
     if not parts:
         return value
-    differ = f"{name} is a list of pictures whose labels or shapes differ: align them first"
+    differ = f"{name} is a list of images whose labels or shapes differ: align them first"
     if all(is_data_array(part) for part in parts):
         xarray: Any = import_module("xarray")
         try:
@@ -132,4 +132,6 @@ def _as_numbers(labels: Labels, dim: str) -> Labels:
     whole = numbers.astype(np.int64)
     if np.array_equal(whole, numbers):
         numbers = whole
-    return numbers if dim != "unit_id" or np.array_equal(numbers.astype(str), text) else labels
+    if dim == "unit_id" and not np.array_equal(numbers.astype(str), text):
+        return labels
+    return numbers

@@ -62,7 +62,7 @@ def _advice(value: Any) -> str:
         return f"a {kind} of {len(parts)} arrays of different kinds: give each by its name, Estimate(A=..., C=...)"
     if len(parts) and all(is_scipy_sparse(part) or is_sparse(part) for part in parts):
         return (
-            "a list of sparse pictures: give one scipy.sparse array (units, height * width) with Estimate(A, "
+            "a list of sparse images: give one scipy.sparse array (units, height * width) with Estimate(A, "
             "picture=(height, width)), or dense ones, [a.toarray() for a in A]"
         )
     return ""

@@ -108,7 +108,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
 
 
 def overlaps(A_est: SparseFootprints, A_true: SparseFootprints, *, energy_frac: float = 0.9) -> Overlaps:
-    """Compute the overlaps of the energy masks of two sets of footprints on the same picture."""
+    """Compute the overlaps of the energy masks of two sets of footprints on the same image."""
     return Overlaps.of(energy_masks(A_est, energy_frac), energy_masks(A_true, energy_frac))
 
 
@@ -126,7 +126,7 @@ def hungarian_match(
     Parameters
     ----------
     A_est, A_true
-        Footprints ``(unit_id, height, width)`` on the same picture, in any form.
+        Footprints ``(unit_id, height, width)`` on the same image, in any form.
     metric
         ``"iou"``: intersection over union of energy masks; ``"cosine"``: of the footprints themselves.
     energy_frac
@@ -163,7 +163,7 @@ def hungarian_match(
 
 
 def _read_both(A_est: FootprintsLike, A_true: FootprintsLike) -> tuple[SparseFootprints, SparseFootprints]:
-    # scipy.sparse does not know its picture: the other one says it.
+    # scipy.sparse does not know its image: the other one says it.
     if is_scipy_sparse(A_true):
         est = as_footprints(A_est, name="A_est")
         return est, as_footprints(A_true, est.shape[1:], name="A_true")

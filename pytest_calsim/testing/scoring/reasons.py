@@ -52,7 +52,7 @@ def why_missed(
     )
     facts = ", ".join(_facts(cell, cells, louder))
     if scores.overlaps.true_area[cell] == 0:
-        return "outside the estimate's picture, or without an image"
+        return "outside the estimate's image, or without an image"
     below = ""
     for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
         other = _other_in(scores, int(e), cell)

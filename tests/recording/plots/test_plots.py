@@ -50,9 +50,10 @@ def found_in(recording):
 
 
 def drawn(axes):
-    """Labels of what an Axes shows, and draw it once."""
+    """What the legend of an Axes says, and draw it once."""
     axes.figure.canvas.draw()
-    return axes.get_legend_handles_labels()[1]
+    legend = axes.get_legend()
+    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
 
 
 ONE = ["frame", "mean", "max_projection", "contours", "traces", "detection_curve"]
@@ -199,6 +200,12 @@ def test_the_estimate_is_drawn_in_the_truths_frame_of_reference(recording):
     estimated = [line.mean(axis=0) for line in by_label["found, estimated"]]
     nearest = [min(np.hypot(*(e - p)) for p in planted) for e in estimated]
     assert np.median(nearest) < 0.75  # rolled by 2 px, and shifts say 2.5
+
+
+def test_the_legend_names_estimates_when_the_first_cell_was_missed(recording):
+    comparison = compare(found_in(recording), recording)
+    axes = recording.plot.traces([comparison.missed[0], comparison.found[0]], comparison)
+    assert drawn(axes) == ["true", "spikes", "estimated"]
 
 
 def test_estimated_traces_are_laid_onto_the_true_ones(recording):

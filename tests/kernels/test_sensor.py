@@ -292,12 +292,12 @@ def test_a_window_beyond_its_image_is_refused(parts, corner, refused):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("windows", {"row": np.zeros(3, np.int64)}, r"windows.row has shape \(3,\), not \(2,\)"),
-        ("windows", {"column": np.zeros(1, np.int64)}, r"windows.column has shape"),
-        ("windows", {"whole": np.zeros(3, np.bool_)}, r"windows.whole has shape"),
-        ("windows", {"weights": np.zeros((2, 4, 2), np.float32)}, r"windows.weights has shape"),
-        ("fields", {"values": np.ones((1, 5, 7), np.float32)}, r"fields.values has shape \(1, 5, 7\), not \(1, 5, 6\)"),
-        ("fields", {"adds": np.array([True, False])}, r"fields.values has shape"),
+        ("windows", {"row": np.zeros(3, np.int64)}, r"row has shape \(3,\), not \(2,\)"),
+        ("windows", {"column": np.zeros(1, np.int64)}, r"column has shape"),
+        ("windows", {"whole": np.zeros(3, np.bool_)}, r"whole has shape"),
+        ("windows", {"weights": np.zeros((2, 4, 2), np.float32)}, r"weights has shape"),
+        ("fields", {"values": np.ones((1, 5, 7), np.float32)}, r"fields has shape \(1, 5, 7\), not \(1, 5, 6\)"),
+        ("fields", {"adds": np.array([True, False])}, r"adds has shape"),
         ("chip", {"response": np.ones((2, 6), np.float32)}, r"response has shape \(2, 6\), not \(5, 6\)"),
         ("chip", {"dark_e": np.ones((1, 5), np.float32)}, r"dark_e has shape \(1, 5\), not \(1, 6\)"),
         ("chip", {"offset_adu": np.ones((6, 6), np.float32)}, r"offset_adu has shape"),

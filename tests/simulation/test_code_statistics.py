@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose
-from pytest_calsim.simulation.sensor_noise import SensorNoise, clipped
+from pytest_calsim.simulation.code_statistics import SensorNoise, clipped
 
 CHIP = Chip(
     response=np.ones((1, 64), np.float32),
