@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
     from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
     from pytest_calsim.steps.tissue.vasculature import VesselLayer as VesselLayer
+    from pytest_calsim.testing import strategies as strategies
     from pytest_calsim.testing.assertions import assert_footprints_recovered as assert_footprints_recovered
     from pytest_calsim.testing.assertions import assert_shifts_recovered as assert_shifts_recovered
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
@@ -173,6 +174,8 @@ __all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "strategies":  # a module; `import *` leaves it out, as it would import Hypothesis
+        return import_module("pytest_calsim.testing.strategies")
     if name not in _WHERE:
         raise AttributeError(f"module 'pytest_calsim' has no attribute {name!r}")
     value = getattr(import_module(f"pytest_calsim.{_WHERE[name]}"), name)
@@ -182,4 +185,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, "strategies"])

@@ -71,6 +71,9 @@ class Canvas:
         """Centres of the canvas columns, µm."""
         return (np.arange(self.shape[1], dtype=np.float64) - (self.shape[1] - 1) / 2) * self.pixel_size_um
 
+    # The sensor's middle is the canvas' middle. Both functions go by the sensor, so that a margin of any width adds a
+    # whole number to a coordinate, and changes no digit of it.
+
     def rows(self, y_um: Floats) -> Floats:
         """Return the canvas rows of some positions, px; whole numbers are pixels' centres."""
         return y_um / self.pixel_size_um + (self.sensor_height_px - 1) / 2 + self.margin_px

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
-from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
+from pytest_calsim.kernels.tissue import add_tissue
 from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
@@ -113,31 +113,24 @@ class _TissuePass:
         return self._add(image[np.newaxis], gains, weights, dark=False)[0]
 
     def _add(self, images: Image, gains: Sequence[Image], weights: Image | None, *, dark: bool) -> Image:
-        n, *shape = images.shape
         gains_of = dict(zip(map(id, self.smooth), gains, strict=True))
-        halos = [
+        smooth = [
             light.rows(np.concatenate([gains_of[id(sources)] for sources in some]))
             for some, light in self._smooth_light
         ]
-        halos = halos or [HaloRows.none(n, *shape)]
-        no_runs = RowRuns.none(shape[0])
-        no_light = np.empty((0, n), np.float32)
-        no_layers = np.empty((0, *shape), np.float32)
-        no_weights = np.empty((n, 0), np.float32)
-        # Additions have one order, with and without halos: cells with the first one, layers with the last.
-        for i, halo in enumerate(halos):
-            runs = no_runs
-            light = no_light
-            layers = no_layers
-            shares = no_weights
-            if i == 0 and self.cells is not None:
-                runs = self.cells.runs
-                light = gains_of[id(self.cells)]
-            if i == len(halos) - 1 and self.layers is not None and weights is not None:
-                layers = self.layers.spatial
-                shares = weights
+        # Additions have one order, with and without smooth light: cells with the first one, layers with the last.
+        passes = smooth or [None]
+        for i, rows in enumerate(passes):
+            cells = self.cells if i == 0 else None
+            layers = self.layers if i == len(passes) - 1 else None
             add_tissue(
-                images=images, runs=runs, light=light, halo=halo, layers=layers, weights=shares, dark=dark and i == 0
+                images=images,
+                runs=None if cells is None else cells.runs,
+                light=None if cells is None else gains_of[id(cells)],
+                smooth=rows,
+                layers=None if layers is None else layers.spatial,
+                weights=None if layers is None else weights,
+                dark=dark and i == 0,
             )
         return images
 

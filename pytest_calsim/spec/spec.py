@@ -83,6 +83,7 @@ class Spec(Frozen):
     @model_validator(mode="after")
     def _simulates(self) -> Self:
         self._check_providers()
+        # Before the steps' own checks, which take for granted that what they need is there.
         _ = self.plan_order  # refuses circular dependencies
         context = SpecContext(self.acquisition, self.canvas, frozenset(self._provided.values()))
         soft_warnings: list[str] = []
@@ -94,6 +95,7 @@ class Spec(Frozen):
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
         self._check_size(context)
+        # Last: a spec that is refused warns of nothing.
         for text in soft_warnings:
             warn_user(text, SpecWarning)
         return self
@@ -184,6 +186,7 @@ class Spec(Frozen):
     def canvas(self) -> Canvas:
         """The grid on which tissue is painted: the sensor, and around it the margin that the steps declare."""
         pixel_um = self.acquisition.pixel_size_um
+        # Added up, not the largest: what one step moves, another may move on.
         reach_px = sum(step.margin_um(self.acquisition) for step in self.steps) / pixel_um
         margin_px = math.ceil(reach_px) + _INTERPOLATION_PX if reach_px > 0 else 0
         sensor = self.acquisition.image_sensor

@@ -1,15 +1,16 @@
 """Compute slow courses of many sources for some frames at a time; nothing is held for all frames.
 
 Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5, with straight lines between its
-ticks; they make correlations up to 0.05 higher than exp(−t/τ). Time is cut into windows of 16 τ, each with its own
-streams of kicks. A window begins with the sum of the kicks of the window before it; the traces of earlier kicks have
-faded to 10⁻⁷. So any window can be drawn without those before it.
+ticks. Because of these lines correlations are up to 0.05 higher than exp(−t/τ). Time is cut into windows of 16 τ, each
+with its own streams of kicks. A window begins with the sum of the kicks of the window before it; the traces of earlier
+kicks have faded to 10⁻⁷. So any window can be drawn without those before it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class SlowCourses:
 
     def _course(self, window: int) -> Image:
         """Return the course at a window's ticks, float32 ``(source, tick)``."""
-        return self._courses.get(window, lambda: self._walk(window))
+        return self._courses.get(window, partial(self._walk, window))
 
     def _walk(self, window: int) -> Image:
         x = self._faded(window - 1)[:, -1]
@@ -93,7 +94,7 @@ class SlowCourses:
 
     def _faded(self, window: int) -> Floats:
         """Return what a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
-        return self._windows.get(window, lambda: self._kicked(window))
+        return self._windows.get(window, partial(self._kicked, window))
 
     def _kicked(self, window: int) -> Floats:
         ticks = np.arange(window * _TICKS, (window + 1) * _TICKS)

@@ -18,9 +18,9 @@ from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
+from pytest_calsim.steps.background.component_courses import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.background.local_background import LocalBackground, LocalPatches
 from pytest_calsim.steps.background.random_field import lognormal_field
-from pytest_calsim.steps.background.slow_course import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources

@@ -9,6 +9,7 @@ of the process' state, so windows hardly change the statistics.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ _FORGOTTEN = 20
 _CHUNK_S = 3.0
 _MOST_CHUNK_FRAMES = 256
 # From the stream of one window to that of the next, and to that of what came before a window.
-_NEXT_WINDOW = np.uint64(0xBF58476D1CE4E5B9)
+_NEXT_WINDOW = 0xBF58476D1CE4E5B9
 _PAST = np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -95,7 +96,7 @@ class CellCourses:
         for chunk in range(start // frames, -(-stop // frames)):
             first = chunk * frames
             own = slice(max(start, first), min(stop, first + frames))
-            values = self._chunks.get(chunk, lambda chunk=chunk: self._chunk(chunk))
+            values = self._chunks.get(chunk, partial(self._chunk, chunk))
             found[:, own.start - start : own.stop - start] = values[:, own.start - first : own.stop - first]
         return found
 
@@ -136,7 +137,7 @@ class CellCourses:
         n = len(self.keys)
         first_s = start_s - self._memory_s
         numbers = range(max(int(first_s // self._window_s), -1), int(stop_s // self._window_s) + 1)
-        windows = [self._windows.get(w, lambda w=w: self._window(w)) for w in numbers]
+        windows = [self._windows.get(number, partial(self._window, number)) for number in numbers]
         cell = np.concatenate([window.cell for window in windows])
         time_s = np.concatenate([window.time_s for window in windows])
         near = (time_s >= first_s) & (time_s < stop_s)
@@ -159,7 +160,8 @@ class CellCourses:
             lasts_s = self._memory_s
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
-        keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
+        # Python's whole numbers do not wrap: the window before the recording has the number −1.
+        keys = self.keys + np.uint64(number * _NEXT_WINDOW % 2**64)
         dead_s = self.process.refractory_s
         # A cell's own spike soon after the window's end keeps added ones away that come just before it.
         beyond_s = 0.0 if self.shared is None else dead_s
