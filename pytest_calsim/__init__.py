@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.microscope.given_array import GivenArray as GivenArray
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
+    from pytest_calsim.recording.cache import RecordingCache as RecordingCache
     from pytest_calsim.recording.cache import simulate_cached as simulate_cached
     from pytest_calsim.recording.exports.damage import damage as damage
     from pytest_calsim.recording.recording import Recording as Recording
@@ -122,6 +123,7 @@ _WHERE = {
     "Population": "steps.cells.population",
     "RandomWalk": "steps.motion.brain_motion",
     "Recording": "recording.recording",
+    "RecordingCache": "recording.cache",
     "RecordingFactory": "plugin.factory",
     "RecoveryError": "errors",
     "Render": "steps.cells.render",
