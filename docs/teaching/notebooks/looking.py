@@ -122,8 +122,8 @@ def from_top_and_side(spec):
     truth = scene.truth()
     x, y, z, radius = (truth[name].values for name in ("x_um", "y_um", "depth_um", "radius_um"))
     height_um, width_um = spec.acquisition.field_size_um
-    figure = Figure(figsize=(4.4, 6.85))
-    margins = {"left": 0.14, "right": 0.97, "bottom": 0.08, "top": 0.94, "hspace": 0.15}
+    figure = Figure(figsize=(4.6, 6.85))
+    margins = {"left": 0.18, "right": 0.97, "bottom": 0.08, "top": 0.94, "hspace": 0.15}
     top, side = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1), gridspec_kw=margins)
     for axes, down in ((top, y), (side, z)):
         axes.add_collection(
