@@ -30,7 +30,7 @@ STEP_LAYERS = [
     "tissue light motion sensor",
     "node_pictures slow_courses smooth_grid step tiles",
     "pixels",
-    "artifact",
+    "artifact lognormal",
 ]
 
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.types import Ints, Keys
 
@@ -34,10 +33,10 @@ def _text(name: Iterable[str | int]) -> bytes:
 class _Key(ISeedSequence):
     """Hand a key to Philox unchanged. ``Philox(key=...)`` would also read entropy from the system, which takes time."""
 
-    def __init__(self, words: NDArray[np.uint64]) -> None:
+    def __init__(self, words: Keys) -> None:
         self._words = words
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Keys:
         return self._words
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.spikes import SpikeTrains
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
 
 __all__ = [
     "PROPORTIONAL",
@@ -142,7 +142,7 @@ class CalciumState(NamedTuple):
 
     slow: Floats
     fast: Floats
-    next_spike: NDArray[np.int64]
+    next_spike: Ints
 
 
 class CalciumBlock(NamedTuple):
@@ -158,7 +158,7 @@ class CalciumBlock(NamedTuple):
         State at the block's end, from which the next block starts.
     """
 
-    fluorescence: NDArray[np.float32]
+    fluorescence: Floats32
     spikes: NDArray[np.uint16]
     state: CalciumState
 

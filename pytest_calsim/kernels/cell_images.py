@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytest_calsim.kernels.cell_shapes import CellShapes
 from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.kernels.types import Floats, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints, Ints32
 
 __all__ = ["ImagedCells", "SamplingGrids", "WaveTables", "image_cells", "image_shape"]
 
@@ -97,7 +97,7 @@ class SamplingGrids(NamedTuple):
     samples: Ints
     part_um: Floats
     centre: Floats
-    is_point: NDArray[np.bool_]
+    is_point: Bools
     point_flux: Floats
     pad: Ints
     radius: Floats
@@ -134,7 +134,7 @@ class WaveTables(NamedTuple):
 
     circle_start: Ints
     circles: NDArray[np.complex64]
-    bessel: NDArray[np.float32]
+    bessel: Floats32
     bessel_step: float
     faint: float
 
@@ -160,9 +160,9 @@ class ImagedCells(NamedTuple):
         Sum of each image over the sensor; float64 ``(n,)``.
     """
 
-    planted: NDArray[np.float32]
-    images: NDArray[np.float32]
-    image_box: NDArray[np.int32]
+    planted: Floats32
+    images: Floats32
+    image_box: Ints32
     flux: Floats
     within: Floats
 
@@ -236,13 +236,13 @@ def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -
     _check_bessel(tables.bessel)
 
 
-def _check_bessel(bessel: NDArray[np.float32]) -> None:
+def _check_bessel(bessel: Floats32) -> None:
     if len(bessel) < 2:
         raise ValueError(f"bessel has {len(bessel)} values; at least 2 are needed to interpolate")
 
 
 def image_shape(
-    parts: NDArray[np.float32],
+    parts: Floats32,
     shape: tuple[int, int],
     first: tuple[float, float],
     radius: float,
@@ -250,7 +250,7 @@ def image_shape(
     waves: int,
     tables: WaveTables,
     flux: float,
-) -> NDArray[np.float32]:
+) -> Floats32:
     """Image one shape behind a disk and a Gaussian, averaged over each pixel's area.
 
     Parameters

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, check_shape, output
-from pytest_calsim.kernels.types import Floats, Ints
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
 
 __all__ = ["DRAWS", "MOST_DENDRITES", "CellShapes", "ShapeFactors", "draw_shapes", "sample_shape"]
 
@@ -168,7 +167,7 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     )
 
 
-def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
+def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> Floats32:
     """Sample the thickness of a cell's dye: its soma's, or a dendrite's where that is larger.
 
     Parameters

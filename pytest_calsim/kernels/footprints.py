@@ -1,4 +1,4 @@
-"""Sum the pixels of a picture under sparse footprints."""
+"""Sum the pixels of an image under sparse footprints."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def weighted_sums(
     values, pixels
         Values v of all units, one unit after the other, float32, and the flat index of each value's pixel, int32.
     weight
-        Picture w, flat; float64.
+        Image w, flat; float64.
     squared
         Whether values are squared.
 
@@ -49,13 +49,13 @@ def weighted_sums(
     Raises
     ------
     ValueError
-        If shapes disagree, or pixels lie outside the picture.
+        If shapes disagree, or pixels lie outside the image.
     """
     check_shape("values", values, int(start[-1]))
     if start[0] != 0 or (np.diff(start) < 0).any():
         raise ValueError(f"start = {start} must ascend from 0")
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < weight.size:
-        raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave a picture of {weight.size} pixels")
+        raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave an image of {weight.size} pixels")
     sums = np.empty(len(start) - 1)
     _weighted_sums(start=start, values=values, pixels=pixels, weight=weight, squared=squared, sums=sums)
     return sums

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Ints32
 
 __all__ = ["largest_cosines"]
 
@@ -28,11 +28,11 @@ _largest_cosines = Kernel(
 
 
 def largest_cosines(
-    values: NDArray[np.float32],
-    start: NDArray[np.int64],
-    box: NDArray[np.int32],
+    values: Floats32,
+    start: Ints,
+    box: Ints32,
     window: Rect,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Compute the largest cosine of each patch with another one, within a window.
 
     Parameters

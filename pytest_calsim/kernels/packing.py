@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.ragged import starts
-from pytest_calsim.kernels.types import Bools, Floats, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "draw_candidates", "place_spheres"]
 
@@ -85,7 +85,7 @@ class Candidates(NamedTuple):
         return Candidates(*chosen)
 
 
-def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: int | None = None) -> Candidates:
+def draw_candidates(keys: Keys, rate: float, until: float, most: int | None = None) -> Candidates:
     """Draw the candidates of tiles that arrive until some time: in each tile a Poisson process.
 
     A later time only appends to a tile's candidates.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.poisson import poisson_tables
-from pytest_calsim.kernels.types import Floats, Floats32, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
 
 __all__ = ["Chip", "Fields", "Windows", "expose", "look"]
 
@@ -84,7 +84,7 @@ class Windows(NamedTuple):
     width: int
     row: Ints
     column: Ints
-    whole: NDArray[np.bool_]
+    whole: Bools
     weights: Floats32
 
     @classmethod
@@ -123,7 +123,7 @@ class Fields(NamedTuple):
     """
 
     values: Floats32
-    adds: NDArray[np.bool_]
+    adds: Bools
 
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Self:

@@ -1,4 +1,4 @@
-"""Add all light of the tissue to several images: cells, their halo, and the background's layers."""
+"""Add all light of the tissue to several images: cells, smooth light, and the background's layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
-__all__ = ["HaloRows", "RowRuns", "add_tissue"]
+__all__ = ["RowRuns", "SmoothRows", "add_tissue"]
 
 
 _add_tissue = Kernel(
@@ -75,7 +75,7 @@ class RowRuns(NamedTuple):
         )
 
 
-class HaloRows(NamedTuple):
+class SmoothRows(NamedTuple):
     """Smooth light, interpolated to columns but not yet to rows.
 
     Attributes
@@ -95,7 +95,7 @@ class HaloRows(NamedTuple):
     transmission: Floats32 | None
 
     @classmethod
-    def none(cls, images: int, height: int, width: int) -> HaloRows:
+    def none(cls, images: int, height: int, width: int) -> SmoothRows:
         """Return no light, for some images of some height and width."""
         return cls(
             wide=np.zeros((images, 4, width), np.float32),
@@ -107,28 +107,27 @@ class HaloRows(NamedTuple):
 
 def add_tissue(
     images: Floats32,
-    runs: RowRuns,
-    light: Floats32,
-    halo: HaloRows,
-    layers: Floats32,
-    weights: Floats32,
+    runs: RowRuns | None = None,
+    light: Floats32 | None = None,
+    smooth: SmoothRows | None = None,
+    layers: Floats32 | None = None,
+    weights: Floats32 | None = None,
     *,
     dark: bool,
 ) -> None:
-    """Add cells, their halo and background layers to each image in place; at every pixel in this order.
+    """Add cells, smooth light and background layers to each image in place; at every pixel in this order.
 
     Parameters
     ----------
     images
         float32 ``(image, height, width)``.
-    runs
-        The cells' images.
-    light
-        Of each unit in each image, float32 ``(unit, image)``.
-    halo
-        The cells' halo.
+    runs, light
+        The cells' images, and the light of each unit in each image, float32 ``(unit, image)``; ``None``: no cells.
+    smooth
+        Smooth light: what scattered, background cells, patches of neuropil; ``None``: none.
     layers, weights
-        Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``.
+        Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``;
+        ``None``: none.
     dark
         Whether the images hold no light yet: their contents are then ignored and written over.
 
@@ -138,20 +137,25 @@ def add_tissue(
         If shapes disagree.
     """
     n, height, width = images.shape
+    runs = RowRuns.none(height) if runs is None else runs
+    light = np.empty((0, n), np.float32) if light is None else light
+    smooth = SmoothRows.none(n, height, width) if smooth is None else smooth
+    layers = np.empty((0, height, width), np.float32) if layers is None else layers
+    weights = np.empty((n, 0), np.float32) if weights is None else weights
     check_shape("values", runs.values, int(runs.begin[-1]))
-    if halo.transmission is not None:
-        check_shape("transmission", halo.transmission, height, width)
+    if smooth.transmission is not None:
+        check_shape("transmission", smooth.transmission, height, width)
     _add_tissue(
         images=n,
         height=height,
         width=width,
         **runs._asdict(),
         light=light,
-        wide=halo.wide,
-        row_node=halo.row_node,
-        row_weight=halo.row_weight,
-        shaded=halo.transmission is not None,
-        transmission=_UNSHADED if halo.transmission is None else halo.transmission,
+        wide=smooth.wide,
+        row_node=smooth.row_node,
+        row_weight=smooth.row_weight,
+        shaded=smooth.transmission is not None,
+        transmission=_UNSHADED if smooth.transmission is None else smooth.transmission,
         layers=layers,
         weights=weights,
         dark=dark,

@@ -233,6 +233,11 @@ class Dependencies:
     uses: Mapping[str, type[Artifact]]
     provides: type[Artifact]
 
+    @property
+    def takes(self) -> Mapping[str, type[Artifact]]:
+        """Classes of all artifacts that its plan may be given, by parameter name."""
+        return {**self.requires, **self.uses}
+
 
 @cache
 def dependencies(step: type[Step]) -> Dependencies:

@@ -2,7 +2,7 @@
 
 An estimate that matches no cell of the truth's table lies on a background cell when its centre lies in that cell's disk
 of confusion and, if it has a trace, the trace follows the cell's course; without a trace, when its mask is the disk.
-Where background cells are dense their disks cover half of a picture, so a place alone says nothing.
+Where background cells are dense their disks cover half of an image, so a place alone says nothing.
 """
 
 from __future__ import annotations

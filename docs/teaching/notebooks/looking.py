@@ -55,7 +55,7 @@ def explore(draw, **ranges):
         else:
             kind = ipywidgets.FloatSlider if any(isinstance(v, float) for v in values) else ipywidgets.IntSlider
             options = dict(zip(("min", "max", "step"), values, strict=True))
-        options |= {"style": {"description_width": "11em"}, "layout": {"width": "32em", "max_width": "98%"}}
+        options |= {"style": {"description_width": "13em"}, "layout": {"width": "34em", "max_width": "98%"}}
         sliders[name] = kind(value=defaults[name].default, description=name, **options)
 
     def renew(change=None):
@@ -110,7 +110,7 @@ def courses(time_s, lines, ylabel, dots=()):
         axes.plot(time_s, course, linewidth=1, label=name)
     for times, height in dots:
         axes.plot(times, np.full(len(times), height), "k|", markersize=4)
-    axes.set(xlabel="s", ylabel=ylabel)
+    axes.set(xlabel="time (s)", ylabel=ylabel)
     if len(lines) > 1:
         axes.legend(loc="upper right", fontsize="small")
     return drawn(figure, f"{ylabel} over time")
@@ -122,8 +122,8 @@ def from_top_and_side(spec):
     truth = scene.truth()
     x, y, z, radius = (truth[name].values for name in ("x_um", "y_um", "depth_um", "radius_um"))
     height_um, width_um = spec.acquisition.field_size_um
-    figure = Figure(figsize=(5, 6))
-    margins = {"left": 0.14, "right": 0.97, "bottom": 0.09, "top": 0.95}
+    figure = Figure(figsize=(4.4, 6.85))
+    margins = {"left": 0.14, "right": 0.97, "bottom": 0.08, "top": 0.94, "hspace": 0.15}
     top, side = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1), gridspec_kw=margins)
     for axes, down in ((top, y), (side, z)):
         axes.add_collection(

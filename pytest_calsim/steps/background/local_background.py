@@ -95,16 +95,15 @@ class LocalBackground(Frozen):
         pixel_um = ctx.canvas.pixel_size_um
         tile_um = _TILE * self._side_um
         reach_um = _ENDS * self.largest_um / math.sqrt(2)
-        height, width = (n * pixel_um / 2 + reach_um for n in ctx.canvas.shape)
-        tiles = tiles_within((height, width), tile_um)
+        half_y, half_x = ctx.canvas.half_um
+        tiles = tiles_within((half_y + reach_um, half_x + reach_um), tile_um)
         cell = np.stack(np.divmod(np.arange(_TILE**2), _TILE), axis=1)
         drawn = np.concatenate([ctx.stream("patches", *tile).random((_TILE**2, 3)) for tile in tiles])
         corner = np.concatenate([np.multiply(tile, _TILE) + cell for tile in tiles])
         keys = np.concatenate([numbered_keys(ctx.stream_key("course", *tile), _TILE**2) for tile in tiles])
         y_um, x_um = ((corner + drawn[:, :2]) * self._side_um).T
         sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
-        beyond_um = [np.abs(at) - n * pixel_um / 2 for at, n in zip((y_um, x_um), ctx.canvas.shape, strict=True)]
-        near = np.flatnonzero(np.maximum(*beyond_um) <= _ENDS * sigma_um)
+        near = np.flatnonzero(ctx.canvas.beyond_um(y_um, x_um) <= _ENDS * sigma_um)
         y_um = y_um[near]
         x_um = x_um[near]
         sigma_um = sigma_um[near]

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.parallel import in_parallel
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
@@ -19,9 +18,9 @@ from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
+from pytest_calsim.steps.background.component_courses import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.background.local_background import LocalBackground, LocalPatches
 from pytest_calsim.steps.background.random_field import lognormal_field
-from pytest_calsim.steps.background.slow_course import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources
@@ -217,8 +216,8 @@ class Neuropil(Step):
         patches = None if self.local is None else self.local.draw(ctx, level)
         above_patches = None if patches is None else vessels
         return NeuropilLight(
-            spatial=read_only(spatial),
-            temporal=read_only(temporal),
+            spatial=spatial,
+            temporal=temporal,
             window=ctx.canvas.window,
             transmission=None if above_patches is None else above_patches.transmission(self.components[0].depth_um),
             patches=patches,

@@ -57,7 +57,9 @@ def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabC
     reach_um
         Distance beyond the canvas up to which cells are drawn.
     """
-    height, width = (n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape)
+    half_y, half_x = ctx.canvas.half_um
+    height = half_y + reach_um
+    width = half_x + reach_um
     drawn: list[Floats] = []
     keys: list[Keys] = []
     for row, column in tiles_within((height, width), TILE_UM):

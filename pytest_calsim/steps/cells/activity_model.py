@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.calcium import (
     PROPORTIONAL,
     HillCurve,
@@ -23,6 +22,7 @@ from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
 from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
+from pytest_calsim.steps.lognormal import lognormal_of_spread
 from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 
@@ -111,7 +111,7 @@ class ActivityModel:
 
     def process(self, z_rate: Floats) -> SpikeProcess:
         """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
-        factor = _lognormal(self.rate_spread, z_rate)
+        factor = lognormal_of_spread(z_rate, self.rate_spread)
         # A cell that is refractory nearly all the time has no hazard with which it keeps its rate.
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
@@ -119,11 +119,11 @@ class ActivityModel:
 
     def dff(self, z_dff: Floats) -> Floats:
         """Return each cell's peak ΔF/F of a lone spike, ``(cell,)``."""
-        return self.dff_per_spike * _lognormal(self.dff_spread, z_dff)
+        return self.dff_per_spike * lognormal_of_spread(z_dff, self.dff_spread)
 
     def time_scale(self, z_kinetics: Floats) -> Floats:
         """Return each cell's time constants over their means, ``(cell,)``."""
-        return _lognormal(self.kinetics_spread, z_kinetics)
+        return lognormal_of_spread(z_kinetics, self.kinetics_spread)
 
     def baseline_drift(self, keys: Keys, frame_s: float) -> SlowCourses | None:
         """Return the courses of mean 1 by which baselines drift; ``None`` if they do not.
@@ -292,11 +292,6 @@ class ActivityModel:
             )
             found[:, cells] = nearer * (1 - kinetics_share[cells]) + farther * kinetics_share[cells]
         return found
-
-
-def _lognormal(spread: float, z: Floats) -> Floats:
-    """Return factors of mean 1 whose logarithm has the standard deviation ``spread``."""
-    return elementary.exp(spread * z - spread**2 / 2)
 
 
 def _knots(z: Floats, step: float) -> tuple[Floats, Floats]:

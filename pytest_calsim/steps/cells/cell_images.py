@@ -114,11 +114,7 @@ def _sampling_grids(
     radius_um = cells.radius_um
     reach = reach_px(disk_radius_um / pixel_um, sigma_um / pixel_um)
     side = 2 * (extent_um / pixel_um + reach) + 2
-    samples = _samples(pixel_um, radius_um)
-    # An image that is too wide gets fewer samples a pixel; one that is too wide even so is made of larger pixels.
-    fewer = np.maximum(3, (LONGEST_SIDE / side - 1).astype(np.int64) // 2 * 2 + 1)
-    samples = np.where(side * samples > LONGEST_SIDE, fewer, samples)
-    bins = np.maximum(1, np.ceil(side * samples / LONGEST_SIDE).astype(np.int64))
+    samples, bins = _samples_and_bins(side, _samples(pixel_um, radius_um))
     large_um = bins * pixel_um
     # A shape of less than two samples is imaged as a point of its flux.
     is_point = (extent_um == 0) | (radius_um < 2 * large_um / samples)
@@ -151,6 +147,27 @@ def _sampling_grids(
         waves=np.where(has_image, count_waves(longer, samples, sigma_px, is_point), 0),
     )
     return grids, bins
+
+
+def _samples_and_bins(side_px: Floats, samples: Ints) -> tuple[Ints, Ints]:
+    """Keep images within their longest side, counted in samples.
+
+    An image that is too wide gets fewer samples a pixel. One that is too wide even so is made of larger pixels.
+
+    Parameters
+    ----------
+    side_px
+        Side of each image, in pixels of the sensor; float64 ``(n,)``.
+    samples
+        Samples along a pixel's side that would resolve each soma; int64 ``(n,)``.
+
+    Returns
+    -------
+    Samples along the side of an image's pixel, and how many of the sensor's pixels that side spans; int64 ``(n,)``.
+    """
+    fewer = np.maximum(3, (LONGEST_SIDE / side_px - 1).astype(np.int64) // 2 * 2 + 1)
+    samples = np.where(side_px * samples > LONGEST_SIDE, fewer, samples)
+    return samples, np.maximum(1, np.ceil(side_px * samples / LONGEST_SIDE).astype(np.int64))
 
 
 def _pixels_within(center_px: Floats, half_px: Floats) -> tuple[Ints, Ints]:

@@ -68,7 +68,7 @@ def read_background(b: ArrayLike | xr.DataArray | None, f: ArrayLike | xr.DataAr
 
 
 class _Components(NamedTuple):
-    """Pictures ``(component, height, width)`` or courses ``(component, frame)``, and labels of the components."""
+    """Images ``(component, height, width)`` or courses ``(component, frame)``, and labels of the components."""
 
     values: NDArray[np.float64]
     labels: Labels | None

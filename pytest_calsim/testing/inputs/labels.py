@@ -165,7 +165,7 @@ def _numbered(read: Labelled, dim: str, axis: int, name: str) -> str:
 
 
 def pixel_span(read: Labelled, dim: str, axis: int, name: str) -> tuple[NDArray[np.intp], int]:
-    """Find the order of labelled rows or columns of a picture, and the number of the first.
+    """Find the order of labelled rows or columns of an image, and the number of the first.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def busy(request):
     return request.param, activity(400, fps=request.param, duration_s=120.0, **BUSY)
 
 
-def test_rate(busy):
+def test_the_mean_rate_is_as_declared(busy):
     _, a = busy
     n = len(a.spike_time_s)
     expected = 400 * 120 * MEAN_HZ
