@@ -303,4 +303,5 @@ def simulate_cached(spec: Spec, root: str | PathLike[str] | None = None) -> Reco
     --------
     simulate : The same without a disk.
     """
+    simulate.check_spec(spec, "simulate_cached")
     return _cache_at(default_root() if root is None else Path(root).expanduser()).get(spec)

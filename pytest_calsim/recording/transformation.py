@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -76,10 +76,8 @@ class Transformation:
             For a value out of range, naming it.
         """
         height, width = frame_shape
-        rows, columns = (slice(None), slice(None)) if crop is None else crop
-        pads = (pad_px, pad_px, pad_px, pad_px) if isinstance(pad_px, int) else pad_px
-        if min(pads) < 0:
-            raise SpecError(f"pad_px = {pad_px} must not be negative; crop=(rows, columns) cuts pixels off")
+        rows, columns = _rows_and_columns(crop)
+        pads = _sides(pad_px)
         axes: tuple[Axis, ...] = (mirror,) if isinstance(mirror, str) else tuple(mirror)
         wrong = [axis for axis in axes if axis not in get_args(Axis)]
         if wrong or len(set(axes)) < len(axes):
@@ -97,7 +95,7 @@ class Transformation:
             transpose=transpose,
             gain=gain,
             offset=offset,
-            dtype=None if dtype is None else np.dtype(dtype),
+            dtype=None if dtype is None else _dtype(dtype),
         )
 
     def __str__(self) -> str:
@@ -206,6 +204,32 @@ class Transformation:
             return values.astype(dtype, copy=False)
         scaled = values.astype(np.float64) * self.gain + self.offset
         return (scaled if dtype.kind == "f" else np.rint(scaled)).astype(dtype)
+
+
+def _rows_and_columns(crop: tuple[slice, slice] | None) -> tuple[slice, slice]:
+    if crop is None:
+        return slice(None), slice(None)
+    given: Any = crop
+    if isinstance(given, tuple | list) and [type(part) for part in cast("Sequence[object]", given)] == [slice, slice]:
+        return crop
+    raise SpecError(f"crop = {crop!r} must be (rows, columns), two slices, such as (slice(0, 40), slice(None))")
+
+
+def _sides(pad_px: int | tuple[int, int, int, int]) -> Sides:
+    given = np.asarray(pad_px)
+    if given.dtype.kind not in "iu" or given.shape not in ((), (4,)):
+        raise SpecError(f"pad_px = {pad_px!r} must be whole pixels, one number or (top, bottom, left, right)")
+    if given.min() < 0:
+        raise SpecError(f"pad_px = {pad_px} must not be negative; crop=(rows, columns) cuts pixels off")
+    top, bottom, left, right = cast("list[int]", np.broadcast_to(given, 4).tolist())
+    return top, bottom, left, right
+
+
+def _dtype(given: DTypeLike) -> np.dtype[Any]:
+    try:
+        return np.dtype(given)
+    except TypeError:
+        raise SpecError(f"dtype = {given!r} is no type of numbers; give one such as 'uint16' or 'float32'") from None
 
 
 def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:

@@ -34,7 +34,10 @@ def check_estimate(given: object) -> None:
 def check_recording(recording: Recording) -> GroundTruth:
     """Return a recording's truth, or refuse what is no recording."""
     if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
-        raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
+        raise EstimateError(
+            f"recording is of type {type(recording).__name__}, which has no .truth to compare with: "
+            "give the recording itself, and mind the order of the arguments"
+        )
     return recording.truth
 
 

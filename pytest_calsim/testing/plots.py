@@ -21,7 +21,7 @@ from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.courses import draw_shift_errors
 from pytest_calsim.testing.compare import compare, comparison_of
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation
+from pytest_calsim.testing.evaluation import Evaluation, check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.planted_cells import Units
@@ -58,7 +58,8 @@ td:not(:last-child), th { white-space: nowrap; }
 """
 
 
-def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | None) -> None:
+@short_traceback
+def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | FootprintsLike | None) -> None:
     """Save the outlines of planted and estimated cells over the maximum projection, as a PNG. Needs matplotlib.
 
     Parameters
@@ -68,12 +69,14 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
     recording
         The recording.
     estimate
-        What was found in it. ``None``, or without footprints: the planted cells alone. Where its frame of reference
-        cannot be known, because its shifts are wrong, it is drawn where it lies. A recording without cells is shown
-        without outlines.
+        What was found in it, or footprints in any form. ``None``, or without footprints: the planted cells alone.
+        Where its frame of reference cannot be known, because its shifts are wrong, it is drawn where it lies. A
+        recording without cells is shown without outlines.
 
     Raises
     ------
+    EstimateError
+        When footprints cannot be read, or the recording is none.
     MissingExtraError
         Without matplotlib.
     StoreError
@@ -89,6 +92,9 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
     >>> path.read_bytes()[1:4]
     b'PNG'
     """
+    check_recording(recording)
+    if estimate is not None and not isinstance(estimate, Estimate):
+        estimate = Estimate(estimate, picture=recording.frames.shape[1:])
     if recording.truth.A_observed is None:
         png = _png((6.0, 6.4), lambda ax: recording.plot.max_projection(ax=ax))
     else:

@@ -153,7 +153,7 @@ class RecordingPlots:
         """
         _check_comparison(comparison)
         truth = self._recording.truth
-        chosen = self._brightest(n, comparison) if units is None else np.asarray(units, np.intp)
+        chosen = self._brightest(n, comparison) if units is None else _numbers(units)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
         if len(wrong):
             raise IndexError(f"unit {wrong[0]} is out of range: the planted cells are 0 to {truth.n_units - 1}")
@@ -339,10 +339,17 @@ class RecordingPlots:
         return show_image(ax, image, self._recording.spec.canvas, title=title, units=units, **options)
 
 
+def _numbers(units: Sequence[int] | NDArray[np.integer]) -> NDArray[np.intp]:
+    numbers = np.asarray(units)
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+        raise ValueError(f"units must be a list of numbers of planted cells, not {units!r}")
+    return numbers.astype(np.intp)
+
+
 def _check_comparison(comparison: object) -> None:
     """Refuse a bare estimate in one line: which cells it found is for ``compare`` to say."""
     if comparison is not None and not isinstance(comparison, Comparison):
         raise TypeError(
-            f"a plot takes what compare() makes of an estimate, not a {type(comparison).__name__}: "
+            f"a plot takes what compare() makes of an estimate, not {type(comparison).__name__}: "
             "recording.plot.contours(compare(estimate, recording))"
         )

@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.calcium import (
     PROPORTIONAL,
     HillCurve,
     Response,
-    bout_transients,
     calcium_at_start,
     integrate_calcium,
 )
@@ -39,10 +37,9 @@ _FASTEST_HZ = 500.0
 _SPREAD = 4.0
 """Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
-# Knots at which transients are measured, in standard deviations of the logarithm; bouts per knot; frames per mean.
+# Knots at which responses are measured, in standard deviations of the logarithm; frames per mean.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
-_BOUTS = 1000
 _MEAN_FRAMES = 600
 
 # Streams of background cells, which have a name alone.
@@ -205,31 +202,6 @@ class ActivityModel:
             drift=self.baseline_drift(keys ^ _BASELINE, ctx.acquisition.exposure_s),
         )
 
-    def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
-        """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
-
-        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a separate stream and
-        interpolated between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
-        the bouts' frames are no shorter.
-        """
-        exposure_s = ctx.acquisition.exposure_s
-        key = np.uint64(ctx.stream_key("bouts"))
-
-        def median(process: SpikeProcess, time_scale: float) -> Floats:
-            rise_s = self.rise_s * time_scale
-            decay_s = self.decay_s * time_scale
-            frame_s = max(exposure_s, time_to_peak(rise_s, decay_s) / 8)
-            response = self.response(frame_s)._replace(rise_s=rise_s, decay_s=decay_s)
-            hazards_hz, _ = process.balanced()
-            leave_hz = self.leave_hz[1]
-            bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
-            peaks, energies = bout_transients(key, *bouts)
-            # The peak's logarithm, as it is interpolated: peaks grow by factors with the rate.
-            return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
-
-        log_peak, energy = self._interpolated(z, median, 2)
-        return elementary.exp(log_peak), energy
-
     def area_per_spike_s(self, ctx: Context, z: CellNormals, shared: SharedInput | None = None) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
@@ -256,7 +228,7 @@ class ActivityModel:
         for n_assemblies in np.unique(memberships).tolist():
             alike = memberships == n_assemblies
             share = partial(self._share_kept, ctx, None if n_assemblies == 0 else shared, n_assemblies)
-            share_kept[alike] = self._interpolated(z.of(alike), share, 1)[0]
+            share_kept[alike] = self.interpolated(z.of(alike), share, 1)[0]
         return area * share_kept
 
     def _share_kept(
@@ -281,8 +253,22 @@ class ActivityModel:
         straight = bent._replace(hill=PROPORTIONAL)
         return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
 
-    def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
-        """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
+    def interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
+        """Measure quantities at fixed rates and kinetics, and interpolate them linearly at those of cells.
+
+        Parameters
+        ----------
+        z
+            What tells the cells apart.
+        measure
+            Returns the quantities ``(size,)`` of a cell with a spike process and a time scale.
+        size
+            Number of quantities.
+
+        Returns
+        -------
+        float64 ``(size, cell)``.
+        """
         rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
         spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
         kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)

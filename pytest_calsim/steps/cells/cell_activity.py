@@ -24,6 +24,7 @@ from pytest_calsim.steps.cells.given_activity import (
     with_given,
 )
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, half_decay, slow_frame_warnings
+from pytest_calsim.steps.cells.lone_bouts import LoneBouts
 from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.saturation import HillSaturation
 from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
@@ -214,15 +215,14 @@ class CellActivity(Step):
         traces = self._traces(ctx, trains, time_scale=model.time_scale(z.kinetics), offset=baseline, gain=gain)
         drift_keys = ctx.stream_keys("baseline", cells.identity)
         traces = replace(traces, drift=model.baseline_drift(drift_keys, ctx.acquisition.exposure_s))
-        peak, energy = model.typical_transients(ctx, z)
-        typical = gain * peak
+        bouts = LoneBouts(ctx, model, z, gain)
         expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z, shared)
         if self.dff_traces is not None:
             # The whole of the given traces counts, so that a longer recording changes nothing.
             dff = self.dff_traces.values[: len(cells)]
             traces = replace(traces, given_dff=dff)
             of_given = baseline[: len(dff)]
-            typical[: len(dff)] = of_given * dff.max(axis=1, initial=0)
+            bouts = replace(bouts, given_peak=of_given * dff.max(axis=1, initial=0))
             expected[: len(dff)] = of_given * (1 + dff.mean(axis=1, dtype=np.float64))
         return Activity(
             traces=traces,
@@ -231,8 +231,7 @@ class CellActivity(Step):
             baseline=baseline,
             expected_rate_hz=rate_hz,
             expected_C=expected,
-            typical_transient=typical,
-            transient_energy=energy,
+            lone_bouts=bouts,
             model=model,
             assemblies=assemblies,
             given_notes=self._given_notes(len(cells)),

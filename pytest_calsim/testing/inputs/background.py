@@ -77,7 +77,9 @@ class _Components(NamedTuple):
 
 def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float64]:
     if len(parts) != 1:
-        raise EstimateError(f"{name} has {len(parts)} components: they are put together with {other}, give it too")
+        raise EstimateError(
+            f"{name} has {len(parts)} components: they are put together with {other}, give it too, or give one"
+        )
     return parts[0]
 
 

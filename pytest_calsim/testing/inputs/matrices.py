@@ -176,9 +176,11 @@ def _check_shape(
 
     if fits(array.shape):
         return
+    axes = f"({dims[0]}, {dims[1]})"
     wanted = ", ".join(dim if n is None else str(n) for dim, n in zip(dims, shape, strict=True))
+    expected = axes if shape == (None, None) else f"({wanted}) = {axes}"
     turned = f": it is transposed, give {name}.T" if fits(array.shape[::-1]) else ""
-    raise EstimateError(f"{name} has shape {array.shape}; expected ({wanted}) = ({dims[0]}, {dims[1]}){turned}")
+    raise EstimateError(f"{name} has shape {array.shape}; expected {expected}{turned}")
 
 
 def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> Floats:

@@ -91,12 +91,15 @@ def assert_equivariant(
     moved_px
         How far the tissue lies from where it was (rows, columns), px.
 
+    Returns
+    -------
+    Scorecard
+        The numbers.
+
     Raises
     ------
-    RecoveryError
-        When they differ by more. It carries both results.
-    EstimateError
-        When the two cannot be compared.
+    RecoveryError, EstimateError
+        As :func:`assert_invariant`.
 
     Examples
     --------
@@ -127,6 +130,11 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
         Two results or more, the hardest movie first.
     tolerance
         How far a later result may be worse; by default what :meth:`Tolerance.other_noise` gives for the first movie.
+
+    Returns
+    -------
+    Scorecard
+        The numbers of the last pair, or of the first that does not hold.
 
     Raises
     ------

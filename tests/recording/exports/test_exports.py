@@ -201,7 +201,12 @@ def test_an_mp4_shows_the_movie(recording, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"limits": (5, 5)}, "low < high"), ({"limits": (9, 5)}, "low < high"), ({"speed": 0}, "above 0")],
+    [
+        ({"limits": (5, 5)}, "low < high"),
+        ({"limits": (9, 5)}, "low < high"),
+        ({"limits": 3}, "low < high, not 3"),
+        ({"speed": 0}, "above 0"),
+    ],
 )
 def test_an_mp4_refuses_what_it_cannot_show(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -202,6 +202,12 @@ def test_the_estimate_is_drawn_in_the_truths_frame_of_reference(recording):
     assert np.median(nearest) < 0.75  # rolled by 2 px, and shifts say 2.5
 
 
+@pytest.mark.parametrize("units", ["all", [0.5], 3])
+def test_units_that_are_no_numbers_of_cells_are_refused(recording, units):
+    with pytest.raises(ValueError, match="units must be a list of numbers of planted cells, not"):
+        recording.plot.traces(units)
+
+
 def test_the_legend_names_estimates_when_the_first_cell_was_missed(recording):
     comparison = compare(found_in(recording), recording)
     axes = recording.plot.traces([comparison.missed[0], comparison.found[0]], comparison)
@@ -295,7 +301,7 @@ def test_what_a_recording_lacks_is_said(name):
 @pytest.mark.parametrize("name", ["contours", "shifts", "detection_curve"])
 def test_a_bare_estimate_is_refused_with_the_way(name):
     recording = simulate(load_preset("moving", overrides={"acquisition.duration_s": 1}))
-    with pytest.raises(TypeError, match=r"not a Estimate: recording\.plot\.contours\(compare\(estimate, recording\)\)"):
+    with pytest.raises(TypeError, match=r"not Estimate: recording\.plot\.contours\(compare\(estimate, recording\)\)"):
         getattr(recording.plot, name)(found_in(recording))
 
 
