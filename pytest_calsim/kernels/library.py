@@ -212,9 +212,9 @@ class Kernel:
         TypeError
             If a parameter is missing, or there is another one.
         ValueError
-            If shapes disagree.
+            If an array has another number of axes, or shapes disagree.
         ctypes.ArgumentError
-            If an array has another dtype or number of axes, or is not C-contiguous.
+            If an array has another dtype, or is not C-contiguous.
         """
         given = self._agreed(arguments) | arguments
         if not arguments.keys() <= self._parameters.keys() <= given.keys():
@@ -242,9 +242,10 @@ class Kernel:
         sizes: dict[str, int] = {size: arguments[size] for size in self._sizes if size in arguments}
         for parameter, axes in self._axes.items():
             values = arguments.get(parameter)
-            # ctypes refuses another number of axes, and says how many are needed.
-            if values is None or values.ndim != len(axes):
+            if values is None:
                 continue
+            if values.ndim != len(axes):
+                raise ValueError(f"{parameter} has shape {values.shape}; its number of axes must be {len(axes)}")
             needed: list[int] = []
             for (size, more), length in zip(axes, values.shape, strict=True):
                 # The first array that has an axis of some size decides it.

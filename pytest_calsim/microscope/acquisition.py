@@ -384,6 +384,6 @@ class Acquisition(Frozen):
         r_c = self.optics.field_curvature_radius_um
         if r_c is None:
             return np.zeros_like(np.asarray(radius_um, dtype=np.float64))
-        # The Spec keeps R_c beyond the corner of the field; cells around the field may lie farther out than R_c.
+        # The corner of the field lies within R_c (see `_whole`), and cells around the field may lie farther out.
         r = np.minimum(np.asarray(radius_um, dtype=np.float64), r_c)
         return r_c - np.sqrt(r_c**2 - r**2)

@@ -71,8 +71,8 @@ class Canvas:
         """Centres of the canvas columns, µm."""
         return (np.arange(self.shape[1], dtype=np.float64) - (self.shape[1] - 1) / 2) * self.pixel_size_um
 
-    # The sensor's middle is the canvas' middle. Both functions go by the sensor, so that a margin of any width adds a
-    # whole number to a coordinate, and changes no digit of it.
+    # Both functions go by the sensor, whose middle is the canvas' middle: a margin adds a whole number, and may change
+    # the last digit by rounding. Where that counts, take a canvas without a margin.
 
     def rows(self, y_um: Floats) -> Floats:
         """Return the canvas rows of some positions, px; whole numbers are pixels' centres."""

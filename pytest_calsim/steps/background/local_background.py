@@ -93,15 +93,15 @@ class LocalBackground(Frozen):
     def draw(self, ctx: Context, level: float) -> LocalPatches:
         """Draw the patches that light the canvas, for a neuropil of some level."""
         pixel_um = ctx.canvas.pixel_size_um
-        tile_um = _TILE * self._side_um
         reach_um = _ENDS * self.largest_um / math.sqrt(2)
         half_y, half_x = ctx.canvas.half_um
-        tiles = tiles_within((half_y + reach_um, half_x + reach_um), tile_um)
-        cell = np.stack(np.divmod(np.arange(_TILE**2), _TILE), axis=1)
+        tiles = tiles_within((half_y + reach_um, half_x + reach_um), _TILE * self._side_um)
+        # For each patch: where it lies within its cell of the lattice, and its size. Then the cell's row and column.
         drawn = np.concatenate([ctx.stream("patches", *tile).random((_TILE**2, 3)) for tile in tiles])
-        corner = np.concatenate([np.multiply(tile, _TILE) + cell for tile in tiles])
+        within_tile = np.stack(np.divmod(np.arange(_TILE**2), _TILE), axis=1)
+        cell = np.concatenate([np.multiply(tile, _TILE) + within_tile for tile in tiles])
         keys = np.concatenate([numbered_keys(ctx.stream_key("course", *tile), _TILE**2) for tile in tiles])
-        y_um, x_um = ((corner + drawn[:, :2]) * self._side_um).T
+        y_um, x_um = ((cell + drawn[:, :2]) * self._side_um).T
         sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
         near = np.flatnonzero(ctx.canvas.beyond_um(y_um, x_um) <= _ENDS * sigma_um)
         y_um = y_um[near]
