@@ -259,6 +259,7 @@ def _labels_in_common(
     """Find the labels in whose order rows are put: those of the first of A, C and S that is there."""
     labels: dict[str, tuple[NDArray[np.generic] | None, Source]] = {} if A is None else {"A": (A.unit_id, "")}
     for name, rows in (("C", traces), ("S", spikes)):
+        # Rows of another number are refused for that, which says more than their labels.
         if rows is not None and (A is None or len(rows.values) == len(A)):
             labels[name] = (rows.unit_id, rows.source)
     if not labels:
