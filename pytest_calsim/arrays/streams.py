@@ -79,10 +79,11 @@ def stream_keys(seed: int, name: tuple[str | int, ...], entities: Ints) -> Keys:
     uint64 ``(n,)``.
     """
     shared = _hashed(seed, name)
+    text = b"\x1fint:%d" * entities.shape[1]  # what _text writes, in less time
     keys = np.empty(len(entities), np.uint64)
     for i, entity in enumerate(entities.tolist()):
         hashed = shared.copy()
-        hashed.update(_text(entity))
+        hashed.update(text % tuple(entity))
         keys[i] = int.from_bytes(hashed.digest()[:8], "little")
     return keys
 

@@ -14,7 +14,7 @@ import ctypes
 import os
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,7 +203,6 @@ class Kernel:
         self._axes = {parameter: kind.axes for parameter, kind in parameters.items() if isinstance(kind, ArrayType)}
         lengths = {size for axes in self._axes.values() for size, _ in axes}
         self._sizes = {parameter for parameter, kind in parameters.items() if kind is int and parameter in lengths}
-        self._needed = parameters.keys() - self._sizes
 
     def __call__(self, **arguments: Any) -> Any:
         """Call the C function.
@@ -217,11 +216,11 @@ class Kernel:
         ctypes.ArgumentError
             If an array has another dtype or number of axes, or is not C-contiguous.
         """
-        if not self._needed <= arguments.keys() <= self._parameters.keys():
-            needed = [parameter for parameter in self._parameters if parameter in self._needed]
+        given = self._agreed(arguments) | arguments
+        if not arguments.keys() <= self._parameters.keys() <= given.keys():
+            needed = [name for name in self._parameters if name not in self._sizes]
             raise TypeError(f"kernel {self._name} takes {', '.join(needed)}; it was given {', '.join(arguments)}")
-        given = self.check(**arguments) | arguments
-        return self._function(*(given[parameter] for parameter in self._parameters))
+        return self._function(*(given[name] for name in self._parameters))
 
     def check(self, **arguments: Any) -> dict[str, int]:
         """Refuse arrays that disagree in their shapes, without a call; return the sizes that they have.
@@ -236,17 +235,21 @@ class Kernel:
         ValueError
             With an array's name, its shape and the one that it needs.
         """
-        sizes: dict[str, int] = {size: arguments[size] for size in self._sizes & arguments.keys()}
+        return self._agreed(arguments)
+
+    def _agreed(self, arguments: Mapping[str, Any]) -> dict[str, int]:
+        # Every call of an elementary function comes here, so it takes little time.
+        sizes: dict[str, int] = {size: arguments[size] for size in self._sizes if size in arguments}
         for parameter, axes in self._axes.items():
             values = arguments.get(parameter)
             # ctypes refuses another number of axes, and says how many are needed.
-            if values is not None and values.ndim == len(axes):
-                needed: list[int] = []
-                for (size, more), found in zip(axes, values.shape, strict=True):
-                    # The first array that has an axis of some size decides it.
-                    length = 0 if size is None else sizes.setdefault(size, max(found - more, 0))
-                    needed.append(length + more)
-                check_shape(parameter, values, *needed)
+            if values is None or values.ndim != len(axes):
+                continue
+            needed: list[int] = []
+            for (size, more), length in zip(axes, values.shape, strict=True):
+                # The first array that has an axis of some size decides it.
+                needed.append(more if size is None else sizes.setdefault(size, max(length - more, 0)) + more)
+            check_shape(parameter, values, *needed)
         return sizes
 
 

@@ -57,6 +57,12 @@ def test_sums_are_those_of_dense_images(first):
     np.testing.assert_allclose(squared, (dense**2 * weight).sum((1, 2)), rtol=1e-12)
 
 
+def test_the_matrix_has_a_row_a_unit_and_a_column_a_pixel():
+    footprints = SparseFootprints.from_patches(Patches.of(_patches()), Rect(0, 0, HEIGHT, WIDTH))
+    assert footprints.csr.shape == (len(CORNERS), HEIGHT * WIDTH)
+    np.testing.assert_array_equal(footprints.csr.toarray(), np.asarray(footprints).reshape(len(CORNERS), -1))
+
+
 def _labelled():
     units = [([2, 5], [1.0, 2.0]), ([], []), ([0], [3.0]), ([7, 9, 11], [1.0, 1.0, 4.0])]
     footprints = SparseFootprints.from_units([(np.array(p, int), np.array(v)) for p, v in units], (3, 4))
