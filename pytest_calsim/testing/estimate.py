@@ -85,7 +85,7 @@ class Estimate:
         picture: tuple[int, int] | None = None,
         cells: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> None:
-        self._read: Footprints | None = None if A is None else _read_footprints(A, picture)
+        self._footprints: Footprints | None = None if A is None else _read_footprints(A, picture)
         n_units = None if self.A is None else len(self.A)
         traces = None if C is None else read_rows(C, n_units=n_units, name="C")
         spikes = None if S is None else read_rows(S, n_units=n_units, name="S")
@@ -112,12 +112,12 @@ class Estimate:
     @property
     def A(self) -> SparseFootprints | None:
         """Footprints, on the grid they were given on; ``None`` without."""
-        return None if self._read is None else self._read.A
+        return None if self._footprints is None else self._footprints.A
 
     @property
     def form(self) -> FootprintForm:
         """Form in which A was given; advice in messages goes by it."""
-        return "array" if self._read is None else self._read.form
+        return "array" if self._footprints is None else self._footprints.form
 
     @property
     def n_units(self) -> int:
@@ -132,9 +132,9 @@ class Estimate:
         EstimateError
             When there are none, or they do not fit there.
         """
-        if self._read is None:
+        if self._footprints is None:
             raise EstimateError("this Estimate has no A, which footprints are judged by")
-        return self._read.on(picture)
+        return self._footprints.on(picture)
 
     @classmethod
     @short_traceback
@@ -237,8 +237,8 @@ class Estimate:
 
     def _given_as(self, form: FootprintForm) -> Estimate:
         """Note the form in which a reader was given A, as a user of that reader is to be advised."""
-        if self._read is not None:
-            self._read = self._read._replace(form=form)
+        if self._footprints is not None:
+            self._footprints = self._footprints._replace(form=form)
         return self
 
 
@@ -259,6 +259,7 @@ def _labels_in_common(
     """Find the labels in whose order rows are put: those of the first of A, C and S that is there."""
     labels: dict[str, tuple[NDArray[np.generic] | None, Source]] = {} if A is None else {"A": (A.unit_id, "")}
     for name, rows in (("C", traces), ("S", spikes)):
+        # Rows of another number are refused for that, which says more than their labels.
         if rows is not None and (A is None or len(rows.values) == len(A)):
             labels[name] = (rows.unit_id, rows.source)
     if not labels:

@@ -93,6 +93,7 @@ class Evaluation:
     @cached_property
     def matched(self) -> MatchedCells | None:
         """Footprints matched with all planted cells; ``None`` without footprints."""
+        # Beside matched_footprints, which refuses: traces can be judged without footprints.
         return None if self.found.A is None else self.matched_footprints
 
     @cached_property

@@ -89,6 +89,7 @@ def find_frame(
     if found.shifts is not None:
         return FrameOfReference(_from_shifts(found, true), "as the estimate's shifts say")
     truth = recording.truth.A_observed
+    # Nothing moved, or nothing to fit with: then nothing is forgiven.
     if A is None or truth is None or not true.any():
         return FrameOfReference()
     return FrameOfReference(fit_offset(A, truth, true), _FITTED)

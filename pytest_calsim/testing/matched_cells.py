@@ -55,6 +55,7 @@ class Residual(NamedTuple):
         """Compute it from each cell's offset ``(cell, 2)``, px; the error is infinite for a single cell."""
         dy, dx = np.median(offsets, axis=0).tolist()
         length = math.hypot(dy, dx)
+        # Along its own direction, as a cell's error across it hardly changes the length.
         along = offsets @ ((dy / length, dx / length) if length else (0.0, 1.0))
         spread = float(np.median(np.abs(along - np.median(along))))
         error = _MEDIAN_ERROR * spread / math.sqrt(len(offsets)) if len(offsets) > 1 else math.inf

@@ -179,6 +179,7 @@ def measure_shifts(
     shifts = as_shifts(given, n_frames=n_frames)  # pyright: ignore[reportArgumentType]
     true = true_displacements(recording)
     errors = compare_shifts(shifts, true, convention=convention)
+    # What a corrector that does nothing would score: a bound above it is no demand.
     still = compare_shifts(np.zeros_like(true), true, convention="displacement").rmse_px
     dy, dx = errors.offset_px
     words = (
@@ -206,7 +207,7 @@ def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     true = _truth_rows(of.recording, "C", ids)
     pearson = trace_pearson(est, true)
     gain = trace_gain(est, true)
-    varies = ~np.isnan(pearson)
+    varies = ~np.isnan(pearson)  # a true trace that is constant correlates with nothing
     if len(ids) and not varies.any():
         raise EstimateError(f"nothing to compare: the true traces of all {len(ids)} cells found are constant")
     over = f"median over {varies.sum()} cells" if len(ids) else _NONE_FOUND

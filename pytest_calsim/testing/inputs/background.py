@@ -104,6 +104,7 @@ def _images(value: Any) -> _Components:
         parts = [given.isel({_COMPONENT: i}) for i in range(given.sizes[_COMPONENT])]
     elif is_data_frame(given):
         parts = [given]
+    # Tables have two axes, so several are a list; NumPy would drop their labels.
     elif isinstance(given, list | tuple) and any(is_data_frame(part) for part in cast("Sequence[Any]", given)):
         parts = list(cast("Sequence[Any]", given))
     else:
@@ -121,7 +122,7 @@ def _courses(value: Any) -> _Components:
     if is_data_array(given):
         given = _with_components(given, ("frame",), "f")
     elif is_series(given):
-        given = given.to_frame().T.reset_index(drop=True)
+        given = given.to_frame().T.reset_index(drop=True)  # the Series' name labels no component
     elif not is_data_frame(given):
         given = plain_array(given, "f")
         _check_axes(given, ("frame",), "f")

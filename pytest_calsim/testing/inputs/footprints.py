@@ -101,6 +101,7 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     given: Any = A
     if isinstance(given, SparseFootprints):
         check_unique(given.unit_id, name)
+        # Through the same checks as any other form: whoever made it may have put NaN or negative values in.
         found = _from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id)
         return Footprints(found, _UNLABELLED, "sparse")
     refuse_whole_result(given, name)
@@ -180,6 +181,7 @@ def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) ->
 def _units(values: Any, name: str) -> Iterator[Unit]:
     if is_sparse(values):
         n_units, height, width = values.shape
+        # All pixels that are not listed have this value.
         if values.fill_value != 0:
             raise EstimateError(f"{name} is sparse with the fill value {values.fill_value}; expected 0")
         return _csr_units(values.asformat("coo").reshape((n_units, height * width)).to_scipy_sparse(), name)
@@ -254,11 +256,12 @@ def _csr_units(matrix: Any, name: str) -> Iterator[Unit]:
     check_numbers(matrix.dtype, name)
     csr = matrix.tocsr()
     if not csr.has_canonical_format:
-        csr = csr.copy()
+        csr = csr.copy()  # tocsr gives the user's own matrix where it is one
         csr.sum_duplicates()  # what scipy means by a pixel that is listed twice
     for unit in range(csr.shape[0]):
         span = slice(csr.indptr[unit], csr.indptr[unit + 1])
         pixels = csr.indices[span]
         values = csr.data[span]
         _check_unit(unit, values, name)
+        # Zeros that are listed are no pixels of a cell.
         yield pixels[values != 0], values[values != 0]

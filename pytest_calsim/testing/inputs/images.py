@@ -72,6 +72,7 @@ def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], N
         raise EstimateError(
             f"{name} is a label image with the label {image.min()}; expected 0 for none, 1, 2, ... for cells"
         )
+    # One sort for all units: an image of a thousand cells is not searched a thousand times.
     flat = image.ravel()
     lit = np.flatnonzero(flat)
     by_label = lit[np.argsort(flat[lit], kind="stable")]
@@ -82,6 +83,7 @@ def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], N
 
 def refuse_flat_labels(array: NDArray[Any], name: str) -> None:
     """Refuse one footprint that looks like a label image with a unit axis."""
+    # Only a single unit can be a label image with an axis too many; several are masks or counts.
     if len(array) != 1 or array.dtype.kind not in "iu":
         return
     n_labels = len(np.unique(array[array != 0]))

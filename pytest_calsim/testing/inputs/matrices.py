@@ -137,6 +137,7 @@ def _matrix(read: Labelled, dims: tuple[str, str], shape: tuple[int | None, int 
         array = array.reshape(0, shape[1])
     _check_shape(array, dims, shape, name)
     for axis, dim in enumerate(dims):
+        # Units are put in order by whoever knows the others' labels; columns of shifts by their names.
         if dim in ("frame", "height", "width"):
             order = whole_axis_order(read, dim, axis, name)
             array = array if order is None else array.take(order, axis)

@@ -42,6 +42,7 @@ def _advice(value: Any) -> str:
         )
     if hasattr(value, "estimates"):
         return f"a {kind} of CaImAn: give Estimate.from_caiman(cnm)"
+    # Arrays pass: xarray's have A and C, too, where their coordinates are so called.
     if hasattr(value, "A") and hasattr(value, "C") and not hasattr(value, "__array__"):
         return f"a {kind} with A and C: give Estimate.from_caiman(estimates), or Estimate(A=..., C=...)"
     if (hasattr(value, "truth") or hasattr(value, "A_observed")) and not hasattr(value, "__array__"):
@@ -53,6 +54,7 @@ def _advice(value: Any) -> str:
     if callable(value):
         named: str = getattr(value, "__name__", kind)
         return f"a function or class ({named}): give what it returns"
+    # np.load gives suite2p's list of dicts as an array of objects.
     is_list = isinstance(value, Sequence) or getattr(value, "dtype", None) == np.dtype(object)
     parts: list[Any] = list(cast("Sequence[Any]", value)) if is_list else []
     if len(parts) and isinstance(parts[0], Mapping):

@@ -129,6 +129,7 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     kept = np.asarray(idx_components).ravel()
     if kept.size and (kept.dtype.kind not in "iu" or kept.min() < 0 or kept.max() >= n_units):
         raise EstimateError(f"idx_components names {kept.max()}; A has the components 0 to {n_units - 1}")
+    # Each once, in the order of A.
     return np.unique(kept.astype(np.intp))
 
 

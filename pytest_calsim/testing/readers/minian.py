@@ -116,7 +116,7 @@ def _merged(array: Any, labels: dict[Any, int] | None, how: str) -> Any:
         label = int(cast("int", labels.get(unit, unit)))
         if label != _DISCARDED:
             members.setdefault(label, []).append(unit)
-    array = array.drop_vars("unit_labels", errors="ignore")
+    array = array.drop_vars("unit_labels", errors="ignore")  # they are followed here, and differ among merged units
     firsts = [units[0] for units in members.values()]
     together = array.sel(unit_id=firsts)
     if len(firsts) == sum(map(len, members.values())):

@@ -51,6 +51,7 @@ def read(
     rois = _rois(stat)
     kept = _kept(iscell, rois)
     footprints = SparseFootprints.from_units([_unit(rois[i], i, picture) for i in kept.tolist()], picture)
+    # Rows are read before ROIs are left out: suite2p writes one for each ROI, accepted or not.
     traces = _rows(F, len(rois), "F")
     around = _rows(Fneu, len(rois), "Fneu")
     spikes = _rows(spks, len(rois), "spks")

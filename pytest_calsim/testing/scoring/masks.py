@@ -25,6 +25,7 @@ def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.
     """
     if values.size == 0:
         return np.zeros(0, np.bool_)
+    # Scaled first, so that squares of tiny or huge values neither vanish nor overflow.
     energy = np.square(values.astype(np.float64) / float(values.max()))
     falling = np.sort(energy)[::-1]
     held = np.cumsum(falling)

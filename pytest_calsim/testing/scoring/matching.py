@@ -99,6 +99,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
     # Late, for start-up time: scipy.optimize is slow to import, and many tests match nothing.
     optimize: Any = import_module("scipy.optimize")
     valid = (scores > 0) & (scores >= min_score)
+    # Squares of scores below 1 are smaller, and 1 stays 1.
     competing = scores if preferred is None else np.where(preferred, scores, np.square(scores))
     est, true = cast(
         "tuple[_Indices, _Indices]", optimize.linear_sum_assignment(np.where(valid, competing, 0.0), maximize=True)
@@ -175,6 +176,7 @@ def _directions(A: SparseFootprints) -> Any:
     """Return footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
     values = A.data.astype(np.float64)
     starts = A.indptr[:-1]
+    # The zero at the end: reduceat needs a place for the start of a last unit without pixels.
     lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)
     rows: Any = A.csr
     scaled: Any = rows.astype(np.float64)
