@@ -1,4 +1,4 @@
-"""Configuration of the documentation site: ``sphinx-build -W --keep-going -n docs OUTPUT`` builds it, offline.
+"""Configuration of the documentation site: ``sphinx-build -W --keep-going docs OUTPUT`` builds it, offline.
 
 Needs the extra ``docs``. Pages are Markdown (MyST), so that they read well in the repository, too; the notebooks under
 ``teaching/notebooks`` are run while the site is built, and an error in one of them fails the build.

@@ -266,7 +266,7 @@ def truth_page() -> str:
         '`["height", "width"]`, `component` layers of neuropil, `depth` slabs of vessels. Positions are (z, y, x) in '
         "µm, the optical axis at (0, 0), z down from the surface; in pixels of the sensor, from 0, a row is "
         "`y_um / pixel_size_um + (height - 1) / 2`, and a column likewise. A footprint set is a `SparseFootprints`: "
-        "`truth.A_observed[3]` is one cell's dense picture, `[ids]`, a slice or a mask select cells and keep their "
+        "`truth.A_observed[3]` is one cell's dense image, `[ids]`, a slice or a mask select cells and keep their "
         "numbers, `.dense()` gives all of them as a DataArray, `.csr` a scipy matrix. All are valid "
         "[estimates](what-is-read-how.md).",
         "",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_calsim.microscope.acquisition import Tissue as Tissue
     from pytest_calsim.microscope.given_array import GivenArray as GivenArray
     from pytest_calsim.plugin.factory import RecordingFactory as RecordingFactory
+    from pytest_calsim.recording.cache import RecordingCache as RecordingCache
     from pytest_calsim.recording.cache import simulate_cached as simulate_cached
     from pytest_calsim.recording.exports.damage import damage as damage
     from pytest_calsim.recording.recording import Recording as Recording
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
     from pytest_calsim.steps.tissue.vasculature import Vasculature as Vasculature
     from pytest_calsim.steps.tissue.vasculature import VesselLayer as VesselLayer
+    from pytest_calsim.testing import strategies as strategies
     from pytest_calsim.testing.assertions import assert_footprints_recovered as assert_footprints_recovered
     from pytest_calsim.testing.assertions import assert_shifts_recovered as assert_shifts_recovered
     from pytest_calsim.testing.assertions import assert_spikes_recovered as assert_spikes_recovered
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Where each public name is defined; the imports above say the same to type checkers, which run nothing.
 _WHERE = {
     "Acquisition": "microscope.acquisition",
     "Assemblies": "steps.cells.assemblies",
@@ -120,6 +123,7 @@ _WHERE = {
     "Population": "steps.cells.population",
     "RandomWalk": "steps.motion.brain_motion",
     "Recording": "recording.recording",
+    "RecordingCache": "recording.cache",
     "RecordingFactory": "plugin.factory",
     "RecoveryError": "errors",
     "Render": "steps.cells.render",
@@ -168,87 +172,12 @@ _WHERE = {
     "trace_pearson": "testing.scoring.traces",
 }
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
-    "Acquisition",
-    "Assemblies",
-    "BackgroundCells",
-    "BackgroundPopulation",
-    "Bleaching",
-    "BrainMotion",
-    "CalsimError",
-    "CellActivity",
-    "CellOptics",
-    "Estimate",
-    "EstimateError",
-    "GivenArray",
-    "GroundTruth",
-    "HillSaturation",
-    "Illumination",
-    "ImageSensor",
-    "Jumps",
-    "Leakage",
-    "LocalBackground",
-    "Match",
-    "Neuropil",
-    "NeuropilComponent",
-    "Optics",
-    "Oscillator",
-    "Outcome",
-    "PipelineContract",
-    "PlaceNeurons",
-    "Population",
-    "RandomWalk",
-    "Recording",
-    "RecordingFactory",
-    "RecoveryError",
-    "Render",
-    "Scene",
-    "Scorecard",
-    "Scores",
-    "Sensor",
-    "Spec",
-    "SpecError",
-    "StoreError",
-    "Tissue",
-    "Tolerance",
-    "Vasculature",
-    "VesselLayer",
-    "Vignette",
-    "assert_background_recovered",
-    "assert_equivariant",
-    "assert_footprints_recovered",
-    "assert_invariant",
-    "assert_monotone",
-    "assert_shifts_recovered",
-    "assert_spikes_recovered",
-    "assert_traces_recovered",
-    "compare",
-    "compose_presets",
-    "contract_scene",
-    "damage",
-    "explain_miss",
-    "field_pearson",
-    "hungarian_match",
-    "load_preset",
-    "pairs",
-    "plan",
-    "preset_names",
-    "preset_parts",
-    "preset_summary",
-    "save_overlay",
-    "save_report",
-    "score",
-    "shift_rmse",
-    "simulate",
-    "simulate_cached",
-    "spike_precision_recall",
-    "sweep",
-    "trace_gain",
-    "trace_pearson",
-]
+__all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "strategies":  # a module; `import *` leaves it out, as it would import Hypothesis
+        return import_module("pytest_calsim.testing.strategies")
     if name not in _WHERE:
         raise AttributeError(f"module 'pytest_calsim' has no attribute {name!r}")
     value = getattr(import_module(f"pytest_calsim.{_WHERE[name]}"), name)
@@ -258,4 +187,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, "strategies"])

@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
         # Whoever read the output has read enough, as `head` does; Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -153,15 +155,15 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from pytest_calsim.plugin.cache_commands import print_line
-    from pytest_calsim.recording.exports.cached_file import MOVIE_FORMATS, format_of, writer_of
+    from pytest_calsim.recording.exports.cached_file import MOVIE_FORMATS, format_named, format_of
 
     movie_format = options.format or format_of(options.output)
     if movie_format is None:
-        known = ", ".join(f"{name} ({suffix or 'a folder'})" for name, (suffix, _) in MOVIE_FORMATS.items())
+        known = ", ".join(f"{name} ({known.suffix or 'a folder'})" for name, known in MOVIE_FORMATS.items())
         raise StoreError(f"{options.output}: its name tells no format; give --format: {known}")
-    write = writer_of(movie_format)
+    chosen = format_named(movie_format)  # a wrong name is refused before anything is simulated
     recording = _recording(options)
-    write(recording, options.output)
+    chosen.write(recording, options.output)
     print_line(f"{options.output}: {movie_format}, {_described(recording)}")
     return 0
 
@@ -227,7 +229,9 @@ def _simulated(names: Sequence[str], options: argparse.Namespace) -> Recording:
     from pytest_calsim.recording.simulate import simulate
     from pytest_calsim.spec.presets import compose_presets, load_preset
 
-    make = compose_presets if len(names) > 1 or ("/" in names[0] and not names[0].endswith(".toml")) else load_preset
+    # Of one name, "optics/miniscope_v4" is a part of presets, and "folder/mine.toml" the file of a whole one.
+    is_part = "/" in names[0] and not names[0].endswith(".toml")
+    make = compose_presets if len(names) > 1 or is_part else load_preset
     spec = make(*names, overrides=dict(options.set), seed=options.seed, drop=options.drop, extra_dir=options.preset_dir)
     return simulate(spec)
 

@@ -1,6 +1,7 @@
 """The command line: ``python -m pytest_calsim``."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -29,9 +30,11 @@ def test_values_of_a_preset(capsys):
     assert len(lines) == len(load_preset("moving").fields())
 
 
-def test_who_has_read_enough_hears_no_complaint():
+@pytest.mark.parametrize("unbuffered", ["1", ""], ids=["while it prints", "when it ends"])
+def test_who_has_read_enough_hears_no_complaint(unbuffered):
     words = [sys.executable, "-m", "pytest_calsim", "presets", "moving"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None

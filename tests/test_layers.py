@@ -30,7 +30,7 @@ STEP_LAYERS = [
     "tissue light motion sensor",
     "node_pictures slow_courses smooth_grid step tiles",
     "pixels",
-    "artifact",
+    "artifact lognormal",
 ]
 
 
@@ -38,7 +38,7 @@ STEP_LAYERS = [
 ABOVE = {"__init__", "__main__"}
 
 # What pytest imports in every run.
-LIGHT = ["announcements", "fixtures", "hooks", "keys", "options", "reports", "session"]
+LIGHT = ["announcements", "fixtures", "hooks", "item_data", "options", "reports", "session"]
 
 
 def imports():

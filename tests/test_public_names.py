@@ -27,6 +27,13 @@ def test_the_public_surface_is_what_we_mean_it_to_be():
     }
 
 
+def test_strategies_are_at_hand_and_imported_when_first_used():
+    code = "import sys, pytest_calsim as p; print('hypothesis' in sys.modules, p.strategies.specs(), dir(p))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False")
+    assert "'strategies'" in done.stdout
+
+
 def test_every_public_name_is_in_the_example_that_pyright_checks():
     example = Path(__file__).parents[1] / "docs" / "examples" / "test_typed.py"
     tree = ast.parse(example.read_text("utf-8"))

@@ -40,6 +40,7 @@ from pytest_calsim import (
     Population,
     RandomWalk,
     Recording,
+    RecordingCache,
     RecordingFactory,
     RecoveryError,
     Render,
@@ -214,6 +215,9 @@ def test_relations_and_contract() -> None:
 def test_files(tmp_path: Path) -> None:
     spec = load_preset("tiny", overrides=SHORT)
     cached: Recording = simulate_cached(spec, root=tmp_path / "cache")
+    cache: RecordingCache = RecordingCache(tmp_path / "cache")
+    same: Recording = cache.get(spec)
+    assert same.spec == cached.spec
     cached.to_npy(tmp_path / "movie.npy")
     damage(tmp_path / "movie.npy", "truncated")
     with pytest.raises(ValueError, match=r"not fully written|cannot reshape"):

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import freeze_arrays
 from pytest_calsim.kernels.footprints import weighted_sums
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints, Ints32
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SparseFootprints"]
 
-UnitSelection = Sequence[int] | Sequence[bool] | NDArray[np.integer] | NDArray[np.bool_] | slice
+UnitSelection = Sequence[int] | Sequence[bool] | NDArray[np.integer] | Bools | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,9 @@ class SparseFootprints:
         Labels of the units ``(unit_id,)``, which a selection keeps; ``None``: they have none.
     """
 
-    data: NDArray[np.float32]
-    indices: NDArray[np.int32]
-    indptr: NDArray[np.int64]
+    data: Floats32
+    indices: Ints32
+    indptr: Ints
     shape: tuple[int, int, int]
     unit_id: NDArray[Any] | None = None
 
@@ -59,13 +60,13 @@ class SparseFootprints:
         return self.shape[0]
 
     @overload
-    def __getitem__(self, unit: int | np.integer) -> NDArray[np.float32]: ...
+    def __getitem__(self, unit: int | np.integer) -> Floats32: ...
 
     @overload
     def __getitem__(self, unit: UnitSelection) -> SparseFootprints: ...
 
-    def __getitem__(self, unit: int | np.integer | UnitSelection) -> NDArray[np.float32] | SparseFootprints:
-        """Return one unit's dense picture ``(height, width)``, fresh and writable, or several units' sparse footprints.
+    def __getitem__(self, unit: int | np.integer | UnitSelection) -> Floats32 | SparseFootprints:
+        """Return one unit's dense image ``(height, width)``, fresh and writable, or several units' sparse footprints.
 
         Parameters
         ----------
@@ -91,14 +92,14 @@ class SparseFootprints:
         image[pixels] = values
         return image.reshape(self.shape[1:])
 
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+    def __iter__(self) -> Iterator[Floats32]:
         return (self[i] for i in range(len(self)))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         dense = np.stack(list(self)) if len(self) else np.zeros(self.shape, np.float32)
         return dense if dtype is None else dense.astype(dtype)
 
-    def unit(self, unit: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def unit(self, unit: int) -> tuple[Ints32, Floats32]:
         """Return the non-zero pixels of one unit.
 
         Parameters
@@ -120,7 +121,7 @@ class SparseFootprints:
         Parameters
         ----------
         weight
-            Picture w, ``(height, width)``.
+            Image w, ``(height, width)``.
         squared
             Whether the values v are squared.
 
@@ -154,17 +155,17 @@ class SparseFootprints:
         labels = None if self.unit_id is None else self.unit_id[chosen]
         return replace(SparseFootprints.from_units(parts, self.shape[1:]), unit_id=labels)
 
-    def moved(self, rows: int, columns: int, picture: tuple[int, int] | None = None) -> SparseFootprints:
-        """Move all footprints by some rows down and some columns to the right; what leaves the picture is lost.
+    def moved(self, rows: int, columns: int, onto: tuple[int, int] | None = None) -> SparseFootprints:
+        """Move all footprints by some rows down and some columns to the right; what leaves the image is lost.
 
         Parameters
         ----------
         rows, columns
             Whole pixels, of either sign.
-        picture
-            Height and width of the picture on which they come to lie, px; the same as before by default.
+        onto
+            Height and width of the image on which they come to lie, px; the same as before by default.
         """
-        height, width = self.shape[1:] if picture is None else picture
+        height, width = self.shape[1:] if onto is None else onto
         row, column = np.divmod(self.indices.astype(np.int64), max(self.shape[2], 1))
         row += rows
         column += columns
@@ -173,7 +174,7 @@ class SparseFootprints:
             self,
             data=self.data[inside],
             indices=(row * width + column)[inside].astype(np.int32),
-            indptr=np.concatenate([[0], np.cumsum(inside)])[self.indptr],
+            indptr=starts(inside)[self.indptr],
             shape=(len(self), height, width),
         )
 
@@ -206,10 +207,9 @@ class SparseFootprints:
         units
             Flat indices, ascending, and values of each unit's pixels.
         shape
-            Height and width of the picture, px.
+            Height and width of the image, px.
         """
-        indptr = np.zeros(len(units) + 1, dtype=np.int64)
-        indptr[1:] = np.cumsum([len(pixels) for pixels, _ in units])
+        indptr = starts([len(pixels) for pixels, _ in units])
         empty: list[NDArray[Any]] = [np.zeros(0)]
         data = np.concatenate([v for _, v in units] or empty).astype(np.float32)
         indices = np.concatenate([p for p, _ in units] or empty).astype(np.int32)
@@ -217,8 +217,6 @@ class SparseFootprints:
 
     @classmethod
     def from_patches(cls, patches: Patches, window: Rect) -> SparseFootprints:
-        """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the picture."""
+        """Make footprints of the pixels of patches that are not 0 and lie in a window, which becomes the image."""
         counts, indices, values = patches.pixels_within(window)
-        indptr = np.zeros(len(patches.box) + 1, np.int64)
-        np.cumsum(counts, out=indptr[1:])
-        return cls(values, indices, indptr, (len(patches.box), *window.shape))
+        return cls(values, indices, starts(counts), (len(patches.box), *window.shape))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.ragged import starts, starts_of_groups
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.tissue import RowRuns
 from pytest_calsim.kernels.types import Floats32, Ints, Ints32
@@ -45,10 +46,14 @@ class Patches(NamedTuple):
     def of(cls, patches: Sequence[Patch]) -> Patches:
         """Put patches together, in their order."""
         box = np.array([(p.row, p.column, *p.values.shape) for p in patches], np.int32).reshape(-1, 4)
-        start = np.zeros(len(patches) + 1, np.int64)
-        np.cumsum([p.values.size for p in patches], out=start[1:])
         values = np.concatenate([np.zeros(0, np.float32), *(p.values.ravel() for p in patches)])
-        return cls(read_only(values), read_only(start), read_only(box))
+        return cls.laid_out(values, box)
+
+    @classmethod
+    def laid_out(cls, values: Floats32, box: Ints | Ints32) -> Patches:
+        """Make patches of their pixels, one patch after the other in C order, and of their boxes ``(n, 4)``."""
+        start = starts(box[:, 2:].prod(axis=1, dtype=np.int64))
+        return cls(read_only(values), read_only(start), read_only(box.astype(np.int32)))
 
     def patch(self, i: int) -> Patch:
         """Return patch ``i``."""
@@ -100,24 +105,24 @@ class Patches(NamedTuple):
         left = np.minimum(column, width - length)
         # Stable: within a row, light is added in the order of the units, so sums have one set of bits.
         order = np.argsort(row, kind="stable")
-        row_start = np.zeros(height + 1, np.int64)
-        np.cumsum(np.bincount(row, minlength=height), out=row_start[1:])
-        begin = np.zeros(len(row) + 1, np.int64)
-        np.cumsum(length[order], out=begin[1:])
+        begin = starts(length[order])
         to = np.empty_like(left)
         to[order] = begin[:-1]
         pixels = np.zeros(begin[-1], np.float32)
         pixels[_consecutive(to + column - left, count)] = self.values[_consecutive(source, count)]
         return RowRuns(
-            row_start=row_start, unit=unit[order], left=left[order].astype(np.int32), begin=begin, values=pixels
+            row_start=starts_of_groups(row, height),
+            unit=unit[order],
+            left=left[order].astype(np.int32),
+            begin=begin,
+            values=pixels,
         )
 
     def _rows(self) -> tuple[Ints32, Ints]:
         """Return patch and first pixel, in ``values``, of each row of each patch."""
-        heights = self.box[:, 2]
+        heights = self.box[:, 2].astype(np.int64)
         unit = np.repeat(np.arange(len(heights), dtype=np.int32), heights)
-        before = np.cumsum(heights) - heights
-        row = np.arange(len(unit)) - np.repeat(before, heights)
+        row = _consecutive(np.zeros_like(heights), heights)
         return unit, self.start[unit] + row * self.box[unit, 3]
 
     def pixels_within(self, window: Rect) -> tuple[Ints, Ints32, Floats32]:
@@ -144,6 +149,6 @@ class Patches(NamedTuple):
 
 def _consecutive(first: Ints, count: Ints) -> Ints:
     """Return ranges of whole numbers, one after the other, each from its first one on."""
-    numbers = np.repeat(first - (np.cumsum(count) - count), count)
+    numbers = np.repeat(first - starts(count)[:-1], count)
     numbers += np.arange(len(numbers))
     return numbers

@@ -6,30 +6,37 @@ A stream depends on its name alone. So the draws of one step or cell do not depe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
-from numpy.typing import NDArray
 
-__all__ = ["stream", "stream_key"]
+from pytest_calsim.kernels.types import Ints, Keys
+
+__all__ = ["numbered_keys", "stream", "stream_key", "stream_keys"]
+
+_NEXT = np.uint64(0xD1342543DE82EF95)
+"""From the name of one numbered stream to that of the next: an odd number without a pattern."""
 
 
-def _digest(seed: int, name: tuple[str | int, ...]) -> bytes:
-    """Hash a name to 16 bytes; the type of each part counts, so that 1 and "1" differ."""
-    text = str(seed)
-    for part in name:
-        text += f"\x1f{type(part).__name__}:{part}"
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+def _hashed(seed: int, name: tuple[str | int, ...]) -> hashlib.blake2b:
+    """Begin the hash of a name; more parts may follow."""
+    return hashlib.blake2b(str(seed).encode() + _text(name), digest_size=16)
+
+
+def _text(name: Iterable[str | int]) -> bytes:
+    """Write out parts of a name; the type of each part counts, so that 1 and "1" differ."""
+    return "".join(f"\x1f{type(part).__name__}:{part}" for part in name).encode()
 
 
 class _Key(ISeedSequence):
     """Hand a key to Philox unchanged. ``Philox(key=...)`` would also read entropy from the system, which takes time."""
 
-    def __init__(self, words: NDArray[np.uint64]) -> None:
+    def __init__(self, words: Keys) -> None:
         self._words = words
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Keys:
         return self._words
 
 
@@ -43,7 +50,7 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
     *name
         What the stream is for: the step's kind, then the entity, e.g. ``"place_neurons", "cell", 12``.
     """
-    key = _Key(np.frombuffer(_digest(seed, name), dtype=np.uint64))
+    key = _Key(np.frombuffer(_hashed(seed, name).digest(), dtype=np.uint64))
     return np.random.Generator(np.random.Philox(cast("Any", key)))  # numpy takes any ISeedSequence; its stubs do not
 
 
@@ -52,4 +59,43 @@ def stream_key(seed: int, *name: str | int) -> int:
 
     Parameters are those of :func:`stream`.
     """
-    return int.from_bytes(_digest(seed, name)[:8], "little")
+    return int.from_bytes(_hashed(seed, name).digest()[:8], "little")
+
+
+def stream_keys(seed: int, name: tuple[str | int, ...], entities: Ints) -> Keys:
+    """Return the names of the streams of many entities, each as :func:`stream_key` gives it.
+
+    Parameters
+    ----------
+    seed
+        The spec's seed.
+    name
+        Parts of the name that all share.
+    entities
+        The others, int64 ``(n, part)``.
+
+    Returns
+    -------
+    uint64 ``(n,)``.
+    """
+    shared = _hashed(seed, name)
+    text = b"\x1fint:%d" * entities.shape[1]  # what _text writes, in less time
+    keys = np.empty(len(entities), np.uint64)
+    for i, entity in enumerate(entities.tolist()):
+        hashed = shared.copy()
+        hashed.update(text % tuple(entity))
+        keys[i] = int.from_bytes(hashed.digest()[:8], "little")
+    return keys
+
+
+def numbered_keys(first: int, n: int) -> Keys:
+    """Return the names of ``n`` streams that are counted on from a first one, uint64 ``(n,)``.
+
+    Parameters
+    ----------
+    first
+        Name of stream 0, as :func:`stream_key` gives it.
+    n
+        Number of streams. More of them leave the others as they are.
+    """
+    return np.uint64(first) + np.arange(n, dtype=np.uint64) * _NEXT

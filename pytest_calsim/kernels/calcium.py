@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.spikes import SpikeTrains
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
 
 __all__ = [
     "PROPORTIONAL",
@@ -33,35 +33,35 @@ _RESPONSE = {
     "bound": float,
     "scale": float,
 }
-_calcium_at_start = kernel(
+_calcium_at_start = Kernel(
     "calcium_at_start",
     cells=int,
-    start=array(np.int64, 1),
-    ages_s=array(np.float64, 1),
+    start=array(np.int64, "cells + 1"),
+    ages_s=array(np.float64, "ages"),
     rise_s=float,
     decay_s=float,
-    time_scale=array(np.float64, 1),
-    slow=output(np.float64, 1),
-    fast=output(np.float64, 1),
+    time_scale=array(np.float64, "cells"),
+    slow=output(np.float64, "cells"),
+    fast=output(np.float64, "cells"),
 )
-_integrate_calcium = kernel(
+_integrate_calcium = Kernel(
     "integrate_calcium",
     cells=int,
     frames=int,
     first_frame=int,
     **_RESPONSE,
-    start=array(np.int64, 1),
-    times_s=array(np.float64, 1),
-    time_scale=array(np.float64, 1),
-    offset=array(np.float64, 1),
-    gain=array(np.float64, 1),
-    slow=output(np.float64, 1),
-    fast=output(np.float64, 1),
-    next=output(np.int64, 1),
-    fluorescence=output(np.float32, 2),
-    spikes=output(np.uint16, 2),
+    start=array(np.int64, "cells + 1"),
+    times_s=array(np.float64, "times"),
+    time_scale=array(np.float64, "cells"),
+    offset=array(np.float64, "cells"),
+    gain=array(np.float64, "cells"),
+    slow=output(np.float64, "cells"),
+    fast=output(np.float64, "cells"),
+    next=output(np.int64, "cells"),
+    fluorescence=output(np.float32, "cells", "frames"),
+    spikes=output(np.uint16, "cells", "frames"),
 )
-_bout_transients = kernel(
+_bout_transients = Kernel(
     "bout_transients",
     bouts=int,
     key=np.uint64,
@@ -69,8 +69,8 @@ _bout_transients = kernel(
     leave_hz=float,
     refractory_s=float,
     **_RESPONSE,
-    peaks=output(np.float64, 1),
-    energies=output(np.float64, 1),
+    peaks=output(np.float64, "bouts"),
+    energies=output(np.float64, "bouts"),
 )
 
 
@@ -142,7 +142,7 @@ class CalciumState(NamedTuple):
 
     slow: Floats
     fast: Floats
-    next_spike: NDArray[np.int64]
+    next_spike: Ints
 
 
 class CalciumBlock(NamedTuple):
@@ -158,7 +158,7 @@ class CalciumBlock(NamedTuple):
         State at the block's end, from which the next block starts.
     """
 
-    fluorescence: NDArray[np.float32]
+    fluorescence: Floats32
     spikes: NDArray[np.uint16]
     state: CalciumState
 
@@ -176,11 +176,9 @@ def calcium_at_start(trains: SpikeTrains, response: Response, time_scale: Floats
         Each cell's time constants over those of the response, float64 ``(cell,)``.
     """
     n = trains.age_start.size - 1
-    check_shape("time_scale", time_scale, n)
     check_shape("ages_s", trains.ages_s, int(trains.age_start[-1]))
     state = CalciumState(np.empty(n), np.empty(n), np.zeros(n, np.int64))
     _calcium_at_start(
-        cells=n,
         start=trains.age_start,
         ages_s=trains.ages_s,
         rise_s=response.rise_s,
@@ -231,15 +229,10 @@ def integrate_calcium(
         raise ValueError(f"{frames} must have a step of 1: frames are integrated one after the other")
     n = trains.start.size - 1
     check_shape("times_s", trains.times_s, int(trains.start[-1]))
-    of_cells = {**state._asdict(), "time_scale": time_scale, "offset": offset, "gain": gain}
-    for name, values in of_cells.items():
-        check_shape(name, values, n)
     # The kernel advances the state in place; the caller may start another block from the one that it has.
     after = CalciumState(state.slow.copy(), state.fast.copy(), state.next_spike.copy())
     block = CalciumBlock(np.empty((n, len(frames)), np.float32), np.empty((n, len(frames)), np.uint16), after)
     _integrate_calcium(
-        cells=n,
-        frames=len(frames),
         first_frame=frames.start,
         **response.numbers(),
         start=trains.start,
@@ -283,7 +276,6 @@ def bout_transients(
     peaks = np.empty(n_bouts)
     energies = np.empty(n_bouts)
     _bout_transients(
-        bouts=n_bouts,
         key=key,
         hazard_hz=hazard_hz,
         leave_hz=leave_hz,

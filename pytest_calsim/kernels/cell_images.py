@@ -8,63 +8,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.cell_shapes import CellShapes
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.rect import Rect
-from pytest_calsim.kernels.types import Floats, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints, Ints32
 
 __all__ = ["ImagedCells", "SamplingGrids", "WaveTables", "image_cells", "image_shape"]
 
 
-_WAVE_TABLES = {"n_bessel": int, "bessel": array(np.float32, 1), "bessel_step": float, "faint": float}
-_image_cells = kernel(
+_WAVE_TABLES = {"n_bessel": int, "bessel": array(np.float32, "n_bessel"), "bessel_step": float, "faint": float}
+_image_cells = Kernel(
     "image_cells",
     returns=int,
     n=int,
-    box=array(np.int64, 2),
-    samples=array(np.int64, 1),
-    part_um=array(np.float64, 1),
-    centre=array(np.float64, 2),
-    is_point=array(np.bool_, 1),
-    point_flux=array(np.float64, 1),
-    pad=array(np.int64, 1),
-    radius=array(np.float64, 1),
-    sigma=array(np.float64, 1),
-    waves=array(np.int64, 1),
-    mean_um=array(np.float64, 1),
-    half_thickness_um=array(np.float64, 1),
-    nucleus=array(np.float64, 1),
-    harmonics_um=array(np.float64, 3),
-    segments=array(np.int64, 2),
-    segments_um=array(np.float64, 2),
-    circle_start=array(np.int64, 1),
-    circles=array(np.complex64, 1),
+    box=array(np.int64, "n", 4),
+    samples=array(np.int64, "n"),
+    part_um=array(np.float64, "n"),
+    centre=array(np.float64, "n", 2),
+    is_point=array(np.bool_, "n"),
+    point_flux=array(np.float64, "n"),
+    pad=array(np.int64, "n"),
+    radius=array(np.float64, "n"),
+    sigma=array(np.float64, "n"),
+    waves=array(np.int64, "n"),
+    mean_um=array(np.float64, "n"),
+    half_thickness_um=array(np.float64, "n"),
+    nucleus=array(np.float64, "n"),
+    harmonics_um=array(np.float64, "n", 4, 2),
+    segments=array(np.int64, "n", 2),
+    segments_um=array(np.float64, "all segments", 6),
+    circle_start=array(np.int64, "n"),
+    circles=array(np.complex64, "all circles"),
     **_WAVE_TABLES,
-    canvas=array(np.int64, 1),
-    sensor=array(np.int64, 1),
-    planted=output(np.float32, 1),
-    images=output(np.float32, 1),
-    image_box=output(np.int32, 2),
-    flux=output(np.float64, 1),
-    within=output(np.float64, 1),
+    canvas=array(np.int64, 4),
+    sensor=array(np.int64, 4),
+    planted=output(np.float32, "pixels"),
+    images=output(np.float32, "pixels of images"),
+    image_box=output(np.int32, "n", 4),
+    flux=output(np.float64, "n"),
+    within=output(np.float64, "n"),
 )
-_image_shape = kernel(
+_image_shape = Kernel(
     "image_shape",
     returns=bool,
     parts_y=int,
     parts_x=int,
-    parts=array(np.float32, 2),
+    parts=array(np.float32, "parts_y", "parts_x"),
     first_y=float,
     first_x=float,
     sigma=float,
     radius=float,
     waves=int,
     turns=int,
-    circle=array(np.complex64, 1),
+    circle=array(np.complex64, "turns"),
     **_WAVE_TABLES,
     flux=float,
     height=int,
     width=int,
-    image=output(np.float32, 2),
+    image=output(np.float32, "height", "width"),
 )
 
 
@@ -97,7 +97,7 @@ class SamplingGrids(NamedTuple):
     samples: Ints
     part_um: Floats
     centre: Floats
-    is_point: NDArray[np.bool_]
+    is_point: Bools
     point_flux: Floats
     pad: Ints
     radius: Floats
@@ -134,7 +134,7 @@ class WaveTables(NamedTuple):
 
     circle_start: Ints
     circles: NDArray[np.complex64]
-    bessel: NDArray[np.float32]
+    bessel: Floats32
     bessel_step: float
     faint: float
 
@@ -160,9 +160,9 @@ class ImagedCells(NamedTuple):
         Sum of each image over the sensor; float64 ``(n,)``.
     """
 
-    planted: NDArray[np.float32]
-    images: NDArray[np.float32]
-    image_box: NDArray[np.int32]
+    planted: Floats32
+    images: Floats32
+    image_box: Ints32
     flux: Floats
     within: Floats
 
@@ -186,6 +186,9 @@ def image_cells(
     MemoryError
         If there is no memory for the largest cell.
     """
+    inputs = {**grids._asdict(), **shapes._asdict(), **tables._asdict()}
+    del inputs["extent_um"]  # boxes were chosen by it
+    _image_cells.check(**inputs)
     _check_cells(grids, shapes, tables)
     n = len(grids.box)
     imaged = grids.waves > 0
@@ -196,13 +199,8 @@ def image_cells(
     image_box = np.empty((n, 4), np.int32)
     flux = np.empty(n)
     within = np.empty(n)
-    shapes_in_c = {name: values for name, values in shapes._asdict().items() if name != "extent_um"}
     written = _image_cells(
-        n=n,
-        **grids._asdict(),
-        **shapes_in_c,
-        **tables._asdict(),
-        n_bessel=len(tables.bessel),
+        **inputs,
         canvas=np.array(canvas.bounds, np.int64),
         sensor=np.array(sensor.bounds, np.int64),
         planted=planted,
@@ -220,19 +218,7 @@ def image_cells(
 
 
 def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -> None:
-    """Refuse what would be read or written beyond an array's end."""
-    n = len(grids.box)
-    check_shape("box", grids.box, n, 4)
-    check_shape("centre", grids.centre, n, 2)
-    check_shape("harmonics_um", shapes.harmonics_um, n, 4, 2)
-    check_shape("segments", shapes.segments, n, 2)
-    check_shape("segments_um", shapes.segments_um, len(shapes.segments_um), 6)
-    one_each = {name: values for name, values in grids._asdict().items() if name not in ("box", "centre")}
-    one_each |= {"mean_um": shapes.mean_um, "half_thickness_um": shapes.half_thickness_um, "nucleus": shapes.nucleus}
-    one_each |= {"circle_start": tables.circle_start}
-    for name, values in one_each.items():
-        check_shape(name, values, n)
-    # C trusts these numbers to find its way in memory.
+    """Refuse numbers by which the kernel would read or write beyond an array's end."""
     if (grids.box[:, 2:] < 1).any() or (grids.samples < 1).any() or (grids.pad < 0).any() or (grids.waves < 0).any():
         raise ValueError(
             "each cell needs at least 1 pixel along each side and 1 sample, and 0 or more for pad and waves"
@@ -250,13 +236,13 @@ def _check_cells(grids: SamplingGrids, shapes: CellShapes, tables: WaveTables) -
     _check_bessel(tables.bessel)
 
 
-def _check_bessel(bessel: NDArray[np.float32]) -> None:
+def _check_bessel(bessel: Floats32) -> None:
     if len(bessel) < 2:
         raise ValueError(f"bessel has {len(bessel)} values; at least 2 are needed to interpolate")
 
 
 def image_shape(
-    parts: NDArray[np.float32],
+    parts: Floats32,
     shape: tuple[int, int],
     first: tuple[float, float],
     radius: float,
@@ -264,7 +250,7 @@ def image_shape(
     waves: int,
     tables: WaveTables,
     flux: float,
-) -> NDArray[np.float32]:
+) -> Floats32:
     """Image one shape behind a disk and a Gaussian, averaged over each pixel's area.
 
     Parameters
@@ -303,27 +289,19 @@ def image_shape(
         )
     _check_bessel(tables.bessel)
     image = np.empty(shape, np.float32)
-    parts_y, parts_x = parts.shape
     first_y, first_x = first
-    height, width = shape
     done = _image_shape(
-        parts_y=parts_y,
-        parts_x=parts_x,
         parts=parts,
         first_y=first_y,
         first_x=first_x,
         sigma=sigma,
         radius=radius,
         waves=waves,
-        turns=turns,
         circle=tables.circles,
-        n_bessel=len(tables.bessel),
         bessel=tables.bessel,
         bessel_step=tables.bessel_step,
         faint=tables.faint,
         flux=flux,
-        height=height,
-        width=width,
         image=image,
     )
     if not done:

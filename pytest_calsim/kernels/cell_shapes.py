@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
-from pytest_calsim.kernels.types import Floats, Ints
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
+from pytest_calsim.kernels.types import Floats, Floats32, Ints
 
 __all__ = ["DRAWS", "MOST_DENDRITES", "CellShapes", "ShapeFactors", "draw_shapes", "sample_shape"]
 
@@ -20,37 +19,37 @@ MOST_DENDRITES = 6
 
 _SEGMENTS_OF_A_DENDRITE = 15
 
-_draw_shapes = kernel(
+_draw_shapes = Kernel(
     "draw_shapes",
     returns=int,
     n=int,
     n_draws=int,
-    u=array(np.float64, 2),
-    radius_um=array(np.float64, 1),
-    uneven=array(np.float64, 1),
-    dendrites=array(np.int64, 1),
-    longer=array(np.float64, 1),
-    wider=array(np.float64, 1),
-    mean_um=output(np.float64, 1),
-    extent_um=output(np.float64, 1),
-    harmonics_um=output(np.float64, 3),
-    segments=output(np.int64, 2),
+    u=array(np.float64, "n", "n_draws"),
+    radius_um=array(np.float64, "n"),
+    uneven=array(np.float64, "n"),
+    dendrites=array(np.int64, "n"),
+    longer=array(np.float64, "n"),
+    wider=array(np.float64, "n"),
+    mean_um=output(np.float64, "n"),
+    extent_um=output(np.float64, "n"),
+    harmonics_um=output(np.float64, "n", 4, 2),
+    segments=output(np.int64, "n", 2),
     n_segments=int,
-    segments_um=output(np.float64, 2),
+    segments_um=output(np.float64, "n_segments", 6),
 )
-_sample_shape = kernel(
+_sample_shape = Kernel(
     "sample_shape",
     height=int,
-    y_um=array(np.float64, 1),
+    y_um=array(np.float64, "height"),
     width=int,
-    x_um=array(np.float64, 1),
+    x_um=array(np.float64, "width"),
     mean_um=float,
-    harmonics_um=array(np.float64, 2),
+    harmonics_um=array(np.float64, 4, 2),
     half_thickness_um=float,
     nucleus=float,
     n_segments=int,
-    segments_um=array(np.float64, 2),
-    image=output(np.float32, 2),
+    segments_um=array(np.float64, "n_segments", 6),
+    image=output(np.float32, "height", "width"),
 )
 
 
@@ -131,9 +130,7 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     """
     n = len(radius_um)
     check_shape("uniforms", uniforms, n, DRAWS)
-    check_shape("radius_um", radius_um, n)
-    for name, values in factors._asdict().items():
-        check_shape(name, values, n)
+    check_shape("nucleus", factors.nucleus, n)
     most = int(factors.dendrites.max(initial=0))
     if most > MOST_DENDRITES:
         raise ValueError(f"a cell has {most} dendrites; at most {MOST_DENDRITES} can leave a soma")
@@ -145,8 +142,6 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     room = MOST_DENDRITES * _SEGMENTS_OF_A_DENDRITE * int(np.count_nonzero(factors.dendrites))
     segments_um = np.empty((room, 6))
     count = _draw_shapes(
-        n=n,
-        n_draws=DRAWS,
         u=uniforms,
         radius_um=radius_um,
         uneven=factors.uneven,
@@ -157,7 +152,6 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
         extent_um=extent_um,
         harmonics_um=harmonics_um,
         segments=segments,
-        n_segments=len(segments_um),
         segments_um=segments_um,
     )
     if count < 0:
@@ -173,7 +167,7 @@ def draw_shapes(uniforms: Floats, radius_um: Floats, factors: ShapeFactors) -> C
     )
 
 
-def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> NDArray[np.float32]:
+def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> Floats32:
     """Sample the thickness of a cell's dye: its soma's, or a dendrite's where that is larger.
 
     Parameters
@@ -188,22 +182,16 @@ def sample_shape(shapes: CellShapes, cell: int, y_um: Floats, x_um: Floats) -> N
     float32 ``(len(y_um), len(x_um))``, 1 where the soma's dye is thickest; 0 for a point.
     """
     first, stop = shapes.segments[cell].tolist()
-    segments_um = shapes.segments_um[first:stop]
-    harmonics_um = shapes.harmonics_um[cell]
-    check_shape("harmonics_um", harmonics_um, 4, 2)
-    check_shape("segments_um", segments_um, stop - first, 6)
     image = np.empty((len(y_um), len(x_um)), np.float32)
     _sample_shape(
-        height=len(y_um),
         y_um=y_um,
-        width=len(x_um),
         x_um=x_um,
         mean_um=shapes.mean_um[cell],
-        harmonics_um=harmonics_um,
+        harmonics_um=shapes.harmonics_um[cell],
         half_thickness_um=shapes.half_thickness_um[cell],
         nucleus=shapes.nucleus[cell],
-        n_segments=len(segments_um),
-        segments_um=segments_um,
+        n_segments=stop - first,
+        segments_um=shapes.segments_um[first:stop],
         image=image,
     )
     return image

@@ -10,23 +10,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.types import Floats
 
 __all__ = ["asin", "cos", "exp", "log", "log1p", "power", "sin"]
 
 
-_power = kernel("elementary_pow", n=int, x=array(np.float64, 1), y=array(np.float64, 1), out=output(np.float64, 1))
+_power = Kernel(
+    "elementary_pow", n=int, x=array(np.float64, "n"), y=array(np.float64, "n"), out=output(np.float64, "n")
+)
 
 
 def _function(name: str) -> Callable[[Floats | float], Floats]:
-    function = kernel(f"elementary_{name}", n=int, x=array(np.float64, 1), out=output(np.float64, 1))
+    function = Kernel(f"elementary_{name}", n=int, x=array(np.float64, "n"), out=output(np.float64, "n"))
 
     def evaluate(x: Floats | float) -> Floats:
         values = np.asarray(x, np.float64)
         flat = np.ascontiguousarray(values).ravel()
         out = np.empty_like(flat)
-        function(n=flat.size, x=flat, out=out)
+        function(x=flat, out=out)
         return out.reshape(values.shape)
 
     evaluate.__name__ = name
@@ -47,5 +49,5 @@ def power(x: Floats | float, y: Floats | float) -> Floats:
     bases, exponents = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
     flat = np.ascontiguousarray(bases).ravel()
     out = np.empty_like(flat)
-    _power(n=flat.size, x=flat, y=np.ascontiguousarray(exponents).ravel(), out=out)
+    _power(x=flat, y=np.ascontiguousarray(exponents).ravel(), out=out)
     return out.reshape(bases.shape)

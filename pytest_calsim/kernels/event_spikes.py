@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["draw_event_spikes", "keep_spikes_apart"]
 
-_draw_event_spikes = kernel(
+_draw_event_spikes = Kernel(
     "draw_event_spikes",
     cells=int,
-    keys=array(np.uint64, 1),
-    rates_hz=array(np.float64, 1),
-    hazards_hz=array(np.float64, 1),
+    keys=array(np.uint64, "cells"),
+    rates_hz=array(np.float64, "cells"),
+    hazards_hz=array(np.float64, "cells"),
     events=int,
-    number=array(np.int64, 1),
-    begin_s=array(np.float64, 1),
+    number=array(np.int64, "events"),
+    begin_s=array(np.float64, "events"),
     participation=float,
     lasts_s=float,
     refractory_s=float,
-    start=array(np.int64, 1),
-    times_s=output(np.float64, 1),
-    counts=output(np.int64, 1),
+    start=array(np.int64, "cells + 1"),
+    times_s=output(np.float64, "spikes"),
+    counts=output(np.int64, "cells"),
 )
-_keep_spikes_apart = kernel(
+_keep_spikes_apart = Kernel(
     "keep_spikes_apart",
     cells=int,
-    start=array(np.int64, 1),
-    times_s=array(np.float64, 1),
-    is_own=array(np.bool_, 1),
+    start=array(np.int64, "cells + 1"),
+    times_s=array(np.float64, "spikes"),
+    is_own=array(np.bool_, "spikes"),
     refractory_s=float,
-    remains=output(np.bool_, 1),
+    remains=output(np.bool_, "spikes"),
 )
 
 
@@ -76,29 +77,24 @@ def draw_event_spikes(
     ValueError
         If shapes disagree.
     """
-    n = keys.size
-    check_shape("rates_hz", rates_hz, n)
-    check_shape("begin_s", begin_s, number.size)
     given = {
-        "cells": n,
         "keys": keys,
         "rates_hz": rates_hz,
         # With dead times t, a hazard h gives the rate r = h/(1 + h·t).
         "hazards_hz": rates_hz / (1 - rates_hz * refractory_s),
-        "events": number.size,
         "number": number,
         "begin_s": begin_s,
         "participation": participation,
         "lasts_s": lasts_s,
         "refractory_s": refractory_s,
     }
-    counts = np.empty(n, np.int64)
+    counts = np.empty(keys.size, np.int64)
     # Without room the kernel only counts; the same draws then fill the room that is made.
-    _draw_event_spikes(**given, start=np.zeros(n + 1, np.int64), times_s=np.empty(0), counts=counts)
-    start = np.concatenate([[0], np.cumsum(counts)])
+    _draw_event_spikes(**given, start=np.zeros(keys.size + 1, np.int64), times_s=np.empty(0), counts=counts)
+    start = starts(counts)
     times_s = np.empty(start[-1])
     _draw_event_spikes(**given, start=start, times_s=times_s, counts=counts)
-    return np.repeat(np.arange(n), counts), times_s
+    return np.repeat(np.arange(keys.size), counts), times_s
 
 
 def keep_spikes_apart(start: Ints, times_s: Floats, is_own: Bools, refractory_s: float) -> Bools:
@@ -122,14 +118,6 @@ def keep_spikes_apart(start: Ints, times_s: Floats, is_own: Bools, refractory_s:
         If shapes disagree.
     """
     check_shape("times_s", times_s, int(start[-1]))
-    check_shape("is_own", is_own, times_s.size)
     remains = np.empty(times_s.size, np.bool_)
-    _keep_spikes_apart(
-        cells=start.size - 1,
-        start=start,
-        times_s=times_s,
-        is_own=is_own,
-        refractory_s=refractory_s,
-        remains=remains,
-    )
+    _keep_spikes_apart(start=start, times_s=times_s, is_own=is_own, refractory_s=refractory_s, remains=remains)
     return remains

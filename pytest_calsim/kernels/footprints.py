@@ -1,23 +1,23 @@
-"""Sum the pixels of a picture under sparse footprints."""
+"""Sum the pixels of an image under sparse footprints."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.types import Floats, Floats32, Ints, Ints32
 
 __all__ = ["weighted_sums"]
 
-_weighted_sums = kernel(
+_weighted_sums = Kernel(
     "weighted_sums",
     units=int,
-    start=array(np.int64, 1),
-    values=array(np.float32, 1),
-    pixels=array(np.int32, 1),
-    weight=array(np.float64, 1),
+    start=array(np.int64, "units + 1"),
+    values=array(np.float32, "values"),
+    pixels=array(np.int32, "values"),
+    weight=array(np.float64, "pixels of the image"),
     squared=bool,
-    sums=output(np.float64, 1),
+    sums=output(np.float64, "units"),
 )
 
 
@@ -38,7 +38,7 @@ def weighted_sums(
     values, pixels
         Values v of all units, one unit after the other, float32, and the flat index of each value's pixel, int32.
     weight
-        Picture w, flat; float64.
+        Image w, flat; float64.
     squared
         Whether values are squared.
 
@@ -49,15 +49,13 @@ def weighted_sums(
     Raises
     ------
     ValueError
-        If shapes disagree, or pixels lie outside the picture.
+        If shapes disagree, or pixels lie outside the image.
     """
-    n = len(start) - 1
     check_shape("values", values, int(start[-1]))
-    check_shape("pixels", pixels, int(start[-1]))
     if start[0] != 0 or (np.diff(start) < 0).any():
         raise ValueError(f"start = {start} must ascend from 0")
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < weight.size:
-        raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave a picture of {weight.size} pixels")
-    sums = np.empty(n)
-    _weighted_sums(units=n, start=start, values=values, pixels=pixels, weight=weight, squared=squared, sums=sums)
+        raise ValueError(f"pixels {pixels.min()} to {pixels.max()} leave an image of {weight.size} pixels")
+    sums = np.empty(len(start) - 1)
+    _weighted_sums(start=start, values=values, pixels=pixels, weight=weight, squared=squared, sums=sums)
     return sums

@@ -12,7 +12,8 @@ __all__ = ["damped_oscillator"]
 
 
 _FORGOTTEN = 746.0
-"""exp(−746) is 0 in double precision. Ages are cut there: that of no kick is infinite, and has no sine."""
+"""Decay times after which a kick is forgotten: exp(−746) is 0 in double precision. Ages are cut there, because before
+the first kick the age is infinite, and infinity has no sine."""
 
 
 def damped_oscillator(

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.rect import Rect
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Ints32
 
 __all__ = ["largest_cosines"]
 
-_largest_cosines = kernel(
+_largest_cosines = Kernel(
     "largest_cosines",
     n=int,
-    values=array(np.float32, 1),
-    start=array(np.int64, 1),
-    box=array(np.int32, 2),
+    values=array(np.float32, "values"),
+    start=array(np.int64, "n + 1"),
+    box=array(np.int32, "n", 4),
     top=int,
     left=int,
     height=int,
     width=int,
-    order=array(np.int64, 1),
-    by_column=output(np.float32, 1),
-    norm=output(np.float64, 1),
-    largest=output(np.float64, 1),
+    order=array(np.int64, "n"),
+    by_column=output(np.float32, "widest"),
+    norm=output(np.float64, "n"),
+    largest=output(np.float64, "n"),
 )
 
 
 def largest_cosines(
-    values: NDArray[np.float32],
-    start: NDArray[np.int64],
-    box: NDArray[np.int32],
+    values: Floats32,
+    start: Ints,
+    box: Ints32,
     window: Rect,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Compute the largest cosine of each patch with another one, within a window.
 
     Parameters
@@ -51,9 +51,7 @@ def largest_cosines(
     ValueError
         If the patches do not fit ``values``.
     """
-    n = len(box)
-    check_shape("box", box, n, 4)
-    check_shape("start", start, n + 1)
+    _largest_cosines.check(values=values, box=box, start=start)
     sizes = box[:, 2].astype(np.int64) * box[:, 3]
     # C trusts `start` and `box` to find pixels in memory.
     if (box[:, 2:] < 0).any() or (np.diff(start) != sizes).any() or start[0] < 0 or start[-1] > len(values):
@@ -62,9 +60,8 @@ def largest_cosines(
         )
     top, left, height, width = window
     widest = int(box[:, 3].max(initial=0))
-    largest = np.empty(n)
+    largest = np.empty(len(box))
     _largest_cosines(
-        n=n,
         values=values,
         start=start,
         box=box,
@@ -75,7 +72,7 @@ def largest_cosines(
         # From top to bottom: a patch meets only those that begin before it ends.
         order=np.argsort(box[:, 0], kind="stable"),
         by_column=np.empty(widest, np.float32),
-        norm=np.empty(n),
+        norm=np.empty(len(box)),
         largest=largest,
     )
     return largest

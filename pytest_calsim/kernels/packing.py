@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
-from pytest_calsim.kernels.types import Bools, Floats, Ints
+from pytest_calsim.kernels.library import Kernel, array, output
+from pytest_calsim.kernels.ragged import starts
+from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
 
 __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "draw_candidates", "place_spheres"]
 
@@ -17,40 +18,40 @@ __all__ = ["PLACED", "REFUSED", "UNCERTAIN", "Candidates", "PlacedSpheres", "dra
 REFUSED, PLACED, UNCERTAIN = range(3)
 """Outcome for a sphere, as in ``packing.c``. Uncertain: it depends on spheres outside the known part of the plane."""
 
-_draw_candidates = kernel(
+_draw_candidates = Kernel(
     "draw_candidates",
     tiles=int,
-    keys=array(np.uint64, 1),
+    keys=array(np.uint64, "tiles"),
     rate=float,
     until=float,
     most=int,
-    start=array(np.int64, 1),
-    candidates=output(np.float64, 2),
-    count=output(np.int64, 1),
+    start=array(np.int64, "tiles + 1"),
+    candidates=output(np.float64, "room", 6),
+    count=output(np.int64, "tiles"),
 )
-_place_spheres = kernel(
+_place_spheres = Kernel(
     "place_spheres",
     returns=int,
     n=int,
-    center_um=array(np.float64, 2),
-    radius_um=array(np.float64, 1),
+    center_um=array(np.float64, "n", 3),
+    radius_um=array(np.float64, "n"),
     least_um=float,
-    counts=array(np.bool_, 1),
+    counts=array(np.bool_, "n"),
     stop_after=int,
-    known_um=array(np.float64, 1),
+    known_um=array(np.float64, 4),
     largest_um=float,
-    placed_um=output(np.float64, 2),
-    placed_radius_um=output(np.float64, 1),
-    certain=output(np.bool_, 1),
+    placed_um=output(np.float64, "capacity", 3),
+    placed_radius_um=output(np.float64, "capacity"),
+    certain=output(np.bool_, "capacity"),
     n_placed=int,
     rows=int,
     columns=int,
-    newest=output(np.int64, 2),
-    older=output(np.int64, 1),
+    newest=output(np.int64, "rows", "columns"),
+    older=output(np.int64, "capacity"),
     origin_y_um=float,
     origin_x_um=float,
     bin_um=float,
-    state=output(np.uint8, 1),
+    state=output(np.uint8, "n"),
 )
 
 
@@ -84,7 +85,7 @@ class Candidates(NamedTuple):
         return Candidates(*chosen)
 
 
-def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: int | None = None) -> Candidates:
+def draw_candidates(keys: Keys, rate: float, until: float, most: int | None = None) -> Candidates:
     """Draw the candidates of tiles that arrive until some time: in each tile a Poisson process.
 
     A later time only appends to a tile's candidates.
@@ -110,12 +111,12 @@ def draw_candidates(keys: NDArray[np.uint64], rate: float, until: float, most: i
             f"candidates at a rate of {rate:g} until {until:g} have no number: give a positive rate, and a "
             "finite time or `most`"
         )
-    given = {"tiles": keys.size, "keys": keys, "rate": rate, "until": until, "most": -1 if most is None else most}
+    given = {"keys": keys, "rate": rate, "until": until, "most": -1 if most is None else most}
     count = np.empty(keys.size, np.int64)
     # Without room the kernel only counts; the same draws then fill the room that is made.
     no_room = np.zeros(keys.size + 1, np.int64)
     _draw_candidates(**given, start=no_room, candidates=np.empty((0, 6)), count=count)
-    start = np.concatenate([[0], np.cumsum(count)])
+    start = starts(count)
     values = np.empty((start[-1], 6))
     _draw_candidates(**given, start=start, candidates=values, count=count)
     tile = np.repeat(np.arange(keys.size), count)
@@ -248,19 +249,10 @@ def place_spheres(
     """
     n = len(radius_um)
     counts = np.zeros(n, np.bool_) if counts is None else counts
-    check_shape("center_um", center_um, n, 3)
-    check_shape("radius_um", radius_um, n)
-    check_shape("counts", counts, n)
     placed.make_room(n)
-    capacity = len(placed.radius_um)
-    check_shape("placed.center_um", placed.center_um, capacity, 3)
-    check_shape("placed.certain", placed.certain, capacity)
-    check_shape("placed.older", placed.older, capacity)
     state = np.empty(n, np.uint8)
-    rows, columns = placed.newest.shape
     origin_y_um, origin_x_um = placed.origin_um
     seen = _place_spheres(
-        n=n,
         center_um=center_um,
         radius_um=radius_um,
         least_um=-1.0 if min_distance_um is None else min_distance_um,
@@ -272,8 +264,6 @@ def place_spheres(
         placed_radius_um=placed.radius_um,
         certain=placed.certain,
         n_placed=placed.count,
-        rows=rows,
-        columns=columns,
         newest=placed.newest,
         older=placed.older,
         origin_y_um=origin_y_um,

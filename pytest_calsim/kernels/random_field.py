@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.types import Floats
 
 __all__ = ["sum_cosines"]
 
 
-_sum_cosines = kernel(
+_sum_cosines = Kernel(
     "sum_cosines",
     modes=int,
     height=int,
     width=int,
-    row_cos=array(np.float64, 2),
-    row_sin=array(np.float64, 2),
-    column_cos=array(np.float64, 2),
-    column_sin=array(np.float64, 2),
-    field=output(np.float64, 2),
+    row_cos=array(np.float64, "modes", "height"),
+    row_sin=array(np.float64, "modes", "height"),
+    column_cos=array(np.float64, "modes", "width"),
+    column_sin=array(np.float64, "modes", "width"),
+    field=output(np.float64, "height", "width"),
 )
 
 
@@ -46,21 +46,8 @@ def sum_cosines(row_cos: Floats, row_sin: Floats, column_cos: Floats, column_sin
         If shapes disagree, or the number of modes is not a multiple of four.
     """
     modes, height = row_cos.shape
-    width = column_cos.shape[1]
     if modes % 4:
         raise ValueError(f"row_cos has {modes} modes; their number must be a multiple of four")
-    check_shape("row_sin", row_sin, modes, height)
-    check_shape("column_cos", column_cos, modes, width)
-    check_shape("column_sin", column_sin, modes, width)
-    field = np.empty((height, width))
-    _sum_cosines(
-        modes=modes,
-        height=height,
-        width=width,
-        row_cos=row_cos,
-        row_sin=row_sin,
-        column_cos=column_cos,
-        column_sin=column_sin,
-        field=field,
-    )
+    field = np.empty((height, column_cos.shape[1]))
+    _sum_cosines(row_cos=row_cos, row_sin=row_sin, column_cos=column_cos, column_sin=column_sin, field=field)
     return field

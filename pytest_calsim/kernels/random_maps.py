@@ -6,10 +6,9 @@ Pixels of the sensor are counted from the optical axis, so a larger sensor conti
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, kernel, output
-from pytest_calsim.kernels.types import Words
+from pytest_calsim.kernels.library import Kernel, array, output
+from pytest_calsim.kernels.types import Floats, Floats32, Words
 
 __all__ = ["about_axis", "gaussian_pairs", "mix", "normal_map", "pixel_words", "row_words", "uniform_map"]
 
@@ -18,8 +17,8 @@ _MUL_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MUL_2 = np.uint64(0x94D049BB133111EB)
 _11, _27, _30, _31 = (np.uint64(shift) for shift in (11, 27, 30, 31))
 
-_gaussian_pairs = kernel(
-    "gaussian_pairs", n=int, words=array(np.uint64, 1), one=output(np.float32, 1), other=output(np.float32, 1)
+_gaussian_pairs = Kernel(
+    "gaussian_pairs", n=int, words=array(np.uint64, "n"), one=output(np.float32, "n"), other=output(np.float32, "n")
 )
 
 
@@ -61,7 +60,7 @@ def _counters(numbers: range) -> Words:
     return np.arange(numbers.start, numbers.stop, numbers.step).astype(np.uint64) * _GAMMA
 
 
-def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def gaussian_pairs(words: Words) -> tuple[Floats32, Floats32]:
     """Turn each word into two independent standard Gaussians, by the method of ``gaussian.h``.
 
     Parameters
@@ -76,11 +75,11 @@ def gaussian_pairs(words: Words) -> tuple[NDArray[np.float32], NDArray[np.float3
     flat = np.ascontiguousarray(words).ravel()
     one = np.empty(flat.size, np.float32)
     other = np.empty(flat.size, np.float32)
-    _gaussian_pairs(n=flat.size, words=flat, one=one, other=other)
+    _gaussian_pairs(words=flat, one=one, other=other)
     return one.reshape(words.shape), other.reshape(words.shape)
 
 
-def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
+def normal_map(key: int, height: int, width: int) -> Floats32:
     """Draw a standard Gaussian per pixel of the sensor, float32 ``(height, width)``.
 
     Parameters
@@ -93,7 +92,7 @@ def normal_map(key: int, height: int, width: int) -> NDArray[np.float32]:
     return gaussian_pairs(pixel_words(key, about_axis(height), about_axis(width)))[0]
 
 
-def uniform_map(key: int, height: int, width: int) -> NDArray[np.float64]:
+def uniform_map(key: int, height: int, width: int) -> Floats:
     """Draw a number inside (0, 1) per pixel of the sensor, float64 ``(height, width)``.
 
     Parameters are those of :func:`normal_map`.

@@ -8,7 +8,7 @@ __all__ = ["Rect"]
 
 
 class Rect(NamedTuple):
-    """A rectangle of pixels on a larger picture, parts of which may lie outside.
+    """A rectangle of pixels on a larger image, parts of which may lie outside.
 
     Attributes
     ----------
@@ -35,6 +35,6 @@ class Rect(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to select them from a picture that holds all of it."""
+        """Rows and columns, to select them from an image that holds all of it."""
         top, bottom, left, right = self.bounds
         return slice(top, bottom), slice(left, right)

@@ -8,35 +8,35 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.poisson import poisson_tables
-from pytest_calsim.kernels.types import Floats, Floats32, Ints
+from pytest_calsim.kernels.types import Bools, Floats, Floats32, Ints
 
 __all__ = ["Chip", "Fields", "Windows", "expose", "look"]
 
-_VIEW = {
+_VIEW: dict[str, Any] = {
     "n": int,
     "height": int,
     "width": int,
     "image_height": int,
     "image_width": int,
-    "images": array(np.float32, 3),
-    "row": array(np.int64, 1),
-    "column": array(np.int64, 1),
-    "whole": array(np.bool_, 1),
-    "weights": array(np.float32, 3),
-    "filtered": output(np.float32, 3),
+    "images": array(np.float32, "n", "image_height", "image_width"),
+    "row": array(np.int64, "n"),
+    "column": array(np.int64, "n"),
+    "whole": array(np.bool_, "n"),
+    "weights": array(np.float32, "n", 2, 4),
+    "filtered": output(np.float32, "n", 4, "width"),
     "n_fields": int,
-    "fields": array(np.float32, 3),
-    "adds": array(np.bool_, 1),
+    "fields": array(np.float32, "n_fields", "height", "width"),
+    "adds": array(np.bool_, "n_fields"),
 }
-_CHIP = {
+_CHIP: dict[str, Any] = {
     "response_rows": int,
-    "response": array(np.float32, 2),
+    "response": array(np.float32, "response_rows", "width"),
     "dark_rows": int,
-    "dark": array(np.float32, 2),
+    "dark": array(np.float32, "dark_rows", "width"),
     "offset_rows": int,
-    "offset": array(np.float32, 2),
+    "offset": array(np.float32, "offset_rows", "width"),
     "key": np.uint64,
     "full_well": float,
     "read_noise": float,
@@ -45,15 +45,17 @@ _CHIP = {
     "top_code": float,
     "kept": float,
     "shot": bool,
-    "middle": array(np.uint64, 2),
-    "fine": array(np.uint64, 2),
+    "middle": array(np.uint64, 16, 256),
+    "fine": array(np.uint64, 128, 32),
 }
-_look = kernel("look", **_VIEW, out=output(np.float32, 3))
+_look = Kernel("look", **_VIEW, out=output(np.float32, "n", "height", "width"))
 
 
 def _expose_as(dtype: Any) -> Callable[..., Any]:
     name = f"expose_u{8 * np.dtype(dtype).itemsize}"
-    return kernel(name, **_VIEW, **_CHIP, start=int, light=output(np.float32, 1), out=output(dtype, 3))
+    return Kernel(
+        name, **_VIEW, **_CHIP, start=int, light=output(np.float32, "width"), out=output(dtype, "n", "height", "width")
+    )
 
 
 _EXPOSE = {np.dtype(dtype): _expose_as(dtype) for dtype in (np.uint8, np.uint16)}
@@ -82,7 +84,7 @@ class Windows(NamedTuple):
     width: int
     row: Ints
     column: Ints
-    whole: NDArray[np.bool_]
+    whole: Bools
     weights: Floats32
 
     @classmethod
@@ -121,7 +123,7 @@ class Fields(NamedTuple):
     """
 
     values: Floats32
-    adds: NDArray[np.bool_]
+    adds: Bools
 
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Self:
@@ -229,11 +231,8 @@ def expose(
     out: Any = np.empty((len(images), windows.height, windows.width), dtype)
     _EXPOSE[dtype](
         **view,
-        response_rows=len(chip.response),
         response=chip.response,
-        dark_rows=len(chip.dark_e),
         dark=chip.dark_e,
-        offset_rows=len(chip.offset_adu),
         offset=chip.offset_adu,
         key=chip.key,
         full_well=chip.full_well_e,
@@ -253,13 +252,16 @@ def expose(
 
 def _view(images: Floats32, windows: Windows, fields: Fields) -> dict[str, Any]:
     """Check sizes; return the parameters that both kernels have."""
-    n, image_height, image_width = images.shape
-    height, width, row, column, whole, weights = windows
-    check_shape("windows.row", row, n)
-    check_shape("windows.column", column, n)
-    check_shape("windows.whole", whole, n)
-    check_shape("windows.weights", weights, n, 2, 4)
-    check_shape("fields.values", fields.values, len(fields.adds), height, width)
+    view: dict[str, Any] = {
+        "images": images,
+        **windows._asdict(),
+        "filtered": np.empty((len(images), 4, windows.width), np.float32),
+        "fields": fields.values,
+        "adds": fields.adds,
+    }
+    _look.check(**view)
+    _, image_height, image_width = images.shape
+    height, width, row, column, whole, _ = windows
     # Between pixels light is interpolated from one pixel before and two behind.
     before = np.where(whole, 0, 1)
     behind = np.where(whole, 0, 2)
@@ -271,22 +273,7 @@ def _view(images: Floats32, windows: Windows, fields: Fields) -> dict[str, Any]:
             f"image {f} of {image_height} x {image_width} px does not hold a window of {height} x {width} px "
             f"at ({row[f]}, {column[f]}) and the {before[f]} pixel before and {behind[f]} behind it that it needs"
         )
-    return {
-        "n": n,
-        "height": height,
-        "width": width,
-        "image_height": image_height,
-        "image_width": image_width,
-        "images": images,
-        "row": row,
-        "column": column,
-        "whole": whole,
-        "weights": weights,
-        "filtered": np.empty((n, 4, width), np.float32),
-        "n_fields": len(fields.adds),
-        "fields": fields.values,
-        "adds": fields.adds,
-    }
+    return view
 
 
 def _keys_weights(fraction: Floats) -> Floats32:

@@ -8,31 +8,32 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Floats, Ints, Keys
 
 __all__ = ["SpikeProcess", "SpikeTrains", "draw_spikes", "standard_normals"]
 
-_draw_spikes = kernel(
+_draw_spikes = Kernel(
     "draw_spikes",
     cells=int,
-    keys=array(np.uint64, 1),
-    past_keys=array(np.uint64, 1),
-    hazards_hz=array(np.float64, 2),
-    ready=array(np.float64, 2),
+    keys=array(np.uint64, "cells"),
+    past_keys=array(np.uint64, "cells"),
+    hazards_hz=array(np.float64, "cells", 2),
+    ready=array(np.float64, "cells", 2),
     leave_quiescent_hz=float,
     leave_active_hz=float,
     refractory_s=float,
     memory_s=float,
     end_s=float,
-    age_start=array(np.int64, 1),
-    time_start=array(np.int64, 1),
-    ages_s=output(np.float64, 1),
-    times_s=output(np.float64, 1),
-    n_ages=output(np.int64, 1),
-    n_times=output(np.int64, 1),
+    age_start=array(np.int64, "cells + 1"),
+    time_start=array(np.int64, "cells + 1"),
+    ages_s=output(np.float64, "spikes before"),
+    times_s=output(np.float64, "spikes"),
+    n_ages=output(np.int64, "cells"),
+    n_times=output(np.int64, "cells"),
 )
-_standard_normals = kernel("standard_normals", n=int, keys=array(np.uint64, 1), normals=output(np.float64, 1))
+_standard_normals = Kernel("standard_normals", n=int, keys=array(np.uint64, "n"), normals=output(np.float64, "n"))
 
 
 class SpikeProcess(NamedTuple):
@@ -125,13 +126,12 @@ class SpikeTrains(NamedTuple):
     @classmethod
     def joined(cls, parts: Sequence[SpikeTrains]) -> SpikeTrains:
         """Return the spikes of some cells, then those of others."""
-        counts = [np.diff(part.start) for part in parts]
-        age_counts = [np.diff(part.age_start) for part in parts]
+        none = np.zeros(0, np.int64)
         return cls(
             times_s=np.concatenate([np.zeros(0), *(part.times_s for part in parts)]),
-            start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *counts])),
+            start=starts(np.concatenate([none, *(np.diff(part.start) for part in parts)])),
             ages_s=np.concatenate([np.zeros(0), *(part.ages_s for part in parts)]),
-            age_start=np.cumsum(np.concatenate([np.zeros(1, np.int64), *age_counts])),
+            age_start=starts(np.concatenate([none, *(np.diff(part.age_start) for part in parts)])),
         )
 
 
@@ -157,14 +157,14 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
         If shapes disagree, or the memory is too short.
     """
     n = keys.size
-    check_shape("past_keys", past_keys, n)
     check_shape("rates_hz", process.rates_hz, n, 2)
     if memory_s < process.refractory_s:
         raise ValueError(f"memory_s = {memory_s:g} must be at least refractory_s = {process.refractory_s:g}")
     hazards_hz, ready = process.balanced()
     leave_quiescent_hz, leave_active_hz = process.leave_hz
+    n_ages = np.empty(n, np.int64)
+    n_times = np.empty(n, np.int64)
     given = {
-        "cells": n,
         "keys": keys,
         "past_keys": past_keys,
         "hazards_hz": hazards_hz,
@@ -174,14 +174,14 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
         "refractory_s": process.refractory_s,
         "memory_s": memory_s,
         "end_s": end_s,
-        "n_ages": np.empty(n, np.int64),
-        "n_times": np.empty(n, np.int64),
+        "n_ages": n_ages,
+        "n_times": n_times,
     }
     # Without room the kernel only counts; the same draws then fill the room that is made.
     no_room = np.zeros(n + 1, np.int64)
     _draw_spikes(**given, age_start=no_room, time_start=no_room, ages_s=np.empty(0), times_s=np.empty(0))
-    age_start = np.concatenate([[0], np.cumsum(given["n_ages"])])
-    start = np.concatenate([[0], np.cumsum(given["n_times"])])
+    age_start = starts(n_ages)
+    start = starts(n_times)
     trains = SpikeTrains(np.empty(start[-1]), start, np.empty(age_start[-1]), age_start)
     _draw_spikes(**given, age_start=age_start, time_start=start, ages_s=trains.ages_s, times_s=trains.times_s)
     return trains
@@ -190,5 +190,5 @@ def draw_spikes(keys: Keys, past_keys: Keys, process: SpikeProcess, *, memory_s:
 def standard_normals(keys: Keys) -> Floats:
     """Draw one standard normal number per key: uint64 ``(n,)`` to float64 ``(n,)``."""
     normals = np.empty(keys.size)
-    _standard_normals(n=keys.size, keys=keys, normals=normals)
+    _standard_normals(keys=keys, normals=normals)
     return normals

@@ -1,4 +1,4 @@
-"""Add all light of the tissue to several images: cells, their halo, and the background's layers."""
+"""Add all light of the tissue to several images: cells, smooth light, and the background's layers."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, check_shape, output
 from pytest_calsim.kernels.types import Floats32, Ints, Ints32
 
-__all__ = ["HaloRows", "RowRuns", "add_tissue"]
+__all__ = ["RowRuns", "SmoothRows", "add_tissue"]
 
 
-_add_tissue = kernel(
+_add_tissue = Kernel(
     "add_tissue",
     images=int,
     height=int,
     width=int,
     coarse_rows=int,
     n_layers=int,
-    row_start=array(np.int64, 1),
-    unit=array(np.int32, 1),
-    left=array(np.int32, 1),
-    begin=array(np.int64, 1),
-    values=array(np.float32, 1),
-    light=array(np.float32, 2),
-    wide=array(np.float32, 3),
-    row_node=array(np.int64, 1),
-    row_weight=array(np.float32, 2),
+    row_start=array(np.int64, "height + 1"),
+    unit=array(np.int32, "runs"),
+    left=array(np.int32, "runs"),
+    begin=array(np.int64, "runs + 1"),
+    values=array(np.float32, "pixels of runs"),
+    light=array(np.float32, "units", "images"),
+    wide=array(np.float32, "images", "coarse_rows", "width"),
+    row_node=array(np.int64, "height"),
+    row_weight=array(np.float32, "height", 4),
     shaded=bool,
-    transmission=array(np.float32, 2),
-    layers=array(np.float32, 3),
-    weights=array(np.float32, 2),
+    transmission=array(np.float32, "shaded height", "shaded width"),
+    layers=array(np.float32, "n_layers", "height", "width"),
+    weights=array(np.float32, "images", "n_layers"),
     dark=bool,
-    out=output(np.float32, 3),
+    out=output(np.float32, "images", "height", "width"),
 )
 _UNSHADED = np.empty((0, 0), np.float32)
 
@@ -75,7 +75,7 @@ class RowRuns(NamedTuple):
         )
 
 
-class HaloRows(NamedTuple):
+class SmoothRows(NamedTuple):
     """Smooth light, interpolated to columns but not yet to rows.
 
     Attributes
@@ -95,7 +95,7 @@ class HaloRows(NamedTuple):
     transmission: Floats32 | None
 
     @classmethod
-    def none(cls, images: int, height: int, width: int) -> HaloRows:
+    def none(cls, images: int, height: int, width: int) -> SmoothRows:
         """Return no light, for some images of some height and width."""
         return cls(
             wide=np.zeros((images, 4, width), np.float32),
@@ -107,28 +107,27 @@ class HaloRows(NamedTuple):
 
 def add_tissue(
     images: Floats32,
-    runs: RowRuns,
-    light: Floats32,
-    halo: HaloRows,
-    layers: Floats32,
-    weights: Floats32,
+    runs: RowRuns | None = None,
+    light: Floats32 | None = None,
+    smooth: SmoothRows | None = None,
+    layers: Floats32 | None = None,
+    weights: Floats32 | None = None,
     *,
     dark: bool,
 ) -> None:
-    """Add cells, their halo and background layers to each image in place; at every pixel in this order.
+    """Add cells, smooth light and background layers to each image in place; at every pixel in this order.
 
     Parameters
     ----------
     images
         float32 ``(image, height, width)``.
-    runs
-        The cells' images.
-    light
-        Of each unit in each image, float32 ``(unit, image)``.
-    halo
-        The cells' halo.
+    runs, light
+        The cells' images, and the light of each unit in each image, float32 ``(unit, image)``; ``None``: no cells.
+    smooth
+        Smooth light: what scattered, background cells, patches of neuropil; ``None``: none.
     layers, weights
-        Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``.
+        Background, float32 ``(layer, height, width)``, and its share in each image, float32 ``(image, layer)``;
+        ``None``: none.
     dark
         Whether the images hold no light yet: their contents are then ignored and written over.
 
@@ -138,33 +137,25 @@ def add_tissue(
         If shapes disagree.
     """
     n, height, width = images.shape
-    n_runs = runs.unit.size
-    coarse_rows = halo.wide.shape[1]
-    check_shape("row_start", runs.row_start, height + 1)
-    check_shape("left", runs.left, n_runs)
-    check_shape("begin", runs.begin, n_runs + 1)
+    runs = RowRuns.none(height) if runs is None else runs
+    light = np.empty((0, n), np.float32) if light is None else light
+    smooth = SmoothRows.none(n, height, width) if smooth is None else smooth
+    layers = np.empty((0, height, width), np.float32) if layers is None else layers
+    weights = np.empty((n, 0), np.float32) if weights is None else weights
     check_shape("values", runs.values, int(runs.begin[-1]))
-    check_shape("light", light, light.shape[0], n)
-    check_shape("wide", halo.wide, n, coarse_rows, width)
-    check_shape("row_node", halo.row_node, height)
-    check_shape("row_weight", halo.row_weight, height, 4)
-    if halo.transmission is not None:
-        check_shape("transmission", halo.transmission, height, width)
-    check_shape("layers", layers, len(layers), height, width)
-    check_shape("weights", weights, n, len(layers))
+    if smooth.transmission is not None:
+        check_shape("transmission", smooth.transmission, height, width)
     _add_tissue(
         images=n,
         height=height,
         width=width,
-        coarse_rows=coarse_rows,
-        n_layers=len(layers),
         **runs._asdict(),
         light=light,
-        wide=halo.wide,
-        row_node=halo.row_node,
-        row_weight=halo.row_weight,
-        shaded=halo.transmission is not None,
-        transmission=_UNSHADED if halo.transmission is None else halo.transmission,
+        wide=smooth.wide,
+        row_node=smooth.row_node,
+        row_weight=smooth.row_weight,
+        shaded=smooth.transmission is not None,
+        transmission=_UNSHADED if smooth.transmission is None else smooth.transmission,
         layers=layers,
         weights=weights,
         dark=dark,

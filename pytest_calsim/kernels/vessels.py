@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.types import Floats, Floats32
 
 __all__ = ["blur", "lengthen_chords"]
 
 
-_lengthen_chords = kernel(
+_lengthen_chords = Kernel(
     "lengthen_chords",
     height=int,
     width=int,
     n=int,
-    y_um=array(np.float64, 1),
-    x_um=array(np.float64, 1),
+    y_um=array(np.float64, "height"),
+    x_um=array(np.float64, "width"),
     pixel_um=float,
-    segments=array(np.float64, 2),
-    chords=output(np.float32, 2),
-    added=output(np.float32, 2),
+    segments=array(np.float64, "n", 6),
+    chords=output(np.float32, "height", "width"),
+    added=output(np.float32, "height", "width"),
 )
-_blur = kernel(
+_blur = Kernel(
     "blur",
     height=int,
     width=int,
     reach=int,
     rim=int,
-    image=array(np.float32, 2),
-    half=array(np.float32, 1),
-    line=output(np.float32, 1),
-    out=output(np.float32, 2),
+    image=array(np.float32, "height", "width"),
+    half=array(np.float32, "reach + 1"),
+    line=output(np.float32, "continued width"),
+    out=output(np.float32, "inner height", "inner width"),
 )
 
 
@@ -58,20 +58,7 @@ def lengthen_chords(
     ValueError
         If shapes disagree.
     """
-    check_shape("chords", chords, y_um.size, x_um.size)
-    check_shape("added", added, y_um.size, x_um.size)
-    check_shape("segments", segments, len(segments), 6)
-    _lengthen_chords(
-        height=y_um.size,
-        width=x_um.size,
-        n=len(segments),
-        y_um=y_um,
-        x_um=x_um,
-        pixel_um=pixel_um,
-        segments=segments,
-        chords=chords,
-        added=added,
-    )
+    _lengthen_chords(y_um=y_um, x_um=x_um, pixel_um=pixel_um, segments=segments, chords=chords, added=added)
 
 
 def blur(image: Floats32, half_kernel: Floats32, rim: int) -> Floats32:
@@ -108,5 +95,5 @@ def blur(image: Floats32, half_kernel: Floats32, rim: int) -> Floats32:
     reach = half_kernel.size - 1
     line = np.empty(width + 2 * reach, np.float32)
     out = np.empty((height - 2 * rim, width - 2 * rim), np.float32)
-    _blur(height=height, width=width, reach=reach, rim=rim, image=image, half=half_kernel, line=line, out=out)
+    _blur(rim=rim, image=image, half=half_kernel, line=line, out=out)
     return out

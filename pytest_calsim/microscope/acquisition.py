@@ -51,6 +51,7 @@ class Optics(Frozen):
 
     @model_validator(mode="after")
     def _na_below_index(self) -> Self:
+        # At NA = n the cone of light is a half space, and its slope infinite.
         if self.na >= 0.95 * self.refractive_index:
             raise ValueError(
                 f"na = {self.na} must stay below 0.95 x refractive_index = {0.95 * self.refractive_index:.3g}"
@@ -75,6 +76,7 @@ class Optics(Frozen):
     @property
     def diffraction_sigma_um(self) -> float:
         """σ of the Gaussian fitted to the Airy core, 0.21 λ/NA, µm."""
+        # Least squares over the plane of the Airy disk give 0.210, along a line through its middle 0.213.
         return 0.21 * self.emission_nm / 1000 / self.na
 
     @property
@@ -170,6 +172,7 @@ class ImageSensor(Frozen):
             Electrons in a pixel; any shape.
         """
         top = 2**self.adc_bit_depth - 1
+        # As the kernel does it: the converter clips first, then low bits are dropped, so codes are rounded down.
         codes = np.clip(np.rint(np.asarray(electrons, np.float64) * self.gain_adu_per_e + self.black_level_adu), 0, top)
         return (codes.astype(np.uint16) >> (self.adc_bit_depth - self.bit_depth)).astype(self.dtype)
 
@@ -272,6 +275,7 @@ class Acquisition(Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        # 1 frame at 30 per second lasts 0.0333... s: a product just below 1 is meant to be 1.
         if self.fps * self.duration_s < 1 - 1e-9:
             raise ValueError(
                 f"duration_s = {self.duration_s} at fps = {self.fps} holds no whole frame; "
@@ -380,5 +384,6 @@ class Acquisition(Frozen):
         r_c = self.optics.field_curvature_radius_um
         if r_c is None:
             return np.zeros_like(np.asarray(radius_um, dtype=np.float64))
+        # The corner of the field lies within R_c (see `_whole`), and cells around the field may lie farther out.
         r = np.minimum(np.asarray(radius_um, dtype=np.float64), r_c)
         return r_c - np.sqrt(r_c**2 - r**2)

@@ -46,6 +46,17 @@ class Canvas:
         return self.sensor_height_px, self.sensor_width_px
 
     @property
+    def half_um(self) -> tuple[float, float]:
+        """Half the height and half the width, µm: where the border lies from the optical axis."""
+        height, width = self.shape
+        return height * self.pixel_size_um / 2, width * self.pixel_size_um / 2
+
+    @property
+    def sensor_half_um(self) -> tuple[float, float]:
+        """Half the height and half the width of the field of view, µm."""
+        return self.sensor_height_px * self.pixel_size_um / 2, self.sensor_width_px * self.pixel_size_um / 2
+
+    @property
     def window(self) -> Rect:
         """Place of the sensor on the canvas at zero shift."""
         return Rect(self.margin_px, self.margin_px, self.sensor_height_px, self.sensor_width_px)
@@ -59,6 +70,9 @@ class Canvas:
     def x_um(self) -> Floats:
         """Centres of the canvas columns, µm."""
         return (np.arange(self.shape[1], dtype=np.float64) - (self.shape[1] - 1) / 2) * self.pixel_size_um
+
+    # Both functions go by the sensor, whose middle is the canvas' middle: a margin adds a whole number, and may change
+    # the last digit by rounding. Where that counts, take a canvas without a margin.
 
     def rows(self, y_um: Floats) -> Floats:
         """Return the canvas rows of some positions, px; whole numbers are pixels' centres."""
@@ -85,6 +99,16 @@ class Canvas:
         y_um, x_um
             Positions from the optical axis; any shape.
         """
-        half_y = self.sensor_height_px * self.pixel_size_um / 2
-        half_x = self.sensor_width_px * self.pixel_size_um / 2
+        half_y, half_x = self.sensor_half_um
         return (np.abs(y_um) <= half_y) & (np.abs(x_um) <= half_x)
+
+    def beyond_um(self, y_um: Floats, x_um: Floats) -> Floats:
+        """Return how far positions lie beyond the border, along the axis on which that is more; negative inside, µm.
+
+        Parameters
+        ----------
+        y_um, x_um
+            Positions from the optical axis; any shape.
+        """
+        half_y, half_x = self.half_um
+        return np.maximum(np.abs(y_um) - half_y, np.abs(x_um) - half_x)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.kernels.types import Floats, Floats32
 from pytest_calsim.microscope.units import Frozen
 
 __all__ = ["GivenArray"]
@@ -62,7 +62,7 @@ class GivenArray(Frozen):
         return cls._encoded(values)
 
     @classmethod
-    def _encoded(cls, values: NDArray[np.float64]) -> dict[str, Any]:
+    def _encoded(cls, values: Floats) -> dict[str, Any]:
         if values.size > _MOST_VALUES:
             raise ValueError(f"an array of shape {values.shape} has more than {_MOST_VALUES} values: give a part of it")
         wrong = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))
@@ -83,7 +83,7 @@ class GivenArray(Frozen):
         return self
 
     @cached_property
-    def values(self) -> NDArray[np.float32]:
+    def values(self) -> Floats32:
         """The numbers, float32, read-only."""
         try:
             raw = zlib.decompress(base64.b64decode(self.data, validate=True))

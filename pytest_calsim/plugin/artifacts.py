@@ -1,4 +1,4 @@
-"""Write what a failed test leaves: its spec, scorecard, estimate, a picture, and the command that replays it."""
+"""Write what a failed test leaves: its spec, scorecard, estimate, an overlay, and the command that replays it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, cast
 from zlib import crc32
 
 from pytest_calsim.errors import RecoveryError
-from pytest_calsim.plugin.attempts import Attempt, is_given, test_without
+from pytest_calsim.plugin.attempts import Attempt, id_without_case, is_given
 from pytest_calsim.plugin.replay import Failure, blob_of
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_calsim.recording.recording import Recording
+    from pytest_calsim.spec.spec import Spec
     from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = ["failure_section", "folder_name", "summarize", "write_artifacts"]
 
 _LONGEST_NAME = 120
+"""Characters of a test's id in a folder's name: file systems take 255 bytes."""
 
 
 def folder_name(nodeid: str) -> str:
@@ -65,7 +67,7 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
             jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
         if missed.baseline is not None:
             compared = missed.baseline
-            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(*compared, path)
+            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(compared[0], compared[1], path)
     written: list[str] = []
     for name, write in jobs.items():
         try:
@@ -98,36 +100,43 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
         The folder that pytest was started in, which the command to replay the test is for.
     """
     missed = _recovery_error_in(error)
-    card = None if missed is None else missed.scorecard
-    shown = isinstance(error, RecoveryError)  # whose message is the scorecard
-    spec, label = attempt.recorded or (None, "")
-    judged = None if card is None else card.spec
-    if missed is not None and missed.baseline is not None:
-        judged = missed.baseline[0].spec  # what it was compared with is made of it again
-    if judged is not None and judged != spec:
-        spec = judged
-        label = ""
+    spec, label = _recording_of(attempt, missed)
     lines: list[str] = []
     if spec is not None:
         sensor = spec.acquisition.image_sensor
         size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
         lines.append(f"recording: {label or 'a Spec'}, seed {spec.seed}, {size}, key {spec.key()[:12]}")
-    if card is not None and not shown:
-        lines.append(str(card))
+    is_shown = missed is error  # whose message is the scorecard
+    if missed is not None and not is_shown:
+        lines.append(str(missed.scorecard))
     if artifacts is None:
         return "\n".join(lines)
     failure = None
     if spec is not None:
-        test = test_without(attempt.item, "case")
+        test = id_without_case(attempt.item)
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
     folder = artifacts / folder_name(attempt.item.nodeid)
-    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    lines.append(f"files in {near}: {', '.join(write_artifacts(folder, failure, missed)) or 'none'}")
+    written = write_artifacts(folder, failure, missed)
+    lines.append(f"files in {_seen_from(here, folder)}: {', '.join(written) or 'none'}")
+    # A @given is replayed by its example, which Hypothesis does not always tell.
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):
-        file = folder / "spec.json"
-        path = file.relative_to(here) if file.is_relative_to(here) else file
-        lines.append(f"replay: pytest {shlex.join([f'--sim-replay={path}', failure.test])}")
+        option = f"--sim-replay={_seen_from(here, folder / 'spec.json')}"
+        lines.append(f"replay: pytest {shlex.join([option, failure.test])}")
     return "\n".join(lines)
+
+
+def _recording_of(attempt: Attempt, missed: RecoveryError | None) -> tuple[Spec | None, str]:
+    """Find the spec of the recording that failed, and the name it was requested by: what was judged, else requested."""
+    spec, label = attempt.recorded or (None, "")
+    if missed is None:
+        return spec, label
+    # Of two recordings that were compared, the other one is made of the baseline again.
+    judged = missed.scorecard.spec if missed.baseline is None else missed.baseline[0].spec
+    return (spec, label) if judged is None or judged == spec else (judged, "")
+
+
+def _seen_from(here: Path, path: Path) -> Path:
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def summarize(error: BaseException, report: pytest.TestReport) -> None:

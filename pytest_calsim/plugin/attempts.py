@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_calsim.spec.spec import Spec
     from pytest_calsim.testing.scorecard import Check, Scorecard
 
-__all__ = ["Attempt", "Tally", "is_given", "test_without"]
+__all__ = ["Attempt", "Tally", "id_without_case", "id_without_seed", "is_given"]
 
 
 @dataclass
@@ -32,36 +32,43 @@ class Tally:
     properties
         The worst one's flat values, for JUnit.
     checks
-        The worst one's ``(name, value, bound, at most, passed)``.
+        The worst one's numbers, each with its ``name``, ``value``, ``bound``, ``at_most`` and ``passed``.
     """
 
     n_scored: int = 0
     n_failed: int = 0
     text: str = ""
     properties: dict[str, Any] = field(default_factory=dict[str, Any])
-    checks: list[tuple[str, float, float | None, bool, bool]] = field(
-        default_factory=list[tuple[str, float, float | None, bool, bool]]
-    )
+    checks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _worst: tuple[bool, float] = (True, math.inf)
+    """Whether the worst one passed, and its smallest margin: of two that failed, the one that missed by more."""
 
     def add(self, card: Scorecard) -> None:
         """Count a scorecard, and keep it when it is the worst yet."""
-        rank = (bool(card.passed), min(map(_margin, card.checks), default=math.inf))
+        rank = (card.passed, min(map(_margin, card.checks), default=math.inf))
         self.n_scored += 1
         self.n_failed += not card.passed
         if self.n_scored == 1 or rank < self._worst:
             self._worst = rank
             self.text = f"{card.assertion}: " + ", ".join(str(replace(check, words="")) for check in card.checks)
             self.properties = dict(card.as_dict())
-            # pytest-xdist sends no numbers but Python's own between processes.
-            bounds = [None if c.bound is None else float(c.bound) for c in card.checks]
-            both = zip(card.checks, bounds, strict=True)
-            self.checks = [(c.name, float(c.value), bound, bool(c.at_most), bool(c.passed)) for c, bound in both]
+            self.checks = [_plain(check) for check in card.checks]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
         many = f" (worst of {self.n_scored}; {self.n_failed} failed)" if self.n_scored > 1 else ""
         return {"text": self.text + many, "n_scored": self.n_scored, "checks": self.checks}
+
+
+def _plain(check: Check) -> dict[str, Any]:
+    # pytest-xdist sends no numbers but Python's own between processes.
+    return {
+        "name": check.name,
+        "value": float(check.value),
+        "bound": None if check.bound is None else float(check.bound),
+        "at_most": bool(check.at_most),
+        "passed": bool(check.passed),
+    }
 
 
 class Attempt:
@@ -82,11 +89,11 @@ class Attempt:
         # A @given draws other scenes in every run, so its scores have no pair in another run.
         if keep_entry and not is_given(self.item):
             seconds = time.perf_counter() - self._began
-            entry = Entry.of(test_without(self.item, "seed"), card, attempt=self.number, seconds=seconds).as_dict()
-            entry["nth"] = sum(
-                other["assertion"] == entry["assertion"] and other["key"] == entry["key"] for other in self._entries
-            )
-            self._entries.append(entry)
+            entry = Entry.of(id_without_seed(self.item), card, attempt=self.number, seconds=seconds)
+            alike = [
+                other for other in self._entries if (other["assertion"], other["key"]) == (entry.assertion, entry.key)
+            ]
+            self._entries.append(replace(entry, nth=len(alike)).as_dict())
 
     def new_entries(self) -> list[dict[str, Any]]:
         """Return the entries of the history that were not given before."""
@@ -109,14 +116,25 @@ def is_given(item: pytest.Item) -> bool:
     return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
 
 
-def test_without(item: pytest.Item, what: str) -> str:
-    """Return a test's id without a part that this plugin put there: its ``"seed"``, or the whole ``"case"``."""
+def id_without_seed(item: pytest.Item) -> str:
+    """Return a test's id without the seed that this plugin put there, so that seeds pair between runs."""
     case = case_of(item)
-    part = "" if case is None else case.seed_name if what == "seed" else case.name
+    return _id_without(item, "" if case is None else case.seed_name)
+
+
+def id_without_case(item: pytest.Item) -> str:
+    """Return a test's id without all that this plugin put there, as pytest collects it where nothing is to vary."""
+    case = case_of(item)
+    return _id_without(item, "" if case is None else case.name)
+
+
+def _id_without(item: pytest.Item, part: str) -> str:
     name = getattr(item, "originalname", None) or item.name
     if not part or not item.name.startswith(f"{name}["):
         return item.nodeid
-    rest = f"-{item.name[len(name) + 1 : -1]}-".replace(f"-{part}-", "-", 1)[1:-1]
+    parameters = item.name[len(name) + 1 : -1]
+    # Between dashes, so that only a whole parameter is taken out.
+    rest = f"-{parameters}-".replace(f"-{part}-", "-", 1)[1:-1]
     return item.nodeid.removesuffix(item.name) + (f"{name}[{rest}]" if rest else name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +72,20 @@ class Change:
     verdict: Verdict = "as before"
 
 
+class _ScoreName(NamedTuple):
+    test: str
+    assertion: str
+    score: str
+
+
+class _Pair(NamedTuple):
+    """One score of one scene and seed in both runs; the gain is + for better."""
+
+    before: float
+    after: float
+    gain: float
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Scores that cannot be compared, and why."""
@@ -106,16 +120,19 @@ def compare(
     """
     old = {entry.pairs_with: entry for entry in before}
     new = {entry.pairs_with: entry for entry in after}
-    gains: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
-    for pair in new.keys() & old.keys():
-        for name, value in new[pair].scores.items():
-            was = old[pair].scores.get(name, math.nan)
+    pairs: dict[_ScoreName, list[_Pair]] = {}
+    for common in new.keys() & old.keys():
+        entry = new[common]
+        for score, value in entry.scores.items():
+            was = old[common].scores.get(score, math.nan)
             if math.isfinite(value) and math.isfinite(was):
-                sign = -1 if name in new[pair].at_most else 1
-                row = (new[pair].test, new[pair].assertion, name)
-                gains.setdefault(row, []).append((was, value, sign * (value - was)))
-    changes = _judge([_measure(row, sorted(values)) for row, values in sorted(gains.items())], tolerance)
-    return changes, _refusals(old.values(), new.values(), {(test, assertion) for test, assertion, _ in gains})
+                gain = was - value if score in entry.at_most else value - was
+                name = _ScoreName(entry.test, entry.assertion, score)
+                pairs.setdefault(name, []).append(_Pair(was, value, gain))
+    # Sorted, as sums of the same numbers in another order differ by rounding.
+    changes = _judge([_measure(name, sorted(pairs[name])) for name in sorted(pairs)], tolerance)
+    compared = {(name.test, name.assertion) for name in pairs}
+    return changes, _refusals(old.values(), new.values(), compared)
 
 
 def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
@@ -141,10 +158,10 @@ def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str
     return lines
 
 
-def _measure(row: tuple[str, str, str], values: list[tuple[float, float, float]]) -> Change:
+def _measure(name: _ScoreName, pairs: Sequence[_Pair]) -> Change:
     import numpy as np
 
-    was, value, gain = np.array(values).T
+    was, value, gain = np.array(pairs).T
     mean = float(gain.mean())
     interval: tuple[float, float] | None = None
     if len(gain) > 1:
@@ -152,11 +169,10 @@ def _measure(row: tuple[str, str, str], values: list[tuple[float, float, float]]
 
         half = float(stdtrit(len(gain) - 1, 0.975) * gain.std(ddof=1) / math.sqrt(len(gain)))
         interval = (mean - half, mean + half)
-    test, assertion, score = row
     return Change(
-        test=test,
-        assertion=assertion,
-        score=score,
+        test=name.test,
+        assertion=name.assertion,
+        score=name.score,
         n_pairs=len(gain),
         before=float(was.mean()),
         after=float(value.mean()),
@@ -172,15 +188,14 @@ def _p_fell(gain: NDArray[np.float64]) -> float:
 
     if not gain.any():
         return 1.0
-    if len(gain) == 1:
+    is_alike = len(gain) == 1 or gain.std() == 0
+    if len(gain) < _FEWEST_SEEDS and is_alike:  # there is no spread to judge a fall by: any fall counts
         return 0.0 if gain[0] < 0 else 1.0
     if len(gain) < _FEWEST_SEEDS:
-        if gain.std() == 0:
-            return 0.0 if gain[0] < 0 else 1.0
         from scipy.special import stdtr
 
         t = float(gain.mean() * math.sqrt(len(gain)) / gain.std(ddof=1))
-        return 1.0 * stdtr(len(gain) - 1, t)
+        return float(stdtr(len(gain) - 1, t))
     sums = _sign_flips(len(gain)) @ gain
     n_as_low = int(np.count_nonzero(sums <= gain.sum() + _TIE))
     # The observed one is among all flips; beside a sample of them it counts as one more, so that p is never 0.
@@ -217,17 +232,19 @@ def _refusals(old: Iterable[Entry], new: Iterable[Entry], compared: set[tuple[st
     known: dict[tuple[str, str], list[Entry]] = {}
     for entry in old:
         known.setdefault((entry.test, entry.assertion), []).append(entry)
-    reasons: dict[tuple[str, str], str] = {}
+    refused: dict[tuple[str, str], Refusal] = {}
     for entry in new:
-        row = (entry.test, entry.assertion)
-        if row in compared or row not in known:
+        name = (entry.test, entry.assertion)
+        if name in compared or name not in known:
             continue
-        if all(entry.rule != other.rule for other in known[row]):
-            reasons[row] = f"the rule of scoring changed ({known[row][-1].rule} -> {entry.rule})"
-        elif all(entry.scene != other.scene for other in known[row]):
-            reasons[row] = "its spec changed, or the simulation's version"
-        elif all(entry.seed != other.seed for other in known[row]):
-            reasons[row] = "no seed in common"
+        others = known[name]
+        if all(entry.rule != other.rule for other in others):
+            reason = f"the rule of scoring changed ({others[-1].rule} -> {entry.rule})"
+        elif all(entry.scene != other.scene for other in others):
+            reason = "its spec changed, or the simulation's version"
+        elif all(entry.seed != other.seed for other in others):
+            reason = "no seed in common"
         else:
-            reasons[row] = "no score is defined in both"
-    return [Refusal(*row, reason) for row, reason in sorted(reasons.items())]
+            reason = "no score is defined in both"
+        refused[name] = Refusal(entry.test, entry.assertion, reason)
+    return [refused[name] for name in sorted(refused)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_calsim.errors import MissingExtraError, StoreError
-from pytest_calsim.plugin.keys import REFUSED, RESOLVED
+from pytest_calsim.plugin.item_data import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
 
 if TYPE_CHECKING:

@@ -165,14 +165,10 @@ def read(path: Path) -> list[Entry]:
             scores = {str(name): float(value) for name, value in entry.scores.items()}
         except (TypeError, ValueError, AttributeError):
             continue
-        entries.append(_with_scores(entry, scores))
+        entries.append(replace(entry, scores=scores))
     if not entries and any(map(str.strip, lines)):
         raise ValueError("holds no scores (written by --sim-scores)")
     return entries
-
-
-def _with_scores(entry: Entry, scores: Mapping[str, float]) -> Entry:
-    return replace(entry, scores=scores)
 
 
 def _ends_in_a_line(path: Path) -> bool:

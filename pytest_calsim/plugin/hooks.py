@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.plugin.keys import CASE, DESCRIPTION, REFUSED
+from pytest_calsim.plugin.item_data import CASE, REFUSED
 from pytest_calsim.plugin.options import add_options, cache_root, settings_of
 
 __all__ = [
@@ -18,17 +23,42 @@ __all__ = [
     "pytest_terminal_summary",
 ]
 
+_MARK = (
+    "sim(*presets, overrides=None, seed=None, add=(), drop=(), sweep=None, seeds=None): what sim_recording gives this "
+    "test; marks on its class and module are merged, the nearest wins; several presets, a sweep or seeds make "
+    "several tests"
+)
+"""What ``pytest --markers`` says of the mark."""
+
 _REFUSED_TESTS = pytest.StashKey[dict[str, str]]()
 
 
+class _PlainImports:
+    """Import the package's modules as Python does.
+
+    pytest rewrites the assert statements of every module that comes with a plugin.
+    That compiles each module anew in a fresh environment: half a second in the first test.
+    The package raises its own errors, so rewriting gives nothing.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith("pytest_calsim."):
+            return None
+        return PathFinder.find_spec(fullname, path, target)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options and ini keys."""
+    """Declare the options and ini keys; keep pytest from compiling the package a second time."""
     add_options(parser)
+    if not any(isinstance(finder, _PlainImports) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _PlainImports())
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark; refuse wrong options; listen to scorecards."""
-    config.addinivalue_line("markers", DESCRIPTION)
+    config.addinivalue_line("markers", _MARK)
     settings = settings_of(config)
     if config.option.collectonly:
         return  # nothing runs, so there is nothing to report

@@ -5,6 +5,7 @@ Nearest first: its parameters, its function, its class, the bases of its class, 
 
 from __future__ import annotations
 
+import math
 import unittest
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -12,7 +13,7 @@ from typing import cast
 import pytest
 
 from pytest_calsim.errors import SpecError
-from pytest_calsim.plugin.keys import CASE, REFUSED, RESOLVED
+from pytest_calsim.plugin.item_data import CASE, REFUSED, RESOLVED
 from pytest_calsim.plugin.options import DEFAULT_PRESET, settings_of
 from pytest_calsim.plugin.requests import Case, PresetSource, SimRequest
 
@@ -20,6 +21,10 @@ __all__ = ["case_of", "preset_source", "request_by_marks", "request_for_item", "
 
 _RECORDING_FIXTURES = ("sim_spec", "sim_recording")
 """The fixtures that a mark is about; both take indirect parameters, and the second of the two is the nearer."""
+
+
+_SEVERAL = "sim mark: several presets, a sweep or seeds"
+"""How messages begin about marks that make several tests of one."""
 
 
 def resolve(item: pytest.Item) -> None:
@@ -83,9 +88,6 @@ def case_of(item: pytest.Item) -> Case | None:
     return case if isinstance(case, Case) else None
 
 
-_SEVERAL = "sim mark: several presets, a sweep or seeds"
-
-
 def _why_one_test(item: pytest.Item) -> str:
     """Say why the marks of a test were not made into several tests."""
     if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, unittest.TestCase):
@@ -109,7 +111,7 @@ def _farthest_first(item: pytest.Item) -> list[tuple[str, pytest.Mark]]:
     pytest lists a class's marks from its bases to itself, so that there the nearer one comes last; elsewhere it comes
     first.
     """
-    apart = _parameter_marks(item)
+    of_parameters = _parameter_marks(item)  # pytest puts them among the test's own, too
     marks: list[tuple[str, pytest.Mark]] = []
     for node in item.listchain():
         where = "" if node is item else f"{type(node).__name__.lower()} {node.name}"
@@ -117,22 +119,27 @@ def _farthest_first(item: pytest.Item) -> list[tuple[str, pytest.Mark]]:
         if isinstance(node, pytest.Class):
             own = _by_class(own, node.obj)
         elif node is item:
-            own = [mark for mark in own if not any(mark is other for other in apart)]
+            own = [mark for mark in own if not any(mark is other for other in of_parameters)]
         marks += [(where, mark) for mark in reversed(own)]
     return marks
 
 
 def _by_class(marks: list[pytest.Mark], cls: type) -> list[pytest.Mark]:
-    """Sort a class's marks nearest first; one that a hook put before or behind them all stays there."""
-    depth_of = {
-        id(getattr(mark, "mark", mark)): depth
-        for depth, base in reversed(list(enumerate(cls.__mro__)))
-        for mark in _as_list(base.__dict__.get("pytestmark", ()))
-    }
+    """Sort a class's marks nearest first, by how far up among its bases each was written.
+
+    A hook may have added some, which no class holds: one before all of them stays the nearest, others the farthest.
+    """
+    depth_of: dict[int, float] = {}
+    for depth, base in enumerate(cls.__mro__):
+        for mark in _as_list(base.__dict__.get("pytestmark", ())):
+            # A mark that several bases share counts for the nearest. `pytestmark = pytest.mark.sim` is a decorator.
+            depth_of.setdefault(id(getattr(mark, "mark", mark)), depth)
+    added: float = -1
     depths: list[float] = []
     for mark in marks:
-        known = any(depth >= 0 for depth in depths)
-        depths.append(depth_of.get(id(mark), float("inf") if known else -1))
+        if id(mark) in depth_of:
+            added = math.inf
+        depths.append(depth_of.get(id(mark), added))
     order = sorted(range(len(marks)), key=depths.__getitem__)
     return [marks[i] for i in order]
 

@@ -240,6 +240,7 @@ def _read(config: pytest.Config) -> Settings:
     values: dict[str, _Value] = {}
     origins: dict[str, str] = {}
     for option in _OPTIONS:
+        # Nearest first: where it may be given, its text there, and the folder that a relative path starts from.
         given: tuple[tuple[str, str | None, Path], ...] = (
             (option.flag, config.getoption(option.name), here),
             (f"${option.variable}", os.environ.get(option.variable) or None, here),

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.attempts import is_given
-from pytest_calsim.plugin.keys import REFUSED, RESOLVED
+from pytest_calsim.plugin.item_data import REFUSED, RESOLVED
 from pytest_calsim.plugin.requests import ResolvedRequest
 from pytest_calsim.spec.spec import Spec
 

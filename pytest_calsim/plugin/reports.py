@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from pytest_calsim.plugin.keys import REFUSED
+from pytest_calsim.plugin.item_data import REFUSED
 from pytest_calsim.plugin.options import cache_root, settings_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ _KEEPS = (
 )
 
 
+class _Running(NamedTuple):
+    """The attempt of a test that runs: the test, which attempt it is, from 1, and when it began (perf_counter, s)."""
+
+    item: pytest.Item
+    number: int
+    began: float
+
+
 class SimReporter:
     """Sends scores and what the cache did along with each test's reports, and sums up where the reports arrive.
 
@@ -42,7 +50,7 @@ class SimReporter:
         self._cache: RecordingCache | None = None
         self._sent: dict[str, float] = {}
         self._new_notes: list[str] = []
-        self._running: tuple[pytest.Item, int, float] | None = None
+        self._running: _Running | None = None
         self._attempt: Attempt | None = None
         # What has arrived:
         self.totals: dict[str, float] = {}
@@ -79,7 +87,7 @@ class SimReporter:
         if self._attempt is None and self._running is not None:
             from pytest_calsim.plugin.attempts import Attempt  # start-up: only for tests that use it
 
-            self._attempt = Attempt(*self._running)
+            self._attempt = Attempt(self._running.item, self._running.number, self._running.began)
         return self._attempt
 
     @pytest.hookimpl(tryfirst=True)
@@ -87,7 +95,7 @@ class SimReporter:
         """Begin an attempt; those before it do not count any more."""
         number = item.stash.get(_ATTEMPTS, 0) + 1
         item.stash[_ATTEMPTS] = number
-        self._running = (item, number, time.perf_counter())
+        self._running = _Running(item, number, time.perf_counter())
         self._attempt = None
         if number > 1:
             self._started()  # the scores of an earlier attempt are replaced
@@ -101,11 +109,7 @@ class SimReporter:
         if call.excinfo is not None:
             _point_to_the_factory(call.excinfo.value)
         if attempt is not None:
-            none: list[tuple[str, object]] = []
-            ours = item.stash.get(_PROPERTIES, none)
-            item.stash[_PROPERTIES] = attempt.properties()
-            kept = [pair for pair in item.user_properties if pair not in ours]
-            item.user_properties[:] = [*kept, *item.stash[_PROPERTIES]]
+            _put_properties(item, attempt)
         report = yield
         # Attributes of a report that are plain values cross from an xdist worker.
         sent = vars(report)
@@ -118,6 +122,7 @@ class SimReporter:
                 self._keep_failure(attempt, call.excinfo.value, report)
         sent["sim_notes"] = self._new_notes
         self._new_notes = []
+        # This wrapper is the outermost, so pytest has already made an xfail of it.
         if call.when == "setup" and REFUSED in item.stash and hasattr(report, "wasxfail"):
             del report.wasxfail
             report.outcome = "failed"
@@ -217,10 +222,9 @@ class SimReporter:
         tolerance = TOLERANCE if given is None else given
         changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
         self.comparison = describe(changes, refusals)
-        if any(change.verdict == "worse" for change in changes) and session.exitstatus in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.NO_TESTS_COLLECTED,
-        ):
+        is_worse = any(change.verdict == "worse" for change in changes)
+        # A status that tells of something else that went wrong stays.
+        if is_worse and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -237,6 +241,14 @@ class SimReporter:
             self.notes |= dict.fromkeys(summary.write_job_summary(scored, self.comparison))
         for note in self.notes:
             terminalreporter.write_line(f"sim {note}")
+
+
+def _put_properties(item: pytest.Item, attempt: Attempt) -> None:
+    """Put the scores on a test for JUnit, in the place of those that an earlier phase or attempt put there."""
+    earlier = item.stash.setdefault(_PROPERTIES, [])
+    item.stash[_PROPERTIES] = attempt.properties()
+    kept = [pair for pair in item.user_properties if pair not in earlier]
+    item.user_properties[:] = [*kept, *item.stash[_PROPERTIES]]
 
 
 def _point_to_the_factory(error: BaseException) -> None:

@@ -98,14 +98,15 @@ class SimRequest:
         if "preset" in arguments:
             presets = (*presets, arguments["preset"])
         for preset in presets:
-            _demand(_is_preset(preset), "preset", preset, f"the name of a preset, or a Spec{_as_arguments(preset)}")
+            is_preset = isinstance(preset, str | Spec)
+            _demand(is_preset, "preset", preset, f"the name of a preset, or a Spec{_as_arguments(preset)}")
         overrides: Any = arguments.get("overrides") or {}
         _demand(_is_by_path(overrides), "overrides", overrides, "a dict of values by dotted path")
         sweep: Any = arguments.get("sweep") or {}
         if _is_by_path(sweep):
             sweep = {path: plain(values) for path, values in sweep.items()}
-        axes = _is_by_path(sweep) and all(_is_list(values) and values for values in sweep.values())
-        _demand(axes, "sweep", sweep, "a dict of lists of values by dotted path")
+        is_grid = _is_by_path(sweep) and all(_is_list(values) and values for values in sweep.values())
+        _demand(is_grid, "sweep", sweep, "a dict of lists of values by dotted path")
         seed = plain(arguments.get("seed"))
         seeds = plain(arguments.get("seeds"))
         _demand(seed is None or _is_count(seed, 0), "seed", seed, "a whole number, 0 or more")
@@ -152,17 +153,20 @@ class SimRequest:
 
     def under(self, nearer: SimRequest) -> SimRequest:
         """Lay a nearer request over this one, key by key."""
-        gone = tuple(f"{kind}." for kind in nearer.drop)
+        said_again = {*nearer.overrides, *nearer.sweep}
+        dropped = tuple(f"{kind}." for kind in nearer.drop)
+        # A nearer sweep's values come over a farther override of the same path, as its cases are laid over both.
         overrides = {
             path: value
             for path, value in self.overrides.items()
-            if path not in nearer.overrides and not path.startswith(gone)
+            if path not in nearer.overrides and not path.startswith(dropped)
         }
         sweep = {
             path: values
             for path, values in self.sweep.items()
-            if path not in (*nearer.overrides, *nearer.sweep) and not path.startswith(gone)
+            if path not in said_again and not path.startswith(dropped)
         }
+        origins = {path: where for path, where in self.origins.items() if path not in said_again}
         replaced = {*nearer.drop, *map(_kind, nearer.add)}
         added = {_kind(step) for step in self.add}
         return SimRequest(
@@ -175,17 +179,15 @@ class SimRequest:
             sweep={**sweep, **nearer.sweep},
             seeds=self.seeds if nearer.seeds is None else nearer.seeds,
             cancelled=self.cancelled.union(kind for kind in nearer.drop if kind in added),
-            origins={
-                path: where
-                for path, where in {**self.origins, **nearer.origins}.items()
-                if path in nearer.origins or path not in (*nearer.overrides, *nearer.sweep)
-            },
+            origins={**origins, **nearer.origins},
         )
 
     def as_case(self, case: SimRequest) -> SimRequest:
         """Take one of this request's cases: its axes give way to the case's values."""
-        first = self.seed if self.seeds is None else self.seed or 0
-        return replace(replace(self, sweep={}, seeds=None, seed=first).under(case), origins=self.origins)
+        # seeds=3 counts from 0 where no seed is given; --sim-seeds from the preset's own, which is not known yet.
+        first_seed = self.seed if self.seeds is None else self.seed or 0
+        one = replace(self, sweep={}, seeds=None, seed=first_seed).under(case)
+        return replace(one, origins=self.origins)  # a swept path is still the mark's
 
     def resolve(self, source: PresetSource) -> ResolvedRequest:
         """Make the spec; raise ``SpecError`` for a wrong preset, path or value."""
@@ -197,7 +199,9 @@ class SimRequest:
                 raise
             raise SpecError(f"{source.default_origin}: {error}") from None
         drop = [kind for kind in self.drop if kind in base.kinds or kind not in self.cancelled]
-        seed = self.seed if not self.seed_offset else (base.seed if self.seed is None else self.seed) + self.seed_offset
+        seed = self.seed
+        if self.seed_offset:
+            seed = (base.seed if seed is None else seed) + self.seed_offset
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -285,12 +289,6 @@ def _is_list(value: object) -> bool:
 
 def _is_count(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_preset(value: object) -> bool:
-    if isinstance(value, str):
-        return True
-    return isinstance(value, Spec)
 
 
 def _as_arguments(presets: object) -> str:

@@ -71,10 +71,11 @@ def write_job_summary(scores: Mapping[str, Mapping[str, Any]], comparison: Seque
 
 
 def _rows(nodeid: str, assertion: str, tally: Mapping[str, Any]) -> list[str]:
-    test = nodeid.replace("|", "\\|")
+    test = nodeid.replace("|", "\\|")  # which else ends a cell of the table
     many = f" (worst of {tally['n_scored']})" if tally["n_scored"] > 1 else ""
     rows: list[str] = []
-    for name, value, bound, at_most, passed in tally["checks"]:
-        limit = "" if bound is None else f"{'≤' if at_most else '≥'} {bound:.4g}"
-        rows.append(f"| `{test}` | {assertion}.{name}{many} | {value:.4g} | {limit} | {'✅' if passed else '❌'} |")
+    for check in tally["checks"]:
+        limit = "" if check["bound"] is None else f"{'≤' if check['at_most'] else '≥'} {check['bound']:.4g}"
+        verdict = "✅" if check["passed"] else "❌"
+        rows.append(f"| `{test}` | {assertion}.{check['name']}{many} | {check['value']:.4g} | {limit} | {verdict} |")
     return rows

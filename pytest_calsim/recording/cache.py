@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_calsim.errors import CacheWarning, StoreError
 from pytest_calsim.recording import simulate
@@ -76,6 +77,13 @@ def _say_nothing(message: str) -> None:
     del message
 
 
+class _InHand(NamedTuple):
+    """A recording that is open, and what its simulation had cost, s."""
+
+    recording: Recording
+    cost_s: float
+
+
 class RecordingCache:
     """Recordings by spec, simulated once across all processes. Safe for threads; picklable by its settings.
 
@@ -116,15 +124,15 @@ class RecordingCache:
         self._directory = None if root is None else CacheDirectory(root)
         self._writable = self._directory is not None
         self._lock = threading.RLock()
-        self._in_hand: OrderedDict[str, tuple[Recording, float]] = OrderedDict()
+        self._in_hand: OrderedDict[str, _InHand] = OrderedDict()
         self._bad_keys: set[str] = set()
         self._pending_notes: list[str] = []
         if root is not None and root.parts[:1] == ("~",):
             self._directory = None
             self._do_without(f"the recording cache {root} cannot be used (there is no home directory)")
 
-    def __reduce__(self) -> tuple[Callable[..., RecordingCache], tuple[Path | None, int | None, float]]:
-        return _remake, (self.root, self.max_bytes, self.deadline_s)
+    def __reduce__(self) -> tuple[Callable[[], RecordingCache], tuple[()]]:
+        return partial(RecordingCache, self.root, max_bytes=self.max_bytes, deadline_s=self.deadline_s), ()
 
     def get(self, spec: Spec, *, label: str = "") -> Recording:
         """Return the recording of a spec: from memory, from disk, or simulated once across all processes.
@@ -137,42 +145,41 @@ class RecordingCache:
             A name to list it under, e.g. the preset's.
         """
         key = spec.key()
-        with self._lock:
+        with self._lock:  # held while it simulates: other threads then find what this one made
             if key in self._in_hand:
                 self._in_hand.move_to_end(key)
-                recording, cost_s = self._in_hand[key]
-                self._count_hit("hits", cost_s)
+                self._count_hit(self._in_hand[key].cost_s)
             else:
-                recording, cost_s = self._obtain(spec, label)
-                self._in_hand[key] = (recording, cost_s)
+                self._in_hand[key] = self._obtain(spec, label)
                 while len(self._in_hand) > _N_IN_HAND:
                     self._in_hand.popitem(last=False)
+            recording = self._in_hand[key].recording
         self._give_notes()
         return recording
 
-    def _obtain(self, spec: Spec, label: str) -> tuple[Recording, float]:
-        """Return a recording, and what its simulation had cost, s."""
+    def _obtain(self, spec: Spec, label: str) -> _InHand:
+        """Open a recording on disk, wait for the process that simulates it, or simulate it here."""
         directory = self._directory
         if directory is None:
-            return self._simulate(spec), 0.0
+            return _InHand(self._simulate(spec), 0.0)
         found = self._open(directory, spec)
         if found is not None:
-            self._count_hit("hits", found.provenance.cost_s)
+            self._count_hit(found.provenance.cost_s)
             return self._serve(spec, found)
         if not self._writable:
-            return self._simulate(spec), 0.0
+            return _InHand(self._simulate(spec), 0.0)
         name = label or spec.key()[:12]
         with directory.turn(spec.key(), name=name, deadline_s=self.deadline_s, say=self._say) as waited_s:
             found = self._open(directory, spec)
             if found is not None:
-                self._count_hit("waited" if waited_s > 0 else "hits", found.provenance.cost_s - waited_s)
+                self._count_hit(found.provenance.cost_s, waited_s=waited_s)
                 return self._serve(spec, found)
             sensor = spec.acquisition.image_sensor
             size = f"{spec.acquisition.n_frames} frames of {sensor.height_px} x {sensor.width_px} px"
             with self._announce(f"{name} ({size})"):
                 return self._make(directory, spec, label)
 
-    def _make(self, directory: CacheDirectory, spec: Spec, label: str) -> tuple[Recording, float]:
+    def _make(self, directory: CacheDirectory, spec: Spec, label: str) -> _InHand:
         """Simulate, and store the recording if the disk allows it."""
         began = time.perf_counter()
         painted = self._simulate(spec)
@@ -188,7 +195,7 @@ class RecordingCache:
             found = self._open(directory, spec)
             if found is not None:
                 return self._serve(spec, found)
-        return painted, 0.0
+        return _InHand(painted, 0.0)
 
     def _open(self, directory: CacheDirectory, spec: Spec) -> RecordingFile | None:
         try:
@@ -200,10 +207,11 @@ class RecordingCache:
             pass  # missing, or out of reach; if the disk is at fault, writing to it will tell
         return None
 
-    def _serve(self, spec: Spec, file: RecordingFile) -> tuple[Recording, float]:
+    def _serve(self, spec: Spec, file: RecordingFile) -> _InHand:
         source = CachedSource(spec, file, self._on_failure)
         truth = GroundTruth(StoredTruth(file.quantities, source))
-        return Recording(spec, source, truth, notes=file.provenance.notes), file.provenance.cost_s
+        recording = Recording(spec, source, truth, notes=file.provenance.notes)
+        return _InHand(recording, file.provenance.cost_s)
 
     def _on_failure(self, spec: Spec, file: RecordingFile, error: OSError) -> None:
         """Remove a file that failed while it was read; the recording goes on without it."""
@@ -224,9 +232,12 @@ class RecordingCache:
             self.counters.simulated += 1
         return recording
 
-    def _count_hit(self, counter: str, saved_s: float) -> None:
-        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
-        self.counters.seconds_saved += max(0.0, saved_s)
+    def _count_hit(self, cost_s: float, *, waited_s: float = 0.0) -> None:
+        if waited_s > 0:
+            self.counters.waited += 1
+        else:
+            self.counters.hits += 1
+        self.counters.seconds_saved += max(0.0, cost_s - waited_s)
 
     def _do_without(self, why: str) -> None:
         """Write nothing for the rest of the session."""
@@ -271,10 +282,6 @@ class RecordingCache:
         return [] if self._directory is None else self._directory.verify()
 
 
-def _remake(root: Path | None, max_bytes: int | None, deadline_s: float) -> RecordingCache:
-    return RecordingCache(root, max_bytes=max_bytes, deadline_s=deadline_s)
-
-
 @cache
 def _cache_at(root: Path) -> RecordingCache:
     return RecordingCache(root)
@@ -296,4 +303,5 @@ def simulate_cached(spec: Spec, root: str | PathLike[str] | None = None) -> Reco
     --------
     simulate : The same without a disk.
     """
+    simulate.check_spec(spec, "simulate_cached")
     return _cache_at(default_root() if root is None else Path(root).expanduser()).get(spec)

@@ -66,18 +66,19 @@ class CachedSource:
 
     def read_array(self, path: str) -> NDArray[Any]:
         """Return an array of the truth by its path, e.g. ``C`` or ``A_planted/data``."""
-        return self._try(lambda file: file.read_array(path), lambda painted: _planned_array(painted, path))
+        return self._try(lambda file: file.read_array(path), lambda painted: _truth_array(painted, path))
 
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Return frames ``start`` to ``stop`` of a quantity of the truth that is stored in blocks of frames."""
         return self._try(
             lambda file: file.read_truth_frames(name, start, stop),
-            lambda painted: _planned(painted, name).read(start, stop),
+            lambda painted: _truth_by_frames(painted, name).read(start, stop),
         )
 
     def _try(
         self, read: Callable[[RecordingFile], NDArray[Any]], paint: Callable[[Recording], NDArray[Any]]
     ) -> NDArray[Any]:
+        """Read from the file while it is sound; from then on take the same from the painted recording."""
         painted = self._painted
         if painted is None:
             assert self._file is not None
@@ -92,6 +93,7 @@ class CachedSource:
             if self._painted is not None:
                 return self._painted  # another thread painted it while this one waited
             self._painted = _paint(self._spec)
+        # Without the guard held: the cache takes its own lock, and may be asking this source for frames.
         if self._on_failure is not None:
             self._on_failure(self._spec, file, error)
         return self._painted
@@ -103,13 +105,13 @@ def _paint(spec: Spec) -> Recording:
         return simulate.simulate(spec)
 
 
-def _planned_array(painted: Recording, path: str) -> NDArray[Any]:
+def _truth_array(painted: Recording, path: str) -> NDArray[Any]:
     name, _, part = path.partition("/")
     value = painted.truth.arrays[name]
     return getattr(value, part) if isinstance(value, SparseFootprints) else value.values
 
 
-def _planned(painted: Recording, name: str) -> TruthArray:
+def _truth_by_frames(painted: Recording, name: str) -> TruthArray:
     value = painted.truth.arrays[name]
     assert isinstance(value, TruthArray)
     return value

@@ -11,25 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import SpecError
+from pytest_calsim.recording.frames import HeldFrames
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.simulate import truth_of_scene
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.steps.cells.planted_cells import Cells
 
-__all__ = ["HeldFrames", "exchanged", "silenced", "with_cell", "with_cells"]
-
-
-class HeldFrames:
-    """Frames in memory: unlike painted ones they need no spec to be sent to another process."""
-
-    def __init__(self, frames: NDArray[np.generic]) -> None:
-        self._frames = frames
-        self.shape: tuple[int, int, int] = (frames.shape[0], frames.shape[1], frames.shape[2])
-        self.dtype = frames.dtype
-
-    def read(self, start: int, stop: int) -> NDArray[np.generic]:
-        """Return frames ``start`` to ``stop``, fresh and writable."""
-        return self._frames[start:stop].copy()
+__all__ = ["exchanged", "silenced", "with_cell", "with_cells"]
 
 
 def with_cells(recording: Recording, cells: Cells, altered: str) -> Recording:
@@ -109,11 +97,11 @@ def _movable(recording: Recording) -> Cells:
 
 
 def _columns(cells: Cells) -> dict[str, NDArray[Any]]:
-    """Return the cells' attributes that have one entry a cell, by name."""
+    """Return the cells' arrays by name; each has one entry a cell."""
     columns: dict[str, NDArray[Any]] = {}
     for field in fields(cells):
         values: Any = getattr(cells, field.name)
-        if isinstance(values, np.ndarray):  # one entry a cell, as all arrays of the cells
+        if isinstance(values, np.ndarray):
             columns[field.name] = values
     return columns
 

@@ -34,22 +34,21 @@ class _LazyFrames(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
 
     def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """Return what integers and slices, one an axis, select."""
         before = key[: self.axis]
         frames = key[self.axis]
         behind = key[self.axis + 1 :]
-        n = self.shape[self.axis]
-        if isinstance(frames, slice):
-            wanted = range(*frames.indices(n))
-            if len(wanted) == 0:
-                shape = (*self.shape[: self.axis], 0, *self.shape[self.axis + 1 :])
-                return np.zeros(shape, self.dtype)[(*before, slice(None), *behind)]
-            low = min(wanted[0], wanted[-1])
-            high = max(wanted[0], wanted[-1])
-            step = wanted.step
-            block = self.source.read(low, high + 1)
-            return block[(*before, slice(None, None, step), *behind)]
-        index = int(frames) % n
-        return self.source.read(index, index + 1)[(*before, 0, *behind)]
+        n_frames = self.shape[self.axis]
+        if not isinstance(frames, slice):
+            index = int(frames) % n_frames
+            return self.source.read(index, index + 1)[(*before, 0, *behind)]
+        wanted = range(*frames.indices(n_frames))
+        if not wanted:
+            return self.source.read(0, 0)[(*before, slice(None), *behind)]
+        # From the first to the last frame in one read; the step, which may be negative, is taken from that.
+        ends = (wanted[0], wanted[-1])
+        block = self.source.read(min(ends), max(ends) + 1)
+        return block[(*before, slice(None, None, wanted.step), *behind)]
 
 
 def lazy_movie(source: FrameSource, name: str, acquisition: Acquisition) -> xr.DataArray:
@@ -58,16 +57,16 @@ def lazy_movie(source: FrameSource, name: str, acquisition: Acquisition) -> xr.D
     Its coordinate ``time`` is when each frame's exposure begins, s; its attributes are ``units`` (ADU of codes, 1 of
     light), ``fps`` and ``pixel_size_um``.
     """
-    movie: Any = lazy_array(source, _DIMS, name)  # xarray types coordinates in part
     # An index, not an array, for the same reason as below.
     times = pd.Index(np.arange(source.shape[0]) / acquisition.fps)
     time_s = xr.IndexVariable("frame", times, {"units": "s"}).to_base_variable()
+    movie = lazy_array(source, _DIMS, name, time=time_s)
     units = "ADU" if source.dtype.kind == "u" else "1"
-    attributes = {"units": units, "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um}
-    return movie.assign_coords(time=time_s).assign_attrs(attributes)
+    movie.attrs = {"units": units, "fps": acquisition.fps, "pixel_size_um": acquisition.pixel_size_um}
+    return movie
 
 
-def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataArray:
+def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str, **more_coords: xr.Variable) -> xr.DataArray:
     """Return an array of some source, one of whose axes is ``frame``, under a name."""
     # As in movies that xarray opens from disk: the first assignment copies the whole movie into memory.
     lazy: Any = indexing.LazilyIndexedArray(_LazyFrames(source, dims.index("frame")))
@@ -76,4 +75,4 @@ def lazy_array(source: LazyArray, dims: tuple[str, ...], name: str) -> xr.DataAr
     coords: dict[str, Any] = {dim: pd.RangeIndex(size, name=dim) for dim, size in zip(dims, source.shape, strict=True)}
     if "shift_dim" in coords:  # stored shifts are read by blocks, too
         coords["shift_dim"] = pd.Index(["height", "width"], name="shift_dim")
-    return xr.DataArray(xr.Variable(dims, data), coords=coords, name=name)
+    return xr.DataArray(xr.Variable(dims, data), coords={**coords, **more_coords}, name=name)

@@ -22,8 +22,8 @@ from pytest_calsim.recording.transformation import (
     Transformation,
     TransformedFrames,
     check_codes,
-    transformed_truth,
 )
+from pytest_calsim.recording.transformed_truth import transformed_truth
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene

@@ -17,7 +17,7 @@ from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.spec.spec import Spec
 
-__all__ = ["simulate", "truth_of_scene"]
+__all__ = ["check_spec", "simulate", "truth_of_scene"]
 
 
 class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
@@ -48,6 +48,12 @@ def truth_of_scene(scene: Scene) -> GroundTruth:
     return GroundTruth(_Planned(scene))
 
 
+def check_spec(spec: object, function: str) -> None:
+    """Refuse what is no Spec, such as a preset's name, in the place of the first argument of a function."""
+    if not isinstance(spec, Spec):
+        raise SpecError(f"{function} takes a Spec, not {spec!r}; load_preset gives one by name")
+
+
 def simulate(spec: Spec, until: str | None = None) -> Recording:
     """Plan a spec. Frames are painted, and the truth is assessed, when they are first read or saved.
 
@@ -71,8 +77,7 @@ def simulate(spec: Spec, until: str | None = None) -> Recording:
     SpecError
         When the spec has no step ``until``, or this is no Spec.
     """
-    if not isinstance(spec, Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SpecError(f"simulate takes a Spec, not {spec!r}; load_preset gives one by name")
+    check_spec(spec, "simulate")
     scene = plan(spec)
     source = SceneFrames(scene, until)
     planned = tuple(note for kind in sorted(scene.artifacts) for note in scene.artifacts[kind].notes())

@@ -1,22 +1,20 @@
-"""Transform a recording: its movie and its truth together, so that the two keep fitting one another."""
+"""Move the pixels of a movie, and change its codes, as the frames are read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
-from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError
-from pytest_calsim.microscope.canvas import Canvas
 
-__all__ = ["Axis", "Transformation", "TransformedFrames", "check_codes", "transformed_truth"]
+__all__ = ["Axis", "Transformation", "TransformedFrames", "check_codes"]
 
 Axis: TypeAlias = Literal["height", "width"]
 Sides: TypeAlias = tuple[int, int, int, int]
@@ -26,12 +24,12 @@ _BLOCK_FRAMES = 64
 
 @dataclass(frozen=True)
 class Transformation:
-    """Changes to each picture, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
+    """Changes to each frame, in this order: cut, pad, mirror, transpose; then gain, offset and type of codes.
 
     Attributes
     ----------
-    picture
-        Height and width of the picture that is transformed, px.
+    frame_shape
+        Height and width of the frames that are transformed, px.
     cut, pad
         Pixels cut off, then added, at each side: top, bottom, left, right.
     fill
@@ -46,7 +44,7 @@ class Transformation:
         Type of the codes; ``None``: as they were.
     """
 
-    picture: tuple[int, int]
+    frame_shape: tuple[int, int]
     cut: Sides = (0, 0, 0, 0)
     pad: Sides = (0, 0, 0, 0)
     fill: float = 0.0
@@ -59,7 +57,7 @@ class Transformation:
     @classmethod
     def of(
         cls,
-        picture: tuple[int, int],
+        frame_shape: tuple[int, int],
         *,
         crop: tuple[slice, slice] | None,
         pad_px: int | tuple[int, int, int, int],
@@ -77,11 +75,9 @@ class Transformation:
         SpecError
             For a value out of range, naming it.
         """
-        height, width = picture
-        rows, columns = (slice(None), slice(None)) if crop is None else crop
-        pads = (pad_px, pad_px, pad_px, pad_px) if isinstance(pad_px, int) else pad_px
-        if min(pads) < 0:
-            raise SpecError(f"pad_px = {pad_px} must not be negative; crop=(rows, columns) cuts pixels off")
+        height, width = frame_shape
+        rows, columns = _rows_and_columns(crop)
+        pads = _sides(pad_px)
         axes: tuple[Axis, ...] = (mirror,) if isinstance(mirror, str) else tuple(mirror)
         wrong = [axis for axis in axes if axis not in get_args(Axis)]
         if wrong or len(set(axes)) < len(axes):
@@ -91,7 +87,7 @@ class Transformation:
         top, bottom = _cut(rows, height, "rows")
         left, right = _cut(columns, width, "columns")
         return cls(
-            picture=picture,
+            frame_shape=frame_shape,
             cut=(top, bottom, left, right),
             pad=pads,
             fill=fill,
@@ -99,7 +95,7 @@ class Transformation:
             transpose=transpose,
             gain=gain,
             offset=offset,
-            dtype=None if dtype is None else np.dtype(dtype),
+            dtype=None if dtype is None else _dtype(dtype),
         )
 
     def __str__(self) -> str:
@@ -107,17 +103,21 @@ class Transformation:
         parts = [f"{px} px cut off at the {side}" for side, px in zip(sides, self.cut, strict=True) if px]
         parts += [f"{px} px added at the {side}" for side, px in zip(sides, self.pad, strict=True) if px]
         parts += [f"mirrored along {axis}" for axis in self.mirror]
-        parts += ["transposed"] if self.transpose else []
-        parts += [f"gain {self.gain:g}"] if self.gain != 1 else []
-        parts += [f"offset {self.offset:+g}"] if self.offset else []
-        parts += [f"as {self.dtype}"] if self.dtype is not None else []
+        if self.transpose:
+            parts.append("transposed")
+        if self.gain != 1:
+            parts.append(f"gain {self.gain:g}")
+        if self.offset:
+            parts.append(f"offset {self.offset:+g}")
+        if self.dtype is not None:
+            parts.append(f"as {self.dtype}")
         return ", ".join(parts) or "as it was"
 
     @property
     def windowed(self) -> tuple[int, int]:
         """Height and width within the window, before transposition, px."""
-        height = self.picture[0] - self.cut[0] - self.cut[1] + self.pad[0] + self.pad[1]
-        width = self.picture[1] - self.cut[2] - self.cut[3] + self.pad[2] + self.pad[3]
+        height = self.frame_shape[0] - self.cut[0] - self.cut[1] + self.pad[0] + self.pad[1]
+        width = self.frame_shape[1] - self.cut[2] - self.cut[3] + self.pad[2] + self.pad[3]
         return height, width
 
     @property
@@ -127,9 +127,9 @@ class Transformation:
 
     @property
     def kept(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that are kept."""
+        """Rows and columns of the frames that are kept."""
         top, bottom, left, right = self.cut
-        return slice(top, self.picture[0] - bottom), slice(left, self.picture[1] - right)
+        return slice(top, self.frame_shape[0] - bottom), slice(left, self.frame_shape[1] - right)
 
     @property
     def offset_px(self) -> tuple[int, int]:
@@ -138,7 +138,7 @@ class Transformation:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of the transformed picture, px."""
+        """Height and width of the transformed frames, px."""
         height, width = self.windowed
         return (width, height) if self.transpose else (height, width)
 
@@ -147,8 +147,8 @@ class Transformation:
         """Whether pixels move."""
         return self.transpose or bool(self.mirror) or self.is_windowed
 
-    def pictures(self, values: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
-        """Move the pixels of pictures ``(..., height, width)``; the result is contiguous, of the same type."""
+    def images(self, values: NDArray[Any], fill: float = 0.0) -> NDArray[Any]:
+        """Move the pixels of images ``(..., height, width)``; the result is contiguous, of the same type."""
         height, width = self.windowed
         out = np.full((*values.shape[:-2], height, width), fill, values.dtype)
         kept = values[(..., *self.kept)]
@@ -161,7 +161,7 @@ class Transformation:
         return np.ascontiguousarray(out.swapaxes(-2, -1) if self.transpose else out)
 
     def points(self, row: NDArray[Any], column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Move places on the picture, px."""
+        """Move places on the frames, px."""
         height, width = self.windowed
         row = row + self.offset_px[0]
         column = column + self.offset_px[1]
@@ -180,9 +180,11 @@ class Transformation:
     def footprints(self, footprints: SparseFootprints) -> SparseFootprints:
         """Move footprints; what leaves the window is lost."""
         rows, columns = self.kept
-        row, column = np.divmod(footprints.indices.astype(np.int64), max(self.picture[1], 1))
+        row, column = np.divmod(footprints.indices.astype(np.int64), max(self.frame_shape[1], 1))
         inside = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
         row, column = self.points(row[inside], column[inside])
+        # Number of pixels that stay of all before each one: so a unit's first and last pixel become those that stay.
+        n_inside = np.concatenate([[0], np.cumsum(inside)])
         # Mirrors and transposition change the order of pixels, and footprints keep theirs ascending.
         pixel = row * self.shape[1] + column
         unit = np.repeat(np.arange(len(footprints)), np.diff(footprints.indptr))[inside]
@@ -191,7 +193,7 @@ class Transformation:
             footprints,
             data=footprints.data[inside][order],
             indices=pixel[order].astype(np.int32),
-            indptr=np.concatenate([[0], np.cumsum(inside)])[footprints.indptr],
+            indptr=n_inside[footprints.indptr],
             shape=(len(footprints), *self.shape),
         )
 
@@ -202,6 +204,32 @@ class Transformation:
             return values.astype(dtype, copy=False)
         scaled = values.astype(np.float64) * self.gain + self.offset
         return (scaled if dtype.kind == "f" else np.rint(scaled)).astype(dtype)
+
+
+def _rows_and_columns(crop: tuple[slice, slice] | None) -> tuple[slice, slice]:
+    if crop is None:
+        return slice(None), slice(None)
+    given: Any = crop
+    if isinstance(given, tuple | list) and [type(part) for part in cast("Sequence[object]", given)] == [slice, slice]:
+        return crop
+    raise SpecError(f"crop = {crop!r} must be (rows, columns), two slices, such as (slice(0, 40), slice(None))")
+
+
+def _sides(pad_px: int | tuple[int, int, int, int]) -> Sides:
+    given = np.asarray(pad_px)
+    if given.dtype.kind not in "iu" or given.shape not in ((), (4,)):
+        raise SpecError(f"pad_px = {pad_px!r} must be whole pixels, one number or (top, bottom, left, right)")
+    if given.min() < 0:
+        raise SpecError(f"pad_px = {pad_px} must not be negative; crop=(rows, columns) cuts pixels off")
+    top, bottom, left, right = cast("list[int]", np.broadcast_to(given, 4).tolist())
+    return top, bottom, left, right
+
+
+def _dtype(given: DTypeLike) -> np.dtype[Any]:
+    try:
+        return np.dtype(given)
+    except TypeError:
+        raise SpecError(f"dtype = {given!r} is no type of numbers; give one such as 'uint16' or 'float32'") from None
 
 
 def _cut(kept: slice, size: int, name: str) -> tuple[int, int]:
@@ -236,7 +264,7 @@ class TransformedFrames:
         for first in range(start, stop, _BLOCK_FRAMES):
             last = min(first + _BLOCK_FRAMES, stop)
             frames = self.by.codes(self.source.read(first, last))
-            out[first - start : last - start] = self.by.pictures(frames, self.by.fill)
+            out[first - start : last - start] = self.by.images(frames, self.by.fill)
         return out
 
 
@@ -264,17 +292,23 @@ def check_codes(by: Transformation, source: FrameSource, most: float) -> None:
         return
     if source.dtype.kind == "f":
         raise SpecError(f"light of type {source.dtype} cannot become {dtype}: it has no codes; leave dtype out")
-    for name, low, high in (("codes", by.offset, by.gain * most + by.offset), ("fill", by.fill, by.fill)):
-        if name == "codes" and not _fits(dtype, low, high):
-            # The range of the converter does not fit. The codes that are really there may.
-            low = by.gain * float(_extreme(source, np.min)) + by.offset
-            high = by.gain * float(_extreme(source, np.max)) + by.offset
-        if not _fits(dtype, low, high):
-            info = np.iinfo(dtype)
-            raise SpecError(
-                f"{name} from {low:g} to {high:g} do not fit into {dtype} ({info.min} to {info.max}); "
-                "give a wider dtype, such as 'uint16' or 'float32'"
-            )
+    low = by.offset
+    high = by.gain * most + by.offset
+    if not _fits(dtype, low, high):
+        # The range of the converter does not fit. The codes that are really there may.
+        low = by.gain * float(_extreme(source, np.min)) + by.offset
+        high = by.gain * float(_extreme(source, np.max)) + by.offset
+    _demand_fit("codes", dtype, low, high)
+    _demand_fit("fill", dtype, by.fill, by.fill)
+
+
+def _demand_fit(name: str, dtype: np.dtype[Any], low: float, high: float) -> None:
+    if not _fits(dtype, low, high):
+        info = np.iinfo(dtype)
+        raise SpecError(
+            f"{name} from {low:g} to {high:g} do not fit into {dtype} ({info.min} to {info.max}); "
+            "give a wider dtype, such as 'uint16' or 'float32'"
+        )
 
 
 def _fits(dtype: np.dtype[Any], low: float, high: float) -> bool:
@@ -286,91 +320,3 @@ def _extreme(source: FrameSource, of: Callable[[NDArray[Any]], Any]) -> Any:
     """Return the smallest or the largest code of a movie."""
     starts = range(0, source.shape[0], _BLOCK_FRAMES)
     return of(np.array([of(source.read(i, min(i + _BLOCK_FRAMES, source.shape[0]))) for i in starts]))
-
-
-def transformed_truth(
-    arrays: Mapping[str, TruthArray | SparseFootprints], by: Transformation, canvas: Canvas
-) -> dict[str, TruthArray | SparseFootprints]:
-    """Transform the ground truth.
-
-    Pictures and footprints move with the pixels, shifts and positions about the optical axis turn with them. A cell
-    whose centre leaves the window is not in the field of view any more, and so not detectable; ``fov_fraction`` is that
-    of what is left. The ``snr`` columns stay those of the whole picture. Codes change no truth.
-
-    Parameters
-    ----------
-    arrays
-        Every quantity by name.
-    by
-        The transformation.
-    canvas
-        The grid on which positions in µm become pixels.
-    """
-    if not by.is_geometric:
-        return dict(arrays)
-    new: dict[str, TruthArray | SparseFootprints] = {}
-    for name, value in arrays.items():
-        if isinstance(value, SparseFootprints):
-            new[name] = by.footprints(value)
-        elif value.dims[-2:] == ("height", "width"):
-            new[name] = TruthArray(value.dims, by.pictures(value.values), value.units)
-        elif value.dims[-1:] == ("shift_dim",):
-            turned = by.vectors(value.values[..., 0], value.values[..., 1])
-            new[name] = TruthArray(value.dims, np.stack(turned, axis=-1), value.units)
-        else:
-            new[name] = value
-    for y, x in _pairs(arrays, "y_um", "x_um"):
-        _put(new, (y, x), by.vectors(_values(arrays, y), _values(arrays, x)))
-    for row, column in _pairs(arrays, "row_px", "column_px"):
-        _put(new, (row, column), by.points(_values(arrays, row), _values(arrays, column)))
-    _put_in_view(new, arrays, by, canvas)
-    return new
-
-
-def _pairs(arrays: Mapping[str, object], first: str, second: str) -> list[tuple[str, str]]:
-    """Return the names of quantities that are two coordinates of one thing."""
-    names = [name.removesuffix(first) for name in arrays if name == first or name.endswith(f"_{first}")]
-    return [(f"{name}{first}", f"{name}{second}") for name in names if f"{name}{second}" in arrays]
-
-
-def _values(arrays: Mapping[str, TruthArray | SparseFootprints], name: str) -> NDArray[Any]:
-    value = arrays[name]
-    assert isinstance(value, TruthArray)
-    return value.values
-
-
-def _put(
-    new: dict[str, TruthArray | SparseFootprints], names: tuple[str, str], values: tuple[NDArray[Any], NDArray[Any]]
-) -> None:
-    for name, turned in zip(names, values, strict=True):
-        old = new[name]
-        assert isinstance(old, TruthArray)
-        new[name] = TruthArray(old.dims, turned, old.units)
-
-
-def _put_in_view(
-    new: dict[str, TruthArray | SparseFootprints],
-    arrays: Mapping[str, TruthArray | SparseFootprints],
-    by: Transformation,
-    canvas: Canvas,
-) -> None:
-    """Decide again which cells are in view, and how much of each."""
-    if not {"y_um", "x_um", "in_fov"} <= arrays.keys() or not by.is_windowed:
-        return
-    row = canvas.rows(_values(arrays, "y_um")) - canvas.margin_px
-    column = canvas.columns(_values(arrays, "x_um")) - canvas.margin_px
-    rows, columns = by.kept
-    inside = (row >= rows.start - 0.5) & (row <= rows.stop - 0.5)
-    inside &= (column >= columns.start - 0.5) & (column <= columns.stop - 0.5)
-    for name in ("in_fov", "detectable"):
-        old = new.get(name)
-        if isinstance(old, TruthArray):
-            new[name] = TruthArray(old.dims, old.values & inside, old.units)
-    before = arrays.get("A_observed")
-    after = new.get("A_observed")
-    share = new.get("fov_fraction")
-    if isinstance(before, SparseFootprints) and isinstance(after, SparseFootprints) and isinstance(share, TruthArray):
-        whole = before.sums(np.ones(before.shape[1:]))
-        left = after.sums(np.ones(after.shape[1:]))
-        kept = np.divide(left, whole, out=np.zeros(len(whole)), where=whole > 0)
-        new["fov_fraction"] = TruthArray(share.dims, (share.values * kept).astype(share.dtype), share.units)

@@ -19,7 +19,7 @@ from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.overlap import largest_cosines
 from pytest_calsim.kernels.types import Bools, Floats, Floats32
-from pytest_calsim.simulation.sensor_noise import PixelCodes, SensorNoise
+from pytest_calsim.simulation.code_statistics import PixelCodes, SensorNoise
 from pytest_calsim.steps.background.neuropil import NeuropilLight
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose, look
-from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
+from pytest_calsim.kernels.tissue import add_tissue
 from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
@@ -39,7 +40,7 @@ class Pass(Protocol):
     """A pass over memory that does the work of artifacts which follow each other."""
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
-        """Return the pictures ``(frame, height, width)`` of frames ``start`` on; may work in place.
+        """Return the images ``(frame, height, width)`` of frames ``start`` on; may work in place.
 
         With ``dark``, the contents of ``images`` are ignored: no artifact has added light yet.
         """
@@ -91,7 +92,7 @@ class _TissuePass:
 
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
         # One numbering for the sources of several artifacts, in the order in which `_add` puts their gains together.
-        before = np.cumsum([0, *(sources.n_sources for sources in shared)])
+        before = starts([sources.n_sources for sources in shared])
         pictures = [
             some._replace(source=some.source + first)
             for sources, first in zip(shared, before[:-1], strict=True)
@@ -112,31 +113,24 @@ class _TissuePass:
         return self._add(image[np.newaxis], gains, weights, dark=False)[0]
 
     def _add(self, images: Image, gains: Sequence[Image], weights: Image | None, *, dark: bool) -> Image:
-        n, *shape = images.shape
         gains_of = dict(zip(map(id, self.smooth), gains, strict=True))
-        halos = [
+        smooth = [
             light.rows(np.concatenate([gains_of[id(sources)] for sources in some]))
             for some, light in self._smooth_light
         ]
-        halos = halos or [HaloRows.none(n, *shape)]
-        no_runs = RowRuns.none(shape[0])
-        no_light = np.empty((0, n), np.float32)
-        no_layers = np.empty((0, *shape), np.float32)
-        no_weights = np.empty((n, 0), np.float32)
-        # Additions have one order, with and without halos: cells with the first one, layers with the last.
-        for i, halo in enumerate(halos):
-            runs = no_runs
-            light = no_light
-            layers = no_layers
-            shares = no_weights
-            if i == 0 and self.cells is not None:
-                runs = self.cells.runs
-                light = gains_of[id(self.cells)]
-            if i == len(halos) - 1 and self.layers is not None and weights is not None:
-                layers = self.layers.spatial
-                shares = weights
+        # Additions have one order, with and without smooth light: cells with the first one, layers with the last.
+        passes = smooth or [None]
+        for i, rows in enumerate(passes):
+            cells = self.cells if i == 0 else None
+            layers = self.layers if i == len(passes) - 1 else None
             add_tissue(
-                images=images, runs=runs, light=light, halo=halo, layers=layers, weights=shares, dark=dark and i == 0
+                images=images,
+                runs=None if cells is None else cells.runs,
+                light=None if cells is None else gains_of[id(cells)],
+                smooth=rows,
+                layers=None if layers is None else layers.spatial,
+                weights=None if layers is None else weights,
+                dark=dark and i == 0,
             )
         return images
 
@@ -210,7 +204,7 @@ def fuse(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> tuple[Pass, ...]
     TypeError
         For an artifact of a kind that no pass knows, or one on the canvas behind one on the sensor.
     ValueError
-        For a field that is no picture of the sensor.
+        For a field that is no image of the sensor.
     """
     passes: list[Pass] = []
     on_sensor: PixelArtifact | None = None
@@ -274,7 +268,7 @@ def expected_light(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
     """Return the share of the tissue's light that reaches each pixel of the sensor, ``(height, width)``."""
-    # The difference of two pictures, so that added light such as leakage drops out.
+    # The difference of two images, so that added light such as leakage drops out.
     lit = np.ones(canvas.sensor_shape, np.float32)
     unlit = np.zeros_like(lit)
     for artifact in artifacts:
@@ -285,7 +279,7 @@ def gain_of_fields(artifacts: Sequence[PixelArtifact], canvas: Canvas) -> Image:
 
 
 def _after(artifact: PixelArtifact, image: Image) -> Image:
-    """Return an expected picture after a field or a painter acted on it; others leave it as it is."""
+    """Return an expected image after a field or a painter acted on it; others leave it as it is."""
     if isinstance(artifact, FixedField):
         return image + artifact.field if artifact.adds else image * artifact.field
     if isinstance(artifact, Painter):

@@ -77,16 +77,11 @@ class Scene:
             Artifacts that need not be planned, by the kind of their step.
         """
         artifacts = dict(known or {})
-
-        def provided(need: type[Artifact]) -> Artifact | None:
-            return next((a for a in artifacts.values() if isinstance(a, need)), None)
-
         for step in spec.plan_order:
             if step.kind in artifacts:
                 continue
-            needed = dependencies(type(step))
             context = Context(spec.acquisition, spec.canvas, spec.seed, step.kind)
-            needs = {name: provided(kind) for name, kind in {**needed.requires, **needed.uses}.items()}
+            needs = {name: _first(artifacts, need) for name, need in dependencies(type(step)).takes.items()}
             began = time.perf_counter()
             artifacts[step.kind] = step.plan(context, **needs)
             _LOG.debug("planned %s in %.3f s", step.kind, time.perf_counter() - began)
@@ -115,7 +110,7 @@ class Scene:
 
     def find(self, artifact: type[_A]) -> _A | None:
         """Return the artifact of a class, or ``None`` when no step of the spec provides it."""
-        return next((a for a in self.artifacts.values() if isinstance(a, artifact)), None)
+        return _first(self.artifacts, artifact)
 
     def require(self, artifact: type[_A]) -> _A:
         """Return the artifact of a class.
@@ -280,3 +275,8 @@ class Scene:
                     )
                 found[name] = value
         return found
+
+
+def _first(artifacts: Mapping[str, Artifact], wanted: type[_A]) -> _A | None:
+    """Return the artifact of a class, if there is one."""
+    return next((artifact for artifact in artifacts.values() if isinstance(artifact, wanted)), None)

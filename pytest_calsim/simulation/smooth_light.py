@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_calsim.kernels.tissue import HaloRows, RowRuns, add_tissue
+from pytest_calsim.kernels.tissue import RowRuns, SmoothRows, add_tissue
 from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.pixels import NodePictures
@@ -46,14 +46,11 @@ class _Level:
         """Add its light, at gains ``(source, frame)``, to fields ``(frame, *shape)`` at its nodes; ``None``: dark."""
         n = gains.shape[1]
         rows, columns = self.grid.shape
-        nothing = HaloRows.none(n, rows, columns)
-        layers = np.empty((0, rows, columns), np.float32)
-        weights = np.empty((n, 0), np.float32)
         for runs in self.pictures:
             # The first pictures write over new memory, so that it need not be cleared.
             dark = values is None
             values = np.empty((n, rows, columns), np.float32) if values is None else values
-            add_tissue(images=values, runs=runs, light=gains, halo=nothing, layers=layers, weights=weights, dark=dark)
+            add_tissue(values, runs, gains, dark=dark)
         return np.zeros((n, rows, columns), np.float32) if values is None else values
 
 
@@ -86,7 +83,7 @@ class SmoothLight:
             levels.append(_Level(grid, tuple(_runs_of(some, grid) for some in pictures if some.level == level)))
         return cls(tuple(levels[::-1]), transmission)
 
-    def rows(self, gains: Image) -> HaloRows:
+    def rows(self, gains: Image) -> SmoothRows:
         """Return the light of sources of given gain ``(source, frame)``, interpolated to the canvas' columns."""
         coarsest, *others = self.levels
         values = coarsest.add(None, gains)
@@ -94,4 +91,4 @@ class SmoothLight:
         for level in others:
             values = level.add(grid.evaluate(values), gains)
             grid = level.grid
-        return HaloRows(grid.widen(values), *grid.row_taps, self.transmission)
+        return SmoothRows(grid.widen(values), *grid.row_taps, self.transmission)

@@ -126,13 +126,13 @@ def _with_cells(scene: Scene, cells: Cells, planned: tuple[type[Artifact], ...])
     changed: list[type[Artifact]] = [Cells]
     for step in scene.spec.plan_order:
         needed = dependencies(type(step))
-        needs = (*needed.requires.values(), *needed.uses.values())
+        needs = tuple(needed.takes.values())
         if issubclass(needed.provides, Cells):
             known[step.kind] = cells
         elif (
             issubclass(needed.provides, CellImages)
             or not issubclass(needed.provides, planned)
-            or not any(issubclass(c, n) for c in changed for n in needs)
+            or not any(issubclass(made, needs) for made in changed)
         ):
             known[step.kind] = scene.artifacts[step.kind]
         else:

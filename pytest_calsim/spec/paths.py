@@ -83,30 +83,34 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     parts = _parts(tree, path)
     dump: Any = getattr(value, "model_dump", None)
     node: Any = tree
-    for depth, part in enumerate(parts):
-        above = ".".join(parts[:depth])
-        slot: Any = part
-        if isinstance(node, list):
-            known = [str(i) for i in range(len(cast("list[Any]", node)))]
-            slot = int(part) if part in known else part
-        elif isinstance(node, dict):
-            known = list(cast("dict[str, Any]", node))
-        else:
-            raise SpecError(f"path {path!r}: {above!r} is a value and has no part {part!r}")
-        if part not in known:
-            if depth == 0 and step_class(part) is not None:
-                raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
-            where = f" under {above!r}" if above else ""
-            deeper = _deeper(node, ".".join(parts[depth:]))
-            hint = f"did you mean {'.'.join([*parts[:depth], deeper])!r}?" if deeper else nearest(part, known)
-            raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {hint}")
-        if depth < len(parts) - 1:
-            node = cast("Any", node[slot])
-        elif isinstance(value, Mapping) and isinstance(node[slot], dict):
-            for name, item in cast("Mapping[Any, Any]", value).items():
-                _set(tree, f"{path}.{name}", item)
-        else:
-            node[slot] = dump(mode="json") if dump is not None else value
+    for depth in range(len(parts) - 1):
+        node = node[_slot(node, path, parts, depth)]
+    last = _slot(node, path, parts, len(parts) - 1)
+    if isinstance(value, Mapping) and isinstance(node[last], dict):
+        for name, item in cast("Mapping[Any, Any]", value).items():
+            _set(tree, f"{path}.{name}", item)
+    else:
+        node[last] = dump(mode="json") if dump is not None else value
+
+
+def _slot(node: Any, path: str, parts: list[str], depth: int) -> str | int:
+    """Return the key or index in a table or list that one part of a path names; refuse a part that names nothing."""
+    part = parts[depth]
+    above = ".".join(parts[:depth])
+    if isinstance(node, list):
+        known = [str(i) for i in range(len(cast("list[Any]", node)))]
+    elif isinstance(node, dict):
+        known = list(cast("dict[str, Any]", node))
+    else:
+        raise SpecError(f"path {path!r}: {above!r} is a value and has no part {part!r}")
+    if part in known:
+        return int(part) if isinstance(node, list) else part
+    if depth == 0 and step_class(part) is not None:
+        raise SpecError(f"path {path!r}: this spec has no step {part!r}; add it first (add=[...])")
+    where = f" under {above!r}" if above else ""
+    deeper = _deeper(node, ".".join(parts[depth:]))
+    hint = f"did you mean {'.'.join([*parts[:depth], deeper])!r}?" if deeper else nearest(part, known)
+    raise SpecError(f"path {path!r}: nothing named {part!r}{where}; {hint}")
 
 
 def fields_by_path(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Spec(Frozen):
     @model_validator(mode="after")
     def _simulates(self) -> Self:
         self._check_providers()
+        # Before the steps' own checks, which take for granted that what they need is there.
         _ = self.plan_order  # refuses circular dependencies
         context = SpecContext(self.acquisition, self.canvas, frozenset(self._provided.values()))
         soft_warnings: list[str] = []
@@ -94,6 +95,7 @@ class Spec(Frozen):
             except ValueError as error:
                 raise ValueError(f"{step.kind}: {error}") from None
         self._check_size(context)
+        # Last: a spec that is refused warns of nothing.
         for text in soft_warnings:
             warn_user(text, SpecWarning)
         return self
@@ -112,7 +114,7 @@ class Spec(Frozen):
                     raise ValueError(
                         f"step {step.kind!r} needs {need.__name__}, which no step provides; add {either(need)}"
                     )
-            for need in (*needs.requires.values(), *needs.uses.values()):
+            for need in needs.takes.values():
                 makers = [kind for kind, made in self._provided.items() if issubclass(made, need)]
                 if len(makers) > 1:
                     raise ValueError(
@@ -146,9 +148,8 @@ class Spec(Frozen):
         """The steps in the order in which they are planned: each one after the steps whose artifacts it takes."""
         graph: dict[str, set[str]] = {}
         for step in self.steps:
-            needs = dependencies(type(step))
-            artifacts = (*needs.requires.values(), *needs.uses.values())
-            graph[step.kind] = {k for k, made in self._provided.items() if any(issubclass(made, n) for n in artifacts)}
+            taken = tuple(dependencies(type(step)).takes.values())
+            graph[step.kind] = {kind for kind, made in self._provided.items() if issubclass(made, taken)}
         try:
             order = tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:
@@ -185,6 +186,7 @@ class Spec(Frozen):
     def canvas(self) -> Canvas:
         """The grid on which tissue is painted: the sensor, and around it the margin that the steps declare."""
         pixel_um = self.acquisition.pixel_size_um
+        # Added up, not the largest: what one step moves, another may move on.
         reach_px = sum(step.margin_um(self.acquisition) for step in self.steps) / pixel_um
         margin_px = math.ceil(reach_px) + _INTERPOLATION_PX if reach_px > 0 else 0
         sensor = self.acquisition.image_sensor

@@ -7,13 +7,14 @@ step along each axis. A picture ends where its curve has fallen to nothing, so a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from pytest_calsim.arrays.patches import Patches
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Floats, Ints
 from pytest_calsim.steps.pixels import NodePictures
 
@@ -64,19 +65,7 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     # the middle and too dim at the rim, at the right flux, variance and sum of squares.
     octave = np.floor(np.log2(np.maximum(np.maximum(radius_px, 2 * rim_px), 0.1) / 3))
     levels = np.where(octave < 2, octave + 1, np.maximum(octave - 1, 2))
-
-    def sample(at: Ints, step: float, distance: Floats, disk: Ints) -> Floats:
-        radius, rim = _as_sampled(radius_px[at] / step, rim_px[at] / step)
-        beyond = (distance - radius[disk]) / rim[disk]
-        values = 1 / (1 + elementary.exp(1.702 * np.minimum(beyond, 40.0)))
-        values[beyond > RIM_REACH] = 0.0
-        return values
-
-    def reach(at: Ints, step: float) -> Floats:
-        radius, rim = _as_sampled(radius_px[at] / step, rim_px[at] / step)
-        return np.asarray(radius + RIM_REACH * rim, np.float64)
-
-    return _pictures(y_px=y_px, x_px=x_px, levels=levels, flux=flux, reach=reach, sample=sample)
+    return _pictures(_Disks(radius_px, rim_px), y_px=y_px, x_px=x_px, levels=levels, flux=flux)
 
 
 def gaussian_pictures(
@@ -92,24 +81,8 @@ def gaussian_pictures(
         Distance along either axis at which the light ends, px. It holds :func:`followed_share` of the flux then.
     """
     levels = np.minimum(np.floor(np.log2(np.maximum(sigma_px, 0.1) / 0.9)), _last_level(end_px))
-    flux = flux * followed_share(sigma_px, end_px)
-
-    def sigma(at: Ints, step: float) -> Floats:
-        return np.sqrt(np.maximum((sigma_px[at] / step) ** 2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
-
-    def sample(at: Ints, step: float, distance: Floats, spot: Ints) -> Floats:
-        off = distance / sigma(at, step)[spot]
-        values = elementary.exp(-0.5 * np.minimum(off, 10.0) ** 2)
-        values[off > GAUSSIAN_REACH] = 0.0
-        return values if end_px == math.inf else values * np.maximum(1 - (distance / last(step)) ** 4, 0)
-
-    def last(step: float) -> float:
-        return end_px / step - _SPLINE_REACH
-
-    def reach(at: Ints, step: float) -> Floats:
-        return np.minimum(GAUSSIAN_REACH * sigma(at, step), last(step))
-
-    return _pictures(y_px=y_px, x_px=x_px, levels=levels, flux=flux, reach=reach, sample=sample)
+    kept_flux = flux * followed_share(sigma_px, end_px)
+    return _pictures(_Gaussians(sigma_px, end_px), y_px=y_px, x_px=x_px, levels=levels, flux=kept_flux)
 
 
 def followed_share(sigma_px: Floats, end_px: float) -> Floats:
@@ -139,21 +112,71 @@ def _last_level(end_px: float) -> float:
     return math.inf if end_px == math.inf else max(math.floor(math.log2(end_px / _LEAST_STEPS)), 0)
 
 
-def _as_sampled(radius: Floats, rim: Floats) -> tuple[Floats, Floats]:
-    """Return the radius and rim to sample, in steps, with which the splines show the requested variance."""
-    sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
-    softer = sharp**2 + _SPLINE_VARIANCE - rim**2
-    return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp
+class _Profiles(Protocol):
+    """Light of round sources by the distance from their centres, as it is sampled at nodes; any brightness will do."""
+
+    def reach(self, sources: Ints, step_px: float) -> Floats:
+        """Return the distance, in steps, at which the light of some sources ends."""
+        ...
+
+    def light(self, sources: Ints, step_px: float, distance: Floats, which: Ints) -> Floats:
+        """Return the light of some sources at some distances in steps, each of the source ``sources[which]``."""
+        ...
 
 
-def _pictures(
-    y_px: Floats,
-    x_px: Floats,
-    levels: Floats,
-    flux: Floats,
-    reach: Callable[[Ints, float], Floats],
-    sample: Callable[[Ints, float, Floats, Ints], Floats],
-) -> list[NodePictures]:
+@dataclass(frozen=True)
+class _Disks:
+    """Disks of some radii with soft rims."""
+
+    radius_px: Floats
+    rim_px: Floats
+
+    def reach(self, sources: Ints, step_px: float) -> Floats:
+        radius, rim = self._sampled(sources, step_px)
+        return np.asarray(radius + RIM_REACH * rim, np.float64)
+
+    def light(self, sources: Ints, step_px: float, distance: Floats, which: Ints) -> Floats:
+        radius, rim = self._sampled(sources, step_px)
+        beyond = (distance - radius[which]) / rim[which]
+        values = 1 / (1 + elementary.exp(1.702 * np.minimum(beyond, 40.0)))
+        values[beyond > RIM_REACH] = 0.0
+        return values
+
+    def _sampled(self, sources: Ints, step_px: float) -> tuple[Floats, Floats]:
+        """Return the radius and rim to sample, in steps, with which the splines show the requested variance."""
+        radius = self.radius_px[sources] / step_px
+        rim = self.rim_px[sources] / step_px
+        sharp = np.sqrt(np.maximum(rim**2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
+        softer = sharp**2 + _SPLINE_VARIANCE - rim**2
+        return np.sqrt(np.maximum(radius**2 - 4 * softer, 0.0)), sharp
+
+
+@dataclass(frozen=True)
+class _Gaussians:
+    """Gaussians that fade to nothing at some distance."""
+
+    sigma_px: Floats
+    end_px: float
+
+    def reach(self, sources: Ints, step_px: float) -> Floats:
+        return np.minimum(GAUSSIAN_REACH * self._sampled(sources, step_px), self._last(step_px))
+
+    def light(self, sources: Ints, step_px: float, distance: Floats, which: Ints) -> Floats:
+        off = distance / self._sampled(sources, step_px)[which]
+        values = elementary.exp(-0.5 * np.minimum(off, 10.0) ** 2)
+        values[off > GAUSSIAN_REACH] = 0.0
+        return values if self.end_px == math.inf else values * np.maximum(1 - (distance / self._last(step_px)) ** 4, 0)
+
+    def _sampled(self, sources: Ints, step_px: float) -> Floats:
+        """Return σ to sample, in steps, with which the splines show the requested one."""
+        return np.sqrt(np.maximum((self.sigma_px[sources] / step_px) ** 2 - _SPLINE_VARIANCE, _LEAST_RIM**2))
+
+    def _last(self, step_px: float) -> float:
+        """Return the distance, in steps, up to which nodes have light, so that their splines end at ``end_px``."""
+        return self.end_px / step_px - _SPLINE_REACH
+
+
+def _pictures(profiles: _Profiles, y_px: Floats, x_px: Floats, levels: Floats, flux: Floats) -> list[NodePictures]:
     """Sample round sources at the nodes of their levels, from 0 to the coarsest there is."""
     coarseness = np.clip(levels, 0, _COARSEST).astype(np.int64)
     found: list[NodePictures] = []
@@ -162,20 +185,19 @@ def _pictures(
         if len(own) == 0:
             continue
         step = 2.0**level
-        half = np.maximum(np.ceil(reach(own, step)), 1).astype(np.int64)
+        half = np.maximum(np.ceil(profiles.reach(own, step)), 1).astype(np.int64)
         y = y_px[own] / step
         x = x_px[own] / step
         top: Ints = np.rint(y).astype(np.int64) - half
         left: Ints = np.rint(x).astype(np.int64) - half
         side: Ints = 2 * half + 1
-        start: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(side * side)])
+        first = starts(side * side)[:-1]
         which = np.repeat(np.arange(len(own)), side * side)
-        row, column = np.divmod(np.arange(len(which)) - start[which], side[which])
+        row, column = np.divmod(np.arange(len(which)) - first[which], side[which])
         distance = np.sqrt((row + (top - y)[which]) ** 2 + (column + (left - x)[which]) ** 2)
-        values = sample(own, step, distance, which)
+        values = profiles.light(own, step, distance, which)
         # All nodes' splines together hold the flux.
         values *= (flux[own] / step**2 / np.bincount(which, values, len(own)))[which]
-        box = np.stack([top, left, side, side], axis=1).astype(np.int32)
-        patches = Patches(read_only(values.astype(np.float32)), read_only(start), read_only(box))
+        patches = Patches.laid_out(values.astype(np.float32), np.stack([top, left, side, side], axis=1))
         found.append(NodePictures(level, own, patches))
     return found

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.kernels.sensor import Chip
 from pytest_calsim.kernels.tissue import RowRuns
-from pytest_calsim.kernels.types import Floats, Floats32, Image
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.steps.artifact import Artifact
 
@@ -90,7 +90,7 @@ class NodePictures(NamedTuple):
     """
 
     level: int
-    source: NDArray[np.int64]
+    source: Ints
     patches: Patches
 
 
@@ -134,7 +134,7 @@ class CellSources(SmoothSources, ABC):
 
 @dataclass(frozen=True, eq=False)
 class Layers(PixelArtifact):
-    """Layers of light in the tissue, each a picture times a course of expectation 1.
+    """Layers of light in the tissue, each an image times a course of expectation 1.
 
     Attributes
     ----------
@@ -208,11 +208,11 @@ class Painter(PixelArtifact, ABC):
 
     @abstractmethod
     def paint(self, image: Image, frame: int) -> Image:
-        """Return the picture ``(height, width)`` after this artifact acted on it; may work in place.
+        """Return the image ``(height, width)`` after this artifact acted on it; may work in place.
 
         It depends on nothing but its arguments, so that any block of frames gives the same bits.
         """
 
     def paint_expected(self, image: Image) -> Image:
-        """Return the picture with every fluctuating source at its expected resting level."""
+        """Return the image with every fluctuating source at its expected resting level."""
         return self.paint(image, 0)

@@ -1,15 +1,16 @@
 """Compute slow courses of many sources for some frames at a time; nothing is held for all frames.
 
 Each is exp(σx − σ²/2), x an Ornstein-Uhlenbeck process of variance 1 on a clock of τ/5, with straight lines between its
-ticks; they make correlations up to 0.05 higher than exp(−t/τ). Time is cut into windows of 16 τ, each with its own
-streams of kicks. A window begins with the sum of the kicks of the window before it; the traces of earlier kicks have
-faded to 10⁻⁷. So any window can be drawn without those before it.
+ticks. Because of these lines correlations are up to 0.05 higher than exp(−t/τ). Time is cut into windows of 16 τ, each
+with its own streams of kicks. A window begins with the sum of the kicks of the window before it; the traces of earlier
+kicks have faded to 10⁻⁷. So any window can be drawn without those before it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.spikes import standard_normals
-from pytest_calsim.kernels.types import Floats, Image, Keys
+from pytest_calsim.kernels.types import Floats, Floats32, Image, Keys
+from pytest_calsim.steps.lognormal import lognormal
 
 __all__ = ["SlowCourses"]
 
@@ -55,7 +57,7 @@ class SlowCourses:
     _windows: Recent[Floats] = field(default_factory=lambda: Recent[Floats](2), repr=False)
     _courses: Recent[Image] = field(default_factory=lambda: Recent[Image](3), repr=False)
 
-    def means(self, start: int, stop: int) -> NDArray[np.float32]:
+    def means(self, start: int, stop: int) -> Floats32:
         """Return each source's mean over the exposures of frames ``start`` to ``stop``, float32 ``(source, frame)``."""
         if stop <= start:
             return np.zeros((len(self.keys), 0), np.float32)
@@ -82,20 +84,17 @@ class SlowCourses:
 
     def _course(self, window: int) -> Image:
         """Return the course at a window's ticks, float32 ``(source, tick)``."""
-        return self._courses.get(window, lambda: self._walk(window))
+        return self._courses.get(window, partial(self._walk, window))
 
     def _walk(self, window: int) -> Image:
         x = self._faded(window - 1)[:, -1]
         kicks = self._faded(window)
         fade = elementary.power(_RHO, np.arange(1, _TICKS + 1, dtype=np.float64))
-        variance = math.log1p(self.sd**2)
-        sigma = math.sqrt(variance)
-        course = elementary.exp(sigma * (kicks + x[:, np.newaxis] * fade) - variance / 2)
-        return read_only(course.astype(np.float32))
+        return read_only(lognormal(kicks + x[:, np.newaxis] * fade, self.sd).astype(np.float32))
 
     def _faded(self, window: int) -> Floats:
         """Return what a window's kicks add up to at each of its ticks, float64 ``(source, tick)``."""
-        return self._windows.get(window, lambda: self._kicked(window))
+        return self._windows.get(window, partial(self._kicked, window))
 
     def _kicked(self, window: int) -> Floats:
         ticks = np.arange(window * _TICKS, (window + 1) * _TICKS)

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from pytest_calsim.kernels.halo import upsample_columns
 from pytest_calsim.kernels.types import Floats, Floats32, Image, Ints
+from pytest_calsim.kernels.upsampling import upsample_columns
 from pytest_calsim.microscope.canvas import Canvas
 
 __all__ = ["NodeGrid", "Taps", "spline_taps"]

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_t
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from pytest_calsim.arrays.streams import stream, stream_key
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.arrays.streams import stream, stream_key, stream_keys
+from pytest_calsim.kernels.types import Floats, Ints, Keys
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
@@ -75,6 +75,10 @@ class Context:
     def stream_key(self, *entity: str | int) -> int:
         """Return the name of :meth:`stream` as a 64-bit key, for kernels."""
         return stream_key(self.seed, self.kind, *entity)
+
+    def stream_keys(self, what: str, entities: Ints) -> Keys:
+        """Return the names of the streams ``(what, *entity)`` of many entities ``(n, part)``, uint64 ``(n,)``."""
+        return stream_keys(self.seed, (self.kind, what), entities)
 
 
 class MissingArtifactError(ValueError):
@@ -228,6 +232,11 @@ class Dependencies:
     requires: Mapping[str, type[Artifact]]
     uses: Mapping[str, type[Artifact]]
     provides: type[Artifact]
+
+    @property
+    def takes(self) -> Mapping[str, type[Artifact]]:
+        """Classes of all artifacts that its plan may be given, by parameter name."""
+        return {**self.requires, **self.uses}
 
 
 @cache

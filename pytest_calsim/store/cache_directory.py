@@ -22,8 +22,9 @@ import shutil
 import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_calsim.errors import StoreError
 from pytest_calsim.spec.spec import Spec
@@ -68,6 +69,14 @@ class CacheEntry:
     size_bytes: int
     cost_s: float
     created: float
+    used: float
+
+
+class _Stored(NamedTuple):
+    """A file of the cache: its size, bytes, and its last use, seconds since the epoch."""
+
+    path: Path
+    size_bytes: int
     used: float
 
 
@@ -156,22 +165,22 @@ class CacheDirectory:
 
     def entries(self) -> list[CacheEntry]:
         """List what is stored, files of other formats too, most recently used first."""
-        return [_describe(path, size, used) for path, size, used in reversed(self._by_use())]
+        return [_describe(file) for file in reversed(self._by_use())]
 
     def evict(self, max_bytes: int) -> int:
         """Remove the least recently used recordings until the rest fits; return how many were removed."""
         stored = self._by_use()
-        excess = sum(size for _, size, _ in stored) - max_bytes
+        excess_bytes = sum(file.size_bytes for file in stored) - max_bytes
         n_removed = 0
-        for path, size, _ in stored:
-            if excess > 0 and _remove(path):
-                excess -= size
+        for file in stored:
+            if excess_bytes > 0 and _remove(file.path):
+                excess_bytes -= file.size_bytes
                 n_removed += 1
         return n_removed
 
     def clear(self) -> tuple[int, int]:
         """Remove every recording; return how many were removed, and how many the system would not remove."""
-        removed = [_remove(path) for path, _, _ in self._by_use()]
+        removed = [_remove(file.path) for file in self._by_use()]
         self.sweep()
         return sum(removed), len(removed) - sum(removed)
 
@@ -179,19 +188,21 @@ class CacheDirectory:
         """Remove half-written files of dead processes, and locks that nobody holds; return how many files."""
         n_removed = 0
         for path in reversed(_children(self.folder)):  # ".zarr.zip..." before ".lock": a file before its lock
-            found = _KEY.match(path.name)
-            if found is not None and path.suffix in (PARTIAL, _LOCK):
-                lock = file_lock(self.folder / f"{found[0]}{_LOCK}")
-                with contextlib.suppress(OSError):
-                    if acquired(lock, 0):
-                        n_removed += _remove(path) and path.suffix == PARTIAL
-                        lock.release()
+            key = _KEY.match(path.name)
+            if key is None or path.suffix not in (PARTIAL, _LOCK):
+                continue
+            lock = file_lock(self.folder / f"{key[0]}{_LOCK}")
+            with contextlib.suppress(OSError):
+                if acquired(lock, 0):
+                    is_removed = _remove(path)
+                    n_removed += is_removed and path.suffix == PARTIAL
+                    lock.release()
         return n_removed
 
     def verify(self) -> list[str]:
         """Read every byte of every recording of this format; remove bad files, and return a line for each."""
         problems: list[str] = []
-        for path, _, _ in self._by_use():
+        for path in [file.path for file in self._by_use()]:
             if path.parent != self.folder:
                 continue
             try:
@@ -208,46 +219,42 @@ class CacheDirectory:
                 problems.append(f"{path}: cannot be read ({error.strerror or error})")
         return problems
 
-    def _by_use(self) -> list[tuple[Path, int, float]]:
-        """Return the path, size and last use of every recording, of any format, least recently used first."""
-        found: list[tuple[Path, int, float]] = []
+    def _by_use(self) -> list[_Stored]:
+        """List every recording, of any format, and every movie's file, least recently used first."""
+        found: list[_Stored] = []
         for folder in _children(self.root):
             if not re.fullmatch(rf"v\d+|{MOVIES}", folder.name):
                 continue
             for path in _children(folder):
-                if folder != self.folder or (path.suffix == ".zip" and _KEY.fullmatch(path.name.removesuffix(_SUFFIX))):
-                    with contextlib.suppress(OSError):
-                        found.append((path, _size_of(path), path.lstat().st_mtime))
-        return sorted(found, key=lambda item: item[2])
+                if folder == self.folder and not _is_recording(path):
+                    continue
+                with contextlib.suppress(OSError):  # removed meanwhile
+                    found.append(_Stored(path, _size_of(path), path.lstat().st_mtime))
+        return sorted(found, key=lambda file: file.used)
 
 
-def _describe(path: Path, size_bytes: int, used: float) -> CacheEntry:
-    key = path.name.removesuffix(_SUFFIX)
-    if path.parent.name == MOVIES:
-        return CacheEntry(
-            key=path.name[:64],
-            label="(a movie's file)",
-            path=path,
-            size_bytes=size_bytes,
-            cost_s=0.0,
-            created=used,
-            used=used,
-        )
-    try:
-        found = RecordingFile(path).provenance
-    except OSError:  # damaged, or of another format
-        return CacheEntry(
-            key=key, label="(unreadable)", path=path, size_bytes=size_bytes, cost_s=0.0, created=used, used=used
-        )
-    return CacheEntry(
-        key=key,
-        label=found.label,
-        path=path,
-        size_bytes=size_bytes,
-        cost_s=found.cost_s,
-        created=found.created,
-        used=used,
+def _is_recording(path: Path) -> bool:
+    """Tell a recording of this format by its name from locks, partial files and files of the system."""
+    return path.name.endswith(_SUFFIX) and _KEY.fullmatch(path.name.removesuffix(_SUFFIX)) is not None
+
+
+def _describe(file: _Stored) -> CacheEntry:
+    unread = CacheEntry(
+        key=file.path.name.removesuffix(_SUFFIX),
+        label="(unreadable)",
+        path=file.path,
+        size_bytes=file.size_bytes,
+        cost_s=0.0,
+        created=file.used,
+        used=file.used,
     )
+    if file.path.parent.name == MOVIES:
+        return replace(unread, key=file.path.name[:64], label="(a movie's file)")
+    try:
+        found = RecordingFile(file.path).provenance
+    except OSError:  # damaged, or of another format
+        return unread
+    return replace(unread, label=found.label, cost_s=found.cost_s, created=found.created)
 
 
 def _children(folder: Path) -> list[Path]:

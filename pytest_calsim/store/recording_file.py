@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,14 @@ class Provenance:
     created: float
 
 
+class _Contents(NamedTuple):
+    """What the metadata of a file say: the layout of each array by its path, the truth by name, the origin."""
+
+    layouts: Mapping[str, ArrayLayout]
+    quantities: Mapping[str, StoredQuantity]
+    provenance: Provenance
+
+
 class RecordingFile:
     """A recording's file, open for reading: a source of frames, and of the truth's arrays.
 
@@ -79,10 +87,11 @@ class RecordingFile:
         self.archive = Archive(path)
         self.path = self.archive.path
         self.spec_json = self.archive.read(SPEC).decode()
-        self.quantities: Mapping[str, StoredQuantity]
-        self._layouts: dict[str, ArrayLayout] = {}
-        self.provenance = self._read_metadata()
-        self._movie = self._layouts["observed"]
+        contents = self._read_contents()
+        self.quantities = contents.quantities
+        self.provenance = contents.provenance
+        self._layouts = contents.layouts
+        self._movie = contents.layouts["observed"]
         self.dtype: np.dtype[Any] = np.dtype(self._movie.dtype)
         # The last chunk of which a part was read, as frames are often read one by one.
         self._latest: tuple[int, NDArray[Any]] | None = None
@@ -108,19 +117,19 @@ class RecordingFile:
         if not 0 <= start <= stop <= movie.shape[0]:
             raise IndexError(f"frames {start}..{stop} are not within the recording's 0..{movie.shape[0]}")
         out = np.empty((stop - start, *movie.shape[1:]), movie.dtype)
-        first_chunk = start // movie.chunk_rows
-        end_chunk = -(-stop // movie.chunk_rows) if stop > start else first_chunk
-        for chunk in range(first_chunk, end_chunk):
+        for chunk in movie.chunks_of_rows(start, stop):
             rows = movie.rows(chunk)
             low = max(start, rows.start)
             high = min(stop, rows.stop)
             if high - low == movie.chunk_rows:
+                # A whole chunk goes from the disk into the result, without a copy between.
                 self.archive.read_into(f"observed/{movie.chunk_name(chunk)}", out[low - start : high - start])
             else:
                 out[low - start : high - start] = self._chunk(chunk)[low - rows.start : high - rows.start]
         return out
 
     def _chunk(self, chunk: int) -> NDArray[Any]:
+        # One read and one write of a tuple: threads may race, and then each has its own right chunk.
         latest = self._latest
         if latest is None or latest[0] != chunk:
             latest = (chunk, self._read_chunk("observed", self._movie, chunk))
@@ -139,11 +148,10 @@ class RecordingFile:
     def read_truth_frames(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read frames ``start`` to ``stop`` of a quantity of the truth that is stored frame by frame."""
         layout = self._layouts[f"truth/{name}"]
-        first = start // layout.chunk_rows
-        chunks = range(first, -(-stop // layout.chunk_rows) if stop > start else first)
         before = layout.shape[: layout.axis]
+        # Begins with no frames, so that there is something to join where none are asked for.
         parts = [np.empty((*before, 0, *layout.shape[layout.axis + 1 :]), layout.dtype)]
-        for chunk in chunks:
+        for chunk in layout.chunks_of_rows(start, stop):
             rows = layout.rows(chunk)
             own = slice(max(start, rows.start) - rows.start, min(stop, rows.stop) - rows.start)
             block = self._read_chunk(f"truth/{name}", layout, chunk)
@@ -165,37 +173,46 @@ class RecordingFile:
         """
         for name in self.archive.names:
             self.archive.read(name)
-        chunks = {f"{path}/{a.chunk_name(i)}" for path, a in self._layouts.items() for i in range(a.n_chunks)}
+        chunks = {
+            f"{path}/{layout.chunk_name(chunk)}"
+            for path, layout in self._layouts.items()
+            for chunk in range(layout.n_chunks)
+        }
         missing = chunks.difference(self.archive.names)
         if missing:
             raise StoreError(f"{self.path}: {min(missing)} is missing")
 
-    def _read_metadata(self) -> Provenance:
-        """Fill in layouts and quantities; give the provenance."""
+    def _read_contents(self) -> _Contents:
         try:
             metadata: dict[str, Json] = json.loads(self.archive.read(METADATA))["metadata"]
-            for name, value in metadata.items():
-                path, _, kind = name.rpartition("/")
-                if kind == ".zarray":
-                    self._layouts[path] = ArrayLayout.from_metadata(value)
-            if len(self._layouts["observed"].shape) != 3:
+            layouts = {
+                name.removesuffix("/.zarray"): ArrayLayout.from_metadata(value)
+                for name, value in metadata.items()
+                if name.endswith("/.zarray")
+            }
+            if len(layouts["observed"].shape) != 3:
                 raise ValueError("'observed' is no movie")
-            self.quantities = dict(self._find_quantities(metadata))
             facts: Json = metadata[".zattrs"][PROVENANCE]
-            facts["notes"] = tuple(facts["notes"])
-            return Provenance(**facts)
+            facts["notes"] = tuple(facts["notes"])  # JSON has lists alone
+            return _Contents(layouts, dict(_quantities(metadata, layouts)), Provenance(**facts))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise StoreError(f"{self.path}: not a recording ({type(error).__name__}: {error})") from None
 
-    def _find_quantities(self, metadata: Mapping[str, Json]) -> Iterator[tuple[str, StoredQuantity]]:
-        for name, value in sorted(metadata.items()):
-            parts = name.split("/")
-            if len(parts) == 3 and parts[0] == "truth" and parts[2] == ".zattrs":
-                if "footprints" in value:
-                    n_units, height, width = value["footprints"]
-                    yield parts[1], StoredQuantity(("unit_id", "height", "width"), "1", (n_units, height, width))
-                else:
-                    layout = self._layouts[f"truth/{parts[1]}"]
-                    dims = tuple(value["_ARRAY_DIMENSIONS"])
-                    by_frames = layout if dims[layout.axis : layout.axis + 1] == ("frame",) else None
-                    yield parts[1], StoredQuantity(dims, value["units"], by_frames=by_frames)
+
+def _quantities(
+    metadata: Mapping[str, Json], layouts: Mapping[str, ArrayLayout]
+) -> Iterator[tuple[str, StoredQuantity]]:
+    """Yield the quantities of the truth by name, from their members ``truth/NAME/.zattrs``."""
+    for path, value in sorted(metadata.items()):
+        parts = path.split("/")
+        if len(parts) != 3 or parts[0] != "truth" or parts[2] != ".zattrs":
+            continue
+        name = parts[1]
+        if "footprints" in value:
+            n_units, height, width = value["footprints"]
+            yield name, StoredQuantity(("unit_id", "height", "width"), "1", (n_units, height, width))
+        else:
+            layout = layouts[f"truth/{name}"]
+            dims = tuple(value["_ARRAY_DIMENSIONS"])
+            by_frames = layout if dims[layout.axis : layout.axis + 1] == ("frame",) else None
+            yield name, StoredQuantity(dims, value["units"], by_frames=by_frames)

@@ -83,24 +83,26 @@ class StoredTruth(Mapping[str, "TruthArray | SparseFootprints"]):
 
     def __getitem__(self, name: str) -> TruthArray | SparseFootprints:
         if name not in self._known:
-            quantity = self._quantities[name]
-            if quantity.footprints is not None:
-                parts = [self._source.read_array(f"{name}/{part}") for part in FOOTPRINT_PARTS]
-                self._known[name] = SparseFootprints(parts[0], parts[1], parts[2], quantity.footprints)
-            elif quantity.by_frames is not None:
-                layout = quantity.by_frames
-                read = partial(self._source.read_truth_frames, name)
-                frames = FrameValues(layout.shape, np.dtype(layout.dtype), read)
-                self._known[name] = LazyTruth(quantity.dims, frames, quantity.units)
-            else:
-                self._known[name] = _StoredArray(quantity, partial(self._source.read_array, name))
+            self._known[name] = self._open(name)
         return self._known[name]
+
+    def _open(self, name: str) -> TruthArray | SparseFootprints:
+        quantity = self._quantities[name]
+        if quantity.footprints is not None:
+            data, indices, indptr = (self._source.read_array(f"{name}/{part}") for part in FOOTPRINT_PARTS)
+            return SparseFootprints(data, indices, indptr, quantity.footprints)
+        layout = quantity.by_frames
+        if layout is not None:
+            read = partial(self._source.read_truth_frames, name)
+            return LazyTruth(quantity.dims, FrameValues(layout.shape, np.dtype(layout.dtype), read), quantity.units)
+        return _StoredArray(quantity, partial(self._source.read_array, name))
 
 
 class _StoredArray(TruthArray):
     """A quantity whose values are read when they are first used."""
 
     def __init__(self, quantity: StoredQuantity, read: Callable[[], NDArray[Any]]) -> None:
+        # The base class is frozen, and its __init__ would ask for the values.
         vars(self).update(dims=quantity.dims, units=quantity.units, _read=read)
 
     def __reduce__(self) -> tuple[type[TruthArray], tuple[Any, ...]]:

@@ -112,7 +112,8 @@ def write_archive(file: IO[bytes], data: RecordingData) -> None:
 
     with ZipFile(file, "w") as archive, ThreadPoolExecutor(1) as pool:
         _append(archive, SPEC, data.spec.canonical_json().encode())
-        gathered = pool.submit(dict, data.truth)  # computes what is lazy in the truth while frames are painted
+        # The truth is assessed when it is first read: here in a thread, while frames are painted.
+        gathered = pool.submit(dict, data.truth)
         for chunk, block in enumerate(in_order(paint, movie.n_chunks)):
             _append(archive, f"observed/{movie.chunk_name(chunk)}", block)
         for name, value in sorted(gathered.result().items()):
@@ -141,13 +142,15 @@ def _append_truth(archive: ZipFile, metadata: dict[str, Json], name: str, value:
     else:
         arrays = {name: value}
     for path, array in arrays.items():
-        # What is computed on demand is never held whole.
-        read = array.read if isinstance(array, LazyTruth) else None
-        axis = 0 if read is None else array.dims.index("frame")
+        # What is computed on demand is never held whole: it is stored, and read again, in blocks of frames.
+        axis = array.dims.index("frame") if isinstance(array, LazyTruth) else 0
         layout = ArrayLayout.of(array.shape, array.dtype, axis)
         metadata[f"truth/{path}/.zarray"] = layout.metadata()
         metadata[f"truth/{path}/.zattrs"] = array_attributes(array.dims, array.units)
         for chunk in range(layout.n_chunks):
-            rows = layout.rows(chunk) if layout.shape else slice(None)
-            block = array.values[layout.part(chunk)] if read is None else read(rows.start, rows.stop)
+            if isinstance(array, LazyTruth):
+                rows = layout.rows(chunk)
+                block = array.read(rows.start, rows.stop)
+            else:
+                block = array.values[layout.part(chunk)]
             _append(archive, f"truth/{path}/{layout.chunk_name(chunk)}", layout.encode(block))

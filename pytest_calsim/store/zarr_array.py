@@ -80,9 +80,11 @@ class ArrayLayout:
         """
         shape = tuple(metadata["shape"])
         chunks = metadata["chunks"]
+        # The one axis along which a chunk is not all of the array; any axis serves where there is one chunk.
         axis = next((i for i, n in enumerate(shape) if chunks[i] != max(1, n)), 0)
         layout = cls(shape, str(metadata["dtype"]), chunks[axis] if shape else 1, axis)
-        if {"dimension_separator": ".", **metadata} != layout.metadata():  # zarr 2 leaves the default out
+        # zarr 2 leaves the default separator out.
+        if {"dimension_separator": ".", **metadata} != layout.metadata():
             raise ValueError(
                 f"an array of layout {metadata} is compressed, or chunked along more than one axis; it cannot be read"
             )
@@ -112,7 +114,7 @@ class ArrayLayout:
         """Number of chunks; 0 when the array is empty."""
         if 0 in self.shape:
             return 0
-        return -(-self.shape[self.axis] // self.chunk_rows) if self.shape else 1
+        return math.ceil(self.shape[self.axis] / self.chunk_rows) if self.shape else 1
 
     def chunk_name(self, chunk: int) -> str:
         """Return the name of a chunk's member in the array's folder."""
@@ -122,9 +124,17 @@ class ArrayLayout:
         """Return the rows of a chunk along the layout's axis."""
         return slice(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.shape[self.axis]))
 
+    def chunks_of_rows(self, start: int, stop: int) -> range:
+        """Return the chunks that hold rows ``start`` to ``stop`` along the layout's axis."""
+        if stop <= start:
+            return range(0)
+        return range(start // self.chunk_rows, (stop - 1) // self.chunk_rows + 1)
+
     def part(self, chunk: int) -> tuple[slice | EllipsisType, ...]:
         """Return the index of a chunk's part of the array; an array without axes is one chunk."""
-        return (slice(None),) * self.axis + (self.rows(chunk),) if self.shape else (...,)
+        if not self.shape:
+            return (...,)
+        return (*(slice(None),) * self.axis, self.rows(chunk))
 
     def encode(self, block: NDArray[Any]) -> memoryview:
         """Return the bytes of one chunk; a block shorter than a chunk is padded with zeros."""

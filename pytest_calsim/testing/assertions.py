@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation, check_estimate, check_recording, estimate_of_footprints
+from pytest_calsim.testing.evaluation import Evaluation, check_estimate, check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
 from pytest_calsim.testing.measures import (
@@ -110,13 +110,7 @@ def assert_footprints_recovered(
         check_bound("min_mean_iou", min_mean_iou)
     if max_offset_px is not None and max_offset_px != "auto":
         check_bound("max_offset_px", max_offset_px, high=math.inf)
-    of = Evaluation(
-        found=estimate_of_footprints(estimate, recording),
-        recording=recording,
-        units=units,
-        min_iou=min_iou,
-        footprint_shift=footprint_shift,
-    )
+    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     _ = of.matched_footprints  # what cannot be read is refused before anything else
     if min_recall > 0:
         of.check_counted()

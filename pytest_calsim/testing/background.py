@@ -45,16 +45,16 @@ def assert_background_recovered(
     Parameters
     ----------
     estimate
-        An :class:`~pytest_calsim.Estimate` with b (and f), or a picture ``(height, width)``.
+        An :class:`~pytest_calsim.Estimate` with b (and f), or an image ``(height, width)``.
     recording
         The recording it was found in.
     min_pearson
-        Lowest Pearson correlation over pixels of both mean pictures, in [-1, 1]; scale and offset do not matter.
+        Lowest Pearson correlation over pixels of both mean images, in [-1, 1]; scale and offset do not matter.
     min_course_pearson
         Lowest Pearson correlation over frames of both mean courses, in [-1, 1]; needs f.
     footprint_shift
-        Where the picture lies, as in :func:`assert_footprints_recovered`; ``"auto"`` goes by the estimate's
-        shifts, else by its footprints, else the picture is at zero shift.
+        Where the image lies, as in :func:`assert_footprints_recovered`; ``"auto"`` goes by the estimate's
+        shifts, else by its footprints, else the image is at zero shift.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def measure_background(
     min_course_pearson: float | None = None,
     footprint_shift: FootprintShift = "auto",
 ) -> Scorecard:
-    """Measure how alike the estimated and the true mean picture, and mean course, of the background are."""
+    """Measure how alike the estimated and the true mean image, and mean course, of the background are."""
     if found.background is None:
         raise EstimateError("this Estimate has no background: say Estimate(b=..., f=...)")
     _, height, width = recording.frames.shape
@@ -114,7 +114,7 @@ def measure_background(
         checks.append(Check("pearson", field_pearson(est, seen), min_pearson, words=words))
     elif min_pearson is not None:
         raise EstimateError(
-            "this Estimate has no b, the background's picture: say Estimate(b=..., f=...), or drop min_pearson"
+            "this Estimate has no b, the background's image: say Estimate(b=..., f=...), or drop min_pearson"
         )
     if found.background.course is not None:
         course = found.background.course
@@ -127,20 +127,23 @@ def measure_background(
             "this Estimate has no f, the background's course: say Estimate(b=..., f=...), or drop min_course_pearson"
         )
     dy, dx = frame.offset_px
-    notes = [f"frame of reference: the picture lies ({dy:+.2f}, {dx:+.2f}) px from zero shift, {frame.source}"]
+    notes = [f"frame of reference: the image lies ({dy:+.2f}, {dx:+.2f}) px from zero shift, {frame.source}"]
     return Scorecard("background", checks, notes=notes if frame.source else ())
 
 
 def _in_one_place(
     est: NDArray[np.float64], true: NDArray[np.float64], offset: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what both pictures show, with the estimate's moved back by whole pixels; a background is smooth."""
-    parts: list[tuple[slice, slice]] = []
-    for length, by in zip(est.shape, offset, strict=True):
-        whole = round(by)
-        parts.append((slice(max(whole, 0), length + min(whole, 0)), slice(max(-whole, 0), length - max(whole, 0))))
-    rows, columns = parts
-    return est[rows[0], columns[0]], true[rows[1], columns[1]]
+    """Return what both images show, with the estimate's moved back by whole pixels; a background is smooth."""
+    rows_est, rows_true = _shared(est.shape[0], round(offset[0]))
+    columns_est, columns_true = _shared(est.shape[1], round(offset[1]))
+    return est[rows_est, columns_est], true[rows_true, columns_true]
+
+
+def _shared(length: int, shift: int) -> tuple[slice, slice]:
+    """Return the part of a moved axis that the unmoved one shows too, and where it lies on that one."""
+    moved = slice(max(shift, 0), length + min(shift, 0))
+    return moved, slice(moved.start - shift, moved.stop - shift)
 
 
 def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]:
@@ -152,7 +155,7 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
     Returns
     -------
     background
-        Mean picture ``(height, width)`` and course ``(frame,)``, in the units of light.
+        Mean image ``(height, width)`` and course ``(frame,)``, in the units of light.
     frames
         Frames of the course.
 
@@ -162,32 +165,37 @@ def true_background(recording: Recording) -> tuple[Background, NDArray[np.intp]]
         When the recording has no stage of tissue.
     """
     truth = recording.truth
-    tissue: list[str] = []
-    for kind, artifact in recording.scene.pixel_artifacts.items():
-        if artifact.space is Space.SENSOR or isinstance(artifact, Displacement) or kind not in recording.stages:
-            break
-        tissue.append(kind)
-    if not tissue:
-        raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
     n_frames, height, width = recording.frames.shape
     frames = np.unique(np.linspace(0, n_frames - 1, min(n_frames, _FRAMES)).round().astype(np.intp))
-    # Unmoved: the last stage of tissue lies before the motion.
-    light = recording.stage(tissue[-1])
+    light = recording.stage(_last_of_tissue(recording))
     brightness = np.zeros((0, n_frames)) if truth.C is None else truth.C.values
     if truth.bleaching is not None:
         brightness = brightness * truth.bleaching.values
     cells: Any = None if truth.A_observed is None else cast("Any", truth.A_observed.csr).T
-    seen = np.ones((height, width))
+    efficiency = np.ones((height, width))
     for field in (truth.illumination, truth.vignette):
-        seen = seen if field is None else seen * field.values
+        if field is not None:
+            efficiency = efficiency * field.values
     leaked = 0.0 if truth.leakage is None else truth.leakage.values
     total = np.zeros((height, width))
     course = np.zeros(len(frames))
     for i, frame in enumerate(frames.tolist()):
-        picture: NDArray[np.float64] = light.isel(frame=frame).values.astype(np.float64)
+        image: NDArray[np.float64] = light.isel(frame=frame).values.astype(np.float64)
         if cells is not None and len(brightness):
-            picture -= (cells @ brightness[:, frame]).reshape(height, width)
-        picture = picture * seen + leaked
-        course[i] = picture.mean()
-        total += picture
+            image -= (cells @ brightness[:, frame]).reshape(height, width)
+        image = image * efficiency + leaked
+        course[i] = image.mean()
+        total += image
     return Background(total / len(frames), course), frames
+
+
+def _last_of_tissue(recording: Recording) -> str:
+    """Return the stage that paints the last of the tissue: it lies before the motion, so its light is at zero shift."""
+    last: str | None = None
+    for kind, artifact in recording.scene.pixel_artifacts.items():
+        if artifact.space is Space.SENSOR or isinstance(artifact, Displacement) or kind not in recording.stages:
+            break
+        last = kind
+    if last is None:
+        raise EstimateError("the recording has no background: its spec paints no tissue; add a step such as 'neuropil'")
+    return last

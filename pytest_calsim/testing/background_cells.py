@@ -2,7 +2,7 @@
 
 An estimate that matches no cell of the truth's table lies on a background cell when its centre lies in that cell's disk
 of confusion and, if it has a trace, the trace follows the cell's course; without a trace, when its mask is the disk.
-Where background cells are dense their disks cover half of a picture, so a place alone says nothing.
+Where background cells are dense their disks cover half of an image, so a place alone says nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.inputs.types import Unit
 from pytest_calsim.testing.matched_cells import MatchedCells
-from pytest_calsim.testing.scoring.alignment import centroids
-from pytest_calsim.testing.scoring.masks import Overlaps, energy_masks
+from pytest_calsim.testing.scoring.masks import Overlaps, centroids, energy_masks
 from pytest_calsim.testing.scoring.matching import assign
 from pytest_calsim.testing.scoring.traces import correlations
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation, estimate_of_footprints
+from pytest_calsim.testing.evaluation import Evaluation
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.matrices import as_shifts
 from pytest_calsim.testing.inputs.types import FootprintsLike
@@ -19,7 +19,7 @@ from pytest_calsim.testing.short_traceback import short_traceback
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["compare"]
+__all__ = ["compare", "comparison_of"]
 
 
 @short_traceback
@@ -61,26 +61,31 @@ def compare(
     >>> compare(recording.truth.A_observed[2:9], recording)
     <Comparison: 4 found, 4 missed, 0 spurious, 3 ignored>
     """
-    found = estimate_of_footprints(estimate, recording)
-    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+    return comparison_of(of)
+
+
+def comparison_of(of: Evaluation) -> Comparison:
+    """Gather what plots show of an evaluation; errors as :func:`compare`."""
+    found = of.found
     shifts = None
     if found.shifts is not None:
-        true = true_displacements(recording)
+        true = true_displacements(of.recording)
         given = as_shifts(found.shifts, n_frames=len(true))
         shifts = true + compare_shifts(given, true, convention=check_convention(found.convention)).error_px
-    if of.matched is None:
-        cell_of = np.full(found.n_units, -1, np.intp)
-        if found.n_units:
-            rows, ids = of.rows
-            cell_of[rows] = ids
-        return Comparison(of.cells.counted, cell_of, shifts=shifts, C=found.C, S=found.S)
-    return Comparison(
-        of.cells.counted,
-        of.matched.scores.cell_of,
-        footprints=of.matched.given,
-        offset_px=of.matched.frame.offset_px,
-        shifts=shifts,
-        C=found.C,
-        S=found.S,
-        background_cell_of=of.background_cell_of,
-    )
+    if of.matched is not None:
+        return Comparison(
+            of.cells.counted,
+            of.matched.scores.cell_of,
+            footprints=of.matched.given,
+            offset_px=of.matched.frame.offset_px,
+            shifts=shifts,
+            C=found.C,
+            S=found.S,
+            background_cell_of=of.background_cell_of,
+        )
+    cell_of = np.full(found.n_units, -1, np.intp)
+    if found.n_units:
+        rows, ids = of.rows
+        cell_of[rows] = ids
+    return Comparison(of.cells.counted, cell_of, shifts=shifts, C=found.C, S=found.S)

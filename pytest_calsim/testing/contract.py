@@ -15,6 +15,7 @@ from pytest_calsim.testing.relations.clause import Clause, NotApplicableError, T
 from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
 from pytest_calsim.testing.relations.outcome import Outcome, Run
 from pytest_calsim.testing.relations.relation import RELATIONS, brighter
+from pytest_calsim.testing.short_traceback import short_traceback
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -99,6 +100,7 @@ class PipelineContract:
     def __repr__(self) -> str:
         return f"<PipelineContract of {len(self.clauses)} clauses>"
 
+    @short_traceback
     def check(self, clause: Clause | str, recording: Recording | None = None) -> Scorecard | None:
         """Hold the pipeline to one clause.
 
@@ -123,7 +125,6 @@ class PipelineContract:
         pytest.skip.Exception
             When the clause says nothing of this pipeline or this recording.
         """
-        __tracebackhide__ = True
         chosen = self._named(clause) if isinstance(clause, str) else clause
         given = self._default() if recording is None else recording
         trial = Trial(self.run, lambda: self._baseline(given), given, self._record)

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import is_scipy_sparse
 from pytest_calsim.testing.inputs.background import Background, read_background
 from pytest_calsim.testing.inputs.footprints import Footprints, read_footprints
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.labelled import Source
 from pytest_calsim.testing.inputs.labels import common_order
 from pytest_calsim.testing.inputs.matrices import Rows, as_matrix, as_shifts, read_rows
-from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, MatrixLike
 from pytest_calsim.testing.readers import caiman, minian, suite2p
 from pytest_calsim.testing.scoring.shifts import Convention, check_convention
@@ -47,9 +48,9 @@ class Estimate:
     shifts
         ``(frame, shift_dim)``, px, columns (height, width).
     b
-        Background pictures ``(height, width)``, or several ``(component, height, width)``.
+        Background images ``(height, width)``, or several ``(component, height, width)``.
     f
-        Background courses ``(frame,)`` or ``(component, frame)``, one for each picture of ``b``.
+        Background courses ``(frame,)`` or ``(component, frame)``, one for each image of ``b``.
     convention
         What the sign of ``shifts`` means: ``"correction"`` or ``"displacement"``. Assertions then know it.
     picture
@@ -84,22 +85,21 @@ class Estimate:
         picture: tuple[int, int] | None = None,
         cells: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> None:
-        self._read: Footprints | None = None if A is None else _read_footprints(A, picture)
-        self._form: FootprintForm = "array" if self._read is None else self._read.form
+        self._footprints: Footprints | None = None if A is None else _read_footprints(A, picture)
         n_units = None if self.A is None else len(self.A)
         traces = None if C is None else read_rows(C, n_units=n_units, name="C")
         spikes = None if S is None else read_rows(S, n_units=n_units, name="S")
         labels = _labels_in_common(self.A, traces, spikes)
-        self.C: NDArray[np.float64] | None = _in_order(traces, labels, (n_units, None), "C")
-        n_frames = None if self.C is None else self.C.shape[1]
-        n_units = n_units if self.C is None else len(self.C)
-        self.S: NDArray[np.float64] | None = _in_order(spikes, labels, (n_units, n_frames), "S")
-        self.shifts: NDArray[np.float64] | None = None if shifts is None else as_shifts(shifts)
+        self.C: Floats | None = _in_order(traces, labels, (n_units, None), "C")
+        # S must have as many rows and frames as C; without A it is C that says how many units there are.
+        shape = (n_units, None) if self.C is None else self.C.shape
+        self.S: Floats | None = _in_order(spikes, labels, (shape[0], shape[1]), "S")
+        self.shifts: Floats | None = None if shifts is None else as_shifts(shifts)
         self.background: Background | None = None if b is None and f is None else read_background(b, f)
         self.convention: Convention | None = None if convention is None else check_convention(convention)
-        n_units = next((len(found) for found in (self.A, self.C, self.S) if found is not None), 0)
-        self.labels: NDArray[np.generic] = np.arange(n_units) if labels is None else labels
-        self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_units)
+        n_found = next((len(found) for found in (self.A, self.C, self.S) if found is not None), 0)
+        self.labels: NDArray[np.generic] = np.arange(n_found) if labels is None else labels
+        self.cells: NDArray[np.intp] | None = None if cells is None else _named_cells(cells, n_found)
         if self.A is not None and self.cells is not None:
             raise EstimateError("cells is given as well as A, whose footprints say which cells they are: leave one out")
 
@@ -111,13 +111,13 @@ class Estimate:
 
     @property
     def A(self) -> SparseFootprints | None:
-        """Footprints, on the picture they were given on; ``None`` without."""
-        return None if self._read is None else self._read.A
+        """Footprints, on the grid they were given on; ``None`` without."""
+        return None if self._footprints is None else self._footprints.A
 
     @property
     def form(self) -> FootprintForm:
         """Form in which A was given; advice in messages goes by it."""
-        return self._form
+        return "array" if self._footprints is None else self._footprints.form
 
     @property
     def n_units(self) -> int:
@@ -125,16 +125,16 @@ class Estimate:
         return len(self.labels)
 
     def footprints_on(self, picture: tuple[int, int]) -> SparseFootprints:
-        """Return the footprints in their place on a recording's picture ``(height, width)``, px.
+        """Return the footprints in their place in a recording's frames ``(height, width)``, px.
 
         Raises
         ------
         EstimateError
             When there are none, or they do not fit there.
         """
-        if self._read is None:
+        if self._footprints is None:
             raise EstimateError("this Estimate has no A, which footprints are judged by")
-        return self._read.on(picture)
+        return self._footprints.on(picture)
 
     @classmethod
     @short_traceback
@@ -180,9 +180,7 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when there are no dims, no A, or a component that is not there.
         """
-        found = cls(**caiman.read(estimates, dims, shifts_rig))
-        found._form = "flat columns"
-        return found
+        return cls(**caiman.read(estimates, dims, shifts_rig))._given_as("flat columns")
 
     @classmethod
     @short_traceback
@@ -224,21 +222,24 @@ class Estimate:
         EstimateError
             As for :class:`Estimate`, and when these are not of one run.
         """
-        found = cls(
-            **suite2p.read(
-                stat=stat,
-                shape=shape,
-                F=F,
-                Fneu=Fneu,
-                neucoeff=neucoeff,
-                spks=spks,
-                iscell=iscell,
-                yoff=yoff,
-                xoff=xoff,
-            )
+        results = suite2p.read(
+            stat=stat,
+            shape=shape,
+            F=F,
+            Fneu=Fneu,
+            neucoeff=neucoeff,
+            spks=spks,
+            iscell=iscell,
+            yoff=yoff,
+            xoff=xoff,
         )
-        found._form = "stat"
-        return found
+        return cls(**results)._given_as("stat")
+
+    def _given_as(self, form: FootprintForm) -> Estimate:
+        """Note the form in which a reader was given A, as a user of that reader is to be advised."""
+        if self._footprints is not None:
+            self._footprints = self._footprints._replace(form=form)
+        return self
 
 
 def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
@@ -247,15 +248,18 @@ def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Foot
         shape: object = getattr(A, "shape", None)
         raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
     read = read_footprints(A, picture)
-    return read if picture is None else Footprints(read.on(picture), (None, None), read.form)
+    if picture is None:
+        return read  # they find their place when the recording is known
+    return Footprints(read.on(picture), (None, None), read.form)
 
 
 def _labels_in_common(
     A: SparseFootprints | None, traces: Rows | None, spikes: Rows | None
 ) -> NDArray[np.generic] | None:
-    """Find the labels in whose order rows are put: those of A, or else of C, whichever is first."""
+    """Find the labels in whose order rows are put: those of the first of A, C and S that is there."""
     labels: dict[str, tuple[NDArray[np.generic] | None, Source]] = {} if A is None else {"A": (A.unit_id, "")}
     for name, rows in (("C", traces), ("S", spikes)):
+        # Rows of another number are refused for that, which says more than their labels.
         if rows is not None and (A is None or len(rows.values) == len(A)):
             labels[name] = (rows.unit_id, rows.source)
     if not labels:
@@ -266,8 +270,8 @@ def _labels_in_common(
 
 def _in_order(
     rows: Rows | None, labels: NDArray[np.generic] | None, shape: tuple[int | None, int | None], name: str
-) -> NDArray[np.float64] | None:
-    """Return traces or spikes in the order of the labels."""
+) -> Floats | None:
+    """Return traces or spikes in the order of the labels; refuse another number of rows or frames."""
     return None if rows is None else as_matrix(rows.in_order_of(labels, name), shape=shape, name=name)
 
 

@@ -75,7 +75,7 @@ def _reader_of(path: Path) -> Callable[[Path, tuple[int, int]], Estimate]:
 
 
 def _read_npy(path: Path, picture: tuple[int, int]) -> Estimate:
-    return Estimate(A=np.load(path), picture=picture)
+    return Estimate(A=np.load(path), picture=picture)  # without pickle, as NumPy does by default: it may run code
 
 
 def _read_npz(path: Path, picture: tuple[int, int]) -> Estimate:

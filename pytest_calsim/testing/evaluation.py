@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
     from pytest_calsim.recording.truth import GroundTruth
 
-__all__ = ["Evaluation", "check_estimate", "check_recording", "estimate_of_footprints"]
+__all__ = ["Evaluation", "check_estimate", "check_recording"]
 
 
 def check_estimate(given: object) -> None:
@@ -34,15 +34,11 @@ def check_estimate(given: object) -> None:
 def check_recording(recording: Recording) -> GroundTruth:
     """Return a recording's truth, or refuse what is no recording."""
     if not (hasattr(recording, "truth") and hasattr(recording, "frames")):
-        raise EstimateError(f"a {type(recording).__name__} has no .truth to compare with: give the recording itself")
+        raise EstimateError(
+            f"recording is of type {type(recording).__name__}, which has no .truth to compare with: "
+            "give the recording itself, and mind the order of the arguments"
+        )
     return recording.truth
-
-
-def estimate_of_footprints(given: Estimate | FootprintsLike, recording: Recording) -> Estimate:
-    """Return an estimate as it is, and footprints as one."""
-    check_recording(recording)
-    check_estimate(given)
-    return given if isinstance(given, Estimate) else Estimate(A=given, picture=recording.frames.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +69,22 @@ class Evaluation:
         check_bound("min_iou", self.min_iou)
         check_recording(self.recording)
 
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate | FootprintsLike,
+        recording: Recording,
+        *,
+        units: Units,
+        min_iou: float,
+        footprint_shift: FootprintShift,
+    ) -> Evaluation:
+        """Read an estimate, or footprints in any form."""
+        check_recording(recording)
+        check_estimate(estimate)
+        found = estimate if isinstance(estimate, Estimate) else Estimate(estimate, picture=recording.frames.shape[1:])
+        return cls(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+
     @cached_property
     def cells(self) -> PlantedCells:
         """The planted cells, and those that count."""
@@ -81,6 +93,7 @@ class Evaluation:
     @cached_property
     def matched(self) -> MatchedCells | None:
         """Footprints matched with all planted cells; ``None`` without footprints."""
+        # Beside matched_footprints, which refuses: traces can be judged without footprints.
         return None if self.found.A is None else self.matched_footprints
 
     @cached_property
@@ -117,4 +130,5 @@ class Evaluation:
 
     def facts(self) -> dict[str, float]:
         """Return the frame of reference used, and the version of the rule that says which cells count."""
-        return ({} if self.matched is None else self.matched.facts()) | self.cells.facts()
+        frame = {} if self.matched is None else self.matched.facts()
+        return frame | self.cells.facts()

@@ -18,6 +18,7 @@ __all__ = ["missed_table", "spurious_table", "worst_fits_table", "worst_frames_t
 
 def missed_table(scores: FootprintScores, cells: PlantedCells, labels: NDArray[Any]) -> Table:
     """List the cells missed, with the reason for each."""
+    # Brightest first: a cell that anything would find, and this did not, tells most.
     snr = cells.columns.get("snr_peak", cells.columns.get("snr", np.zeros(len(cells))))
     missed = scores.missed[np.argsort(-snr[scores.missed], kind="stable")]
     shown = missed[:N_SHOWN].tolist()

@@ -13,7 +13,7 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.input_mistakes import shift_mistakes
 from pytest_calsim.testing.inputs.matrices import as_shifts
-from pytest_calsim.testing.scoring.alignment import fit_offset
+from pytest_calsim.testing.scoring.shared_offset import fit_offset
 from pytest_calsim.testing.scoring.shifts import compare_shifts
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ FootprintShift: TypeAlias = "tuple[float, float] | Literal['auto'] | None"
 
 _RIGHT_RMSE_PX = 1.0
 """Shifts whose aligned RMSE is no more than this say where the footprints lie."""
+
+
+_FITTED = "fitted within the tissue's motion, as no shifts are given"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class FrameOfReference:
 
     offset_px: tuple[float, float] = (0.0, 0.0)
     source: str = ""
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it was found by fitting the footprints themselves, which may fail."""
+        return self.source == _FITTED
 
     @property
     def is_zero(self) -> bool:
@@ -62,7 +70,7 @@ def find_frame(
     found
         The estimate.
     A
-        Its footprints on the recording's picture; ``None``: it has none, and nothing is fitted.
+        Its footprints in the recording's frames; ``None``: it has none, and nothing is fitted.
     recording
         The recording.
 
@@ -81,9 +89,10 @@ def find_frame(
     if found.shifts is not None:
         return FrameOfReference(_from_shifts(found, true), "as the estimate's shifts say")
     truth = recording.truth.A_observed
+    # Nothing moved, or nothing to fit with: then nothing is forgiven.
     if A is None or truth is None or not true.any():
         return FrameOfReference()
-    return FrameOfReference(fit_offset(A, truth, true), "fitted within the tissue's motion, as no shifts are given")
+    return FrameOfReference(fit_offset(A, truth, true), _FITTED)
 
 
 def true_displacements(recording: Recording) -> NDArray[np.float64]:
@@ -121,5 +130,6 @@ def _from_shifts(found: Estimate, true: NDArray[np.float64]) -> tuple[float, flo
             f"{errors.rmse_px:.2f} px{evident}. Judge them by assert_shifts_recovered, or "
             "say footprint_shift=(rows, columns) or None"
         )
+    # The mean difference is minus the template's displacement; from 0, as -0.0 is no offset to print.
     dy, dx = (0.0 - errors.offset_px).tolist()
     return float(dy), float(dx)

@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = ["register"]
 
+_REGISTERED: set[type] = set()
+
 
 def register(*models: object) -> None:
     """Let ``st.from_type`` draw some models, and all that this package has, once both sides are imported.
@@ -33,9 +35,6 @@ def register(*models: object) -> None:
         if isinstance(model, type) and issubclass(model, frozen) and model not in _REGISTERED:
             _REGISTERED.add(model)
             register_type_strategy(model, _strategy_of)  # pyright: ignore
-
-
-_REGISTERED: set[type] = set()
 
 
 def _all_below(model: type) -> list[type]:

@@ -3,77 +3,135 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.types import FootprintForm, Unit
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
+from pytest_calsim.testing.scoring.shared_offset import cross_correlation
 from pytest_calsim.testing.scoring.shifts import Convention, compare_shifts
+from pytest_calsim.testing.scoring.spikes import spike_precision_recall
 from pytest_calsim.testing.scoring.traces import correlations, trace_pearson
 
-__all__ = ["footprint_mistakes", "shift_mistakes", "trace_mistakes"]
+__all__ = ["footprint_mistakes", "shift_mistakes", "spike_mistakes", "trace_mistakes"]
 
-# Another reading is named when it is better by this factor ...
 _FAR = 2.0
-# ... and finds at least this share of the cells, or correlates with them by as much.
+"""Another reading is named when it is better by this factor, and ..."""
 _MOST = 0.5
-# Traces are evidently late or early, by no more frames than this, when this share of cells says so.
+"""... when it finds at least this share of the cells, or correlates with them by as much."""
 _MOST_FRAMES = 3
+"""Rows are evidently late or early by no more frames than this, and ..."""
 _MOST_CELLS = 2 / 3
+"""... when this share of the cells says so."""
 
 
 def shift_mistakes(shifts: NDArray[np.float64], true: NDArray[np.float64], convention: Convention) -> list[str]:
     """Say whether the other sign, or the columns swapped, would score a far smaller RMSE."""
     other: Convention = "displacement" if convention == "correction" else "correction"
-    readings: dict[str, tuple[NDArray[np.float64], Convention]] = {
-        f"the sign is evidently the opposite: with convention={other!r}": (shifts, other),
-        "the columns are evidently (width, height): swapped": (shifts[:, ::-1], convention),
-        f"the columns are evidently (width, height), the sign the opposite: swapped and with convention={other!r}": (
-            shifts[:, ::-1],
-            other,
+    opposite = f"with convention={other!r}"
+    swapped = shifts[:, ::-1]
+    rmse_of = {
+        f"the sign is evidently the opposite: {opposite}": _rmse_px(shifts, true, other),
+        "the columns are evidently (width, height): swapped": _rmse_px(swapped, true, convention),
+        f"the columns are evidently (width, height), the sign the opposite: swapped and {opposite}": (
+            _rmse_px(swapped, true, other)
         ),
     }
-    given = compare_shifts(shifts, true, convention=convention).rmse_px
-    scores = {words: compare_shifts(s, true, convention=c).rmse_px for words, (s, c) in readings.items()}
-    words, rmse = min(scores.items(), key=lambda item: item[1])
-    return [f"{words}, RMSE would be {rmse:.2f} px"] if rmse * _FAR < given else []
+    words = min(rmse_of, key=rmse_of.__getitem__)
+    if rmse_of[words] * _FAR < _rmse_px(shifts, true, convention):
+        return [f"{words}, RMSE would be {rmse_of[words]:.2f} px"]
+    return []
 
 
-def trace_mistakes(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> list[str]:
-    """Say whether rows, which are paired, fit far better in another order, or most of them some frames later."""
-    n_frames = C_true.shape[1]
-    lags = [lag for lag in range(-_MOST_FRAMES, _MOST_FRAMES + 1) if abs(lag) < n_frames - 1]
-    late = [C_est[:, max(lag, 0) : n_frames + min(lag, 0)] for lag in lags]
-    true = [C_true[:, max(-lag, 0) : n_frames + min(-lag, 0)] for lag in lags]
-    pearson = np.array([np.nan_to_num(trace_pearson(e, t)) for e, t in zip(late, true, strict=True)])
+def _rmse_px(shifts: Floats, true: Floats, convention: Convention) -> float:
+    return compare_shifts(shifts, true, convention=convention).rmse_px
+
+
+def trace_mistakes(C_est: Floats, C_true: Floats, *, leader: str = "footprints") -> list[str]:
+    """Say whether rows, which are paired, fit far better in another order, or most of them some frames later.
+
+    ``leader`` says what tells which cell each row is.
+    """
+    reading = _better_reading(C_est, C_true, most_frames=_MOST_FRAMES)
+    if reading is None:
+        return []
+    pearson = float(np.median(np.nan_to_num(trace_pearson(*reading.of(C_est, C_true)))))
+    return [f"{reading.words('traces', leader)}, their median correlation would be {pearson:.2f}"]
+
+
+def spike_mistakes(
+    S_est: Floats, S_true: Floats, *, tol_frames: int, spike_thresh: float, leader: str = "footprints"
+) -> list[str]:
+    """Say whether rows of spikes, which are paired, fit far better in another order, or most of them frames later.
+
+    ``leader`` says what tells which cell each row is; ``tol_frames`` and ``spike_thresh`` are those of the score.
+    """
+    ndimage: Any = import_module("scipy.ndimage")
+
+    def spread(events: NDArray[np.bool_]) -> Floats:
+        # Over the tolerance, as events that are near one another agree.
+        return ndimage.uniform_filter1d(events.astype(np.float64), 2 * tol_frames + 1, axis=1, mode="constant")
+
+    reading = _better_reading(spread(S_est > spike_thresh), spread(S_true > 0), most_frames=_MOST_FRAMES + tol_frames)
+    if reading is None:
+        return []
+    spikes = spike_precision_recall(*reading.of(S_est, S_true), tol_frames=tol_frames, spike_thresh=spike_thresh)
+    hits = spikes.n_hits.sum()
+    recall = hits / max(spikes.n_true.sum(), 1)
+    precision = hits / max(spikes.n_est.sum(), 1)
+    return [f"{reading.words('spikes', leader)}, recall would be {recall:.2f} and precision {precision:.2f}"]
+
+
+class _Reading(NamedTuple):
+    """Another reading of rows: the true row that each estimated one follows, or how many frames it comes late."""
+
+    true_rows: NDArray[np.intp] | None = None
+    lag: int = 0
+
+    def of(self, est: Floats, true: Floats) -> tuple[Floats, Floats]:
+        """Return the rows that this reading pairs, and the frames that it lays on one another."""
+        if self.true_rows is not None:
+            true = true[self.true_rows]
+        n_frames = true.shape[1]
+        late = est[:, max(self.lag, 0) : n_frames + min(self.lag, 0)]
+        return late, true[:, max(-self.lag, 0) : n_frames + min(-self.lag, 0)]
+
+    def words(self, kind: str, leader: str) -> str:
+        """Say it."""
+        if self.true_rows is not None:
+            return f"the rows are evidently in another order than the {leader}: each with the cell it follows best"
+        frames = f"{abs(self.lag)} frame{'s' if abs(self.lag) > 1 else ''} {'late' if self.lag > 0 else 'early'}"
+        return f"the {kind} are evidently {frames}: moved"
+
+
+def _better_reading(est: Floats, true: Floats, *, most_frames: int) -> _Reading | None:
+    """Find the reading of paired rows that correlates far better than the one given, if there is one."""
+    n_frames = true.shape[1]
+    lags = [lag for lag in range(-most_frames, most_frames + 1) if abs(lag) < n_frames - 1]
+    pearson = np.array([np.nan_to_num(trace_pearson(*_Reading(lag=lag).of(est, true))) for lag in lags])
     given = float(np.median(pearson[lags.index(0)]))
-    ordered = _best_order(C_est, C_true)
+    pairs, ordered = _best_order(est, true)
     # Among many cells, some fit by chance: as many as fit what the cells do at another time.
-    by_chance = _best_order(C_est, np.roll(C_true, n_frames // 2, axis=1))
+    _, by_chance = _best_order(est, np.roll(true, n_frames // 2, axis=1))
     if ordered >= _MOST and ordered > _FAR * max(given, by_chance):
-        return [
-            "the rows are evidently in another order than the footprints: "
-            f"each with the cell it follows best, their median correlation would be {ordered:.2f}"
-        ]
+        return _Reading(true_rows=pairs)
     best = np.array(lags)[pearson.argmax(axis=0)]
     found, counts = np.unique(best, return_counts=True)
     lag = int(found[counts.argmax()])
-    if lag == 0 or counts.max() < _MOST_CELLS * len(best):
-        return []
-    frames = f"{abs(lag)} frame{'s' if abs(lag) > 1 else ''} {'late' if lag > 0 else 'early'}"
-    moved = float(np.median(pearson[lags.index(lag)]))
-    return [f"the traces are evidently {frames}: moved, their median correlation would be {moved:.2f}"]
+    evident = lag != 0 and counts.max() >= _MOST_CELLS * len(best)
+    return _Reading(lag=lag) if evident else None
 
 
-def _best_order(C_est: NDArray[np.float64], C_true: NDArray[np.float64]) -> float:
-    """Compute the median correlation of rows paired one to one so that the sum of all correlations is highest."""
-    pearson = correlations(C_est, C_true)
+def _best_order(est: Floats, true: Floats) -> tuple[NDArray[np.intp], float]:
+    """Pair rows one to one so that the sum of all correlations is highest; return true rows and the median of all."""
+    pearson = correlations(est, true)
     optimize: Any = import_module("scipy.optimize")
     pairs = cast("tuple[NDArray[np.intp], ...]", optimize.linear_sum_assignment(pearson, maximize=True))
-    return float(np.median(pearson[pairs]))
+    return pairs[1], float(np.median(pearson[pairs]))
 
 
 def footprint_mistakes(
@@ -136,7 +194,7 @@ def _in_other_order(form: FootprintForm, height: int, width: int) -> str:
 
 
 def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np.int32]) -> SparseFootprints:
-    """Return the same values at other places; what leaves the picture is lost."""
+    """Return the same values at other places; what leaves the image is lost."""
     units: list[Unit] = []
     for start, stop in zip(A.indptr[:-1], A.indptr[1:], strict=True):
         r = row[start:stop]
@@ -150,16 +208,14 @@ def _with_pixels(A: SparseFootprints, row: NDArray[np.int32], column: NDArray[np
 
 def _displacement(A_est: SparseFootprints, A_true: SparseFootprints) -> tuple[int, int]:
     """Return where all estimates together lie best on all cells together: the peak of their cross-correlation."""
-    # Twice the size, so that the cyclic correlation does not wrap around.
-    padded = (2 * A_est.shape[1], 2 * A_est.shape[2])
-    spectrum = np.fft.rfft2(_projection(A_est), padded) * np.conj(np.fft.rfft2(_projection(A_true), padded))
-    peak = int(np.fft.irfft2(spectrum, padded).argmax())
-    dy, dx = divmod(peak, padded[1])
+    correlation = cross_correlation(_sum_of_footprints(A_est), _sum_of_footprints(A_true))
+    n_rows, n_columns = correlation.shape
+    dy, dx = divmod(int(correlation.argmax()), n_columns)
     # The second half of each axis stands for negative displacements.
-    return dy - padded[0] * (2 * dy >= padded[0]), dx - padded[1] * (2 * dx >= padded[1])
+    return dy - n_rows if 2 * dy >= n_rows else dy, dx - n_columns if 2 * dx >= n_columns else dx
 
 
-def _projection(A: SparseFootprints) -> NDArray[np.float64]:
+def _sum_of_footprints(A: SparseFootprints) -> NDArray[np.float64]:
     """Sum all footprints, each with a peak of 1."""
     peaks = np.array([A.unit(i)[1].max(initial=0.0) for i in range(len(A))])
     scale = np.repeat(np.where(peaks > 0, peaks, 1.0), np.diff(A.indptr))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,9 +15,9 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.frame_of_reference import FootprintShift, FrameOfReference, find_frame
 from pytest_calsim.testing.planted_cells import PlantedCells
-from pytest_calsim.testing.scoring.alignment import align, centroids
 from pytest_calsim.testing.scoring.footprints import FootprintScores, score_footprints
-from pytest_calsim.testing.scoring.masks import energy_masks
+from pytest_calsim.testing.scoring.masks import centroids, energy_masks
+from pytest_calsim.testing.scoring.shared_offset import align
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["MatchedCells", "Residual", "match_cells", "matched_rows"]
 
 
-# Standard error of a median of n normal deviates, in units of their median absolute deviation, times the root of n:
-# 1.2533 (Kenney and Keeping 1962, 13.3) x 1.4826.
 _MEDIAN_ERROR = 1.858
+"""Standard error of a median of n normal deviates, in units of their median absolute deviation, times the root of n:
+√(π/2) = 1.2533 (Kenney and Keeping 1962, 13.3) × 1.4826."""
 
 
 class Residual(NamedTuple):
@@ -55,6 +55,7 @@ class Residual(NamedTuple):
         """Compute it from each cell's offset ``(cell, 2)``, px; the error is infinite for a single cell."""
         dy, dx = np.median(offsets, axis=0).tolist()
         length = math.hypot(dy, dx)
+        # Along its own direction, as a cell's error across it hardly changes the length.
         along = offsets @ ((dy / length, dx / length) if length else (0.0, 1.0))
         spread = float(np.median(np.abs(along - np.median(along))))
         error = _MEDIAN_ERROR * spread / math.sqrt(len(offsets)) if len(offsets) > 1 else math.inf
@@ -131,21 +132,15 @@ def match_cells(
     A = found.footprints_on((height, width))
     frame = find_frame(footprint_shift, found, A, recording)
     at_zero = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
+    unmoved = MatchedCells(given=A, A_est=A, A_true=cells.A, scores=at_zero, at_zero=at_zero, frame=frame)
     if frame.is_zero:
-        return MatchedCells(given=A, A_est=A, A_true=cells.A, scores=at_zero, at_zero=at_zero, frame=frame)
+        return unmoved
     A_est, A_true = align(A, cells.A, frame.offset_px)
     scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou)
     # A fit may end in a worse place than none, with few cells or wrong ones: then the estimate stays where it was.
-    if frame.source.startswith("fitted") and scores.total_iou <= at_zero.total_iou:
-        return MatchedCells(
-            given=A,
-            A_est=A,
-            A_true=cells.A,
-            scores=at_zero,
-            at_zero=at_zero,
-            frame=FrameOfReference((0.0, 0.0), frame.source),
-        )
-    return MatchedCells(given=A, A_est=A_est, A_true=A_true, scores=scores, at_zero=at_zero, frame=frame)
+    if frame.is_fitted and scores.total_iou <= at_zero.total_iou:
+        return replace(unmoved, frame=replace(frame, offset_px=(0.0, 0.0)))
+    return replace(unmoved, A_est=A_est, A_true=A_true, scores=scores)
 
 
 def matched_rows(

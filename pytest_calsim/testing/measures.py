@@ -13,10 +13,12 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.evaluation import Evaluation
 from pytest_calsim.testing.failure_tables import missed_table, spurious_table, worst_fits_table, worst_frames_table
 from pytest_calsim.testing.frame_of_reference import true_displacements
-from pytest_calsim.testing.input_mistakes import footprint_mistakes, shift_mistakes, trace_mistakes
+from pytest_calsim.testing.input_mistakes import footprint_mistakes, shift_mistakes, spike_mistakes, trace_mistakes
 from pytest_calsim.testing.inputs.matrices import as_matrix, as_shifts
 from pytest_calsim.testing.matched_cells import Residual
+from pytest_calsim.testing.planted_cells import Units
 from pytest_calsim.testing.scorecard import Check, Scorecard
+from pytest_calsim.testing.scoring.footprints import FootprintScores
 from pytest_calsim.testing.scoring.shifts import Convention, Origin, compare_shifts
 from pytest_calsim.testing.scoring.spikes import spike_precision_recall
 from pytest_calsim.testing.scoring.traces import trace_gain, trace_pearson
@@ -77,18 +79,6 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
     matched = of.matched_footprints
     scores = replace(matched.scores, background_cell_of=of.background_cell_of)
     n_found = len(scores.found)
-    n_spurious = len(scores.spurious)
-    n_on_background = int(scores.on_background.sum())
-    ignored = _plural(scores.n_ignored, "estimate matches a cell", "estimates match cells")
-    spurious = f"{n_spurious} of {len(scores.cell_of)} estimates match no planted cell"
-    if scores.n_ignored:
-        spurious += f"; {ignored} outside units={cells.units!r} and {_is_are(scores.n_ignored)} ignored"
-    if n_on_background:
-        lie = _plural(n_on_background, "estimate lies on a cell", "estimates lie on cells")
-        spurious += f"; {lie} of the background, out of focus, and {_is_are(n_on_background)} ignored"
-    if scores.n_empty:
-        empty = _plural(scores.n_empty, "estimate has", "estimates have")
-        spurious += f"; {empty} no pixel in the picture and {_is_are(scores.n_empty)} ignored"
     checks = [
         Check(
             "recall",
@@ -102,8 +92,8 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
             "precision",
             scores.precision,
             bounds.min_precision,
-            fraction=(n_found, n_found + n_spurious),
-            words=spurious,
+            fraction=(n_found, n_found + len(scores.spurious)),
+            words=_what_estimates_match(scores, cells.units),
             may_be_undefined=True,
         ),
     ]
@@ -115,10 +105,11 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
             facts[check.name] = check.value
         else:
             checks.append(check)
-    facts |= {"n_estimates": len(scores.cell_of), "n_counted": cells.n_counted, "n_planted": len(cells)}
-    facts |= {"n_on_background_cells": n_on_background}
+    facts["n_estimates"] = len(scores.cell_of)
+    facts["n_counted"] = cells.n_counted
+    facts["n_planted"] = len(cells)
+    facts["n_on_background_cells"] = int(scores.on_background.sum())
     facts |= of.facts()
-    notes = of.notes()
     tables = [missed_table(scores, cells, labels), spurious_table(scores, labels)]
     if not mean_iou.passed or not offset.passed:
         tables.append(worst_fits_table(scores, cells, labels))
@@ -127,13 +118,35 @@ def measure_footprints(of: Evaluation, bounds: FootprintBounds) -> Scorecard:
         checks=checks,
         facts=facts,
         tables=[table for table in tables if table.total],
-        notes=notes,
+        notes=of.notes(),
     )
-    if not card.passed:
-        form = of.found.form
-        in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou, form=form)
-        notes += in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou, form=form)
-    return card
+    if card.passed:
+        return card
+    form = of.found.form
+    in_frame = footprint_mistakes(matched.A_est, matched.A_true, scores, min_iou=of.min_iou, form=form)
+    # Where the frame of reference is wrong itself, a mistake shows only in the footprints as they were given.
+    as_given = in_frame or footprint_mistakes(matched.given, cells.A, scores, min_iou=of.min_iou, form=form)
+    return _with_notes(card, as_given)
+
+
+def _with_notes(card: Scorecard, notes: list[str]) -> Scorecard:
+    return replace(card, notes=[*card.notes, *notes])
+
+
+def _what_estimates_match(scores: FootprintScores, units: Units) -> str:
+    """Say how many estimates match no cell, and how many are ignored: the denominator of precision in words."""
+    words = f"{len(scores.spurious)} of {len(scores.cell_of)} estimates match no planted cell"
+    if scores.n_ignored:
+        ignored = _plural(scores.n_ignored, "estimate matches a cell", "estimates match cells")
+        words += f"; {ignored} outside units={units!r} and {_is_are(scores.n_ignored)} ignored"
+    n_on_background = int(scores.on_background.sum())
+    if n_on_background:
+        lie = _plural(n_on_background, "estimate lies on a cell", "estimates lie on cells")
+        words += f"; {lie} of the background, out of focus, and {_is_are(n_on_background)} ignored"
+    if scores.n_empty:
+        empty = _plural(scores.n_empty, "estimate has", "estimates have")
+        words += f"; {empty} no pixel in the image and {_is_are(scores.n_empty)} ignored"
+    return words
 
 
 def _offset_check(residual: Residual, n_found: int, max_offset_px: float | Literal["auto"] | None) -> Check:
@@ -166,6 +179,7 @@ def measure_shifts(
     shifts = as_shifts(given, n_frames=n_frames)  # pyright: ignore[reportArgumentType]
     true = true_displacements(recording)
     errors = compare_shifts(shifts, true, convention=convention)
+    # What a corrector that does nothing would score: a bound above it is no demand.
     still = compare_shifts(np.zeros_like(true), true, convention="displacement").rmse_px
     dy, dx = errors.offset_px
     words = (
@@ -180,11 +194,8 @@ def measure_shifts(
     else:
         words = f"mean difference (height, width){zero}"
         checks.append(Check("offset_px", offset, max_offset_px, at_most=True, words=words))
-    notes: list[str] = []
-    card = Scorecard(assertion="shifts", checks=checks, facts=facts, tables=[worst_frames_table(errors)], notes=notes)
-    if not card.passed:
-        notes += shift_mistakes(shifts, true, convention)
-    return card
+    card = Scorecard(assertion="shifts", checks=checks, facts=facts, tables=[worst_frames_table(errors)])
+    return card if card.passed else _with_notes(card, shift_mistakes(shifts, true, convention))
 
 
 def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
@@ -196,7 +207,7 @@ def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     true = _truth_rows(of.recording, "C", ids)
     pearson = trace_pearson(est, true)
     gain = trace_gain(est, true)
-    varies = ~np.isnan(pearson)
+    varies = ~np.isnan(pearson)  # a true trace that is constant correlates with nothing
     if len(ids) and not varies.any():
         raise EstimateError(f"nothing to compare: the true traces of all {len(ids)} cells found are constant")
     over = f"median over {varies.sum()} cells" if len(ids) else _NONE_FOUND
@@ -211,12 +222,17 @@ def measure_traces(of: Evaluation, bounds: TraceBounds) -> Scorecard:
     worst = np.argsort(pearson, kind="stable")
     columns = {"pearson": [f"{r:.2f}" for r in pearson[worst]], "gain": [f"{g:.3g}" for g in gain[worst]]}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
-    notes = of.notes()
     facts |= of.facts()
-    card = Scorecard(assertion="traces", checks=checks, facts=facts, tables=tables, notes=notes)
-    if not checks[0].passed and len(ids):
-        notes += trace_mistakes(est, true)
-    return card
+    card = Scorecard(assertion="traces", checks=checks, facts=facts, tables=tables, notes=of.notes())
+    # A wrong gain alone is no matter of which row is which.
+    if checks[0].passed or not len(ids):
+        return card
+    return _with_notes(card, trace_mistakes(est, true, leader=_leader(of)))
+
+
+def _leader(of: Evaluation) -> str:
+    """Say what tells which planted cell each row is."""
+    return "planted cells" if of.found.A is None else "footprints"
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -228,28 +244,38 @@ def _median(values: NDArray[np.float64]) -> float:
 def measure_spikes(of: Evaluation, bounds: SpikeBounds, *, tol_frames: int, spike_thresh: float) -> Scorecard:
     """Measure how many true events of the cells found were found, and how many of those found are true."""
     cells = of.cells
-    spikes_given = _rows(of.found.S, "S", of.recording)
+    given = _rows(of.found.S, "S", of.recording)
     rows, ids = of.rows
-    est = spikes_given[rows]
+    est = given[rows]
     true = _truth_rows(of.recording, "S", ids)
     spikes = spike_precision_recall(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh)
     hits = int(spikes.n_hits.sum())
     n_true = int(spikes.n_true.sum())
     if len(ids) and not n_true and bounds.min_recall:
         raise EstimateError(f"nothing to recover: none of the {len(ids)} cells found fired")
-    words = f"{f'events within ± {tol_frames} frames' if len(ids) else _NONE_FOUND}; {cells.describe(len(ids))}"
-    shares = {"recall": (n_true, bounds.min_recall), "precision": (int(spikes.n_est.sum()), bounds.min_precision)}
-    checks = [
-        Check(name, hits / n if n else math.nan, bound, fraction=(hits, n), words=words, may_be_undefined=len(ids) > 0)
-        for name, (n, bound) in shares.items()
-    ]
+    over = f"events within ± {tol_frames} frames" if len(ids) else _NONE_FOUND
+    words = f"{over}; {cells.describe(len(ids))}"
+
+    def share(name: str, n_events: int, bound: float | None) -> Check:
+        value = hits / n_events if n_events else math.nan
+        # Cells found that are rightly silent break no bound; where no cell was found, none was recovered.
+        may_be_undefined = len(ids) > 0
+        return Check(name, value, bound, fraction=(hits, n_events), words=words, may_be_undefined=may_be_undefined)
+
+    recall = share("recall", n_true, bounds.min_recall)
+    precision = share("precision", int(spikes.n_est.sum()), bounds.min_precision)
     worst = np.argsort(spikes.f1, kind="stable")
     counts = {"hits": spikes.n_hits, "estimated": spikes.n_est, "true": spikes.n_true}
-    columns = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]} | {name: list(n[worst]) for name, n in counts.items()}
+    columns: dict[str, list[object]] = {"F1": [f"{v:.2f}" for v in spikes.f1[worst]]}
+    columns |= {name: list(n[worst]) for name, n in counts.items()}
     tables = [cells.table("cells found, worst first", ids[worst], columns)] if len(ids) else []
     facts: dict[str, float | int | str] = {"n_matched": len(ids), "n_counted": cells.n_counted}
     facts |= of.facts()
-    return Scorecard(assertion="spikes", checks=checks, facts=facts, tables=tables, notes=of.notes())
+    card = Scorecard(assertion="spikes", checks=[recall, precision], facts=facts, tables=tables, notes=of.notes())
+    if card.passed or not len(ids):
+        return card
+    mistakes = spike_mistakes(est, true, tol_frames=tol_frames, spike_thresh=spike_thresh, leader=_leader(of))
+    return _with_notes(card, mistakes)
 
 
 def _rows(matrix: NDArray[np.float64] | None, name: str, recording: Recording) -> NDArray[np.float64]:

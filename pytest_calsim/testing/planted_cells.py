@@ -43,17 +43,19 @@ class PlantedCells:
         if units not in get_args(Units):
             raise EstimateError(f"units must be one of {', '.join(map(repr, get_args(Units)))}, not {units!r}")
         table: Any = truth.cells
-        self.units = units
+        self.units: Units = units
         self.columns: Mapping[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.columns}
-        for name in ("in_fov", *(() if units == "all" else (units,))):
-            if name not in self.columns:
-                others = "; units='all' needs none" if name == units else ""
-                raise EstimateError(
-                    f"the recording's truth has no {name!r}: its spec lacks the step that makes it{others}"
-                )
-        self._in_fov = self.columns["in_fov"].astype(np.bool_)
-        self.counted = self._in_fov if units == "all" else self._in_fov & self.columns[units].astype(np.bool_)
         self._truth = truth
+        self._in_fov = self._flags("in_fov")
+        self.counted = self._in_fov if units == "all" else self._in_fov & self._flags(units)
+
+    def _flags(self, name: str) -> NDArray[np.bool_]:
+        if name not in self.columns:
+            way_out = "; units='all' needs none" if name == self.units else ""
+            raise EstimateError(
+                f"the recording's truth has no {name!r}: its spec lacks the step that makes it{way_out}"
+            )
+        return self.columns[name].astype(np.bool_)
 
     def __len__(self) -> int:
         return len(self.counted)
@@ -89,9 +91,9 @@ class PlantedCells:
         pixels, values = self.A.unit(cell)
         if not values.size or not peaks[cell] > 0:
             return None
-        picture = np.zeros(self.A.shape[1:])
-        picture.ravel()[pixels] = values
-        light = self.A.sums(picture) * peaks
+        image = np.zeros(self.A.shape[1:])
+        image.ravel()[pixels] = values
+        light = self.A.sums(image) * peaks
         own = light[cell]
         light[cell] = 0.0
         loudest = int(light.argmax())
@@ -123,4 +125,7 @@ class PlantedCells:
         if A is None:
             return "?"
         pixels, values = A.unit(cell)
-        return "{}, {}".format(*divmod(int(pixels[values.argmax()]), A.shape[2])) if values.size else "out of view"
+        if not values.size:
+            return "out of view"
+        row, column = divmod(int(pixels[values.argmax()]), A.shape[2])
+        return f"{row}, {column}"

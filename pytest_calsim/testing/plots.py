@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_calsim.errors import EstimateError
-from pytest_calsim.recording.exports.movie import published, require
+from pytest_calsim.recording.exports.movie import published
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.courses import draw_shift_errors
-from pytest_calsim.testing.compare import compare
+from pytest_calsim.testing.compare import compare, comparison_of
 from pytest_calsim.testing.estimate import Estimate
+from pytest_calsim.testing.evaluation import Evaluation, check_recording
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.planted_cells import Units
-from pytest_calsim.testing.score import Scores, score
+from pytest_calsim.testing.score import Scores, scores_of
 from pytest_calsim.testing.scorecard import Scorecard, Table
 from pytest_calsim.testing.scoring.traces import trace_pearson
+from pytest_calsim.testing.short_traceback import short_traceback
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
@@ -54,22 +58,25 @@ td:not(:last-child), th { white-space: nowrap; }
 """
 
 
-def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | None) -> None:
+@short_traceback
+def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | FootprintsLike | None) -> None:
     """Save the outlines of planted and estimated cells over the maximum projection, as a PNG. Needs matplotlib.
 
     Parameters
     ----------
     path
-        The picture; what is there is replaced.
+        The PNG; what is there is replaced.
     recording
         The recording.
     estimate
-        What was found in it. ``None``, or without footprints: the planted cells alone. Where its frame of reference
-        cannot be known, because its shifts are wrong, it is drawn where it lies. A recording without cells is shown
-        without outlines.
+        What was found in it, or footprints in any form. ``None``, or without footprints: the planted cells alone.
+        Where its frame of reference cannot be known, because its shifts are wrong, it is drawn where it lies. A
+        recording without cells is shown without outlines.
 
     Raises
     ------
+    EstimateError
+        When footprints cannot be read, or the recording is none.
     MissingExtraError
         Without matplotlib.
     StoreError
@@ -85,6 +92,9 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
     >>> path.read_bytes()[1:4]
     b'PNG'
     """
+    check_recording(recording)
+    if estimate is not None and not isinstance(estimate, Estimate):
+        estimate = Estimate(estimate, picture=recording.frames.shape[1:])
     if recording.truth.A_observed is None:
         png = _png((6.0, 6.4), lambda ax: recording.plot.max_projection(ax=ax))
     else:
@@ -95,7 +105,7 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
 
 
 def _drawable(estimate: Estimate, recording: Recording) -> Comparison | None:
-    """Match an estimate as well as it can be: a picture of a failed test is not to fail as well."""
+    """Match an estimate as well as it can be: the overlay of a failed test is not to fail as well."""
     try:
         return compare(estimate, recording)
     except EstimateError:
@@ -104,6 +114,7 @@ def _drawable(estimate: Estimate, recording: Recording) -> Comparison | None:
     return None
 
 
+@short_traceback
 def save_report(
     path: str | PathLike[str],
     estimate: Estimate | FootprintsLike,
@@ -148,11 +159,9 @@ def save_report(
     >>> scores.as_dict()["footprints.recall"]
     1.0
     """
-    picture = recording.frames.shape[1:]
-    found = estimate if isinstance(estimate, Estimate) else Estimate(A=estimate, picture=picture)
-    scores = score(found, recording, min_iou=min_iou, units=units, footprint_shift=footprint_shift)
-    comparison = compare(found, recording, min_iou=min_iou, units=units, footprint_shift=footprint_shift)
-    parts = [*_pictures(recording, comparison), *map(_card, scores.cards), *_skipped(scores)]
+    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+    scores = scores_of(of)
+    parts = [*_drawings(recording, comparison_of(of)), *map(_card, scores.cards), *_skipped(scores)]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -165,7 +174,7 @@ def save_report(
     return scores
 
 
-def _pictures(recording: Recording, comparison: Comparison) -> Iterator[str]:
+def _drawings(recording: Recording, comparison: Comparison) -> Iterator[str]:
     """Draw what the estimate has."""
     plot = recording.plot
     fps = recording.spec.acquisition.fps
@@ -173,7 +182,8 @@ def _pictures(recording: Recording, comparison: Comparison) -> Iterator[str]:
         yield _section("Outlines", (6.0, 6.4), lambda ax: plot.contours(comparison, ax=ax))
         if "snr" in recording.truth:
             yield _section("Found, by signal", (6.0, 4.6), lambda ax: plot.detection_curve(comparison, ax=ax))
-    if comparison.C is not None and len(worst := _worst_traces(recording, comparison)):
+    worst = _worst_traces(recording, comparison)
+    if len(worst):
         size = (7.5, 1.2 + 0.6 * len(worst))
         yield _section("Worst traces of the cells found", size, lambda ax: plot.traces(worst, comparison, ax=ax))
     if comparison.shifts is not None and recording.truth.shifts is not None:
@@ -182,11 +192,11 @@ def _pictures(recording: Recording, comparison: Comparison) -> Iterator[str]:
         yield _section("Error of the shifts", (7.5, 3.0), lambda ax: draw_shift_errors(ax, true, fps, comparison))
 
 
-def _worst_traces(recording: Recording, comparison: Comparison) -> Any:
-    """Return the planted cells found whose traces follow the truth worst."""
+def _worst_traces(recording: Recording, comparison: Comparison) -> NDArray[np.intp]:
+    """Return the planted cells found whose traces follow the truth worst; none without traces."""
     cells = comparison.found
-    if comparison.C is None or not len(cells):
-        return cells
+    if comparison.C is None:
+        return cells[:0]
     true = recording.truth["C"].values[cells].astype(np.float64)
     pearson = trace_pearson(comparison.C[comparison.estimate_of[cells]], true)
     return cells[np.argsort(pearson, kind="stable")[:_N_WORST]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.background import measure_background
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation, estimate_of_footprints
+from pytest_calsim.testing.evaluation import Evaluation
 from pytest_calsim.testing.frame_of_reference import FootprintShift
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.measures import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "score", "scores_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +109,17 @@ def score(
     >>> numbers["footprints.recall"], numbers["footprints.precision"], round(numbers["traces.pearson"], 6)
     (1.0, 1.0, 1.0)
     """
-    found = estimate_of_footprints(estimate, recording)
+    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+    return scores_of(of, tol_frames=tol_frames, spike_thresh=spike_thresh)
+
+
+def scores_of(of: Evaluation, *, tol_frames: int = 2, spike_thresh: float = 0.0) -> Scores:
+    """Measure all that an evaluation's estimate has; parameters and errors as :func:`score`."""
+    found = of.found
     if found.n_units == 0 and found.A is None and found.shifts is None and found.background is None:
         raise EstimateError("nothing to score: this Estimate is of nothing")
-    of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     if found.A is not None:
-        found.footprints_on(recording.frames.shape[1:])  # refuses what does not fit at all
+        found.footprints_on(of.recording.frames.shape[1:])  # refuses what does not fit at all
     if found.n_units or found.A is not None:
         _ = of.cells  # refuses units that the truth does not know
     cards: list[Scorecard] = []

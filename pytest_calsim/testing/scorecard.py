@@ -188,6 +188,6 @@ def subscribe(listener: Callable[[Scorecard], None]) -> Callable[[], None]:
 
 def publish(card: Scorecard) -> Scorecard:
     """Hand a scorecard to all listeners."""
-    for listener in tuple(LISTENERS):
+    for listener in tuple(LISTENERS):  # a copy, as one may end its subscription while it listens
         listener(card)
     return card

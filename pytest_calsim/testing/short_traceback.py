@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 def short_traceback(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Decorate a public function: what it refuses or finds wrong is raised without the frames inside.
 
-    Those two errors speak of what the caller gave, and their message says it all. Any other error is a fault of ours
-    and keeps its traceback.
+    Those two errors speak of what the caller gave, and their message says it all. A pipeline's own error stays their
+    cause. Any other error is a fault of ours and keeps its traceback.
     """
 
     @wraps(function)
@@ -27,6 +27,6 @@ def short_traceback(function: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return function(*args, **kwargs)
         except (EstimateError, RecoveryError) as error:
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None) from error.__cause__
 
     return call

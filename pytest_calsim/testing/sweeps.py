@@ -101,6 +101,8 @@ def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
     >>> len(grid), grid[1].axes
     (4, {'acquisition.optics.na': 0.2, 'seed': 1})
     """
+    if not isinstance(axes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"axes = {axes!r} must be a dict of lists of values by dotted path")
     named: dict[str, Any] = {path: plain(values) for path, values in axes.items()}
     for path, values in named.items():
         if isinstance(values, str) or not isinstance(values, Sequence):

@@ -30,7 +30,7 @@ def _dense(patch, first, shape):
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_a_window_onto_patches(first):
+def test_a_window_onto_patches_shows_their_pixels_in_it(first):
     patches = _patches()
     footprints = SparseFootprints.from_patches(Patches.of(patches), Rect(first, first, HEIGHT, WIDTH))
     assert footprints.shape == (len(patches), HEIGHT, WIDTH)
@@ -40,14 +40,14 @@ def test_a_window_onto_patches(first):
         assert (np.diff(footprints.unit(unit)[0]) > 0).all()
 
 
-def test_no_patches():
+def test_no_patches_make_no_footprints():
     footprints = SparseFootprints.from_patches(Patches.of([]), Rect(0, 0, HEIGHT, WIDTH))
     assert footprints.shape == (0, HEIGHT, WIDTH)
     assert footprints.sums(np.ones((HEIGHT, WIDTH))).shape == (0,)
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_sums_over_each_unit(first):
+def test_sums_are_those_of_dense_images(first):
     patches = _patches()
     weight = np.random.default_rng(1).random((HEIGHT, WIDTH))
     dense = np.stack([_dense(patch, first, (HEIGHT, WIDTH)).astype(float) for patch in patches])
@@ -55,6 +55,12 @@ def test_sums_over_each_unit(first):
     np.testing.assert_allclose(seen.sums(weight), (dense * weight).sum((1, 2)), rtol=1e-12)
     squared = seen.sums(weight, squared=True)
     np.testing.assert_allclose(squared, (dense**2 * weight).sum((1, 2)), rtol=1e-12)
+
+
+def test_the_matrix_has_a_row_a_unit_and_a_column_a_pixel():
+    footprints = SparseFootprints.from_patches(Patches.of(_patches()), Rect(0, 0, HEIGHT, WIDTH))
+    assert footprints.csr.shape == (len(CORNERS), HEIGHT * WIDTH)
+    np.testing.assert_array_equal(footprints.csr.toarray(), np.asarray(footprints).reshape(len(CORNERS), -1))
 
 
 def _labelled():

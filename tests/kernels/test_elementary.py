@@ -19,15 +19,15 @@ def worst_ulp(got, exact, floor=0.0):
     return float(np.max(np.abs(got.astype(np.longdouble) - exact) / unit))
 
 
-def test_exp():
+def test_exp_errs_by_its_last_place_at_most():
     assert worst_ulp(elementary.exp(WIDE), np.exp(WIDE.astype(np.longdouble))) < 1
 
 
-def test_log():
+def test_log_errs_by_its_last_place_at_most():
     assert worst_ulp(elementary.log(POSITIVE), np.log(POSITIVE.astype(np.longdouble))) < 1
 
 
-def test_log1p():
+def test_log1p_keeps_its_digits():
     x = np.concatenate(
         [POSITIVE[POSITIVE > 1e-9] - 1, RNG.uniform(-0.999, 3, 300_000), np.ldexp(1.0, np.arange(-1000, 100))]
     )
@@ -35,18 +35,18 @@ def test_log1p():
 
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
-def test_sine_and_cosine(name):
+def test_sine_and_cosine_keep_their_digits(name):
     x = np.concatenate([WIDE, RNG.uniform(-1e6, 1e6, 300_000), np.pi / 4 * np.arange(-2000, 2000)])
     exact = getattr(np, name)(x.astype(np.longdouble))
     assert worst_ulp(getattr(elementary, name)(x), exact, floor=1e-10) < 3
 
 
-def test_asin():
+def test_asin_keeps_its_digits():
     x = np.concatenate([RNG.uniform(-1, 1, 300_000), 1 - np.ldexp(1.0, -np.arange(1, 53)), [-1.0, 0.0, 1.0, 1e-300]])
     assert worst_ulp(elementary.asin(x), np.arcsin(x.astype(np.longdouble))) < 6
 
 
-def test_power():
+def test_power_errs_by_no_more_than_its_header_says():
     x = np.exp(RNG.uniform(-10, 10, 300_000))
     y = RNG.uniform(-5, 5, 300_000)
     exact = x.astype(np.longdouble) ** y
@@ -54,7 +54,7 @@ def test_power():
     assert np.all(off < 2 + 2 * np.abs(y * np.log(x)))
 
 
-def test_special_values():
+def test_special_values_have_their_limits():
     inf = np.inf
     nan = np.nan
     with np.errstate(all="ignore"):
@@ -70,7 +70,7 @@ def test_special_values():
     )
 
 
-def test_subnormal_numbers():
+def test_subnormal_numbers_are_taken_and_made():
     x = np.array([-720.5, -740.0, -745.0])
     np.testing.assert_allclose(elementary.exp(x), np.exp(x), rtol=0, atol=5e-324)
     np.testing.assert_allclose(elementary.log(np.array([5e-324, 1e-310])), np.log([5e-324, 1e-310]), rtol=1e-15)

@@ -105,7 +105,7 @@ def test_added_spikes_give_way_to_the_cells_own(dead_s):
         assert one.tolist() == kept(at.tolist(), is_own.tolist(), dead_s)
 
 
-def test_nobody_nothing_and_shapes():
+def test_nobody_and_no_event_give_nothing_and_wrong_shapes_are_refused():
     assert drawn(0)[0].size == drawn(events=EVENTS[:0], begin_s=BEGIN_S[:0])[1].size == 0
     assert keep_spikes_apart(np.zeros(1, np.int64), np.empty(0), np.empty(0, bool), 0.1).size == 0
     with pytest.raises(ValueError, match="begin_s"):

@@ -33,10 +33,10 @@ def test_no_unit_has_no_sum():
 
 
 @pytest.mark.parametrize("pixel", [-1, 6])
-def test_pixels_outside_the_picture_are_refused(pixel):
+def test_pixels_outside_the_image_are_refused(pixel):
     pixels = PIXELS.copy()
     pixels[3] = pixel
-    with pytest.raises(ValueError, match="leave a picture of 6 pixels"):
+    with pytest.raises(ValueError, match="leave an image of 6 pixels"):
         weighted_sums(START, VALUES, pixels, WEIGHT)
 
 

@@ -1,5 +1,6 @@
 """The shared library: which level is chosen, what its calls refuse, and that it stands on its own."""
 
+import ctypes
 import importlib
 import os
 import re
@@ -52,33 +53,58 @@ def test_a_missing_library_says_how_to_get_it(monkeypatch, tmp_path):
         library._library.__wrapped__()
 
 
-EXP = {"n": int, "x": library.array(np.float64, 1), "out": library.output(np.float64, 1)}
+EXP = {"n": int, "x": library.array(np.float64, "n"), "out": library.output(np.float64, "n")}
 
 
 def test_arrays_of_another_kind_are_refused():
-    function = library.kernel("elementary_exp", **EXP)
+    function = library.Kernel("elementary_exp", **EXP)
     x = np.zeros(4)
     out = np.zeros(4)
-    function(n=4, x=x, out=out)
+    function(x=x, out=out)
     assert out.tolist() == [1, 1, 1, 1]
     frozen = out.copy()
     frozen.flags.writeable = False
-    for wrong in (x.astype(np.float32), x[::2], x[None]):
-        with pytest.raises(Exception, match="array must have"):
-            function(n=1, x=wrong, out=out)
-    with pytest.raises(Exception, match="WRITEABLE"):
-        function(n=4, x=x, out=frozen)
+    for wrong in (x.astype(np.float32), np.zeros(8)[::2]):
+        with pytest.raises(ctypes.ArgumentError, match="array must have"):
+            function(x=wrong, out=out)
+    for wrong in (x[None], np.zeros(())):
+        with pytest.raises(ValueError, match=r"x has shape \((1, 4)?\); its number of axes must be 1"):
+            function(x=wrong, out=out)
+    with pytest.raises(ctypes.ArgumentError, match="WRITEABLE"):
+        function(x=x, out=frozen)
 
 
 def test_parameters_are_given_by_name_in_any_order():
-    function = library.kernel("elementary_exp", **EXP)
+    function = library.Kernel("elementary_exp", **EXP)
     x = np.zeros(4)
     out = np.zeros(4)
-    function(out=out, x=x, n=2)
-    assert out.tolist() == [1, 1, 0, 0]
-    for wrong in ({"n": 4, "x": x}, {"n": 4, "x": x, "out": out, "more": 1}, {"n": 4, "y": x, "out": out}):
-        with pytest.raises(TypeError, match=f"elementary_exp takes n, x, out; it was given {', '.join(wrong)}$"):
+    function(out=out, x=x, n=4)
+    assert out.tolist() == [1, 1, 1, 1]
+    for wrong in ({"x": x}, {"x": x, "out": out, "more": 1}, {"n": 4, "y": x, "out": out}):
+        with pytest.raises(TypeError, match=f"elementary_exp takes x, out; it was given {', '.join(wrong)}$"):
             function(**wrong)
+
+
+def test_arrays_that_disagree_in_a_size_are_refused():
+    function = library.Kernel("elementary_exp", **EXP)
+    with pytest.raises(ValueError, match=r"out has shape \(3,\), not \(4,\)"):
+        function(x=np.zeros(4), out=np.zeros(3))
+    with pytest.raises(ValueError, match=r"x has shape \(4,\), not \(3,\)"):
+        function(x=np.zeros(4), out=np.zeros(4), n=3)
+
+
+def test_an_axis_may_have_one_more_than_a_size_or_a_fixed_length():
+    starts = {"units": int, "start": library.array(np.int64, "units + 1"), "box": library.array(np.int32, "units", 4)}
+    function = library.Kernel("elementary_exp", **starts)
+    start = np.zeros(4, np.int64)
+    box = np.zeros((3, 4), np.int32)
+    assert function.check(start=start, box=box) == {"units": 3}
+    assert function.check(box=box) == {"units": 3}
+    for wrong in (box[:, :3], box[:2]):
+        with pytest.raises(ValueError, match=r"box has shape .*, not \(3, 4\)"):
+            function.check(start=start, box=wrong)
+    with pytest.raises(ValueError, match=r"start has shape \(0,\), not \(1,\)"):
+        function.check(start=start[:0], box=box[:0])
 
 
 @pytest.fixture
@@ -130,14 +156,14 @@ def declared_in_python():
     """Every kernel that a module declares: what it returns, and its parameters by name."""
     found = {}
 
-    def kernel(name, *, returns=None, **parameters):
+    def declare(name, *, returns=None, **parameters):
         found[name] = returns, parameters
 
-    paths = [path for path in sorted(SOURCE.parent.glob("*.py")) if "import array, " in path.read_text()]
+    paths = [path for path in sorted(SOURCE.parent.glob("*.py")) if "import Kernel, " in path.read_text()]
     for path in paths:  # once as they are: modules that import each other must not find the stand-in
         importlib.import_module(f"pytest_calsim.kernels.{path.stem}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "kernel", kernel)
+        patch.setattr(library, "Kernel", declare)
         for path in paths:
             runpy.run_path(str(path))
     return found
@@ -157,7 +183,6 @@ def declared_in_c():
     return found
 
 
-WRITEABLE = 0x400  # as numpy's flags have it
 C_NUMBERS = {bool: "bool", int: "i64", float: "f64", np.uint64: "u64", np.float32: "f32"}
 C_ELEMENTS = {"b1": "bool", "u1": "u8", "u2": "u16", "i4": "i32", "i8": "i64", "u8": "u64", "f4": "f32", "f8": "f64"}
 
@@ -166,8 +191,8 @@ def in_c(name, kind):
     """A parameter as C declares it."""
     if kind in C_NUMBERS:
         return f"{C_NUMBERS[kind]} {name}"
-    element = C_ELEMENTS.get(kind._dtype_.str[1:], "c64")
-    return f"{element} *{name}" if kind._flags_ & WRITEABLE else f"const {element} *{name}"
+    element = C_ELEMENTS.get(np.dtype(kind.dtype).str[1:], "c64")
+    return f"{element} *{name}" if kind.written else f"const {element} *{name}"
 
 
 def test_python_declares_every_kernel_as_c_does():

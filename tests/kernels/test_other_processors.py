@@ -41,25 +41,24 @@ class Recorder:
         self.n_calls = {}
         self.lock = threading.Lock()
 
-    def kernel(self, load, name, *, returns=None, **parameters):
+    def c_function(self, load, name, kinds, returns):
         """Load a kernel that records its calls."""
-        from pytest_calsim.kernels.library import parameter_type
+        from pytest_calsim.kernels.library import c_type
 
-        function = load(name, returns=returns, **parameters)
-        types = [NUMBERS.get(parameter_type(kind), ARRAY) for kind in parameters.values()]
-        returned = NUMBERS[parameter_type(returns)] if returns else None
+        function = load(name, kinds, returns)
+        types = [NUMBERS.get(c_type(kind), ARRAY) for kind in kinds]
+        returned = NUMBERS[c_type(returns)] if returns else None
         number = len(self.lines)
         self.lines.append((name, types, returned))
 
-        def call(**by_name):
+        def call(*arguments):
             with self.lock:
                 self.n_calls[name] = self.n_calls.get(name, 0) + 1
                 kept = self.n_calls[name] <= MOST_CALLS
             if not kept:
-                return function(**by_name)
-            arguments = [by_name[parameter] for parameter in parameters]
+                return function(*arguments)
             before = [a.tobytes() if isinstance(a, np.ndarray) else None for a in arguments]
-            result = function(**by_name)
+            result = function(*arguments)
             parts = [struct.pack("<q", number)]
             for argument, (_, layout, _), bytes_before in zip(arguments, types, before, strict=True):
                 if layout:
@@ -97,7 +96,7 @@ def record(folder):
     with open(folder / "calls", "wb") as file:
         recorder = Recorder(file)
         # Before any module asks for a kernel.
-        library.kernel = functools.partial(recorder.kernel, library.kernel)
+        library.c_function = functools.partial(recorder.c_function, library.c_function)
         sys.path.insert(0, str(ROOT / "tests" / "simulation"))
         import test_digests
 

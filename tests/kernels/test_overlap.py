@@ -58,9 +58,9 @@ def test_no_patches_have_no_cosines():
 def test_patches_that_do_not_fit_their_values_are_refused():
     values, start, box = patches(5, 1)
     window = (0, 0, SIDE, SIDE)
-    with pytest.raises(ValueError, match="start has shape"):
+    with pytest.raises(ValueError, match=r"box has shape \(\d+, 4\)"):
         largest_cosines(values, start[:-1].copy(), box, window)
-    with pytest.raises(ValueError, match="box has shape"):
+    with pytest.raises(ValueError, match=r"box has shape \(\d+, 3\)"):
         largest_cosines(values, start, box[:, :3].copy(), window)
     for wrong in (start + 1, start - 1):
         with pytest.raises(ValueError, match=r"start = .* must give where patches"):

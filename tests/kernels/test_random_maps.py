@@ -118,5 +118,5 @@ def test_a_uniform_is_its_words_high_53_bits():
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (1, 1)])
-def test_maps_of_any_size(shape):
+def test_maps_have_any_size(shape):
     assert normal_map(1, *shape).shape == uniform_map(1, *shape).shape == shape

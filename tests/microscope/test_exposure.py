@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import quad
 
 from pytest_calsim.microscope.exposure import mean_of_lines
-from pytest_calsim.steps.background.slow_course import lognormal_walk
+from pytest_calsim.steps.background.component_courses import lognormal_walk
 
 
 def test_averages_are_those_of_the_straight_lines():

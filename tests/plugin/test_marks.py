@@ -83,6 +83,23 @@ def test_a_parameters_mark_is_nearer_than_the_functions(project):
     project.runpytest_inprocess().assert_outcomes(passed=3 + 8 + 1)
 
 
+def test_a_seed_by_its_path_is_a_seed(project):
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.sim("rim", overrides={"seed": 5})
+        def test_override(sim_spec):
+            assert sim_spec.seed == 5
+
+        @pytest.mark.sim("rim", sweep={"seed": [3, 4]})
+        def test_sweep(sim_spec, request):
+            assert sim_spec.seed == 3 + request.node.callspec.indices["_sim_case"]
+        """
+    )
+    project.runpytest_inprocess().assert_outcomes(passed=3)
+
+
 def test_marks_of_hooks_are_served(project):
     project.makeconftest(
         """

@@ -46,6 +46,41 @@ def test_the_package_and_the_plugin_import_nothing_heavy(tmp_path):
     assert run.stdout.strip() == "[]"
 
 
+def test_the_package_is_not_compiled_again_to_rewrite_its_asserts(pytester):
+    # pytest marks every module of a distribution with a plugin; an editable installation hides its modules from it.
+    pytester.makeconftest(
+        """
+        import sys
+        from _pytest.assertion.rewrite import AssertionRewritingHook
+
+        def pytest_configure(config):
+            config.pluginmanager.rewrite_hook.mark_rewrite("pytest_calsim", "helper_of_the_test")
+
+        def pytest_unconfigure(config):
+            ours = {name: module for name, module in sys.modules.items() if name.startswith("pytest_calsim.")}
+            rewritten = [name for name, module in ours.items() if isinstance(module.__loader__, AssertionRewritingHook)]
+            # The hooks themselves are imported before they can say so.
+            late = [name for name in rewritten if not name.startswith(("pytest_calsim.plugin", "pytest_calsim.errors"))]
+            print("modules:", len(ours) > 60, "rewritten:", late)
+        """
+    )
+    pytester.makepyfile(helper_of_the_test="def check(x): assert x == 2")
+    pytester.makepyfile(
+        """
+        import pytest
+        from helper_of_the_test import check
+
+        @pytest.mark.sim("tiny")
+        def test_it(sim_recording):
+            with pytest.raises(AssertionError, match="assert 1 == 2"):
+                check(1)
+        """
+    )
+    result = pytester.runpytest_subprocess("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["modules: True rewritten: []"])
+
+
 def test_collecting_makes_no_reporter_and_no_specs(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(
@@ -58,7 +93,7 @@ def test_collecting_makes_no_reporter_and_no_specs(pytester, monkeypatch):
     )
     pytester.makepyfile("def test_it(tmp_path): pass")
     result = pytester.runpytest_subprocess("-p", "calsim", "--collect-only")
-    ours = ["", ".errors", ".plugin", *(f".plugin.{name}" for name in ("fixtures", "hooks", "keys", "options"))]
+    ours = ["", ".errors", ".plugin", *(f".plugin.{name}" for name in ("fixtures", "hooks", "item_data", "options"))]
     assert [line for line in result.outlines if line.startswith("ours: ")] == [
         f"ours: {[f'pytest_calsim{name}' for name in ours]}"
     ]

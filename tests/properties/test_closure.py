@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import FEW, KINDS, MANY, SMALL, scene_of
 
-from pytest_calsim.testing import strategies as sims
+from pytest_calsim import strategies as sims
 
 PLAIN = ["render", "background_cells", "neuropil", "bleaching", "illumination", "vignette", "leakage", "vasculature"]
 

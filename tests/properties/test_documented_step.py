@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import FEW, edited, scene_of
 
+from pytest_calsim import strategies as sims
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
-from pytest_calsim.testing import strategies as sims
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-step.md"
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import FEW, KINDS, MANY, SMALL, edited, scene_of
 
+from pytest_calsim import strategies as sims
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step, dependencies
-from pytest_calsim.testing import strategies as sims
 
 ALONE = [pytest.param([kind], id=kind) for kind in KINDS]
 TOGETHER = pytest.param(KINDS, id="together")

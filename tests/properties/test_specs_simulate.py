@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from pytest_calsim import simulate
+from pytest_calsim import strategies as sims
 from pytest_calsim.errors import CalsimWarning
-from pytest_calsim.testing import strategies as sims
 
 
 def simulates(spec):

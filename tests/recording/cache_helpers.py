@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -162,6 +163,8 @@ def request_with_limited_files(root: Path, limit_bytes: int, out: Any) -> None:
     """Ask where no file may grow beyond a limit; report fingerprint, warnings and counters."""
     import resource
 
+    # A module that is imported below the limit would leave cut byte code, which every later import of it trips over.
+    sys.dont_write_bytecode = True
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
     cache = RecordingCache(root)

@@ -15,7 +15,7 @@ import pytest
 from cache_helpers import expected, fingerprint, light_spec, stored
 
 from pytest_calsim import simulate_cached
-from pytest_calsim.errors import CacheWarning, PlacementWarning
+from pytest_calsim.errors import CacheWarning, PlacementWarning, SpecError
 from pytest_calsim.recording import simulate as simulation
 from pytest_calsim.recording.cache import CacheCounters, RecordingCache, default_root
 from pytest_calsim.store import lock
@@ -263,3 +263,8 @@ def test_warnings_of_placement_are_given_when_it_is_simulated_and_not_in_the_mid
 
 def test_counters_are_plain_numbers() -> None:
     assert set(CacheCounters().as_dict()) == {field.name for field in dataclasses.fields(CacheCounters)}
+
+
+def test_a_name_in_the_place_of_a_spec_is_refused(tmp_path):
+    with pytest.raises(SpecError, match="simulate_cached takes a Spec, not 'tiny'; load_preset gives one by name"):
+        simulate_cached("tiny", tmp_path)

@@ -183,3 +183,24 @@ def test_it_is_written_to_files_as_it_is(recording, tmp_path):
     turned = recording.transformed(transpose=True)
     turned.to_npy(tmp_path / "it.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "it.npy"), turned.observed.values)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"crop": slice(0, 40)}, r"crop = slice\(0, 40, None\) must be \(rows, columns\), two slices"),
+        ({"crop": (0, 40)}, r"crop = \(0, 40\) must be \(rows, columns\), two slices"),
+        ({"pad_px": 1.5}, "pad_px = 1.5 must be whole pixels"),
+        ({"pad_px": (1, 2)}, r"pad_px = \(1, 2\) must be whole pixels, one number or \(top, bottom, left, right\)"),
+        ({"dtype": "uint7"}, "dtype = 'uint7' is no type of numbers; give one such as 'uint16'"),
+    ],
+)
+def test_what_has_another_form_is_refused_with_the_right_one(change, words):
+    with pytest.raises(SpecError, match=words):
+        simulate(load_preset("tiny")).transformed(**change)
+
+
+def test_numbers_of_numpy_are_numbers():
+    recording = simulate(load_preset("tiny", overrides={"acquisition.duration_s": 0.2}))
+    padded = recording.transformed(pad_px=tuple(np.arange(4)))
+    assert padded.observed.shape == (4, 64 + 0 + 1, 64 + 2 + 3)

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 import real_pipelines
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_calsim import Estimate, Outcome, PipelineContract, assert_shifts_recovered, contract_scene, simulate
@@ -44,8 +44,16 @@ FOUND = {
 }
 """Clauses that are known not to hold, by pipeline: each a finding in ``docs/findings.md``."""
 
-BY_CHANCE = [("cropped", 1), ("cropped", 2), ("cells in another order", 1), ("twice as long", 2)]
-"""Clauses that suite2p breaks on the contract's scene with another seed, and keeps on most others."""
+BY_CHANCE = {
+    "minian": [
+        ("twice as long", 1),
+        ("twice as long", 2),
+        ("one more cell, far away", 2),
+        ("cells in another order", 2),
+    ],
+    "suite2p": [("cropped", 1), ("cropped", 2), ("cells in another order", 1), ("twice as long", 2)],
+}
+"""Clauses that do not hold on the contract's scene with another seed, and hold on others."""
 
 CONTRACTS = {name: PipelineContract(getattr(real_pipelines, name)) for name in FOUND}
 
@@ -68,12 +76,14 @@ def test_contract(name, clause):
 
 
 # Not strict: what noise decides, another processor's rounding may decide otherwise.
-@pytest.mark.xfail(reason="a dim cell is whole in one noise and split in another")
-@pytest.mark.parametrize(("clause", "seed"), BY_CHANCE)
-def test_suite2p_by_seed(clause, seed):
-    if importlib.util.find_spec("suite2p") is None:
-        pytest.skip("suite2p needs an environment of its own")
-    CONTRACTS["suite2p"].check(clause, simulate(contract_scene().edit(seed=seed)))
+@pytest.mark.xfail(reason="a cell is whole in one noise, and larger or split in another")
+@pytest.mark.parametrize(
+    ("name", "clause", "seed"), [(name, clause, seed) for name, found in BY_CHANCE.items() for clause, seed in found]
+)
+def test_by_seed(name, clause, seed):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} needs an environment of its own")
+    CONTRACTS[name].check(clause, simulate(contract_scene().edit(seed=seed)))
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 72), (64, 64)])
@@ -110,7 +120,9 @@ def quiet(spec):
         return simulate(spec)
 
 
-NO_PAIR = pytest.mark.xfail(reason="few cells: no two seeds near one another")
+# To this Hypothesis shrank what it found; given to both, so that the finding rests on no draw.
+AT_ONE_PLACE = SCENE.edit({"place_neurons.positions_um": [(110.0, 0.0, 0.0)] * 3})
+NO_PAIR = pytest.mark.xfail(strict=True, reason="few cells: no two seeds near one another")
 
 
 @pytest.mark.parametrize("name", [pytest.param("minian", marks=NO_PAIR), "suite2p"])
@@ -120,6 +132,7 @@ def test_results_can_be_right_on_drawn_scenes(name):
 
     @A_FEW
     @given(SCENES)
+    @example(AT_ONE_PLACE)
     def can_be_right(spec):
         Outcome.of(getattr(real_pipelines, name), quiet(spec))
 

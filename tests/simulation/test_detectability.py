@@ -96,7 +96,7 @@ def test_a_matched_filter_on_frames_reaches_the_declared_snr(overrides):
         "tiny",
     ],
 )
-def test_on_every_preset_at_its_light_and_three_times_that(name, light):
+def test_snr_is_reached_on_every_preset_at_its_light_and_three_times_that(name, light):
     brighter = {"sensor.photon_rate_per_s_um2": light * load_preset(name).step("sensor").photon_rate_per_s_um2}
     if (name, light) == ("tiny", 3):  # its pixels are all but full: no cell is left to measure
         assert snr(plan(load_preset(name).edit(brighter))).max() < 0.5
@@ -108,7 +108,7 @@ def test_on_every_preset_at_its_light_and_three_times_that(name, light):
 @pytest.mark.parametrize("row_noise_adu", [0, 0.5, 1, 2])
 @pytest.mark.parametrize("bit_depth", [8, 10])
 @pytest.mark.parametrize("name", ["static", "miniscope_v4_ca1_dim"])
-def test_at_every_depth_and_row_noise(name, bit_depth, row_noise_adu):
+def test_snr_is_reached_at_every_depth_and_row_noise(name, bit_depth, row_noise_adu):
     chip = {f"{CHIP}.bit_depth": bit_depth, f"{CHIP}.row_noise_adu": row_noise_adu}
     assert median_ratio(name, chip) == pytest.approx(1, abs=0.05)
 

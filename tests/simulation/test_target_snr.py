@@ -71,7 +71,7 @@ def test_in_even_background_a_vignette_asks_for_the_inverse_root_of_itself():
 
 
 @pytest.mark.parametrize("target", [0.5, 40.0])
-def test_dim_and_bright_targets(target):
+def test_dim_and_bright_targets_are_reached(target):
     cells = simulate(scene_spec([{"snr": target}])).truth.cells
     np.testing.assert_allclose(cells.snr[cells.in_fov], target, rtol=0.01)
 

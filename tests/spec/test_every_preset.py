@@ -60,13 +60,13 @@ def check(recording: Recording, dark: bool) -> None:
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_one_second(name):
+def test_one_second_is_finite_and_in_range(name):
     check(simulate(load_preset(name, overrides={"acquisition.duration_s": 1})), name in DARK)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", preset_names())
-def test_full_length(name):
+def test_the_full_length_is_finite_and_in_range(name):
     check(simulate(load_preset(name)), name in DARK)
 
 

@@ -71,10 +71,10 @@ def test_large_disks_are_disks(radius, rim):
 
 @pytest.mark.parametrize("sigma", [1.0, 2.5, 3.1, 3.7, 5.9, 7.3, 17, 30])
 @pytest.mark.parametrize("phase", [0.0, 0.37, 1.9])
-def test_gaussians(sigma, phase):
+def test_gaussians_have_their_sigma_and_flux(sigma, phase):
     image = shown(gaussian_pictures(one(phase), one(-phase), one(sigma), one(3)), side=321)
     at = np.arange(321) - 160
-    line_y, line_x = (np.exp(-((at - c) ** 2) / (2 * (sigma**2 + 0.0))) for c in (phase, -phase))
+    line_y, line_x = (np.exp(-((at - c) ** 2) / (2 * sigma**2)) for c in (phase, -phase))
     expected = 3 * np.outer(line_y, line_x) / (2 * np.pi * sigma**2)
     assert image.sum() == pytest.approx(3, rel=1e-3)
     assert np.abs(image - expected).max() < 0.06 * expected.max()

@@ -42,7 +42,7 @@ def lines(t):
     return (np.exp(-np.abs(ticks) / 5) * spline).sum()
 
 
-def test_windows_join():
+def test_windows_join_without_a_seam():
     """What lies on both sides of a window's border differs as any two neighbours do."""
     found = np.log(courses(2000, 2.0, 0.3, 0.4).means(70, 90).astype(float))
     steps = np.diff(found, axis=1).std(axis=0)
@@ -62,7 +62,7 @@ def test_another_frame_rate_sees_the_same_course():
     np.testing.assert_allclose(fast.reshape(40, 200, 3).mean(2), slow, rtol=1e-5)
 
 
-def test_against_fine_sums():
+def test_means_are_those_of_frames_a_hundred_times_as_short():
     coarse = courses(7, 2.0, 0.3, 0.37).means(0, 50)
     fine = courses(7, 2.0, 0.3, 0.37 / 100).means(0, 5000).reshape(7, 50, 100).mean(2)
     np.testing.assert_allclose(coarse, fine, rtol=1e-5)

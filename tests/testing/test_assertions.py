@@ -627,6 +627,6 @@ def test_small_values_of_spikes_can_be_left_out():
 def test_empty_units_are_no_estimates_and_said_so():
     images = np.array([*A[SEEN], *np.zeros((2, HEIGHT, WIDTH))])
     card = cells(Estimate(images, np.vstack([C[SEEN], C[:2]])), 1, 1)
-    assert "2 estimates have no pixel in the picture and are ignored" in str(card)
+    assert "2 estimates have no pixel in the image and are ignored" in str(card)
     assert card.as_dict()["footprints.n_estimates"] == 9
     assert "recall 0/7" in failure(np.zeros((4, HEIGHT, WIDTH)))

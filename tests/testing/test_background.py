@@ -79,7 +79,7 @@ def test_a_background_of_a_registered_movie_lies_where_its_template_does(moving,
     found = Estimate(b=registered, **shifts)
     where = "auto" if how == "shifts" else tuple(offset)
     card = assert_background_recovered(found, moving, min_pearson=0.9999, footprint_shift=where)
-    assert f"the picture lies ({offset[0]:+.2f}, {offset[1]:+.2f}) px from zero shift" in str(card)
+    assert f"the image lies ({offset[0]:+.2f}, {offset[1]:+.2f}) px from zero shift" in str(card)
     with pytest.raises(RecoveryError):
         assert_background_recovered(found, moving, min_pearson=0.9999, footprint_shift=None)
 
@@ -88,7 +88,7 @@ def test_a_background_of_a_registered_movie_lies_where_its_template_does(moving,
     ("found", "bounds", "message"),
     [
         (Estimate(C=np.ones((2, 60))), {}, r"this Estimate has no background: say Estimate\(b=\.\.\., f=\.\.\.\)"),
-        (Estimate(f=np.ones(60)), {}, "this Estimate has no b, the background's picture"),
+        (Estimate(f=np.ones(60)), {}, "this Estimate has no b, the background's image"),
         (Estimate(b=np.ones((128, 128))), {"min_course_pearson": 0.5}, "this Estimate has no f"),
         (Estimate(b=np.ones((128, 127))), {}, r"b has shape \(128, 127\); expected \(128, 128\)"),
         (Estimate(b=np.ones((128, 128)), f=np.ones(59)), {}, "f has 59 frames; the recording has 60"),
@@ -105,7 +105,7 @@ def test_what_cannot_be_judged_is_refused(still, found, bounds, message):
     [
         ({"b": np.ones((2, 8, 8))}, "b has 2 components: they are put together with f, give it too"),
         ({"f": np.ones((3, 60))}, "f has 3 components: they are put together with b"),
-        ({"b": np.ones((2, 8, 8)), "f": np.ones((3, 60))}, "b has 2 pictures and f 3 courses"),
+        ({"b": np.ones((2, 8, 8)), "f": np.ones((3, 60))}, "b has 2 images and f 3 courses"),
         ({"b": np.full((8, 8), np.nan)}, "b has 64 NaN or infinite values"),
         ({"b": np.ones(8)}, "b has shape"),
         ({"b": np.ma.masked_less(np.arange(64).reshape(8, 8), 5)}, "b hides 5 values under its mask"),

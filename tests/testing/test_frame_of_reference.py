@@ -18,7 +18,7 @@ from pytest_calsim import (
 )
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.matched_cells import Residual
-from pytest_calsim.testing.scoring.alignment import align, fit_offset, nearest_in_hull
+from pytest_calsim.testing.scoring.shared_offset import align, fit_offset, nearest_in_hull
 
 STILL = record(drop=["shifts"])
 BOUNDS = {"min_recall": 0.85, "min_precision": 0.85}
@@ -297,4 +297,4 @@ def test_a_background_is_compared_where_it_lies(sim_recording_factory):
     still = recording.observed.values.mean(axis=0)
     found = Estimate(b=still, shifts=first - recording.truth.shifts.values, convention="correction")
     card = assert_background_recovered(found, recording, min_pearson=0.3)
-    assert "frame of reference: the picture lies" in str(card)
+    assert "frame of reference: the image lies" in str(card)

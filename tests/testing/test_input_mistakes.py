@@ -4,10 +4,16 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from planted import RECORDING, SEEN, A, C, record
+from planted import RECORDING, SEEN, A, C, S, record
 from scipy.sparse import csr_array
 
-from pytest_calsim import Estimate, RecoveryError, assert_footprints_recovered, assert_traces_recovered
+from pytest_calsim import (
+    Estimate,
+    RecoveryError,
+    assert_footprints_recovered,
+    assert_spikes_recovered,
+    assert_traces_recovered,
+)
 from pytest_calsim.testing.input_mistakes import footprint_mistakes
 from pytest_calsim.testing.inputs.footprints import as_footprints, read_footprints
 from pytest_calsim.testing.scoring.footprints import score_footprints
@@ -132,3 +138,39 @@ def test_traces_that_come_late_or_early(lag, words):
     )
     noise = Estimate(A, np.random.default_rng(5).random(C.shape))
     assert "evidently" not in message(lambda: assert_traces_recovered(noise, recording, min_pearson=0.99))
+
+
+def spikes(S_est, recording=STILL, footprints=A, **more):
+    bounds = {"min_recall": 0.99, "min_precision": 0.99} | more
+    return message(lambda: assert_spikes_recovered(Estimate(footprints, S=S_est), recording, **bounds))
+
+
+@pytest.mark.parametrize("tol_frames", [0, 2, 3])
+def test_spikes_of_rows_in_another_order(tol_frames):
+    turned = S.copy()
+    turned[SEEN] = S[np.roll(SEEN, 1)]
+    words = "the rows are evidently in another order than the {}: each with the cell it follows best, "
+    right = "recall would be 1.00 and precision 1.00"
+    assert words.format("footprints") + right in spikes(turned, tol_frames=tol_frames)
+    named = spikes(turned, footprints=None, tol_frames=tol_frames)
+    assert words.format("planted cells") + right in named
+
+
+@pytest.mark.parametrize(
+    ("lag", "tol_frames", "words"), [(1, 0, "1 frame late"), (-2, 1, "2 frames early"), (4, 2, "4 frames late")]
+)
+def test_spikes_that_come_late_or_early(lag, tol_frames, words):
+    said = spikes(np.roll(S, lag, axis=1), tol_frames=tol_frames)
+    assert f"the spikes are evidently {words}: moved, recall would be 1.00 and precision 1.00" in said
+
+
+@pytest.mark.parametrize("tol_frames", [0, 2])
+def test_random_spikes_are_no_mistake(tol_frames):
+    noise = np.random.default_rng(5).random(S.shape)
+    assert "evidently" not in spikes(noise, spike_thresh=0.9, tol_frames=tol_frames)
+
+
+def test_small_values_that_are_no_events_do_not_hide_the_order():
+    floor = np.random.default_rng(6).random(S.shape)
+    said = spikes(np.roll(S, 1, axis=0) * 10 + floor, spike_thresh=5)
+    assert "the rows are evidently in another order than the footprints" in said

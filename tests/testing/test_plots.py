@@ -76,6 +76,16 @@ def test_an_overlay_of_no_cells_is_the_movie(tmp_path):
     assert (tmp_path / "overlay.png").read_bytes().startswith(PNG)
 
 
+def test_an_overlay_takes_footprints_in_any_form_and_refuses_what_is_no_recording(recording, estimate, tmp_path):
+    bare = tmp_path / "bare.png"
+    whole = tmp_path / "whole.png"
+    save_overlay(bare, recording, np.asarray(estimate.A))
+    save_overlay(whole, recording, Estimate(A=estimate.A))
+    assert bare.read_bytes() == whole.read_bytes()
+    with pytest.raises(EstimateError, match=r"of type Estimate, which has no \.truth .* mind the order"):
+        save_overlay(tmp_path / "overlay.png", estimate, recording)
+
+
 def test_an_overlay_leaves_pyplot_alone(recording, tmp_path):
     from matplotlib import pyplot
 

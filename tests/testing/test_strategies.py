@@ -15,12 +15,12 @@ from pydantic import BaseModel, Field, model_validator
 
 import pytest_calsim
 from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
+from pytest_calsim import strategies as sims
 from pytest_calsim.errors import CalsimWarning, EstimateError, SpecError
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Context, Step
-from pytest_calsim.testing import strategies as sims
 
 CELLS = ("cell_activity", "cell_optics", "place_neurons", "render")
 FEW = settings(max_examples=25, derandomize=True, database=None)
@@ -126,6 +126,36 @@ def test_what_is_printed_can_be_pasted_back(spec):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CalsimWarning)
         assert eval(repr(spec), names) == spec
+
+
+def test_a_failing_recording_is_printed_as_a_call_that_makes_it_again():
+    @settings(SEARCH, max_examples=20)
+    @given(sims.recordings(sims.specs(max_pixels=64, max_frames=2, max_cells=1)))
+    def fails(recording):
+        raise AssertionError(recording.spec.key())
+
+    with pytest.raises(AssertionError) as caught:
+        fails()
+    printed = "\n".join(caught.value.__notes__)
+    names = {"fails": lambda recording: recording}
+    exec("from pytest_calsim import *", names)
+    again = eval(printed[printed.index("fails(") :], names)
+    assert again.spec.key() == str(caught.value)
+
+
+def test_places_and_motion_stay_legal_in_the_largest_field_of_view():
+    pixels_of_2_mm = sims.acquisitions(
+        optics=sims.optics(magnification=st.just(0.05)), image_sensor=sims.image_sensors(pixel_pitch_um=st.just(100.0))
+    )
+
+    @settings(FEW, max_examples=100)
+    @given(sims.specs(acquisition=pixels_of_2_mm, kinds=["place_neurons"]))
+    def few_cells(spec):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalsimWarning)
+            assert spec.step("place_neurons").sample(spec.acquisition, spec.seed, spec.canvas).requested <= 8
+
+    few_cells()
 
 
 def test_types_are_known_whichever_is_imported_first():

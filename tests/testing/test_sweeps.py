@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_calsim import Spec, simulate, sweep
+from pytest_calsim import Spec, load_preset, simulate, sweep
 from pytest_calsim.errors import SpecError
 
 BASE = Spec.make(
@@ -84,3 +84,8 @@ def test_a_wrong_axis_is_one_line_at_once(axes, line):
 def test_a_score_must_not_hide_an_axis():
     with pytest.raises(SpecError, match="the score 'seed' has the name of an axis"):
         sweep(BASE, {"seed": [1]}).table(lambda recording: {"seed": 3})
+
+
+def test_axes_that_are_no_dict_are_refused():
+    with pytest.raises(SpecError, match=r"axes = \['seed'\] must be a dict of lists of values by dotted path"):
+        sweep(load_preset("tiny"), ["seed"])

@@ -1,10 +1,12 @@
 """Quick pictures and sliders for the notebooks beside this file."""
 
 import base64
+import gc
 import inspect
 import io
 import tempfile
 import warnings
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def explore(draw, **ranges):
         else:
             kind = ipywidgets.FloatSlider if any(isinstance(v, float) for v in values) else ipywidgets.IntSlider
             options = dict(zip(("min", "max", "step"), values, strict=True))
-        options |= {"style": {"description_width": "11em"}, "layout": {"width": "32em", "max_width": "98%"}}
+        options |= {"style": {"description_width": "13em"}, "layout": {"width": "34em", "max_width": "98%"}}
         sliders[name] = kind(value=defaults[name].default, description=name, **options)
 
     def renew(change=None):
@@ -62,6 +64,7 @@ def explore(draw, **ranges):
     for slider in sliders.values():
         slider.observe(renew, "value")
     renew()
+    gc.freeze()  # what is there by now stays: looking through it for garbage would halt a slider for 0.2 s
     return Explorer(sliders.values(), picture)
 
 
@@ -92,9 +95,9 @@ def data_url(png):
 
 
 def drawn(figure, title):
-    """Show a figure of matplotlib."""
+    """Show a figure of matplotlib. Its margins are given: finding tight ones would draw it twice."""
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=90, bbox_inches="tight")
+    figure.savefig(png, format="png", dpi=90, pil_kwargs={"compress_level": 1})
     width = round(72 * figure.get_size_inches()[0])
     return HTML(f'<img alt="{escape(title)}" src="{data_url(png)}" style="width:{width}px; max-width:100%">')
 
@@ -102,12 +105,12 @@ def drawn(figure, title):
 def courses(time_s, lines, ylabel, dots=()):
     """Draw named courses over time; `dots` are further (times, height) to mark."""
     figure = Figure(figsize=(7, 2.4))
-    axes = figure.subplots()
+    axes = figure.subplots(gridspec_kw={"left": 0.09, "right": 0.99, "bottom": 0.2, "top": 0.97})
     for name, course in lines.items():
         axes.plot(time_s, course, linewidth=1, label=name)
     for times, height in dots:
         axes.plot(times, np.full(len(times), height), "k|", markersize=4)
-    axes.set(xlabel="s", ylabel=ylabel)
+    axes.set(xlabel="time (s)", ylabel=ylabel)
     if len(lines) > 1:
         axes.legend(loc="upper right", fontsize="small")
     return drawn(figure, f"{ylabel} over time")
@@ -119,8 +122,9 @@ def from_top_and_side(spec):
     truth = scene.truth()
     x, y, z, radius = (truth[name].values for name in ("x_um", "y_um", "depth_um", "radius_um"))
     height_um, width_um = spec.acquisition.field_size_um
-    figure = Figure(figsize=(5, 6))
-    top, side = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    figure = Figure(figsize=(4.6, 6.85))
+    margins = {"left": 0.18, "right": 0.97, "bottom": 0.08, "top": 0.94, "hspace": 0.15}
+    top, side = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1), gridspec_kw=margins)
     for axes, down in ((top, y), (side, z)):
         axes.add_collection(
             EllipseCollection(
@@ -144,9 +148,15 @@ def answer(text):
     return HTML(f"<details><summary>Show the answer</summary>{lines}</details>")
 
 
+@lru_cache(maxsize=16)
+def planned(spec):
+    """Plan a spec, or remember its plan: a slider that changes the frame alone only paints."""
+    return plan(spec)
+
+
 def look(spec, frame=0, until=None):
     """Paint one frame after a stage (the last one by default), `(height, width)`."""
-    return plan(spec).paint(frame, frame + 1, until)[0]
+    return planned(spec).paint(frame, frame + 1, until)[0]
 
 
 def movie(recording, speed=2, side_px=384):

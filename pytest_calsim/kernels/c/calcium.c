@@ -98,8 +98,8 @@ static inline f64 expose_frame(const Response *r, const f64 *times_s, i64 n, i64
 
 /* Sum the exponentials that spikes before 0 left at 0.
  *
- * Cell i's spikes were ages_s[start[i]] to ages_s[start[i + 1] - 1] before 0; its time constants are time_scale[i] times
- * rise_s and decay_s.
+ * Cell i's spikes were ages_s[start[i]] to ages_s[start[i + 1] - 1] before 0. Its time constants are time_scale[i]
+ * times rise_s and decay_s.
  */
 KERNEL(void, calcium_at_start)(
         i64 cells, const i64 *start, const f64 *ages_s, f64 rise_s, f64 decay_s, const f64 *time_scale, f64 *slow,

@@ -66,6 +66,32 @@ static f64 sum(i64 width, const f32 *image, Box box) {
     return total;
 }
 
+/* Largest sizes over n images: of the parts of a shape, of an image, of a side of either, and of scratch memory. */
+typedef struct {
+    i64 parts, pixels, side, scratch;
+} Sizes;
+
+static Sizes largest_of(i64 n, const ImagePlan *plans) {
+    Sizes most = {1, 1, 1, 1};
+    for (const ImagePlan *plan = plans; plan < plans + n; plan++) {
+        most.parts = MAX(most.parts, plan->parts_y * plan->parts_x);
+        most.side = MAX(most.side, MAX(plan->parts_y, plan->parts_x));
+        if (plan->waves == 0) continue; /* sampled alone */
+        most.pixels = MAX(most.pixels, plan->height * plan->width);
+        most.side = MAX(most.side, plan->width);
+        most.scratch = MAX(most.scratch, image_scratch(plan));
+    }
+    return most;
+}
+
+/* Copy a box of an image, row after row; return how many pixels that are. */
+static i64 copy_box(i64 width, const f32 *image, Box box, f32 *restrict to) {
+    i64 n = 0;
+    for (i64 r = box.top; r < box.bottom; r++)
+        for (i64 c = box.left; c < box.right; c++) to[n++] = image[r * width + c];
+    return n;
+}
+
 /* Image one shape given at parts of pixels; false where memory is short.
  *
  * parts  (parts_y, parts_x)
@@ -120,18 +146,13 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
     Box sensor_box = {sensor[0], sensor[1], sensor[2], sensor[3]};
     ImagePlan *plans = malloc((size_t)(n + 1) * sizeof *plans);
     if (!plans) return -1;
-    i64 most_parts = 1;
-    i64 most_pixels = 1;
-    i64 longest = 1;
-    i64 most_scratch = 1;
     for (i64 i = 0; i < n; i++) {
         i64 top = box[4 * i];
         i64 left = box[4 * i + 1];
         i64 height = box[4 * i + 2];
         i64 width = box[4 * i + 3];
         f64 middle = (f64)pad[i] - 0.5 + 0.5 / (f64)samples[i];
-        ImagePlan *plan = plans + i;
-        *plan = (ImagePlan){
+        plans[i] = (ImagePlan){
             .parts_y = height * samples[i],
             .parts_x = width * samples[i],
             .height = height + 2 * pad[i],
@@ -148,27 +169,27 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
             .bessel_step = bessel_step,
             .faint = faint,
         };
-        most_parts = MAX(most_parts, plan->parts_y * plan->parts_x);
-        longest = MAX(longest, MAX(plan->parts_y, plan->parts_x));
-        if (waves[i] == 0) continue;
-        most_pixels = MAX(most_pixels, plan->height * plan->width);
-        longest = MAX(longest, plan->width);
-        most_scratch = MAX(most_scratch, image_scratch(plan));
     }
-    f32 *parts = malloc((size_t)(most_parts + most_pixels + most_scratch) * sizeof *parts);
-    f64 *y_um = malloc((size_t)(2 * longest) * sizeof *y_um);
-    bool enough = parts && y_um;
+    Sizes most = largest_of(n, plans);
+    f32 *parts = malloc((size_t)(most.parts + most.pixels + most.scratch) * sizeof *parts);
+    f64 *y_um = malloc((size_t)(2 * most.side) * sizeof *y_um);
+    if (!parts || !y_um) {
+        free(plans);
+        free(parts);
+        free(y_um);
+        return -1;
+    }
+    f32 *image = parts + most.parts;
+    f32 *scratch = image + most.pixels;
+    f64 *x_um = y_um + most.side;
     i64 written = 0;
-    for (i64 i = 0; enough && i < n; i++) {
+    for (i64 i = 0; i < n; i++) {
         const ImagePlan *plan = plans + i;
         const i64 *pixels = box + 4 * i;
         i64 top = pixels[0];
         i64 left = pixels[1];
         i64 height = pixels[2];
         i64 width = pixels[3];
-        f32 *image = parts + most_parts;
-        f32 *scratch = image + most_pixels;
-        f64 *x_um = y_um + longest;
         if (is_point[i]) {
             parts[0] = 1;
             planted[0] = 1;
@@ -199,11 +220,10 @@ KERNEL(i64, image_cells)(i64 n, const i64 *box, const i64 *samples, const f64 *p
         image_box[4 * i + 1] = (i32)(left + kept.left);
         image_box[4 * i + 2] = (i32)(kept.bottom - kept.top);
         image_box[4 * i + 3] = (i32)(kept.right - kept.left);
-        for (i64 r = kept.top; r < kept.bottom; r++)
-            for (i64 c = kept.left; c < kept.right; c++) images[written++] = image[r * plan->width + c];
+        written += copy_box(plan->width, image, kept, images + written);
     }
     free(plans);
     free(parts);
     free(y_um);
-    return enough ? written : -1;
+    return written;
 }

@@ -4,7 +4,8 @@
  *               `nucleus` times as large, [sqrt(1 - q^2) - sqrt(nucleus^2 - q^2)] / sqrt(1 - nucleus^2), q = rho / r
  *               r(theta) = mean + sum over m = 2 to 5 of c_m cos(m theta) + s_m sin(m theta),
  *               theta from +x towards +y; 0 outside
- *   dendrites   sqrt(r^2 - d^2) over the soma's greatest half thickness, at a distance d from tapered segments, where that is larger
+ *   dendrites   sqrt(r^2 - d^2) over the soma's greatest half thickness, at a distance d from tapered segments, where
+ *               that is larger
  *
  * All lengths are um from the cell's centre.
  */

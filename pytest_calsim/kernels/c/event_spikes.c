@@ -47,8 +47,8 @@ KERNEL(void, draw_event_spikes)(
     }
 }
 
-/* Say which spikes remain where those of a cell's own keep others away: an added one remains unless a spike that remains
- * came less than a dead time earlier, or one of its own comes less than that later.
+/* Say which spikes remain where those of a cell's own keep others away. An added one remains unless a spike that
+ * remains came less than a dead time earlier, or one of the cell's own comes less than that later.
  *
  * start      (cells + 1,)
  * times_s    ascending within a cell (spikes,)

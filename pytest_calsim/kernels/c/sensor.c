@@ -71,9 +71,9 @@ static inline const f32 *pixel_of(const View *view, i64 f, i64 r) {
     return view->images + (f * view->image_height + view->row[f] + r) * view->image_width + view->column[f];
 }
 
-/* Weigh four rows by four columns of image f around each pixel of row r. Where that undershoots, beside a sharp edge,
- * there is no light: none is negative. Rows come one after the other from 0 on: each
- * image row is filtered once, and kept for the next three. */
+/* Interpolate row r of the window on image f: weigh four rows and four columns around each pixel. Beside a sharp edge
+ * the sum may undershoot 0; light is never negative, so it is 0 there. Rows must come one after the other from 0 on, as
+ * each image row is filtered once, and kept for the next three. */
 static inline void displace(const View *view, i64 f, i64 r, f32 *restrict light) {
     i64 width = view->width;
     const f32 *down = view->weights + 8 * f;
@@ -129,8 +129,8 @@ static inline u64 row_word(u64 key, i64 frame, i64 r) {
     return mix(mix(mix(key) + (u64)frame * GAMMA) + (u64)r * GAMMA);
 }
 
-/* Write the codes of n <= PIECE pixels of row r, from column x on: Poisson electrons (or their means), full well, read noise, gain,
- * offsets, converter, bits dropped. Negative light and NaN count as none. word is the row's. */
+/* Write the codes of n <= PIECE pixels of row r, from column x on: Poisson electrons (or their means), full well, read
+ * noise, gain, offsets, converter, bits dropped. Negative light and NaN count as none. word is the row's. */
 static inline void expose_piece(const Chip *chip, i64 r, i64 x, i64 n, const f32 *restrict light, u64 word,
                                 f32 row_offset, i32 *restrict codes) {
     u64 a[PIECE], b[PIECE], c[PIECE], d[PIECE];

@@ -1,8 +1,8 @@
-/* Add all light of the tissue to several images: cells, their halo, and the background's layers.
+/* Add all light of the tissue to several images: cells, smooth light, and the background's layers.
  *
  * Patches of a thousand cells, and a dozen images, are far more than a processor's cache holds. So each row is
  * finished for all images while it is at hand, and what images share is read once. At every pixel the order of sums
- * is: units in their order, the halo, layers in their order.
+ * is: units in their order, smooth light, layers in their order.
  */
 #include "common.h"
 
@@ -10,8 +10,8 @@ static inline void add_scaled(i64 n, f32 scale, const f32 *values, f32 *restrict
     for (i64 c = 0; c < n; c++) line[c] += scale * values[c];
 }
 
-/* Add the halo, interpolated between four coarse rows, to a row; what vessels let pass of it, where there are any. */
-static inline void add_halo(i64 width, const f32 *weight, const f32 *rows, const f32 *through, f32 *restrict line) {
+/* Add smooth light, interpolated between four coarse rows, to a row; what vessels let pass of it, where there are any. */
+static inline void add_smooth(i64 width, const f32 *weight, const f32 *rows, const f32 *through, f32 *restrict line) {
     f32 w0 = weight[0];
     f32 w1 = weight[1];
     f32 w2 = weight[2];
@@ -27,14 +27,14 @@ static inline void add_halo(i64 width, const f32 *weight, const f32 *rows, const
         for (i64 c = 0; c < width; c++) line[c] += w0 * first[c] + w1 * second[c] + w2 * third[c] + w3 * fourth[c];
 }
 
-/* Add cells, halo and layers.
+/* Add cells, smooth light and layers.
  *
  * row_start              where each row's runs of pixels begin (height + 1,)
  * unit, left, begin      of each run: its unit, its first column, where its pixels begin in values; begin has one more
  * light                  of each unit in each image (units, images)
- * wide                   the halo at coarse rows and at each column (images, coarse_rows, width)
+ * wide                   smooth light at coarse rows and at each column (images, coarse_rows, width)
  * row_node, row_weight   the first of the four coarse rows of each row, and their weights (height, 4)
- * shaded, transmission   whether something multiplies the halo, and what (height, width)
+ * shaded, transmission   whether something multiplies smooth light, and what (height, width)
  * layers, weights        the background (n_layers, height, width), and its share in each image (images, n_layers)
  * dark                   whether there is no light yet, whatever `out` holds
  * out                    (images, height, width)
@@ -56,7 +56,7 @@ KERNEL(void, add_tissue)(
                            out + (f * height + r) * width + left[k]);
         const f32 *through = shaded ? transmission + r * width : NULL;
         for (i64 f = 0; f < images; f++)
-            add_halo(width, row_weight + 4 * r, wide + (f * coarse_rows + row_node[r]) * width, through,
+            add_smooth(width, row_weight + 4 * r, wide + (f * coarse_rows + row_node[r]) * width, through,
                      out + (f * height + r) * width);
         for (i64 f = 0; f < images; f++)
             for (i64 k = 0; k < n_layers; k++)

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from pytest_calsim.errors import StoreError, nearest
 from pytest_calsim.recording.recording import Recording
 
-__all__ = ["MOVIE_FORMATS", "format_of", "movie_file", "writer_of"]
+__all__ = ["MOVIE_FORMATS", "MovieFormat", "format_named", "format_of", "movie_file"]
 
-_Write = Callable[[Recording, Path], None]
 
-MOVIE_FORMATS: Mapping[str, tuple[str, _Write]] = MappingProxyType(
+@dataclass(frozen=True)
+class MovieFormat:
+    """A format of a movie's file.
+
+    Attributes
+    ----------
+    suffix
+        End of the file's name; empty for a folder.
+    write
+        Writes a recording's movie to a path.
+    """
+
+    suffix: str
+    write: Callable[[Recording, Path], None]
+
+
+MOVIE_FORMATS: Mapping[str, MovieFormat] = MappingProxyType(
     {
-        "tiff": (".tif", Recording.to_tiff),
-        "npy": (".npy", Recording.to_npy),
-        "zarr": (".zarr", Recording.to_zarr),
-        "nwb": (".nwb", Recording.to_nwb),
-        "avi": (".avi", Recording.to_avi),
-        "mp4": (".mp4", Recording.to_mp4),
-        "miniscope": ("", Recording.to_miniscope_folder),
+        "tiff": MovieFormat(".tif", Recording.to_tiff),
+        "npy": MovieFormat(".npy", Recording.to_npy),
+        "zarr": MovieFormat(".zarr", Recording.to_zarr),
+        "nwb": MovieFormat(".nwb", Recording.to_nwb),
+        "avi": MovieFormat(".avi", Recording.to_avi),
+        "mp4": MovieFormat(".mp4", Recording.to_mp4),
+        "miniscope": MovieFormat("", Recording.to_miniscope_folder),
     }
 )
-"""Suffix of the file's name, and the function that writes it, by the format's name."""
-
+"""The formats by name."""
 
 _OTHER_SUFFIXES = {".tiff": "tiff"}
 
 
 def format_of(path: Path) -> str | None:
     """Tell a movie's format by how the name of its file ends; ``None`` when it tells none."""
-    named = {suffix: name for name, (suffix, _) in MOVIE_FORMATS.items() if suffix}
-    return {**named, **_OTHER_SUFFIXES}.get(path.suffix.lower())
+    names = {movie_format.suffix: name for name, movie_format in MOVIE_FORMATS.items() if movie_format.suffix}
+    return {**names, **_OTHER_SUFFIXES}.get(path.suffix.lower())
 
 
-def writer_of(movie_format: str) -> _Write:
-    """Return the function that writes one of :data:`MOVIE_FORMATS`; raise ``ValueError`` for another format."""
-    if movie_format not in MOVIE_FORMATS:
-        raise ValueError(f"no movie format {movie_format!r}: {nearest(movie_format, MOVIE_FORMATS)}")
-    return MOVIE_FORMATS[movie_format][1]
+def format_named(name: str) -> MovieFormat:
+    """Return one of :data:`MOVIE_FORMATS`; raise ``ValueError`` for another name."""
+    if name not in MOVIE_FORMATS:
+        raise ValueError(f"no movie format {name!r}: {nearest(name, MOVIE_FORMATS)}")
+    return MOVIE_FORMATS[name]
 
 
 def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
@@ -67,13 +82,12 @@ def movie_file(recording: Recording, movie_format: str, folder: Path) -> Path:
     StoreError
         When it cannot be written.
     """
-    write = writer_of(movie_format)
-    suffix = MOVIE_FORMATS[movie_format][0]
+    chosen = format_named(movie_format)
     stage = "" if recording.until is None else f"-{recording.until}"
-    path = folder / f"{recording.spec.key()}{stage}{suffix}"
+    path = folder / f"{recording.spec.key()}{stage}{chosen.suffix}"
     if not path.exists():
         try:
-            write(recording, path)
+            chosen.write(recording, path)
         except StoreError:
             if not path.exists():  # else another process has written the same file first
                 raise

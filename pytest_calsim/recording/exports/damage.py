@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pytest_calsim.errors import StoreError, nearest
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 
 __all__ = ["Damage", "damage"]
 

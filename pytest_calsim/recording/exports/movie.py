@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.parallel import in_order
-from pytest_calsim.errors import MissingExtraError, StoreError
+from pytest_calsim.errors import StoreError
 from pytest_calsim.spec.spec import Spec
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Movie", "blocks_of", "frame_times_s", "images_of", "published", "require"]
+__all__ = ["Movie", "blocks_of", "frame_times_s", "images_of", "published"]
 
 _BLOCK_BYTES = 4 << 20
 
@@ -45,24 +45,6 @@ class Movie(Protocol):
     def observed(self) -> xr.DataArray:
         """The frames as a DataArray with its coordinates."""
         ...
-
-
-def require(module: str, extra: str, purpose: str) -> Any:
-    """Import an optional package.
-
-    Raises
-    ------
-    MissingExtraError
-        When it is not installed; the message says how to install it.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
-            raise  # the package is installed, and one that it needs is not
-        package = module.split(".")[0]
-        message = f"{purpose} needs {package}, which is not installed: pip install 'pytest-calsim[{extra}]'"
-        raise MissingExtraError(message, name=package) from None
 
 
 def blocks_of(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_calsim
 from pytest_calsim.errors import StoreError
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 
 __all__ = ["copy_notebooks"]
 

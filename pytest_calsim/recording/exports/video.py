@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.errors import StoreError
-from pytest_calsim.recording.exports.movie import Movie, frame_times_s, images_of, published, require
+from pytest_calsim.recording.exports.movie import Movie, frame_times_s, images_of, published
+from pytest_calsim.recording.extras import require
 
 __all__ = ["CHUNK_FRAMES", "write_avi", "write_miniscope_folder", "write_mp4"]
 
@@ -53,9 +54,7 @@ def write_mp4(
     """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed!r}")
-    low, high = _brightness_range(movie) if limits is None else limits
-    if not high > low:
-        raise ValueError(f"limits must be (low, high) with low < high, not {(low, high)!r}")
+    low, high = _brightness_range(movie) if limits is None else _checked(limits)
     _, height, width = movie.frames.shape
     pad = ((0, height % 2), (0, width % 2))  # H.264 stores colour at half the size, so it needs even sides
 
@@ -128,6 +127,13 @@ def _lossless_format(movie: Movie, name: str) -> str:
             "use to_tiff, to_npy, to_zarr or to_nwb, or to_mp4 to look at it"
         )
     return pixel_format
+
+
+def _checked(limits: tuple[float, float]) -> tuple[float, float]:
+    ends = np.asarray(limits)
+    if ends.shape != (2,) or ends.dtype.kind not in "iuf" or not ends[0] < ends[1]:
+        raise ValueError(f"limits must be (low, high) with low < high, not {limits!r}")
+    return float(ends[0]), float(ends[1])
 
 
 def _brightness_range(movie: Movie) -> tuple[float, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+from pytest_calsim.recording.exports.array_files import write_npy, write_nwb, write_tiff, write_zarr
 from pytest_calsim.recording.exports.movie import Movie
-from pytest_calsim.recording.exports.stacks import write_npy, write_nwb, write_tiff, write_zarr
 from pytest_calsim.recording.exports.video import write_avi, write_miniscope_folder, write_mp4
 
 __all__ = ["WritesFiles"]

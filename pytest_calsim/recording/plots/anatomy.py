@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.contours import outlines
 from pytest_calsim.recording.plots.style import GREY, ORANGE, SKY, VERMILLION, rescaled, show_image
 from pytest_calsim.recording.truth import GroundTruth
@@ -17,6 +17,13 @@ from pytest_calsim.recording.truth import GroundTruth
 __all__ = ["draw_footprint", "draw_placement"]
 
 _RIM_PX = 4
+"""Pixels shown around a cell."""
+
+_SHOWN = 0.02
+"""Share of the peak above which a pixel is shown: faint light may reach far, and the crop is to show the cell."""
+
+_ROOM = 1.05
+"""Axes are this much longer than what they show."""
 
 
 def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Canvas) -> None:
@@ -30,8 +37,7 @@ def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Ca
     pixels, values = observed.unit(unit)
     if not values.size:
         raise ValueError(f"unit {unit} is out of view: its footprint has no pixel on the sensor; choose one in in_fov")
-    near = values > 0.02 * values.max()  # faint light may reach far; the crop is to show the cell
-    rows, columns = np.divmod(pixels[near].astype(np.int64), observed.shape[2])
+    rows, columns = np.divmod(pixels[values > _SHOWN * values.max()].astype(np.int64), observed.shape[2])
     top = max(int(rows.min()) - _RIM_PX, 0)
     left = max(int(columns.min()) - _RIM_PX, 0)
     crop = (slice(top, int(rows.max()) + _RIM_PX + 1), slice(left, int(columns.max()) + _RIM_PX + 1))
@@ -47,11 +53,9 @@ def draw_footprint(axes: NDArray[Any], truth: GroundTruth, unit: int, canvas: Ca
     rim = outlines(planted, [unit], 0.5)
     axes[1].add_collection(lines.LineCollection(rim, colors="white", linestyles="--", linewidths=1), autolim=False)
     cells = truth.cells
-    facts = [f"{cells[name][unit]:.{digits}f} {units}" for name, digits, units in _FACTS if name in cells]
+    words = {"depth_um": "µm deep", "defocus_um": "µm defocus"}
+    facts = [f"{cells[name][unit]:.0f} {units}" for name, units in words.items() if name in cells]
     axes[0].figure.suptitle(", ".join(facts), fontsize="medium")
-
-
-_FACTS = (("depth_um", 0, "µm deep"), ("defocus_um", 0, "µm defocus"))
 
 
 def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisition, canvas: Canvas) -> None:
@@ -67,40 +71,52 @@ def draw_placement(top: Any, side: Any, truth: GroundTruth, acquisition: Acquisi
         ("detectable", in_view & detectable, SKY),
     )
     for ax, down in ((top, y), (side, depth)):
-        for label, chosen, colour in kinds:
-            told = f"{label} ({int(chosen.sum())})" if ax is top else None
-            _add_circles(ax=ax, x=x[chosen], y=down[chosen], radius=radius[chosen], colour=colour, label=told)
+        for name, chosen, colour in kinds:
+            label = f"{name} ({int(chosen.sum())})" if ax is top else None
+            _add_circles(ax=ax, x=x[chosen], y=down[chosen], radius=radius[chosen], colour=colour, label=label)
+    height_um, width_um = acquisition.field_size_um
+    across_um = max(float(np.abs(x).max(initial=0)), width_um / 2) * _ROOM
+    along_um = max(float(np.abs(y).max(initial=0)), height_um / 2) * _ROOM
+    deepest_um = max(float((depth + radius).max(initial=1)), truth.focal_depth_um or 0) * _ROOM
+    _finish_top(top, acquisition, canvas, across_um, along_um)
+    _finish_side(side, acquisition, truth.focal_depth_um, across_um, deepest_um)
+
+
+def _finish_top(ax: Any, acquisition: Acquisition, canvas: Canvas, across_um: float, along_um: float) -> None:
+    """Add the sensor's window and the axes, in µm and in px, to the view from above."""
     height_um, width_um = acquisition.field_size_um
     patches = require("matplotlib.patches", "plot", "plotting")
     corner = (-width_um / 2, -height_um / 2)
-    top.add_patch(patches.Rectangle(corner, width_um, height_um, fill=False, edgecolor=VERMILLION, label="sensor"))
-    span = max(float(np.abs(x).max(initial=0)), width_um / 2) * 1.05
-    if truth.focal_depth_um is not None:
-        across = np.linspace(-span, span, 201)
-        surface = truth.focal_depth_um - acquisition.curvature_shift_um(np.abs(across))
+    ax.add_patch(patches.Rectangle(corner, width_um, height_um, fill=False, edgecolor=VERMILLION, label="sensor"))
+    ax.set_title("from above")
+    ax.set_xlabel("x (µm)")
+    ax.set_ylabel("y (µm)")
+    ax.set_aspect("equal")
+    ax.set_xlim(-across_um, across_um)
+    ax.set_ylim(along_um, -along_um)  # rows grow downward, as in an image
+    px_per_um = 1 / canvas.pixel_size_um
+    ax.secondary_yaxis("right", functions=rescaled(px_per_um)).set_ylabel("from the axis (px)")
+    ax.secondary_xaxis("top", functions=rescaled(px_per_um)).set_xlabel("from the axis (px)")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.14, 1), frameon=False, fontsize="small")
+
+
+def _finish_side(
+    ax: Any, acquisition: Acquisition, focal_depth_um: float | None, across_um: float, deepest_um: float
+) -> None:
+    """Add the focal surface and the axes to the view from the side."""
+    if focal_depth_um is not None:
+        x = np.linspace(-across_um, across_um, 201)
+        surface = focal_depth_um - acquisition.curvature_shift_um(np.abs(x))
         half = acquisition.depth_of_field_um / 2
-        side.fill_between(across, surface - half, surface + half, color=VERMILLION, alpha=0.2, label="depth of field")
-        side.plot(across, surface, color=VERMILLION, label="focal surface at y = 0")
-    top.set_title("from above")
-    top.set_xlabel("x (µm)")
-    top.set_ylabel("y (µm)")
-    top.set_aspect("equal")
-    top.set_xlim(-span, span)
-    tall = max(float(np.abs(y).max(initial=0)), height_um / 2) * 1.05
-    top.set_ylim(tall, -tall)  # rows grow downward, as in a picture
-    size = canvas.pixel_size_um
-    rows = top.secondary_yaxis("right", functions=rescaled(1 / size))
-    rows.set_ylabel("from the axis (px)")
-    columns = top.secondary_xaxis("top", functions=rescaled(1 / size))
-    columns.set_xlabel("from the axis (px)")
-    side.set_title("from the side")
-    side.set_xlim(-span, span)
-    side.set_ylim(max(float((depth + radius).max(initial=1)), truth.focal_depth_um or 0) * 1.05, 0)
-    side.set_ylabel("depth (µm)")
-    side.set_xlabel("x (µm)")
-    side.set_aspect("equal")
-    for ax in (top, side):
-        ax.legend(loc="upper left", bbox_to_anchor=(1.14 if ax is top else 1.02, 1), frameon=False, fontsize="small")
+        ax.fill_between(x, surface - half, surface + half, color=VERMILLION, alpha=0.2, label="depth of field")
+        ax.plot(x, surface, color=VERMILLION, label="focal surface at y = 0")
+    ax.set_title("from the side")
+    ax.set_xlim(-across_um, across_um)
+    ax.set_ylim(deepest_um, 0)
+    ax.set_ylabel("depth (µm)")
+    ax.set_xlabel("x (µm)")
+    ax.set_aspect("equal")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize="small")
 
 
 def _add_circles(

@@ -18,6 +18,7 @@ _Z95 = 1.959964
 """Normal quantile of a 95 % interval."""
 
 _LEAST_SNR = 0.1
+"""Cells of a lower SNR are drawn at this one: a logarithmic axis has no zero."""
 
 
 def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
@@ -50,23 +51,23 @@ def draw_traces(
         base = len(units) - 1 - i  # the first one on top
         low = float(trace.min())
         span = float(np.ptp(trace)) or 1.0
-        ax.plot(time_s, base + 0.75 * (trace - low) / span, color=SKY, linewidth=1.1, label="true" if not i else None)
+        ax.plot(time_s, base + 0.75 * (trace - low) / span, color=SKY, linewidth=1.1, label="true")
         row = -1 if comparison is None else int(comparison.estimate_of[unit])
         if comparison is not None and comparison.C is not None and row >= 0:
-            fitted = _fit(comparison.C[row], trace)
-            drawn = base + 0.75 * (fitted - low) / span
-            ax.plot(time_s, drawn, color=ORANGE, linewidth=0.9, alpha=0.9, label=None if i else "estimated")
+            drawn = base + 0.75 * (_fit(comparison.C[row], trace) - low) / span
+            ax.plot(time_s, drawn, color=ORANGE, linewidth=0.9, alpha=0.9, label="estimated")
         if spikes is not None:
-            ax.vlines(
-                spikes[unit], base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label=None if i else "spikes"
-            )
+            ax.vlines(spikes[unit], base - 0.16, base - 0.05, color=VERMILLION, linewidth=0.8, label="spikes")
     ax.set_yticks(np.arange(len(units))[::-1] + 0.35, [f"unit {unit}" for unit in units.tolist()])
     ax.set_xlim(0, len(time_s) / fps)
     ax.set_ylim(-0.25, len(units) - 0.1)
     ax.set_xlabel("time (s)")
     ax.set_ylabel("fluorescence, each trace to its own range")
     _add_frame_axis(ax, fps)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, fontsize="small")
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))  # each of many lines has its label
+    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+    ax.legend(once.values(), once.keys(), **where, ncols=3, frameon=False, fontsize="small")
 
 
 def _fit(estimate: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -129,30 +130,38 @@ def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = 
     ax.set_xscale("log")
     ax.set_xlabel(label)
     if comparison is None:
-        ranked = np.sort(snr[in_view])
-        left = np.arange(len(ranked), 0, -1)
-        ax.step(ranked, left, where="pre", color=SKY, label="cells in view with at least this SNR")
-        n = len(truth.detectable_subset())
-        ax.axhline(n, color=VERMILLION, linestyle="--", label=f"detectable: {n}")
-        ax.set_ylabel("cells")
-        ax.set_ylim(0, None)
+        _draw_counts(ax, snr[in_view], n_detectable=len(truth.detectable_subset()))
     else:
-        found = comparison.estimate_of >= 0
-        cells = np.flatnonzero(in_view)
-        cells = cells[np.argsort(snr[cells], kind="stable")]
-        # Bins of equal numbers of cells, so that each share has about the same error.
-        for i, part in enumerate(np.array_split(cells, max(1, min(n_bins, len(cells))))):
-            if not len(part):
-                continue
-            share, low, high = _wilson(int(found[part].sum()), len(part))
-            at = float(np.exp(np.log(snr[part]).mean()))  # the middle on the logarithmic axis
-            bars = [[share - low], [high - share]]
-            told = None if i else "share found, by SNR (95 %)"
-            ax.errorbar([at], [share], yerr=bars, fmt="o", color=SKY, capsize=3, label=told)
-        ax.plot(snr[cells], found[cells].astype(float), "|", color=GREY, label="single cells: found 1, not 0")
-        ax.set_ylabel("share of the cells in view that were found")
-        ax.set_ylim(-0.05, 1.05)
+        _draw_share_found(ax, snr[in_view], comparison.estimate_of[in_view] >= 0, n_bins)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize="small")
+
+
+def _draw_counts(ax: Any, snr: NDArray[np.float64], n_detectable: int) -> None:
+    """Draw how many cells have at least some SNR."""
+    ranked = np.sort(snr)
+    left = np.arange(len(ranked), 0, -1)
+    ax.step(ranked, left, where="pre", color=SKY, label="cells in view with at least this SNR")
+    ax.axhline(n_detectable, color=VERMILLION, linestyle="--", label=f"detectable: {n_detectable}")
+    ax.set_ylabel("cells")
+    ax.set_ylim(0, None)
+
+
+def _draw_share_found(ax: Any, snr: NDArray[np.float64], found: NDArray[np.bool_], n_bins: int) -> None:
+    """Draw the share of cells that were found in bins of SNR, and each cell."""
+    order = np.argsort(snr, kind="stable")
+    label: str | None = "share found, by SNR (95 %)"
+    # Bins of equal numbers of cells, so that each share has about the same error.
+    for cells in np.array_split(order, max(1, min(n_bins, len(order)))):
+        if not len(cells):
+            continue
+        share, low, high = _wilson(int(found[cells].sum()), len(cells))
+        middle = float(np.exp(np.log(snr[cells]).mean()))  # on the logarithmic axis
+        ends = [[share - low], [high - share]]
+        ax.errorbar([middle], [share], yerr=ends, fmt="o", color=SKY, capsize=3, label=label)
+        label = None  # one entry in the legend
+    ax.plot(snr[order], found[order].astype(float), "|", color=GREY, label="single cells: found 1, not 0")
+    ax.set_ylabel("share of the cells in view that were found")
+    ax.set_ylim(-0.05, 1.05)
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float, float]:

@@ -52,7 +52,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
     seen = np.zeros((height, width), np.int64)
     highest = np.full((height, width), -np.inf)
     window = max(1, round(_WINDOW_S * fps))
-    at = 0
+    start = 0
     for block in blocks_of(frames, label="projecting", block_frames=window):
         light = np.zeros((height, width))
         n = np.zeros((height, width), np.int64)
@@ -60,7 +60,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
             light += block.sum(axis=0, dtype=np.float64)
             n += len(block)
         else:
-            for image, (dy, dx) in zip(block, shifts[at : at + len(block)].tolist(), strict=True):
+            for image, (dy, dx) in zip(block, shifts[start : start + len(block)].tolist(), strict=True):
                 rows, back_rows = _overlap(height, round(dy))
                 columns, back_columns = _overlap(width, round(dx))
                 light[back_rows, back_columns] += image[rows, columns]
@@ -70,7 +70,7 @@ def project(frames: FrameSource, fps: float, shifts: NDArray[Any] | None = None)
         highest[often] = np.maximum(highest[often], light[often] / n[often])
         total += light
         seen += n
-        at += len(block)
+        start += len(block)
     mean = total / np.maximum(seen, 1)
     return Projections(mean, np.where(np.isfinite(highest), highest, mean) - mean)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.recording.exports.movie import Movie, require
+from pytest_calsim.recording.exports.movie import Movie
+from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.anatomy import draw_footprint, draw_placement
 from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.contours import draw_comparison, draw_truth
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordingPlots"]
 
 _FIELDS = ("illumination", "vignette", "leakage", "vessel_transmission", "prnu", "dsnu")
-"""Truth ``(height, width)`` that acts on the picture; of ``vessel_transmission`` the deepest bin is shown."""
+"""Truth ``(height, width)`` that acts on the image; of ``vessel_transmission`` the deepest bin is shown."""
 
 
 class _Plotted(Movie, Protocol):
@@ -49,7 +50,7 @@ class RecordingPlots:
 
     def __init__(self, recording: _Plotted) -> None:
         self._recording = recording
-        self._projections: dict[bool, Projections] = {}
+        self._projections: dict[bool, Projections] = {}  # by whether frames were moved back
 
     def frame(self, index: int = 0, *, ax: Axes | None = None) -> Axes:
         """Show one observed frame.
@@ -152,7 +153,7 @@ class RecordingPlots:
         """
         _check_comparison(comparison)
         truth = self._recording.truth
-        chosen = self._brightest(n, comparison) if units is None else np.asarray(units, np.intp)
+        chosen = self._brightest(n, comparison) if units is None else _numbers(units)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
         if len(wrong):
             raise IndexError(f"unit {wrong[0]} is out of range: the planted cells are 0 to {truth.n_units - 1}")
@@ -190,7 +191,7 @@ class RecordingPlots:
         return axes
 
     def fields(self) -> NDArray[np.object_]:
-        """Show what acts on the whole picture: illumination, vignette, stray light, vessels, fixed pattern.
+        """Show what acts on the whole image: illumination, vignette, stray light, vessels, fixed pattern.
 
         Raises
         ------
@@ -204,8 +205,9 @@ class RecordingPlots:
         axes = panels(len(found))
         for ax, (name, field) in zip(axes, found.items(), strict=True):
             image = np.asarray(field.values if field.ndim == 2 else field.values[-1], np.float64)
-            limits = float(image.min()), float(image.max())
-            limits = limits if limits[1] > limits[0] else (limits[0] - 0.5, limits[0] + 0.5)
+            low = float(image.min())
+            high = float(image.max())
+            limits = (low, high) if high > low else (low - 0.5, low + 0.5)
             title = name.replace("_", " ")
             units = str(field.attrs["units"]).replace("1", "relative")
             self._image(ax, image, title, units, cmap="cividis", limits=limits, um_axes=False)
@@ -315,10 +317,10 @@ class RecordingPlots:
     def _project(self, registered: bool) -> Projections:
         """Project once: a pass over a long recording takes a while."""
         shifts = self._true_shifts() if registered else None
-        key = shifts is not None
-        if key not in self._projections:
-            self._projections[key] = project(self._recording.frames, self._recording.spec.acquisition.fps, shifts)
-        return self._projections[key]
+        is_moved = shifts is not None
+        if is_moved not in self._projections:
+            self._projections[is_moved] = project(self._recording.frames, self._recording.spec.acquisition.fps, shifts)
+        return self._projections[is_moved]
 
     def _brightest(self, n: int, comparison: Comparison | None) -> NDArray[np.intp]:
         truth = self._recording.truth
@@ -337,10 +339,17 @@ class RecordingPlots:
         return show_image(ax, image, self._recording.spec.canvas, title=title, units=units, **options)
 
 
+def _numbers(units: Sequence[int] | NDArray[np.integer]) -> NDArray[np.intp]:
+    numbers = np.asarray(units)
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+        raise ValueError(f"units must be a list of numbers of planted cells, not {units!r}")
+    return numbers.astype(np.intp)
+
+
 def _check_comparison(comparison: object) -> None:
     """Refuse a bare estimate in one line: which cells it found is for ``compare`` to say."""
     if comparison is not None and not isinstance(comparison, Comparison):
         raise TypeError(
-            f"a plot takes what compare() makes of an estimate, not a {type(comparison).__name__}: "
+            f"a plot takes what compare() makes of an estimate, not {type(comparison).__name__}: "
             "recording.plot.contours(compare(estimate, recording))"
         )

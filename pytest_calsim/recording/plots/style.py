@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.recording.exports.movie import require
+from pytest_calsim.recording.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.microscope.acquisition import Acquisition
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Fraction, Frozen
@@ -25,6 +22,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.defocus import focal_depth_um
 from pytest_calsim.steps.cells.place_neurons import Cells
+from pytest_calsim.steps.lognormal import lognormal
 from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
 from pytest_calsim.steps.pixels import Image, LightOrder, NodePictures, SmoothSources
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
@@ -197,46 +195,81 @@ class BackgroundCells(Step):
         bleaching: BleachingCurve | None = None,
     ) -> BackgroundCellLight:
         """Scatter the cells and lay out their pictures; courses are computed when frames are painted."""
-        drawn = [self._draw(ctx, i) for i in range(len(self.populations))]
-        center_um, radius_um, brightness, rate, keys = (np.concatenate(columns) for columns in zip(*drawn, strict=True))
+        drawn = _Drawn.joined([self._draw(ctx, i) for i in range(len(self.populations))])
         focus_um = focal_depth_um(ctx.acquisition, cells)
-        shift_um = ctx.acquisition.curvature_shift_um(np.hypot(center_um[:, 1], center_um[:, 2]))
-        defocus_um = center_um[:, 0] + shift_um - focus_um
-        blurred = _Blurred.of(ctx.acquisition, center_um, defocus_um, radius_um)
+        z, y, x = drawn.center_um.T
+        defocus_um = z + ctx.acquisition.curvature_shift_um(np.hypot(y, x)) - focus_um
+        blurred = _Blurred.of(ctx.acquisition, drawn.center_um, defocus_um, drawn.radius_um)
         # Drawn first and chosen then: the choice changes no cell's draws.
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
-        center_um = center_um[seen]
-        pictures = blurred.of_some(seen).pictures(ctx.acquisition.pixel_size_um)
+        drawn = drawn.of(seen)
+        pictures = blurred.of_cells(seen).pictures(ctx.acquisition.pixel_size_um)
         assemblies = activity.assemblies
         if assemblies is not None and not assemblies.background_members:
             assemblies = None
         return BackgroundCellLight(
-            center_um=read_only(center_um),
-            defocus_um=read_only(defocus_um[seen]),
+            center_um=drawn.center_um,
+            defocus_um=defocus_um[seen],
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
             courses=activity.model.courses_of(
-                ctx=ctx, keys=keys[seen], z_rate=rate[seen], baseline=brightness[seen], assemblies=assemblies
+                ctx=ctx, keys=drawn.keys, z_rate=drawn.z_rate, baseline=drawn.brightness, assemblies=assemblies
             ),
-            fading=None if bleaching is None else bleaching.at(center_um[:, 1], center_um[:, 2]),
+            fading=None if bleaching is None else bleaching.at(drawn.center_um[:, 1], drawn.center_um[:, 2]),
             pictures=tuple(pictures),
         )
 
-    def _draw(self, ctx: Context, index: int) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.uint64]]:
-        """Return centres, radii, brightness at rest, normal numbers for rates, and names of one population's cells."""
+    def _draw(self, ctx: Context, index: int) -> _Drawn:
+        """Draw the cells of one population."""
         population = self.populations[index]
         drawn = draw_slab(ctx, index, population.per_um2, _REACH_UM)
         depth_um = population.depth_um + (drawn.place[:, 0] - 0.5) * population.thickness_um
         spread = math.sqrt(6) * population.soma_radius_cv
         radius_um = population.soma_radius_um * (1 + spread * drawn.triangular)
-        variance = math.log1p(population.brightness_cv**2)
-        brightness = population.brightness * elementary.exp(math.sqrt(variance) * drawn.normal[:, 0] - variance / 2)
-        center_um = np.column_stack([depth_um, drawn.place[:, 1:]])
-        return center_um, radius_um, brightness, drawn.normal[:, 1], drawn.key
+        return _Drawn(
+            center_um=np.column_stack([depth_um, drawn.place[:, 1:]]),
+            radius_um=radius_um,
+            brightness=population.brightness * lognormal(drawn.normal[:, 0], population.brightness_cv),
+            z_rate=drawn.normal[:, 1],
+            keys=drawn.key,
+        )
 
 
 def _area_um2(canvas: Canvas) -> float:
     """Return the area in which cells are scattered."""
     return math.prod(n * canvas.pixel_size_um + 2 * _REACH_UM for n in canvas.shape)
+
+
+class _Drawn(NamedTuple):
+    """Cells as they are drawn.
+
+    Attributes
+    ----------
+    center_um
+        (z, y, x) of each, float64 ``(source, 3)``.
+    radius_um, brightness
+        Radius, and fluorescence at rest, float64 ``(source,)``.
+    z_rate
+        Standard normal number that decides each one's rate, float64 ``(source,)``.
+    keys
+        Name of each one's streams, uint64 ``(source,)``.
+    """
+
+    center_um: Floats
+    radius_um: Floats
+    brightness: Floats
+    z_rate: Floats
+    keys: Keys
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Drawn]) -> _Drawn:
+        """Return the cells of all parts, in their order."""
+        columns: Any = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return cls(*columns)
+
+    def of(self, chosen: Bools) -> _Drawn:
+        """Return some of the cells."""
+        columns: Any = (values[chosen] for values in self)
+        return _Drawn(*columns)
 
 
 class _Blurred(NamedTuple):
@@ -268,7 +301,7 @@ class _Blurred(NamedTuple):
         z, y, x = center_um.T
         # A sphere of dye: its image holds two thirds of its outline, with a variance of r²/5 along each axis.
         flux = optics.collection * (2 / 3) * np.pi * (radius_um / acquisition.pixel_size_um) ** 2
-        disk_um = np.abs(defocus_um) * optics.cone_slope
+        disk_um = optics.defocus_radius_um(defocus_um)
         variance = optics.diffraction_sigma_um**2 + acquisition.tissue.scatter_sigma_um(z) ** 2 + radius_um**2 / 5
         shares, sigmas_um = acquisition.tissue.skirt(z)
         skirt_um = np.sqrt(sigmas_um**2 + disk_um**2 / 4 + variance)
@@ -284,20 +317,17 @@ class _Blurred(NamedTuple):
             skirt_flux=np.where(skirt_um <= _WIDEST_UM, flux * shares, 0.0),
         )
 
-    def of_some(self, chosen: NDArray[np.bool_]) -> _Blurred:
+    def of_cells(self, chosen: Bools) -> _Blurred:
+        """Return the images of some cells."""
         return _Blurred(*(values[..., chosen] for values in self))
 
-    def reaches(self, canvas: Canvas) -> NDArray[np.bool_]:
+    def reaches(self, canvas: Canvas) -> Bools:
         """Return whether any of a cell's light falls on a canvas."""
         ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
         # A picture's last nodes, and what their splines reach.
         ends_um = np.where(ends_um > 0, 1.5 * ends_um, 0.0)
-        beyond_um = [
-            np.abs(at) - n * canvas.pixel_size_um / 2
-            for at, n in zip((self.y_um, self.x_um), canvas.shape, strict=True)
-        ]
-        return np.maximum(*beyond_um) < ends_um
+        return canvas.beyond_um(self.y_um, self.x_um) < ends_um
 
     def pictures(self, pixel_um: float) -> list[NodePictures]:
         """Return disks of confusion, and the scattered light around them."""

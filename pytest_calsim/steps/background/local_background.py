@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
@@ -22,7 +23,6 @@ __all__ = ["LocalBackground", "LocalPatches"]
 
 _TILE = 8
 """Cells of the lattice along a tile's side: each tile has a stream."""
-_NEXT_PATCH = np.uint64(0xD1342543DE82EF95)
 _ENDS = 1.25 * GAUSSIAN_REACH
 """Distance at which a patch ends, in σ: its picture's last nodes, and the reach of their splines."""
 
@@ -93,20 +93,17 @@ class LocalBackground(Frozen):
     def draw(self, ctx: Context, level: float) -> LocalPatches:
         """Draw the patches that light the canvas, for a neuropil of some level."""
         pixel_um = ctx.canvas.pixel_size_um
-        tile_um = _TILE * self._side_um
         reach_um = _ENDS * self.largest_um / math.sqrt(2)
-        height, width = (n * pixel_um / 2 + reach_um for n in ctx.canvas.shape)
-        tiles = tiles_within((height, width), tile_um)
-        within = np.arange(_TILE**2)
-        cell = np.stack(np.divmod(within, _TILE), axis=1)
+        half_y, half_x = ctx.canvas.half_um
+        tiles = tiles_within((half_y + reach_um, half_x + reach_um), _TILE * self._side_um)
+        # For each patch: where it lies within its cell of the lattice, and its size. Then the cell's row and column.
         drawn = np.concatenate([ctx.stream("patches", *tile).random((_TILE**2, 3)) for tile in tiles])
-        corner = np.concatenate([np.multiply(tile, _TILE) + cell for tile in tiles])
-        first = np.array([ctx.stream_key("course", *tile) for tile in tiles], np.uint64)
-        keys = np.add.outer(first, within.astype(np.uint64) * _NEXT_PATCH).ravel()
-        y_um, x_um = ((corner + drawn[:, :2]) * self._side_um).T
+        within_tile = np.stack(np.divmod(np.arange(_TILE**2), _TILE), axis=1)
+        cell = np.concatenate([np.multiply(tile, _TILE) + within_tile for tile in tiles])
+        keys = np.concatenate([numbered_keys(ctx.stream_key("course", *tile), _TILE**2) for tile in tiles])
+        y_um, x_um = ((cell + drawn[:, :2]) * self._side_um).T
         sigma_um = (self.least_um + (self.largest_um - self.least_um) * drawn[:, 2]) / math.sqrt(2)
-        beyond_um = [np.abs(at) - n * pixel_um / 2 for at, n in zip((y_um, x_um), ctx.canvas.shape, strict=True)]
-        near = np.flatnonzero(np.maximum(*beyond_um) <= _ENDS * sigma_um)
+        near = np.flatnonzero(ctx.canvas.beyond_um(y_um, x_um) <= _ENDS * sigma_um)
         y_um = y_um[near]
         x_um = x_um[near]
         sigma_um = sigma_um[near]

@@ -11,16 +11,16 @@ from pydantic import Field
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.parallel import in_parallel
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.exposure import mean_of_lines
 from pytest_calsim.microscope.units import Fraction, Frozen
+from pytest_calsim.steps.background.component_courses import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.background.local_background import LocalBackground, LocalPatches
 from pytest_calsim.steps.background.random_field import lognormal_field
-from pytest_calsim.steps.background.slow_course import lognormal_walk, lowpassed_rate
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources
@@ -70,9 +70,8 @@ _MAX_PATCHES = 100_000
 _BYTES_PER_PATCH = 4000
 _LIGHT_LEVELS = 8
 """Levels of light, from darkness to the field's maximum, between which bleaching is interpolated."""
-# From the stream of one cell of the population to that of the next, and to that of its rate.
-_NEXT_CELL = np.uint64(0xD1342543DE82EF95)
 _RATE = np.uint64(0xD6E8FEB86659FD93)
+"""XOR turns the name of a cell of that population into the name of its rate's stream."""
 
 _BROAD = NeuropilComponent(weight=0.7)
 _LOCAL = NeuropilComponent(
@@ -217,8 +216,8 @@ class Neuropil(Step):
         patches = None if self.local is None else self.local.draw(ctx, level)
         above_patches = None if patches is None else vessels
         return NeuropilLight(
-            spatial=read_only(spatial),
-            temporal=read_only(temporal),
+            spatial=spatial,
+            temporal=temporal,
             window=ctx.canvas.window,
             transmission=None if above_patches is None else above_patches.transmission(self.components[0].depth_um),
             patches=patches,
@@ -266,7 +265,7 @@ def _population_spikes(ctx: Context, activity: Activity | None) -> tuple[Floats,
     """
     if activity is None:
         return np.zeros(0), 0.0
-    keys = np.uint64(ctx.stream_key("population")) + np.arange(_POPULATION, dtype=np.uint64) * _NEXT_CELL
+    keys = numbered_keys(ctx.stream_key("population"), _POPULATION)
     end_s = ctx.n_frames * ctx.acquisition.exposure_s
     times_s, expected_hz = activity.model.spikes_of(keys, standard_normals(keys ^ _RATE), end_s)
     return np.sort(times_s), expected_hz

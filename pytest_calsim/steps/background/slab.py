@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.types import Floats
+from pytest_calsim.kernels.types import Floats, Keys
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import arrivals, tiles_within
 
@@ -19,7 +19,6 @@ TILE_UM = 100.0
 """Side of a tile."""
 _DRAWS = 8
 """Uniform numbers that a candidate takes: its arrival, place (3), radius (2), and two for normal ones."""
-_NEXT_CELL = np.uint64(0xD1342543DE82EF95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class SlabCells:
     place: Floats
     triangular: Floats
     normal: Floats
-    key: NDArray[np.uint64]
+    key: Keys
 
 
 def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabCells:
@@ -58,16 +57,17 @@ def draw_slab(ctx: Context, slab: int, per_um2: float, reach_um: float) -> SlabC
     reach_um
         Distance beyond the canvas up to which cells are drawn.
     """
-    height, width = (n * ctx.canvas.pixel_size_um / 2 + reach_um for n in ctx.canvas.shape)
+    half_y, half_x = ctx.canvas.half_um
+    height = half_y + reach_um
+    width = half_x + reach_um
     drawn: list[Floats] = []
-    keys: list[NDArray[np.uint64]] = []
+    keys: list[Keys] = []
     for row, column in tiles_within((height, width), TILE_UM):
         own = arrivals(ctx.stream("tile", slab, row, column), per_um2 * TILE_UM**2, _DRAWS)
         own[:, 2] = (row + own[:, 2]) * TILE_UM
         own[:, 3] = (column + own[:, 3]) * TILE_UM
         drawn.append(own)
-        first = np.uint64(ctx.stream_key("cell", slab, row, column))
-        keys.append(first + np.arange(len(own), dtype=np.uint64) * _NEXT_CELL)
+        keys.append(numbered_keys(ctx.stream_key("cell", slab, row, column), len(own)))
     cells = np.concatenate(drawn)
     key = np.concatenate(keys)
     near = (np.abs(cells[:, 2]) <= height) & (np.abs(cells[:, 3]) <= width)

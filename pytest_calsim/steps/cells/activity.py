@@ -15,6 +15,7 @@ from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.types import Floats, Floats32, Ints
 from pytest_calsim.steps.artifact import Artifact
 from pytest_calsim.steps.cells.activity_model import ActivityModel
+from pytest_calsim.steps.cells.lone_bouts import LoneBouts
 from pytest_calsim.steps.cells.shared_input import AssemblyEvents
 from pytest_calsim.steps.cells.traces import CalciumTraces
 
@@ -38,10 +39,8 @@ class Activity(Artifact):
         Long-run mean spike rate ``(n,)``.
     expected_C
         Long-run mean of C ``(n,)``.
-    typical_transient
-        Median peak rise of C over lone active bouts, at this exposure ``(n,)``.
-    transient_energy
-        Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``.
+    lone_bouts
+        Transients of lone active bouts, at this exposure.
     model
         The law by which they are active: that of other cells of the same tissue, too.
     assemblies
@@ -56,11 +55,20 @@ class Activity(Artifact):
     baseline: Floats
     expected_rate_hz: Floats
     expected_C: Floats  # noqa: N815
-    typical_transient: Floats
-    transient_energy: Floats
+    lone_bouts: LoneBouts
     model: ActivityModel
     assemblies: AssemblyEvents | None = None
     given_notes: tuple[str, ...] = ()
+
+    @property
+    def typical_transient(self) -> Floats:
+        """Median peak rise of C over lone active bouts ``(n,)``."""
+        return self.lone_bouts.peak
+
+    @property
+    def transient_energy(self) -> Floats:
+        """Σ over frames of the squared typical transient, its peak scaled to 1 ``(n,)``."""
+        return self.lone_bouts.energy
 
     @property
     def C(self) -> Floats32:

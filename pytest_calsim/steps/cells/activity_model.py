@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.calcium import (
     PROPORTIONAL,
     HillCurve,
     Response,
-    bout_transients,
     calcium_at_start,
     integrate_calcium,
 )
@@ -24,6 +22,7 @@ from pytest_calsim.kernels.types import Bools, Floats, Keys
 from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.indicators import time_to_peak
 from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
+from pytest_calsim.steps.lognormal import lognormal_of_spread
 from pytest_calsim.steps.slow_courses import SlowCourses
 from pytest_calsim.steps.step import Context
 
@@ -38,10 +37,9 @@ _FASTEST_HZ = 500.0
 _SPREAD = 4.0
 """Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
-# Knots at which transients are measured, in standard deviations of the logarithm; bouts per knot; frames per mean.
+# Knots at which responses are measured, in standard deviations of the logarithm; frames per mean.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
-_BOUTS = 1000
 _MEAN_FRAMES = 600
 
 # Streams of background cells, which have a name alone.
@@ -113,7 +111,7 @@ class ActivityModel:
 
     def process(self, z_rate: Floats) -> SpikeProcess:
         """Return the spike process of cells that lie ``z_rate`` standard deviations of ln(rate) from the mean."""
-        factor = _lognormal(self.rate_spread, z_rate)
+        factor = lognormal_of_spread(z_rate, self.rate_spread)
         # A cell that is refractory nearly all the time has no hazard with which it keeps its rate.
         fastest = _FASTEST_HZ if self.refractory_s == 0 else min(_FASTEST_HZ, BUSY_REFRACTORY / self.refractory_s)
         rates_hz = np.minimum(np.outer(factor, [self.quiescent_rate_hz, self.active_rate_hz]), fastest)
@@ -121,11 +119,11 @@ class ActivityModel:
 
     def dff(self, z_dff: Floats) -> Floats:
         """Return each cell's peak ΔF/F of a lone spike, ``(cell,)``."""
-        return self.dff_per_spike * _lognormal(self.dff_spread, z_dff)
+        return self.dff_per_spike * lognormal_of_spread(z_dff, self.dff_spread)
 
     def time_scale(self, z_kinetics: Floats) -> Floats:
         """Return each cell's time constants over their means, ``(cell,)``."""
-        return _lognormal(self.kinetics_spread, z_kinetics)
+        return lognormal_of_spread(z_kinetics, self.kinetics_spread)
 
     def baseline_drift(self, keys: Keys, frame_s: float) -> SlowCourses | None:
         """Return the courses of mean 1 by which baselines drift; ``None`` if they do not.
@@ -204,31 +202,6 @@ class ActivityModel:
             drift=self.baseline_drift(keys ^ _BASELINE, ctx.acquisition.exposure_s),
         )
 
-    def typical_transients(self, ctx: Context, z: CellNormals) -> tuple[Floats, Floats]:
-        """Measure the median peak (in units of a lone spike's) and energy of lone bouts, each ``(cell,)``.
-
-        Cells differ by their rate and their kinetics alone, so bouts are drawn at fixed ones from a separate stream and
-        interpolated between them. Exposures shorter than an eighth of the time to peak hardly blunt a peak:
-        the bouts' frames are no shorter.
-        """
-        exposure_s = ctx.acquisition.exposure_s
-        key = np.uint64(ctx.stream_key("bouts"))
-
-        def median(process: SpikeProcess, time_scale: float) -> Floats:
-            rise_s = self.rise_s * time_scale
-            decay_s = self.decay_s * time_scale
-            frame_s = max(exposure_s, time_to_peak(rise_s, decay_s) / 8)
-            response = self.response(frame_s)._replace(rise_s=rise_s, decay_s=decay_s)
-            hazards_hz, _ = process.balanced()
-            leave_hz = self.leave_hz[1]
-            bouts = float(hazards_hz[0, 1]), leave_hz, self.refractory_s, response, _BOUTS
-            peaks, energies = bout_transients(key, *bouts)
-            # The peak's logarithm, as it is interpolated: peaks grow by factors with the rate.
-            return np.array([math.log(np.median(peaks)), np.median(energies) * (frame_s / exposure_s)])
-
-        log_peak, energy = self._interpolated(z, median, 2)
-        return elementary.exp(log_peak), energy
-
     def area_per_spike_s(self, ctx: Context, z: CellNormals, shared: SharedInput | None = None) -> Floats:
         """Return the long-run mean response over the mean rate, s ``(cell,)``.
 
@@ -255,7 +228,7 @@ class ActivityModel:
         for n_assemblies in np.unique(memberships).tolist():
             alike = memberships == n_assemblies
             share = partial(self._share_kept, ctx, None if n_assemblies == 0 else shared, n_assemblies)
-            share_kept[alike] = self._interpolated(z.of(alike), share, 1)[0]
+            share_kept[alike] = self.interpolated(z.of(alike), share, 1)[0]
         return area * share_kept
 
     def _share_kept(
@@ -280,8 +253,22 @@ class ActivityModel:
         straight = bent._replace(hill=PROPORTIONAL)
         return np.array([_mean_response(trains, bent, time_scale) / _mean_response(trains, straight, time_scale)])
 
-    def _interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
-        """Return quantities ``(size, cell)`` of cells, interpolated linearly between fixed rates and kinetics."""
+    def interpolated(self, z: CellNormals, measure: Callable[[SpikeProcess, float], Floats], size: int) -> Floats:
+        """Measure quantities at fixed rates and kinetics, and interpolate them linearly at those of cells.
+
+        Parameters
+        ----------
+        z
+            What tells the cells apart.
+        measure
+            Returns the quantities ``(size,)`` of a cell with a spike process and a time scale.
+        size
+            Number of quantities.
+
+        Returns
+        -------
+        float64 ``(size, cell)``.
+        """
         rate_knot, rate_share = _knots(z.rate, _RATE_STEP)
         spread = z.kinetics if self.kinetics_spread > 0 else np.zeros_like(z.kinetics)
         kinetics_knot, kinetics_share = _knots(spread, _KINETICS_STEP)
@@ -305,11 +292,6 @@ class ActivityModel:
             )
             found[:, cells] = nearer * (1 - kinetics_share[cells]) + farther * kinetics_share[cells]
         return found
-
-
-def _lognormal(spread: float, z: Floats) -> Floats:
-    """Return factors of mean 1 whose logarithm has the standard deviation ``spread``."""
-    return elementary.exp(spread * z - spread**2 / 2)
 
 
 def _knots(z: Floats, step: float) -> tuple[Floats, Floats]:

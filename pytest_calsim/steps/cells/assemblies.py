@@ -90,7 +90,7 @@ class Assemblies(Step):
 
     def plan(self, ctx: Context, cells: Cells) -> AssemblyEvents:
         """Draw which cells belong to which assemblies; events and spikes are drawn when frames are painted."""
-        names = np.array([ctx.stream_key("cell", *cells.entity(i)) for i in range(len(cells))], np.uint64)
+        names = ctx.stream_keys("cell", cells.identity)
         events = AssemblyEvents(
             member=np.zeros((len(cells), self.n_assemblies), bool),
             names=names,

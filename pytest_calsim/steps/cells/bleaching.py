@@ -20,6 +20,7 @@ from pytest_calsim.steps.cells.activity import Activity
 from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.light.falloff import Falloff
 from pytest_calsim.steps.light.illumination import IlluminationField
+from pytest_calsim.steps.lognormal import lognormal_of_spread
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
@@ -192,4 +193,4 @@ class Bleaching(Step):
         if self.activity_driven and activity is not None:
             rest = activity.baseline
             light = light * np.divide(activity.expected_C, rest, out=np.ones_like(rest), where=rest > 0)
-        return replace(curve, cells=curve.in_light(light * elementary.exp(self.spread * z - self.spread**2 / 2)))
+        return replace(curve, cells=curve.in_light(light * lognormal_of_spread(z, self.spread)))

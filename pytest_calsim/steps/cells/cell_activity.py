@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pytest_calsim.kernels.calcium import PROPORTIONAL, calcium_at_start
-from pytest_calsim.kernels.spikes import SpikeTrains, draw_spikes, standard_normals
-from pytest_calsim.kernels.types import Floats32, Keys
+from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes, standard_normals
+from pytest_calsim.kernels.types import Floats, Floats32
 from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.steps.cells.activity import Activity
 from pytest_calsim.steps.cells.activity_model import BUSY_REFRACTORY, ActivityModel, CellNormals
@@ -24,9 +24,10 @@ from pytest_calsim.steps.cells.given_activity import (
     with_given,
 )
 from pytest_calsim.steps.cells.indicators import INDICATORS, IndicatorName, half_decay, slow_frame_warnings
+from pytest_calsim.steps.cells.lone_bouts import LoneBouts
 from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.saturation import HillSaturation
-from pytest_calsim.steps.cells.shared_input import AssemblyEvents
+from pytest_calsim.steps.cells.shared_input import AssemblyEvents, SharedInput
 from pytest_calsim.steps.cells.traces import FRAMES, CalciumTraces
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
@@ -200,51 +201,28 @@ class CellActivity(Step):
 
     def plan(self, ctx: Context, cells: Cells, assemblies: AssemblyEvents | None = None) -> Activity:
         """Draw every cell's spikes and expose their calcium."""
-
-        def keys(name: str) -> Keys:
-            return np.array([ctx.stream_key(name, *cells.entity(i)) for i in range(len(cells))], np.uint64)
-
         model = self.model
-        z = CellNormals.cut(*(standard_normals(keys(name)) for name in ("rate", "dff", "kinetics")))
+        z = CellNormals.cut(
+            *(standard_normals(ctx.stream_keys(name, cells.identity)) for name in ("rate", "dff", "kinetics"))
+        )
         process = model.process(z.rate)
-        memory_s = max(20 * model.longest_decay_s, self.refractory_s)
-        end_s = ctx.n_frames * ctx.acquisition.exposure_s
         shared = None if assemblies is None else assemblies.input_of(assemblies.names, process)
-        # A cell's own spike soon after the end keeps added ones away that come just before it.
-        beyond_s = 0.0 if shared is None else self.refractory_s
-        trains = draw_spikes(keys("spikes"), keys("past"), process, memory_s=memory_s, end_s=end_s + beyond_s)
-        rate_hz = process.mean_hz
-        if shared is not None:
-            trains = shared.added_to_trains(trains, memory_s, end_s)
-            rate_hz = rate_hz + shared.mean_hz
-        given = self._given_spikes
-        trains = with_given(trains, given, end_s)
-        rate_hz = mean_rates_hz(rate_hz, given)
+        trains = self._spikes(ctx, cells, process, shared)
+        rate_hz = process.mean_hz if shared is None else process.mean_hz + shared.mean_hz
+        rate_hz = mean_rates_hz(rate_hz, self._given_spikes)
         baseline = np.ascontiguousarray(cells.brightness, np.float64)
         gain = baseline * model.dff(z.dff)
-        time_scale = model.time_scale(z.kinetics)
-        response = model.response(ctx.acquisition.exposure_s)
-        # What came before the recording is in the first checkpoint.
-        seen = SpikeTrains(trains.times_s, trains.start, np.empty(0), np.zeros_like(trains.start))
-        traces = CalciumTraces.of(
-            seen,
-            response,
-            calcium_at_start(trains, response, time_scale),
-            time_scale=time_scale,
-            offset=baseline,
-            gain=gain,
-            n_frames=ctx.n_frames,
-        )
-        traces = replace(traces, drift=model.baseline_drift(keys("baseline"), ctx.acquisition.exposure_s))
-        peak, energy = model.typical_transients(ctx, z)
-        typical = gain * peak
+        traces = self._traces(ctx, trains, time_scale=model.time_scale(z.kinetics), offset=baseline, gain=gain)
+        drift_keys = ctx.stream_keys("baseline", cells.identity)
+        traces = replace(traces, drift=model.baseline_drift(drift_keys, ctx.acquisition.exposure_s))
+        bouts = LoneBouts(ctx, model, z, gain)
         expected = baseline + gain * rate_hz * model.area_per_spike_s(ctx, z, shared)
         if self.dff_traces is not None:
             # The whole of the given traces counts, so that a longer recording changes nothing.
             dff = self.dff_traces.values[: len(cells)]
             traces = replace(traces, given_dff=dff)
             of_given = baseline[: len(dff)]
-            typical[: len(dff)] = of_given * dff.max(axis=1, initial=0)
+            bouts = replace(bouts, given_peak=of_given * dff.max(axis=1, initial=0))
             expected[: len(dff)] = of_given * (1 + dff.mean(axis=1, dtype=np.float64))
         return Activity(
             traces=traces,
@@ -253,11 +231,40 @@ class CellActivity(Step):
             baseline=baseline,
             expected_rate_hz=rate_hz,
             expected_C=expected,
-            typical_transient=typical,
-            transient_energy=energy,
+            lone_bouts=bouts,
             model=model,
             assemblies=assemblies,
             given_notes=self._given_notes(len(cells)),
+        )
+
+    def _spikes(self, ctx: Context, cells: Cells, process: SpikeProcess, shared: SharedInput | None) -> SpikeTrains:
+        """Draw the cells' own spikes, add those of events, and put given spikes in their place."""
+        memory_s = max(20 * self.model.longest_decay_s, self.refractory_s)
+        end_s = ctx.n_frames * ctx.acquisition.exposure_s
+        # A cell's own spike soon after the end keeps added ones away that come just before it.
+        beyond_s = 0.0 if shared is None else self.refractory_s
+        keys = ctx.stream_keys("spikes", cells.identity)
+        past_keys = ctx.stream_keys("past", cells.identity)
+        trains = draw_spikes(keys, past_keys, process, memory_s=memory_s, end_s=end_s + beyond_s)
+        if shared is not None:
+            trains = shared.added_to_trains(trains, memory_s, end_s)
+        return with_given(trains, self._given_spikes, end_s)
+
+    def _traces(
+        self, ctx: Context, trains: SpikeTrains, *, time_scale: Floats, offset: Floats, gain: Floats
+    ) -> CalciumTraces:
+        """Expose the calcium of spikes; parameters as in :class:`~pytest_calsim.steps.cells.traces.CalciumTraces`."""
+        response = self.model.response(ctx.acquisition.exposure_s)
+        # What came before the recording is in the first checkpoint.
+        seen = SpikeTrains(trains.times_s, trains.start, np.empty(0), np.zeros_like(trains.start))
+        return CalciumTraces.of(
+            seen,
+            response,
+            calcium_at_start(trains, response, time_scale),
+            time_scale=time_scale,
+            offset=offset,
+            gain=gain,
+            n_frames=ctx.n_frames,
         )
 
     def _given_notes(self, n_cells: int) -> tuple[str, ...]:

@@ -9,17 +9,18 @@ of the process' state, so windows hardly change the statistics.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.recent import Recent
 from pytest_calsim.kernels.calcium import Response, calcium_at_start, integrate_calcium
+from pytest_calsim.kernels.ragged import starts_of_groups
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains, draw_spikes
-from pytest_calsim.kernels.types import Floats, Ints, Keys
-from pytest_calsim.steps.cells.shared_input import SharedInput, starts_of
+from pytest_calsim.kernels.types import Floats, Floats32, Ints, Keys
+from pytest_calsim.steps.cells.shared_input import SharedInput
 from pytest_calsim.steps.slow_courses import SlowCourses
 
 __all__ = ["CellCourses"]
@@ -32,7 +33,7 @@ _FORGOTTEN = 20
 _CHUNK_S = 3.0
 _MOST_CHUNK_FRAMES = 256
 # From the stream of one window to that of the next, and to that of what came before a window.
-_NEXT_WINDOW = np.uint64(0xBF58476D1CE4E5B9)
+_NEXT_WINDOW = 0xBF58476D1CE4E5B9
 _PAST = np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -86,16 +87,16 @@ class CellCourses:
     drift: SlowCourses | None = None
     # A painting thread goes through its own chunks in order.
     _windows: Recent[_Window] = field(default_factory=lambda: Recent[_Window](4), repr=False)
-    _chunks: Recent[NDArray[np.float32]] = field(default_factory=lambda: Recent[NDArray[np.float32]](6), repr=False)
+    _chunks: Recent[Floats32] = field(default_factory=lambda: Recent[Floats32](6), repr=False)
 
-    def fluorescence(self, start: int, stop: int) -> NDArray[np.float32]:
+    def fluorescence(self, start: int, stop: int) -> Floats32:
         """Return each cell's mean fluorescence in frames ``start`` to ``stop``, float32 ``(cell, frame)``."""
         found = np.empty((len(self.keys), stop - start), np.float32)
         frames = self._chunk_frames
         for chunk in range(start // frames, -(-stop // frames)):
             first = chunk * frames
             own = slice(max(start, first), min(stop, first + frames))
-            values = self._chunks.get(chunk, lambda chunk=chunk: self._chunk(chunk))
+            values = self._chunks.get(chunk, partial(self._chunk, chunk))
             found[:, own.start - start : own.stop - start] = values[:, own.start - first : own.stop - first]
         return found
 
@@ -111,7 +112,7 @@ class CellCourses:
     def _window_s(self) -> float:
         return max(_LEAST_WINDOW_S, self._memory_s, _MEMORIES / sum(self.process.leave_hz))
 
-    def _chunk(self, chunk: int) -> NDArray[np.float32]:
+    def _chunk(self, chunk: int) -> Floats32:
         first = chunk * self._chunk_frames
         frames = range(first, min(first + self._chunk_frames, self.n_frames))
         start_s = frames.start * self.response.frame_s
@@ -136,7 +137,7 @@ class CellCourses:
         n = len(self.keys)
         first_s = start_s - self._memory_s
         numbers = range(max(int(first_s // self._window_s), -1), int(stop_s // self._window_s) + 1)
-        windows = [self._windows.get(w, lambda w=w: self._window(w)) for w in numbers]
+        windows = [self._windows.get(number, partial(self._window, number)) for number in numbers]
         cell = np.concatenate([window.cell for window in windows])
         time_s = np.concatenate([window.time_s for window in windows])
         near = (time_s >= first_s) & (time_s < stop_s)
@@ -148,7 +149,7 @@ class CellCourses:
         time_s = time_s[order]
         past = time_s < start_s
         ages_s = start_s - time_s[past]
-        return SpikeTrains(time_s[~past], starts_of(cell[~past], n), ages_s, starts_of(cell[past], n))
+        return SpikeTrains(time_s[~past], starts_of_groups(cell[~past], n), ages_s, starts_of_groups(cell[past], n))
 
     def _window(self, number: int) -> _Window:
         n = len(self.keys)
@@ -159,7 +160,8 @@ class CellCourses:
             lasts_s = self._memory_s
         if lasts_s <= 0:
             return _Window(np.zeros(0, np.int64), np.zeros(0))
-        keys = self.keys + np.uint64(number % 2**64 * int(_NEXT_WINDOW) % 2**64)
+        # Python's whole numbers do not wrap: the window before the recording has the number −1.
+        keys = self.keys + np.uint64(number * _NEXT_WINDOW % 2**64)
         dead_s = self.process.refractory_s
         # A cell's own spike soon after the window's end keeps added ones away that come just before it.
         beyond_s = 0.0 if self.shared is None else dead_s

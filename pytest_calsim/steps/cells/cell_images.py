@@ -9,7 +9,6 @@ import numpy as np
 
 from pytest_calsim.arrays.parallel import in_parallel
 from pytest_calsim.arrays.patches import Patch, Patches
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels.cell_images import ImagedCells, SamplingGrids, WaveTables, image_cells
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.types import Bools, Floats, Image, Ints
@@ -115,11 +114,7 @@ def _sampling_grids(
     radius_um = cells.radius_um
     reach = reach_px(disk_radius_um / pixel_um, sigma_um / pixel_um)
     side = 2 * (extent_um / pixel_um + reach) + 2
-    samples = _samples(pixel_um, radius_um)
-    # An image that is too wide gets fewer samples a pixel; one that is too wide even so is made of larger pixels.
-    fewer = np.maximum(3, (LONGEST_SIDE / side - 1).astype(np.int64) // 2 * 2 + 1)
-    samples = np.where(side * samples > LONGEST_SIDE, fewer, samples)
-    bins = np.maximum(1, np.ceil(side * samples / LONGEST_SIDE).astype(np.int64))
+    samples, bins = _samples_and_bins(side, _samples(pixel_um, radius_um))
     large_um = bins * pixel_um
     # A shape of less than two samples is imaged as a point of its flux.
     is_point = (extent_um == 0) | (radius_um < 2 * large_um / samples)
@@ -154,6 +149,27 @@ def _sampling_grids(
     return grids, bins
 
 
+def _samples_and_bins(side_px: Floats, samples: Ints) -> tuple[Ints, Ints]:
+    """Keep images within their longest side, counted in samples.
+
+    An image that is too wide gets fewer samples a pixel. One that is too wide even so is made of larger pixels.
+
+    Parameters
+    ----------
+    side_px
+        Side of each image, in pixels of the sensor; float64 ``(n,)``.
+    samples
+        Samples along a pixel's side that would resolve each soma; int64 ``(n,)``.
+
+    Returns
+    -------
+    Samples along the side of an image's pixel, and how many of the sensor's pixels that side spans; int64 ``(n,)``.
+    """
+    fewer = np.maximum(3, (LONGEST_SIDE / side_px - 1).astype(np.int64) // 2 * 2 + 1)
+    samples = np.where(side_px * samples > LONGEST_SIDE, fewer, samples)
+    return samples, np.maximum(1, np.ceil(side_px * samples / LONGEST_SIDE).astype(np.int64))
+
+
 def _pixels_within(center_px: Floats, half_px: Floats) -> tuple[Ints, Ints]:
     """Return the first pixel that a stretch about a centre touches, and how many it touches; each ``(n,)``."""
     first = np.floor(center_px + 0.5 - half_px).astype(np.int64)
@@ -179,20 +195,12 @@ def _imaged(cells: Cells, units: Ints, grids: SamplingGrids, canvas: Rect, senso
     # At least one block, even of no cells, as there must be something to concatenate.
     blocks = in_parallel(block, range(0, max(len(units), 1), _BLOCK))
     planted, images, box, flux, within = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    planted_box = grids.box.astype(np.int32)
     return CellPatches(
-        planted=Patches(read_only(planted), read_only(_starts(grids.box[:, 2:].prod(axis=1))), read_only(planted_box)),
-        images=Patches(read_only(images), read_only(_starts(box[:, 2] * box[:, 3])), read_only(box)),
+        planted=Patches.laid_out(planted, grids.box),
+        images=Patches.laid_out(images, box),
         flux=flux,
         fov_fraction=np.minimum(within / flux, 1),
     )
-
-
-def _starts(sizes: Ints) -> Ints:
-    """Return where each part begins in the concatenation of all, and where the last one ends; int64 ``(n + 1,)``."""
-    starts = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    return starts
 
 
 # --- images too wide for the sensor's pixels -------------------------------------------------------------------------

@@ -274,7 +274,9 @@ def _attenuated(images: Patches, gain: Floats, depth_um: Floats, vessels: Vessel
     """
     values = images.values * np.repeat(gain.astype(np.float32), np.diff(images.start))
     taken = np.zeros(len(depth_um))
-    for units, transmission in () if vessels is None else vessels.by_plane(depth_um):
+    if vessels is None:
+        return images._replace(values=read_only(values)), taken
+    for units, transmission in vessels.by_plane(depth_um):
         for unit in units.tolist():
             rect = Rect(*images.box[unit].tolist())
             own = values[images.start[unit] : images.start[unit + 1]].reshape(rect.shape)

@@ -43,7 +43,7 @@ class Defocus:
         """
         optics = acquisition.optics
         sigma_um = np.hypot(optics.diffraction_sigma_um, acquisition.tissue.scatter_sigma_um(depth_um))
-        return cls(focal_depth_um, defocus_um, np.abs(defocus_um) * optics.cone_slope, sigma_um)
+        return cls(focal_depth_um, defocus_um, optics.defocus_radius_um(defocus_um), sigma_um)
 
     def in_focus(self, depth_of_field_um: float) -> Bools:
         """Tell which cells lie within half the depth of field; bool ``(n,)``. This is a point's criterion."""

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from pytest_calsim.arrays.plain import plain
+from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.spikes import SpikeTrains
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.steps.cells.population import MAX_CELLS
-from pytest_calsim.steps.cells.shared_input import starts_of
 
 __all__ = ["GivenTrains", "SpikeTimes", "check_spike_times", "late_spike_warnings", "mean_rates_hz", "with_given"]
 
@@ -76,21 +76,23 @@ def with_given(trains: SpikeTrains, given: Sequence[SpikeTimes | None], end_s: f
             train_s = np.array(own, np.float64)
             times_s[i] = train_s[(train_s >= 0) & (train_s < end_s)]
             ages_s[i] = -train_s[train_s < 0][::-1]
-    cells = np.arange(n)
     return SpikeTrains(
         times_s=np.concatenate([np.zeros(0), *times_s[:n]]),
-        start=starts_of(np.repeat(cells, [len(times) for times in times_s[:n]]), n),
+        start=starts([len(times) for times in times_s[:n]]),
         ages_s=np.concatenate([np.zeros(0), *ages_s[:n]]),
-        age_start=starts_of(np.repeat(cells, [len(ages) for ages in ages_s[:n]]), n),
+        age_start=starts([len(ages) for ages in ages_s[:n]]),
     )
 
 
 def mean_rates_hz(drawn_hz: Floats, given: Sequence[SpikeTimes | None]) -> Floats:
-    """Return each cell's mean rate: of given spikes their number by the time of the last, or 1 s if that is later."""
+    """Return each cell's mean rate, Hz ``(n,)``; that of given spikes is their number over the time of the last one.
+
+    That time counts as 1 s if it is shorter.
+    """
     rates_hz = drawn_hz.copy()
     for i, own in enumerate(given[: len(rates_hz)]):
         if own is not None:
             seen = [t for t in own if t >= 0]
             # By the last spike, not by the recording's end, so that a longer recording changes nothing.
-            rates_hz[i] = len(seen) / max(1.0, *seen, 1.0)
+            rates_hz[i] = len(seen) / max([1.0, *seen])
     return rates_hz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.microscope.units import Um
 from pytest_calsim.steps.cells.given_footprints import GivenFootprints, check_footprints
-from pytest_calsim.steps.cells.packing import PlacedLayer, place_layers, radii_um
+from pytest_calsim.steps.cells.placement import PlacedLayer, place_layers, radii_um
 from pytest_calsim.steps.cells.planted_cells import Cells
 from pytest_calsim.steps.cells.population import MAX_CELLS, Population, TissueLayer
 from pytest_calsim.steps.pixels import CellSources, Detector
@@ -103,7 +104,7 @@ class PlaceNeurons(Step):
         if self.footprints is not None:
             check_footprints(self.footprints.values, canvas.sensor_shape)
         if self.positions_um is not None:
-            reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in _view_um(canvas))
+            reach_y, reach_x = (half + self.reach_um(acquisition, canvas) for half in canvas.sensor_half_um)
             for i, (_, y, x) in enumerate(self.positions_um):
                 if abs(y) > reach_y or abs(x) > reach_x:
                     raise ValueError(
@@ -129,7 +130,8 @@ class PlaceNeurons(Step):
         # The focal surface is nearer to the tissue's surface towards the rim: cells there lie deeper below it.
         rim = float(acquisition.curvature_shift_um(np.array(acquisition.field_radius_um + TISSUE_REACH_UM)))
         focus = acquisition.focal_depth_um
-        shallowest, deepest = (top, bottom + rim) if focus == "auto" else (focus, focus)
+        shallowest = top if focus == "auto" else focus
+        deepest = bottom + rim if focus == "auto" else focus
         defocus = max(bottom + rim - shallowest, deepest - top)
         blur = math.hypot(acquisition.optics.diffraction_sigma_um, acquisition.tissue.scatter_blur_fraction * bottom)
         extent = max(p.form.reach_um(p.layer.largest_radius_um) for p in self.populations)
@@ -165,7 +167,7 @@ class PlaceNeurons(Step):
         if self.footprints is not None:
             return len(self.footprints.values)
         reach = self.reach_um(acquisition, canvas)
-        (half_y, half_x) = _view_um(canvas)
+        half_y, half_x = canvas.sensor_half_um
         view = 4 * half_y * half_x
         area = 4 * (half_y + reach) * (half_x + reach)
         layers = [population.layer.at_density(view) for population in self.populations]
@@ -173,29 +175,19 @@ class PlaceNeurons(Step):
 
     def plan(self, ctx: Context) -> Cells:
         """Place every cell; shapes are drawn at their first use."""
-        keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
-        half_y, half_x = _view_um(ctx.canvas)
-        footprints = None
-        given = self.footprints is not None or self.positions_um is not None
-        if self.footprints is not None:
-            footprints = GivenFootprints.of(self.footprints.values, ctx.canvas)
-            depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
-            center = np.column_stack([depth_um, footprints.center_um])
-            placed = [self._given(keys[0], center)._replace(radius_um=footprints.radius_um)]
-        elif self.positions_um is not None:
-            placed = [self._given(keys[0], np.array(self.positions_um, float).reshape(-1, 3))]
-        else:
-            reach = self.reach_um(ctx.acquisition, ctx.canvas)
-            placed = place_layers(tuple(p.layer for p in self.populations), keys, (half_y, half_x), reach)
+        footprints = None if self.footprints is None else GivenFootprints.of(self.footprints.values, ctx.canvas)
+        given = footprints is not None or self.positions_um is not None
+        placed = self._placed(ctx, footprints)
         center = np.concatenate([own.center_um for own in placed])
         population = np.repeat(np.arange(len(placed)), [len(own.radius_um) for own in placed])
         both = list(zip(self.populations, placed, strict=True))
         brightness = np.concatenate([p.brightness_of(own.normal) for p, own in both])
         in_fov = ctx.canvas.in_view(center[:, 1], center[:, 2])
-        outside = np.maximum(np.abs(center[:, 1]) - half_y, np.abs(center[:, 2]) - half_x)
         order = np.arange(len(center))
         # Cells in view come first, so that their numbers do not depend on the margin; given cells keep their order.
         if not given:
+            view = replace(ctx.canvas, margin_px=0)
+            outside = view.beyond_um(center[:, 1], center[:, 2])
             order = np.argsort(np.where(in_fov, -1.0, outside), kind="stable")
         return Cells(
             center_um=center[order],
@@ -210,6 +202,18 @@ class PlaceNeurons(Step):
             tissue=() if given else tuple(TissueLayer(p, own.per_um2) for p, own in both),
             footprints=None if footprints is None else footprints.patches,
         )
+
+    def _placed(self, ctx: Context, footprints: GivenFootprints | None) -> list[PlacedLayer]:
+        """Place the cells of each population, or take those that are given."""
+        keys = tuple(ctx.stream_key("tile", i) for i in range(len(self.populations)))
+        if footprints is not None:
+            depth_um = np.full(len(footprints.center_um), self.populations[0].depth_um)
+            center = np.column_stack([depth_um, footprints.center_um])
+            return [self._given(keys[0], center)._replace(radius_um=footprints.radius_um)]
+        if self.positions_um is not None:
+            return [self._given(keys[0], np.array(self.positions_um, float).reshape(-1, 3))]
+        reach = self.reach_um(ctx.acquisition, ctx.canvas)
+        return place_layers(tuple(p.layer for p in self.populations), keys, ctx.canvas.sensor_half_um, reach)
 
     def _given(self, key: int, center: Floats) -> PlacedLayer:
         """Return cells at given centres, with the sizes and normal numbers of one tile's first candidates."""
@@ -241,9 +245,3 @@ class PlaceNeurons(Step):
             canvas = Canvas(sensor.height_px, sensor.width_px, 0, acquisition.pixel_size_um)
         self._check_canvas(acquisition, canvas)
         return self.plan(Context(acquisition, canvas, seed, self.kind))
-
-
-def _view_um(canvas: Canvas) -> tuple[float, float]:
-    """Return half the height and half the width of the field of view."""
-    height, width = canvas.sensor_shape
-    return height * canvas.pixel_size_um / 2, width * canvas.pixel_size_um / 2

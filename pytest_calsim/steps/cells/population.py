@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.cell_shapes import MOST_DENDRITES
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.units import Fraction, Frozen
 from pytest_calsim.steps.cells.morphology import DEFAULT_IRREGULARITY, Form, Morphology
-from pytest_calsim.steps.cells.packing import Layer
+from pytest_calsim.steps.cells.placement import Layer
+from pytest_calsim.steps.lognormal import lognormal
 
 __all__ = ["MAX_CELLS", "Population", "TissueLayer"]
 
@@ -125,11 +124,6 @@ class Population(Frozen):
             if getattr(self, name) != type(self).model_fields[name].default
         ]
 
-    @property
-    def largest_radius_um(self) -> float:
-        """Radius of the largest soma that can be drawn, µm."""
-        return self.soma_radius_um * (1 + math.sqrt(6) * self.soma_radius_cv)
-
     def check_size(self, field_size_um: tuple[float, float]) -> None:
         """Refuse a soma that is wider than the field of view in both directions. A bead has no width.
 
@@ -170,9 +164,8 @@ class Population(Frozen):
 
         Its mean is 1 where an ``snr`` decides.
         """
-        variance = math.log1p(self.brightness_cv**2)
         mean = self.brightness if self.snr is None else 1.0
-        return mean * elementary.exp(math.sqrt(variance) * normal - variance / 2)
+        return mean * lognormal(normal, self.brightness_cv)
 
 
 class TissueLayer(NamedTuple):

@@ -12,6 +12,7 @@ from pytest_calsim.arrays.streams import stream, stream_key
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.event_spikes import draw_event_spikes, keep_spikes_apart
+from pytest_calsim.kernels.ragged import starts, starts_of_groups
 from pytest_calsim.kernels.random_maps import mix
 from pytest_calsim.kernels.spikes import SpikeProcess, SpikeTrains
 from pytest_calsim.kernels.types import Bools, Floats, Ints, Keys
@@ -128,11 +129,10 @@ class AssemblyEvents(Artifact):
     def truth(self) -> Mapping[str, TruthArray | SparseFootprints]:
         """Return ``assembly_member``, and the events' times, assembly by assembly."""
         events_s = [self.events(k, 0.0, self.end_s)[1] for k in range(self.n_assemblies)]
-        start = np.concatenate([[0], np.cumsum([len(times) for times in events_s])]).astype(np.int64)
         return {
             "assembly_member": TruthArray(("unit_id", "assembly"), self.member),
             "assembly_event_time_s": TruthArray(("assembly_event",), np.concatenate([np.zeros(0), *events_s]), "s"),
-            "assembly_event_start": TruthArray(("assembly_edge",), start),
+            "assembly_event_start": TruthArray(("assembly_edge",), starts([len(times) for times in events_s])),
         }
 
 
@@ -225,7 +225,7 @@ class SharedInput:
         time_s = time_s[order]
         remains = time_s < end_s
         if dead_s > 0:
-            remains &= keep_spikes_apart(starts_of(cell, len(self.names)), time_s, is_own[order], dead_s)
+            remains &= keep_spikes_apart(starts_of_groups(cell, len(self.names)), time_s, is_own[order], dead_s)
         return cell[remains], time_s[remains]
 
     def added_to_trains(self, trains: SpikeTrains, memory_s: float, end_s: float) -> SpikeTrains:
@@ -256,12 +256,7 @@ class SharedInput:
         back = np.flatnonzero(past)[np.lexsort((-time_s[past], cell[past]))]
         return SpikeTrains(
             times_s=time_s[~past],
-            start=starts_of(cell[~past], n),
+            start=starts_of_groups(cell[~past], n),
             ages_s=-time_s[back],
-            age_start=starts_of(cell[back], n),
+            age_start=starts_of_groups(cell[back], n),
         )
-
-
-def starts_of(cell: Ints, n: int) -> Ints:
-    """Return where each cell's part begins, and the last one's ends, of entries in the order of cells."""
-    return np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=n))]).astype(np.int64)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_calsim.arrays.patches import Patches
-from pytest_calsim.arrays.read_only import read_only
+from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.kernels.cell_shapes import sample_shape
 from pytest_calsim.kernels.spikes import standard_normals
 from pytest_calsim.kernels.types import Floats
@@ -38,7 +38,6 @@ _DEPTHS = 16
 """Depths at which a layer's light is computed."""
 _CELLS = 1000
 """Cells over whose long-run fluorescence the mean is taken."""
-_NEXT_CELL = np.uint64(0xD1342543DE82EF95)
 _SHAPES = 32
 """Cells whose area is measured where no formula gives it."""
 _SAMPLE_UM = 0.6
@@ -64,7 +63,7 @@ def expected_far_light(ctx: Context, cells: Cells, images: CellImages, activity:
     if light == 0:
         return 0.0
     # The mean over many other cells, so that it depends neither on the field of view nor on the cells in it.
-    keys = np.uint64(ctx.stream_key("cell")) + np.arange(_CELLS, dtype=np.uint64) * _NEXT_CELL
+    keys = numbered_keys(ctx.stream_key("cell"), _CELLS)
     courses = activity.model.courses_of(
         ctx=ctx, keys=keys, z_rate=standard_normals(keys), baseline=np.ones(_CELLS), assemblies=activity.assemblies
     )
@@ -127,9 +126,5 @@ def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
     n = len(node)
     y_um, x_um = node.T * (grid.step_px * canvas.pixel_size_um)
     # Splines of all nodes add up to 1 everywhere.
-    patches = Patches(
-        read_only(np.full(n, level, np.float32)),
-        read_only(np.arange(n + 1)),
-        read_only(np.column_stack([node, np.ones((n, 2), np.int64)]).astype(np.int32)),
-    )
+    patches = Patches.laid_out(np.full(n, level, np.float32), np.column_stack([node, np.ones((n, 2), np.int64)]))
     return EvenLight(y_um, x_um, NodePictures(coarseness, first_source + np.arange(n), patches))

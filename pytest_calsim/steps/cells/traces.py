@@ -104,7 +104,7 @@ class CalciumTraces:
 
         return lru_cache(maxsize=_KEPT_BLOCKS)(block)
 
-    def fluorescence(self, start: int, stop: int) -> NDArray[np.float32]:
+    def fluorescence(self, start: int, stop: int) -> Floats32:
         """Return the mean over each of frames ``start`` to ``stop``, fresh, float32 ``(unit, frame)``."""
         out = np.empty((len(self.offset), stop - start), np.float32)
         for k, block, here in self._blocks(start, stop):

@@ -9,7 +9,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats, Image
 from pytest_calsim.microscope.canvas import Canvas
@@ -61,8 +60,8 @@ class Falloff:
         """Return the falloff with its own reference radius, or that of the sensor's farthest corner."""
         if field.reference_radius_um is not None:
             return cls(field, field.reference_radius_um)
-        height, width = (n * canvas.pixel_size_um / 2 for n in canvas.sensor_shape)
-        return cls(field, math.hypot(height + abs(field.center_y_um), width + abs(field.center_x_um)))
+        half_y, half_x = canvas.sensor_half_um
+        return cls(field, math.hypot(half_y + abs(field.center_y_um), half_x + abs(field.center_x_um)))
 
     def at(self, y_um: Floats, x_um: Floats) -> Floats:
         """Return the field at positions from the optical axis, broadcast against each other."""
@@ -73,6 +72,6 @@ class Falloff:
         return np.maximum(1 - (1 - self.field.corner_fraction) * elementary.power(ratio, self.field.exponent), 0)
 
     def on_sensor(self, canvas: Canvas) -> Image:
-        """Return the field at the centres of the sensor's pixels, float32 ``(height, width)``, read-only."""
+        """Return the field at the centres of the sensor's pixels, float32 ``(height, width)``."""
         rows, columns = canvas.window.slices
-        return read_only(self.at(canvas.y_um[rows, np.newaxis], canvas.x_um[columns]).astype(np.float32))
+        return self.at(canvas.y_um[rows, np.newaxis], canvas.x_um[columns]).astype(np.float32)

@@ -13,7 +13,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.plain import plain
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.motion import damped_oscillator
@@ -233,7 +232,7 @@ class BrainMotion(Step):
     def plan(self, ctx: Context) -> Motion:
         """Draw the path on its clock, reflect it at the bound, and average it over each exposure."""
         shifts_px = self._shifts_um(ctx).T / ctx.acquisition.pixel_size_um
-        return Motion(read_only(shifts_px), ctx.canvas)
+        return Motion(shifts_px, ctx.canvas)
 
     def _shifts_um(self, ctx: Context) -> Floats:
         """Return the mean displacement over each frame's exposure, float64 ``(2, frame)``, µm."""

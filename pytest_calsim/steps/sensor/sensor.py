@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels.random_maps import normal_map, uniform_map
 from pytest_calsim.kernels.sensor import Chip
+from pytest_calsim.kernels.types import Bools
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor
 from pytest_calsim.microscope.units import Positive
 from pytest_calsim.steps.pixels import Detector, Image, LightOrder
@@ -55,18 +55,13 @@ class SensorCodes(Detector):
     noise_key: int
     prnu: Image | None
     dsnu_adu: Image | None
-    hot_pixels: NDArray[np.bool_] | None
+    hot_pixels: Bools | None
     light_order: ClassVar[float] = LightOrder.SENSOR
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
         """Type of the codes."""
         return self.image_sensor.dtype
-
-    @property
-    def read_noise_e(self) -> float:
-        """Standard deviation of the read noise, electrons."""
-        return self.image_sensor.read_noise_e
 
     @property
     def _uniform(self) -> Image:
@@ -182,23 +177,19 @@ class Sensor(Step):
         shape = sensor.height_px, sensor.width_px
         prnu: Image | None = None
         dsnu: Image | None = None
-        hot: NDArray[np.bool_] | None = None
+        hot: Bools | None = None
         if sensor.prnu_fraction > 0:
             # A pixel's responsivity cannot be negative: at the largest PRNU this concerns one in 3 million.
-            prnu = read_only(
-                np.maximum(1 + np.float32(sensor.prnu_fraction) * _normals(ctx, "prnu", shape), np.float32(0))
-            )
+            prnu = np.maximum(1 + np.float32(sensor.prnu_fraction) * _normals(ctx, "prnu", shape), np.float32(0))
         if sensor.dsnu_adu > 0:
-            dsnu = read_only(np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape))
+            dsnu = np.float32(sensor.dsnu_adu) * _normals(ctx, "dsnu", shape)
         if sensor.hot_pixel_fraction > 0 and sensor.hot_pixel_e_per_s > 0:
-            hot = read_only(uniform_map(ctx.stream_key("hot_pixels"), *shape) < sensor.hot_pixel_fraction)
-        key = ctx.stream_key("noise")
-        photons = self.photons_per_unit(ctx.acquisition)
+            hot = uniform_map(ctx.stream_key("hot_pixels"), *shape) < sensor.hot_pixel_fraction
         return SensorCodes(
             image_sensor=sensor,
-            photons_per_unit=photons,
+            photons_per_unit=self.photons_per_unit(ctx.acquisition),
             exposure_s=ctx.acquisition.exposure_s,
-            noise_key=key,
+            noise_key=ctx.stream_key("noise"),
             prnu=prnu,
             dsnu_adu=dsnu,
             hot_pixels=hot,

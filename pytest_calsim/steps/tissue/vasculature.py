@@ -204,9 +204,9 @@ class VesselLayer(Frozen):
         """Return half the height and half the width of the ground from which trees reach the canvas, or shade it."""
         longest_um = LONGEST * self.length_to_radius * self.root_radius_um
         rim_um = _rim_px(canvas, cone_slope) * canvas.pixel_size_um
-        height, width = (n * canvas.pixel_size_um / 2 for n in canvas.shape)
+        half_y, half_x = canvas.half_um
         around_um = rim_um + self.spread_um + longest_um + self.root_radius_um + _JITTER * self.spacing_um
-        return height + around_um, width + around_um
+        return half_y + around_um, half_x + around_um
 
     def grow(self, ctx: Context, *name: str | int) -> tuple[tuple[Branch, ...], ...]:
         """Grow the trees that reach the canvas, each from its own random stream, which no canvas changes.
@@ -274,7 +274,8 @@ class Vasculature(VesselLayer, Step):
         slope = ctx.acquisition.optics.cone_slope
         rim = _rim_px(canvas, slope)
         # The first layer's streams have no name of their own: adding layers leaves its trees as they were.
-        grown = [layer.grow(ctx, *(("layer", k) if k else ())) for k, layer in enumerate(self.layers)]
+        grown = [self.grow(ctx)]
+        grown += [layer.grow(ctx, "layer", k) for k, layer in enumerate(self.more_layers, start=1)]
         edges = [layer.slab_edges_um for layer in self.layers]
         chords = [_slab_chords(trees, edge, canvas, rim) for trees, edge in zip(grown, edges, strict=True)]
         slab_um = np.concatenate([(edge[1:] + edge[:-1]) / 2 for edge in edges])
@@ -283,7 +284,7 @@ class Vasculature(VesselLayer, Step):
         clear = elementary.exp(through).astype(np.float32)
         trees = tuple(tree for layer in grown for tree in layer)
         return Vessels(
-            trees=trees, slab_um=slab_um[downwards], clear=read_only(clear), rim_px=rim, canvas=canvas, cone_slope=slope
+            trees=trees, slab_um=slab_um[downwards], clear=clear, rim_px=rim, canvas=canvas, cone_slope=slope
         )
 
     def check(self, context: SpecContext) -> list[str]:

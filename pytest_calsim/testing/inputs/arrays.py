@@ -49,6 +49,7 @@ def is_dask(value: Any) -> bool:
 
 def is_scipy_sparse(value: Any) -> bool:
     """Return whether this is an array or matrix of ``scipy.sparse``."""
+    # The package sparse has tocsr, too, for two axes; scipy's zeros are always 0.
     return hasattr(value, "tocsr") and not hasattr(value, "fill_value")
 
 

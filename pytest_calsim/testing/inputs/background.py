@@ -1,4 +1,4 @@
-"""Read a pipeline's background: put its pictures and their courses together."""
+"""Read a pipeline's background: put its images and their courses together."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["Background", "read_background"]
 
 
+_COMPONENT = "component"
+
+
 class Background(NamedTuple):
     """A background ``b(height, width) · f(frame)``, or a sum of several.
 
     Attributes
     ----------
     field
-        Its mean over time ``(height, width)``; ``None`` without pictures.
+        Its mean over time ``(height, width)``; ``None`` without images.
     course
-        Its mean over the picture ``(frame,)``; ``None`` without courses.
+        Its mean over the image ``(frame,)``; ``None`` without courses.
     """
 
     field: NDArray[np.float64] | None
@@ -37,35 +40,35 @@ class Background(NamedTuple):
 
 
 def read_background(b: ArrayLike | xr.DataArray | None, f: ArrayLike | xr.DataArray | None) -> Background:
-    """Read pictures ``([component,] height, width)`` and courses ``([component,] frame)``.
+    """Read images ``([component,] height, width)`` and courses ``([component,] frame)``.
 
     Raises
     ------
     EstimateError
-        When there are not as many courses as pictures, or a value or label cannot be read.
+        When there are not as many courses as images, or a value or label cannot be read.
     """
-    pictures = None if b is None else _pictures(b)
+    images = None if b is None else _images(b)
     courses = None if f is None else _courses(f)
-    if pictures is None or courses is None:
-        field = None if pictures is None else _only(pictures.values, "b", "f")
-        return Background(field, None if courses is None else _only(courses.values, "f", "b"))
-    n_pictures = len(pictures.values)
-    for name, given in (("b", pictures), ("f", courses)):
+    if images is None or courses is None:
+        field = None if images is None else _only(images.values, "b", "f")
+        course = None if courses is None else _only(courses.values, "f", "b")
+        return Background(field, course)
+    n_images = len(images.values)
+    for name, given in (("b", images), ("f", courses)):
         check_unique(given.labels, name, _COMPONENT)
-    if n_pictures != len(courses.values):
-        raise EstimateError(f"b has {n_pictures} pictures and f {len(courses.values)} courses: give one for each")
-    labels = common_order(("b", pictures.labels), {"f": (courses.labels, courses.source)}, _COMPONENT)
+    if n_images != len(courses.values):
+        raise EstimateError(f"b has {n_images} images and f {len(courses.values)} courses: give one for each")
+    labels = common_order(("b", images.labels), {"f": (courses.labels, courses.source)}, _COMPONENT)
     order = in_order_of(courses.labels, labels, "f", _COMPONENT)
     rows = courses.values if order is None else courses.values[order]
-    levels = pictures.values.mean(axis=(1, 2))
-    return Background((rows.mean(axis=1)[:, np.newaxis, np.newaxis] * pictures.values).sum(axis=0), levels @ rows)
-
-
-_COMPONENT = "component"
+    # Of the sum over components of image times course: its mean over frames, and its mean over pixels.
+    field = (rows.mean(axis=1)[:, np.newaxis, np.newaxis] * images.values).sum(axis=0)
+    course = images.values.mean(axis=(1, 2)) @ rows
+    return Background(field, course)
 
 
 class _Components(NamedTuple):
-    """Pictures ``(component, height, width)`` or courses ``(component, frame)``, and labels of the components."""
+    """Images ``(component, height, width)`` or courses ``(component, frame)``, and labels of the components."""
 
     values: NDArray[np.float64]
     labels: Labels | None
@@ -74,7 +77,9 @@ class _Components(NamedTuple):
 
 def _only(parts: NDArray[np.float64], name: str, other: str) -> NDArray[np.float64]:
     if len(parts) != 1:
-        raise EstimateError(f"{name} has {len(parts)} components: they are put together with {other}, give it too")
+        raise EstimateError(
+            f"{name} has {len(parts)} components: they are put together with {other}, give it too, or give one"
+        )
     return parts[0]
 
 
@@ -86,8 +91,8 @@ def _with_components(array: Any, dims: tuple[str, ...], name: str) -> Any:
     return array.rename({extra[0]: _COMPONENT}) if extra else array.expand_dims(_COMPONENT)
 
 
-def _pictures(value: Any) -> _Components:
-    """Read pictures; a single one has no axis of components."""
+def _images(value: Any) -> _Components:
+    """Read images; a single one has no axis of components."""
     refuse_whole_result(value, "b")
     dims = ("height", "width")
     given = stack_labelled(value, _COMPONENT, "b")
@@ -99,14 +104,15 @@ def _pictures(value: Any) -> _Components:
         parts = [given.isel({_COMPONENT: i}) for i in range(given.sizes[_COMPONENT])]
     elif is_data_frame(given):
         parts = [given]
+    # Tables have two axes, so several are a list; NumPy would drop their labels.
     elif isinstance(given, list | tuple) and any(is_data_frame(part) for part in cast("Sequence[Any]", given)):
         parts = list(cast("Sequence[Any]", given))
     else:
         array = plain_array(given, "b")
         _check_axes(array, dims, "b")
         parts = [array] if array.ndim == 2 else list(array)
-    pictures = [as_matrix(part, dims=dims, shape=(None, None), name="b") for part in parts]
-    return _Components(np.stack(pictures), labels, "xarray" if labels is not None else "")
+    images = [as_matrix(part, dims=dims, shape=(None, None), name="b") for part in parts]
+    return _Components(np.stack(images), labels, "xarray" if labels is not None else "")
 
 
 def _courses(value: Any) -> _Components:
@@ -116,7 +122,7 @@ def _courses(value: Any) -> _Components:
     if is_data_array(given):
         given = _with_components(given, ("frame",), "f")
     elif is_series(given):
-        given = given.to_frame().T.reset_index(drop=True)
+        given = given.to_frame().T.reset_index(drop=True)  # the Series' name labels no component
     elif not is_data_frame(given):
         given = plain_array(given, "f")
         _check_axes(given, ("frame",), "f")

@@ -21,9 +21,9 @@ from pytest_calsim.testing.inputs.arrays import (
     is_sparse,
     plain_array,
 )
+from pytest_calsim.testing.inputs.images import check_image_shape, label_image_units, refuse_flat_labels
 from pytest_calsim.testing.inputs.labelled import Labelled, read_labels, stack_labelled
 from pytest_calsim.testing.inputs.labels import check_unique, pixel_span
-from pytest_calsim.testing.inputs.pictures import check_picture, label_image_units, refuse_flat_labels
 from pytest_calsim.testing.inputs.types import FootprintForm, FootprintsLike, Unit
 from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 
@@ -31,8 +31,10 @@ __all__ = ["Footprints", "as_footprints", "read_footprints"]
 
 # Dense footprints are read this many bytes at a time: the only dense memory that scoring takes.
 _BLOCK_BYTES = 1 << 27
+# Footprints are kept as float32, in which anything larger is infinite.
 _LARGEST = float(np.finfo(np.float32).max)
 _DIMS = ("unit_id", "height", "width")
+_UNLABELLED = (None, None)
 
 
 class Footprints(NamedTuple):
@@ -54,7 +56,7 @@ class Footprints(NamedTuple):
     form: FootprintForm
 
     def on(self, picture: tuple[int, int], name: str = "A") -> SparseFootprints:
-        """Put them in their place in the recording's picture ``(height, width)``, px.
+        """Put them in their place in the recording's frames ``(height, width)``, px.
 
         Raises
         ------
@@ -64,7 +66,7 @@ class Footprints(NamedTuple):
         for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], picture, strict=True):
             if first is None and length != side:
                 given = self.A.shape[1:] if self.form == "label image" else self.A.shape
-                check_picture(given, picture, name)
+                check_image_shape(given, picture, name)
             if first is not None and first + length > side:
                 raise EstimateError(
                     f"{name} has {dim} labels {first} to {first + length - 1}; the recording has 0 to {side - 1}"
@@ -73,11 +75,8 @@ class Footprints(NamedTuple):
         return self.A if self.A.shape[1:] == picture else self.A.moved(row or 0, column or 0, picture)
 
 
-_UNLABELLED = (None, None)
-
-
 def as_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> SparseFootprints:
-    """Read footprints on a picture of known size; parameters and errors as :func:`read_footprints`."""
+    """Read footprints in frames of known size; parameters and errors as :func:`read_footprints`."""
     read = read_footprints(A, picture, name=name)
     return read.A if picture is None else read.on(picture, name)
 
@@ -102,11 +101,12 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     given: Any = A
     if isinstance(given, SparseFootprints):
         check_unique(given.unit_id, name)
+        # Through the same checks as any other form: whoever made it may have put NaN or negative values in.
         found = _from_units(_csr_units(given.csr, name), given.shape[1:], given.unit_id)
         return Footprints(found, _UNLABELLED, "sparse")
     refuse_whole_result(given, name)
     if is_scipy_sparse(given):
-        found = _from_units(_csr_units(given, name), _sparse_picture(given, picture, name), None)
+        found = _from_units(_csr_units(given, name), _sparse_size(given, picture, name), None)
         return Footprints(found, _UNLABELLED, "flat rows")
     form: FootprintForm = "xarray" if is_data_array(given) else "array"
     if isinstance(given, list | tuple):
@@ -114,10 +114,15 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
         form = "list"
     if is_data_frame(given) or (is_data_array(given) and set(given.dims) == {"height", "width"}):
         return _read_label_image(given, picture, name)
-    read = read_labels(given, _DIMS, name)
+    return _read_images(given, picture, name, form)
+
+
+def _read_images(value: Any, picture: tuple[int, int] | None, name: str, form: FootprintForm) -> Footprints:
+    """Read an array ``(unit_id, height, width)``, or a label image without labels on its axes."""
+    read = read_labels(value, _DIMS, name)
     check_unique(read.labels.get("unit_id"), name)
-    lazy = is_dask(read.values) or is_sparse(read.values)
-    values: Any = read.values if lazy else _picture_array(read.values, name)
+    is_made_sparse_later = is_dask(read.values) or is_sparse(read.values)
+    values: Any = read.values if is_made_sparse_later else _image_array(read.values, name)
     if is_dask(values) and any(np.isnan(n) for n in values.shape):
         values = values.copy().compute_chunk_sizes()  # of the copy: the user's array stays as it is
     if getattr(values, "ndim", 0) == 2 and values.dtype.kind in "iu" and picture in (None, values.shape):
@@ -125,23 +130,24 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
     if values.ndim < 3 and values.size == 0 and picture is not None:
         values = np.zeros((0, *picture))  # an empty list: nothing was found
     # Where labels say which rows and columns these are, the size is checked when they are put in their place.
-    check_picture(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
+    check_image_shape(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
     check_numbers(values.dtype, name)
     values, first = _by_pixel_labels(values, read, name)
     return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first, form)
 
 
 def _by_pixel_labels(values: Any, read: Labelled, name: str) -> tuple[Any, tuple[int | None, int | None]]:
-    """Sort the rows and columns of pictures ``(..., height, width)`` by their labels; return the first labels, too."""
-    first: list[int | None] = []
-    for axis, dim in ((-2, "height"), (-1, "width")):
-        if dim not in read.labels:
-            first.append(None)
-            continue
-        order, number = pixel_span(read, dim, axis + 2, name)
-        values = values[..., order, :] if axis == -2 else values[..., order]
-        first.append(number)
-    return values, (first[0], first[1])
+    """Sort the rows and columns of images ``(..., height, width)`` by their labels; return the first labels, too."""
+    first_row: int | None = None
+    first_column: int | None = None
+    # By indexing, as dask and sparse arrays have no other way in common; axes are counted as in one image.
+    if "height" in read.labels:
+        order, first_row = pixel_span(read, "height", 0, name)
+        values = values[..., order, :]
+    if "width" in read.labels:
+        order, first_column = pixel_span(read, "width", 1, name)
+        values = values[..., order]
+    return values, (first_row, first_column)
 
 
 def _from_units(
@@ -150,13 +156,13 @@ def _from_units(
     return replace(SparseFootprints.from_units(list(units), picture), unit_id=unit_id)
 
 
-def _picture_array(value: Any, name: str) -> NDArray[Any]:
+def _image_array(value: Any, name: str) -> NDArray[Any]:
     """Return a NumPy array; what a mask hides lies outside every footprint."""
     return plain_array(np.ma.filled(value, 0) if np.ma.isMaskedArray(value) else value, name)
 
 
 def _stacked(parts: list[Any], name: str) -> Any:
-    """Return a list of pictures as one array."""
+    """Return a list of images as one array."""
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         return [np.ma.filled(part, 0) for part in parts]
     return stack_labelled(parts, "unit_id", name)
@@ -164,9 +170,9 @@ def _stacked(parts: list[Any], name: str) -> Any:
 
 def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) -> Footprints:
     read = read_labels(value, _DIMS[1:], name)
-    image = _picture_array(read.values, name)
+    image = _image_array(read.values, name)
     if not read.labels:
-        check_picture((1, *image.shape), picture, name)
+        check_image_shape((1, *image.shape), picture, name)
     image, first = _by_pixel_labels(image, read, name)
     units, labels = label_image_units(image, name)
     return Footprints(_from_units(units, image.shape, labels), first, "label image")
@@ -175,6 +181,7 @@ def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) ->
 def _units(values: Any, name: str) -> Iterator[Unit]:
     if is_sparse(values):
         n_units, height, width = values.shape
+        # All pixels that are not listed have this value.
         if values.fill_value != 0:
             raise EstimateError(f"{name} is sparse with the fill value {values.fill_value}; expected 0")
         return _csr_units(values.asformat("coo").reshape((n_units, height * width)).to_scipy_sparse(), name)
@@ -218,12 +225,13 @@ def _dask_units(array: Any, name: str) -> Iterator[Unit]:
     """Return all chunks of units in one computation, each made sparse where it is computed."""
     dask: Any = import_module("dask")
     chunked = array.rechunk({1: -1, 2: -1})
-    first = np.cumsum([0, *chunked.chunks[0]])
+    starts = np.cumsum([0, *chunked.chunks[0][:-1]]).tolist()
 
     def sparse(block: NDArray[Any], start: int) -> list[Unit]:
         return list(_units_of_block(block, start, name))
 
-    blocks = [dask.delayed(sparse)(b, int(a)) for b, a in zip(chunked.to_delayed().ravel(), first, strict=False)]
+    parts = zip(chunked.to_delayed().ravel(), starts, strict=True)
+    blocks = [dask.delayed(sparse)(block, start) for block, start in parts]
     for units in cast("tuple[list[Unit], ...]", dask.compute(*blocks)):
         yield from units
 
@@ -233,7 +241,7 @@ def _units_of_block(block: Any, start: int, name: str) -> Iterator[Unit]:
     return _dense_units(block.todense() if is_sparse(block) else block, start, name)
 
 
-def _sparse_picture(matrix: Any, picture: tuple[int, int] | None, name: str) -> tuple[int, int]:
+def _sparse_size(matrix: Any, picture: tuple[int, int] | None, name: str) -> tuple[int, int]:
     height, width = (1, int(matrix.shape[-1])) if picture is None else picture
     if len(matrix.shape) != 2 or matrix.shape[1] != height * width:
         turned = ": it is transposed, A.T; CaImAn's is read by Estimate.from_caiman"
@@ -248,11 +256,12 @@ def _csr_units(matrix: Any, name: str) -> Iterator[Unit]:
     check_numbers(matrix.dtype, name)
     csr = matrix.tocsr()
     if not csr.has_canonical_format:
-        csr = csr.copy()
+        csr = csr.copy()  # tocsr gives the user's own matrix where it is one
         csr.sum_duplicates()  # what scipy means by a pixel that is listed twice
     for unit in range(csr.shape[0]):
         span = slice(csr.indptr[unit], csr.indptr[unit + 1])
         pixels = csr.indices[span]
         values = csr.data[span]
         _check_unit(unit, values, name)
+        # Zeros that are listed are no pixels of a cell.
         yield pixels[values != 0], values[values != 0]

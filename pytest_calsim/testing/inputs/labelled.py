@@ -57,6 +57,7 @@ def read_labels(value: Any, dims: tuple[str, ...], name: str) -> Labelled:
             renamed = _renamed(given.dims, dims, name)
             raise EstimateError(f"{name} has dims {tuple(given.dims)}; expected {dims}, in any order{renamed}")
         ordered = given.transpose(*dims)
+        # Only coordinates of the axis' own name say an order: others, such as minian's unit_labels, describe.
         labels = {dim: np.atleast_1d(ordered.coords[dim].values) for dim in dims if dim in ordered.coords}
         return Labelled(ordered.data, labels, "xarray")
     if is_data_frame(given):
@@ -84,10 +85,11 @@ def stack_labelled(value: Any, dim: str, name: str) -> Any:
     parts: Sequence[Any] = cast("Sequence[Any]", value) if type(value) in (list, tuple) else ()
     if not parts:
         return value
-    differ = f"{name} is a list of pictures whose labels or shapes differ: align them first"
+    differ = f"{name} is a list of images whose labels or shapes differ: align them first"
     if all(is_data_array(part) for part in parts):
         xarray: Any = import_module("xarray")
         try:
+            # Exact, as xarray's default, outer, would fill what one part lacks with NaN.
             return xarray.concat(parts, dim=dim, join="exact")
         except ValueError:
             raise EstimateError(differ) from None
@@ -96,6 +98,7 @@ def stack_labelled(value: Any, dim: str, name: str) -> Any:
             raise EstimateError(f"{name} is a list of rows whose labels or lengths differ: align them first")
         pandas: Any = import_module("pandas")
         table = pandas.concat(parts, axis=1).T
+        # pandas numbers the rows of nameless Series, which would look like labels.
         return table if all(part.name is not None for part in parts) else table.reset_index(drop=True)
     return value
 
@@ -132,4 +135,6 @@ def _as_numbers(labels: Labels, dim: str) -> Labels:
     whole = numbers.astype(np.int64)
     if np.array_equal(whole, numbers):
         numbers = whole
-    return numbers if dim != "unit_id" or np.array_equal(numbers.astype(str), text) else labels
+    if dim == "unit_id" and not np.array_equal(numbers.astype(str), text):
+        return labels
+    return numbers

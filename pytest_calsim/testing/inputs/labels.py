@@ -28,6 +28,7 @@ def check_unique(labels: Labels | None, name: str, dim: str = "unit_id") -> None
     """Refuse labels of which one stands for several."""
     if labels is None:
         return
+    # xarray's reindex and pandas' outer joins leave NaN where there is no label.
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         raise EstimateError(f"{name} has {dim} labels that are NaN: give each its own label")
     found, counts = np.unique(labels, return_counts=True)
@@ -69,8 +70,10 @@ def common_order(
         if own is None:
             continue
         numbers = np.arange(len(own))
+        # A permutation of all numbers can be meant in one way alone: each label is the number of the leader's entry.
         if own.dtype.kind in "iuf" and np.array_equal(np.sort(own), numbers):
             return numbers
+        # Pipelines that drop units keep the numbers of the rest (0, 2, 5): in order, so that row i is entry i.
         if _ascends(own):
             return own
         dropped = {"xarray": f"{name}.drop_vars({dim!r})", "pandas": f"{name}.reset_index(drop=True)"}.get(source)
@@ -137,7 +140,8 @@ def whole_axis_order(read: Labelled, dim: str, axis: int, name: str) -> NDArray[
         return None
     if labels.dtype.kind in "iuf" and np.array_equal(np.sort(labels), np.arange(length)):
         return np.argsort(labels)
-    first, last = (labels[0], labels[-1]) if labels.size else ("none", "none")
+    first = labels[0] if labels.size else "none"
+    last = labels[-1] if labels.size else "none"
     times = dim == "frame" and _are_times(labels)
     hint = "these are evidently times; number them" if times else "in any order; if these are they all, number them"
     raise EstimateError(
@@ -153,6 +157,7 @@ def _are_times(labels: Labels) -> bool:
     if labels.dtype.kind not in "iuf" or len(labels) < 2:
         return False
     steps = np.diff(labels)
+    # Uneven by a fifth: time stamps of cameras jitter. Steps of 1 are numbers of frames, from another first one.
     return bool(steps.min() > 0 and np.allclose(steps, steps.mean(), rtol=0.2) and not np.allclose(steps, 1))
 
 
@@ -165,7 +170,7 @@ def _numbered(read: Labelled, dim: str, axis: int, name: str) -> str:
 
 
 def pixel_span(read: Labelled, dim: str, axis: int, name: str) -> tuple[NDArray[np.intp], int]:
-    """Find the order of labelled rows or columns of a picture, and the number of the first.
+    """Find the order of labelled rows or columns of an image, and the number of the first.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Matrices of traces, spikes, shifts and pictures: float64, finite, with their labels followed or refused."""
+"""Matrices of traces, spikes, shifts and images: float64, finite, with their labels followed or refused."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pytest_calsim.testing.inputs.whole_results import refuse_whole_result
 __all__ = ["Rows", "as_matrix", "as_shifts", "read_rows", "rows_of"]
 
 _ROWS = ("unit_id", "frame")
+_NUMBERS_AND_TIMES = "iufmM"
+"""NumPy's kinds of whole numbers, floats, durations and dates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +133,11 @@ def as_matrix(
 def _matrix(read: Labelled, dims: tuple[str, str], shape: tuple[int | None, int | None], name: str) -> Floats:
     array = plain_array(read.values, name)
     check_numbers(array.dtype, name)
-    if array.size == 0 and array.ndim == 1 and shape[1] is not None:
+    if array.size == 0 and array.ndim == 1 and shape[1] is not None:  # an empty list: no rows
         array = array.reshape(0, shape[1])
     _check_shape(array, dims, shape, name)
     for axis, dim in enumerate(dims):
+        # Units are put in order by whoever knows the others' labels; columns of shifts by their names.
         if dim in ("frame", "height", "width"):
             order = whole_axis_order(read, dim, axis, name)
             array = array if order is None else array.take(order, axis)
@@ -149,11 +152,12 @@ def _refuse_turned_table(read: Labelled, n_units: int | None, name: str) -> None
     n_rows, n_columns = read.values.shape
     index = read.labels.get("unit_id")
     columns = read.labels.get("frame")
-    by_size = n_columns == n_units != n_rows
-    # Text names units: frames have numbers.
-    named = columns is not None and columns.dtype.kind not in "iufmM"
-    by_name = named and (index is None or index.dtype.kind in "iufmM") and n_units in (None, n_columns)
-    if not (by_size or by_name):
+    is_turned_by_size = n_columns == n_units and n_rows != n_units
+    # Text names units: frames have numbers or times.
+    columns_name_units = columns is not None and columns.dtype.kind not in _NUMBERS_AND_TIMES
+    index_may_be_frames = index is None or index.dtype.kind in _NUMBERS_AND_TIMES
+    is_turned_by_name = columns_name_units and index_may_be_frames and n_units in (None, n_columns)
+    if not (is_turned_by_size or is_turned_by_name):
         return
     # An index in seconds would be refused next: it is no number of a frame.
     numbers: list[int] = list(range(n_rows))
@@ -173,9 +177,11 @@ def _check_shape(
 
     if fits(array.shape):
         return
+    axes = f"({dims[0]}, {dims[1]})"
     wanted = ", ".join(dim if n is None else str(n) for dim, n in zip(dims, shape, strict=True))
+    expected = axes if shape == (None, None) else f"({wanted}) = {axes}"
     turned = f": it is transposed, give {name}.T" if fits(array.shape[::-1]) else ""
-    raise EstimateError(f"{name} has shape {array.shape}; expected ({wanted}) = ({dims[0]}, {dims[1]}){turned}")
+    raise EstimateError(f"{name} has shape {array.shape}; expected {expected}{turned}")
 
 
 def as_shifts(value: MatrixLike, *, n_frames: int | None = None, name: str = "shifts") -> Floats:

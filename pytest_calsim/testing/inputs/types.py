@@ -48,13 +48,13 @@ MatrixLike: TypeAlias = "ArrayLike | xr.DataArray | pd.DataFrame | SparseMatrix 
 followed or refused), dask, scipy.sparse, ``sparse``."""
 
 FootprintsLike: TypeAlias = "SparseFootprints | MatrixLike | Sequence[ArrayLike] | Sequence[xr.DataArray]"
-"""Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of pictures, a label image of whole
+"""Footprints ``(unit_id, height, width)`` in any form of :data:`MatrixLike`, a list of images, a label image of whole
 numbers ``(height, width)``, :class:`SparseFootprints`; or scipy.sparse ``(unit_id, height * width)`` in C order."""
 
 FootprintForm: TypeAlias = Literal[
     "array", "list", "xarray", "label image", "flat rows", "flat columns", "stat", "sparse"
 ]
-"""In which form footprints were given, which says how a user hands them over otherwise: an array of pictures, a list of
+"""In which form footprints were given, which says how a user hands them over otherwise: an array of images, a list of
 them, xarray's, a label image, scipy.sparse ``(units, pixels)``, ``(pixels, units)`` to ``from_caiman``, suite2p's
 ``stat``, or :class:`SparseFootprints`."""
 

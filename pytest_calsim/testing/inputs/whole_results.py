@@ -42,6 +42,7 @@ def _advice(value: Any) -> str:
         )
     if hasattr(value, "estimates"):
         return f"a {kind} of CaImAn: give Estimate.from_caiman(cnm)"
+    # Arrays pass: xarray's have A and C, too, where their coordinates are so called.
     if hasattr(value, "A") and hasattr(value, "C") and not hasattr(value, "__array__"):
         return f"a {kind} with A and C: give Estimate.from_caiman(estimates), or Estimate(A=..., C=...)"
     if (hasattr(value, "truth") or hasattr(value, "A_observed")) and not hasattr(value, "__array__"):
@@ -53,6 +54,7 @@ def _advice(value: Any) -> str:
     if callable(value):
         named: str = getattr(value, "__name__", kind)
         return f"a function or class ({named}): give what it returns"
+    # np.load gives suite2p's list of dicts as an array of objects.
     is_list = isinstance(value, Sequence) or getattr(value, "dtype", None) == np.dtype(object)
     parts: list[Any] = list(cast("Sequence[Any]", value)) if is_list else []
     if len(parts) and isinstance(parts[0], Mapping):
@@ -62,7 +64,7 @@ def _advice(value: Any) -> str:
         return f"a {kind} of {len(parts)} arrays of different kinds: give each by its name, Estimate(A=..., C=...)"
     if len(parts) and all(is_scipy_sparse(part) or is_sparse(part) for part in parts):
         return (
-            "a list of sparse pictures: give one scipy.sparse array (units, height * width) with Estimate(A, "
+            "a list of sparse images: give one scipy.sparse array (units, height * width) with Estimate(A, "
             "picture=(height, width)), or dense ones, [a.toarray() for a in A]"
         )
     return ""

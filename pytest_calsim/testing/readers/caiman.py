@@ -14,14 +14,18 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.footprints import as_footprints
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.matrices import rows_of
-from pytest_calsim.testing.inputs.pictures import as_size
 
 if TYPE_CHECKING:
     from pytest_calsim.testing.inputs.types import FootprintsLike, MatrixLike
     from pytest_calsim.testing.scoring.shifts import Convention
 
 __all__ = ["CaimanArrays", "read"]
+
+
+_NAMES = ("estimates", "dims", "A", "C", "S", "b", "f", "idx_components")
+"""What is read of CaImAn's objects."""
 
 
 class CaimanArrays(TypedDict):
@@ -53,21 +57,16 @@ def read(
     kept = _accepted(found.get("idx_components"), len(every))
     b = found.get("b")
     f = found.get("f")
-    if b is None or f is None or 0 in np.shape(b):  # CaImAn's CNMF-E keeps no background of its own
-        b = None
-    pictures = None if b is None else np.asarray(_footprints_of_any_sign(b, height, width, "b"))
+    has_background = b is not None and f is not None and 0 not in np.shape(b)  # CaImAn's CNMF-E keeps none
     return {
         "A": replace(every, unit_id=np.arange(len(every)))[kept],
         "C": _rows(found.get("C"), "C", len(every), kept),
         "S": _rows(found.get("S"), "S", len(every), kept),
         "shifts": shifts_rig,
-        "b": pictures,
-        "f": None if pictures is None else f,
+        "b": _background_images(b, height, width) if has_background else None,
+        "f": f if has_background else None,
         "convention": None if shifts_rig is None else "correction",
     }
-
-
-_NAMES = ("estimates", "dims", "A", "C", "S", "b", "f", "idx_components")
 
 
 def _by_name(value: Any) -> Mapping[str, Any]:
@@ -102,7 +101,7 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
     if len(shape) != 2:
         raise EstimateError(
             f"A has shape {shape}; from_caiman takes (height * width, unit_id) in Fortran order: "
-            "pictures (unit_id, height, width) are given as Estimate(A=...)"
+            "images (unit_id, height, width) are given as Estimate(A=...)"
         )
     matrix: Any = coo_array(saved)
     if matrix.shape[0] != height * width:
@@ -110,17 +109,17 @@ def _footprints(A: Any, height: int, width: int) -> SparseFootprints:
         raise EstimateError(
             f"A has shape {matrix.shape}; expected ({height * width}, units) = (height * width, unit_id){turned}"
         )
-    column, row = np.divmod(matrix.row, height)
+    column, row = np.divmod(matrix.row, height)  # Fortran order: pixels of one column follow one another
     c_order: Any = coo_array((matrix.data, (matrix.col, row * width + column)), shape=matrix.shape[::-1])
     return as_footprints(c_order, (height, width))
 
 
-def _footprints_of_any_sign(b: Any, height: int, width: int, name: str) -> Floats:
-    """Return background pictures ``(component, height, width)``, which may be negative."""
+def _background_images(b: Any, height: int, width: int) -> Floats:
+    """Return background images ``(component, height, width)``, which may be negative."""
     array = np.asarray(b.toarray() if hasattr(b, "toarray") else b, np.float64)
     if array.ndim != 2 or array.shape[0] != height * width:
-        raise EstimateError(f"{name} has shape {array.shape}; expected ({height * width}, components)")
-    return array.T.reshape(-1, width, height).transpose(0, 2, 1)
+        raise EstimateError(f"b has shape {array.shape}; expected ({height * width}, components)")
+    return array.T.reshape(-1, width, height).transpose(0, 2, 1)  # columns are in Fortran order
 
 
 def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
@@ -130,6 +129,7 @@ def _accepted(idx_components: Any, n_units: int) -> NDArray[np.intp]:
     kept = np.asarray(idx_components).ravel()
     if kept.size and (kept.dtype.kind not in "iu" or kept.min() < 0 or kept.max() >= n_units):
         raise EstimateError(f"idx_components names {kept.max()}; A has the components 0 to {n_units - 1}")
+    # Each once, in the order of A.
     return np.unique(kept.astype(np.intp))
 
 

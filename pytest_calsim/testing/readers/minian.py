@@ -47,15 +47,7 @@ def read(results: Mapping[str, xr.DataArray] | xr.Dataset) -> MinianArrays:
     if all(value is None for value in found.values()):
         raise EstimateError(f"from_minian found none of {', '.join(found)}: there is {', '.join(map(str, results))}")
     found["A"] = _units_of(found["C"], found["A"])
-    curated = {name: labels for name in ("A", "C", "S") if (labels := _unit_labels(found[name], name)) is not None}
-    labels = next(iter(curated.values()), None)
-    for name, other in curated.items():
-        differing = [unit for unit in other if labels is not None and labels.get(unit, other[unit]) != other[unit]]
-        if differing:
-            raise EstimateError(
-                f"unit_labels of {name} and of {next(iter(curated))} differ for unit {differing[0]}: "
-                "give the arrays that the viewer saved together"
-            )
+    labels = _curation(found)
     return {
         "A": _merged(found["A"], labels, "sum"),
         "C": _merged(found["C"], labels, "mean"),
@@ -85,6 +77,26 @@ def _units_of(C: Any, A: Any) -> Any:
     return A.sel(unit_id=C.unit_id.values)
 
 
+def _curation(found: Mapping[str, Any]) -> dict[Any, int] | None:
+    """Return the viewer's label of each unit, on which all arrays must agree; ``None`` where it was not used."""
+    first = ""
+    labels: dict[Any, int] | None = None
+    for name in ("A", "C", "S"):
+        own = _unit_labels(found[name], name)
+        if own is None:
+            continue
+        if labels is None:
+            first = name
+            labels = own
+        differing = [unit for unit in own if labels.get(unit, own[unit]) != own[unit]]
+        if differing:
+            raise EstimateError(
+                f"unit_labels of {name} and of {first} differ for unit {differing[0]}: "
+                "give the arrays that the viewer saved together"
+            )
+    return labels
+
+
 def _unit_labels(array: Any, name: str) -> dict[Any, int] | None:
     """Return the viewer's label of each unit; ``None`` where it was not used."""
     if array is None or not _has_ids(array) or "unit_labels" not in array.coords:
@@ -104,7 +116,7 @@ def _merged(array: Any, labels: dict[Any, int] | None, how: str) -> Any:
         label = int(cast("int", labels.get(unit, unit)))
         if label != _DISCARDED:
             members.setdefault(label, []).append(unit)
-    array = array.drop_vars("unit_labels", errors="ignore")
+    array = array.drop_vars("unit_labels", errors="ignore")  # they are followed here, and differ among merged units
     firsts = [units[0] for units in members.values()]
     together = array.sel(unit_id=firsts)
     if len(firsts) == sum(map(len, members.values())):

@@ -14,8 +14,8 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.testing.inputs.arrays import check_numbers, plain_array
+from pytest_calsim.testing.inputs.images import as_size
 from pytest_calsim.testing.inputs.matrices import as_matrix, rows_of
-from pytest_calsim.testing.inputs.pictures import as_size
 from pytest_calsim.testing.scoring.bounds import check_finite
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ def read(
     xoff: ArrayLike | None,
 ) -> Suite2pArrays:
     """Read ROIs, traces and offsets; rejected ROIs, and those merged into another, are left out."""
-    picture = _picture(shape)
+    picture = _size(shape)
     rois = _rois(stat)
     kept = _kept(iscell, rois)
     footprints = SparseFootprints.from_units([_unit(rois[i], i, picture) for i in kept.tolist()], picture)
+    # Rows are read before ROIs are left out: suite2p writes one for each ROI, accepted or not.
     traces = _rows(F, len(rois), "F")
     around = _rows(Fneu, len(rois), "Fneu")
     spikes = _rows(spks, len(rois), "spks")
@@ -114,7 +115,7 @@ def _is_merged(roi: Mapping[str, Any], number: int) -> bool:
     return bool((into > 0).any())
 
 
-def _picture(shape: object) -> tuple[int, int]:
+def _size(shape: object) -> tuple[int, int]:
     if isinstance(shape, Mapping):
         raise EstimateError('shape is a dict: give (ops["Ly"], ops["Lx"])')
     return as_size(shape, "shape")
@@ -145,11 +146,11 @@ def _unit(roi: Mapping[str, ArrayLike], number: int, shape: tuple[int, int]) -> 
         raise EstimateError(
             f"stat[{number}] has ypix {rows.shape}, xpix {columns.shape} and lam {weights.shape}; expected equally many"
         )
-    for picked in (min, max):
-        pixel = tuple(int(picked(at, default=0)) for at in (rows.tolist(), columns.tolist()))
-        if not (0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]):
+    corners = [(int(rows.min()), int(columns.min())), (int(rows.max()), int(columns.max()))] if rows.size else []
+    for row, column in corners:
+        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
             raise EstimateError(
-                f"stat[{number}] reaches pixel {pixel}; expected within (height, width) = {tuple(shape)}"
+                f"stat[{number}] reaches pixel {(row, column)}; expected within (height, width) = {tuple(shape)}"
             )
     pixels = rows.astype(np.int64) * shape[1] + columns
     order = np.argsort(pixels)

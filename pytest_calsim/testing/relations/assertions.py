@@ -91,12 +91,15 @@ def assert_equivariant(
     moved_px
         How far the tissue lies from where it was (rows, columns), px.
 
+    Returns
+    -------
+    Scorecard
+        The numbers.
+
     Raises
     ------
-    RecoveryError
-        When they differ by more. It carries both results.
-    EstimateError
-        When the two cannot be compared.
+    RecoveryError, EstimateError
+        As :func:`assert_invariant`.
 
     Examples
     --------
@@ -127,6 +130,11 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
         Two results or more, the hardest movie first.
     tolerance
         How far a later result may be worse; by default what :meth:`Tolerance.other_noise` gives for the first movie.
+
+    Returns
+    -------
+    Scorecard
+        The numbers of the last pair, or of the first that does not hold.
 
     Raises
     ------
@@ -228,7 +236,7 @@ def _compared(baseline: Outcome, changed: Outcome) -> NDArray[np.bool_]:
 
 
 def _far_from_edges(A: SparseFootprints) -> NDArray[np.bool_]:
-    """Tell which footprints' brightest pixels lie well within the picture."""
+    """Tell which footprints' brightest pixels lie well within the image."""
     _, height, width = A.shape
     far = np.zeros(len(A), np.bool_)
     for cell in range(len(A)):
@@ -257,7 +265,7 @@ def _cells_found(baseline: Outcome, changed: Outcome, compared: NDArray[np.bool_
 
 
 def _made_up(baseline: Outcome, changed: Outcome, tolerance: Tolerance, by: Transformation | None) -> Check:
-    """Compare how many estimates match no cell. Where the picture was cut, only those far from its edges count."""
+    """Compare how many estimates match no cell. Where the image was cut, only those far from its edges count."""
     cut = by is not None and by.is_windowed
     before = baseline.made_up if by is None else by.footprints(baseline.made_up)
     after = changed.made_up
@@ -284,7 +292,7 @@ def _footprints_alike(
     after = changed.matched.given
     if before.shape[1:] != after.shape[1:]:
         raise EstimateError(
-            f"the pictures are {before.shape[1:]} and {after.shape[1:]} px: compare by assert_equivariant with a "
+            f"the images are {before.shape[1:]} and {after.shape[1:]} px: compare by assert_equivariant with a "
             "recording that was transformed"
         )
     iou = _pairwise_iou(before[baseline.estimate_of[cells]], after[changed.estimate_of[cells]])

@@ -13,6 +13,7 @@ __all__ = ["check_bound", "check_finite", "check_tolerance"]
 
 
 def _is_number(value: object) -> TypeGuard[float]:
+    # bool is an int to Python: min_recall=True would demand 1.
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 

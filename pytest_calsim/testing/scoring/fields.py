@@ -1,4 +1,4 @@
-"""Fields: correlation of pictures such as vignettes and backgrounds."""
+"""Fields: correlation of images such as vignettes and backgrounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["field_pearson"]
 
 @short_traceback
 def field_pearson(estimate: MatrixLike, truth: MatrixLike) -> float:
-    """Compute the Pearson correlation of two pictures over all pixels; scale and offset do not matter.
+    """Compute the Pearson correlation of two images over all pixels; scale and offset do not matter.
 
     Parameters
     ----------

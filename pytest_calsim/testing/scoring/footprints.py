@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,18 +80,18 @@ class FootprintScores:
 
     @property
     def n_empty(self) -> int:
-        """Estimates without any pixel in the picture: neither right nor wrong."""
+        """Estimates without any pixel in the image: neither right nor wrong."""
         return int((self.overlaps.est_area == 0).sum())
 
     @property
     def recall(self) -> float:
         """Share of the counted cells that were found; NaN when none count."""
-        return len(self.found) / n if (n := int(self.counted.sum())) else float("nan")
+        return _share(len(self.found), int(self.counted.sum()))
 
     @property
     def precision(self) -> float:
         """Share of estimates that match a counted cell, among those that match it or none; NaN without any."""
-        return len(self.found) / n if (n := len(self.found) + len(self.spurious)) else float("nan")
+        return _share(len(self.found), len(self.found) + len(self.spurious))
 
     @property
     def mean_iou(self) -> float:
@@ -102,6 +103,10 @@ class FootprintScores:
     def total_iou(self) -> float:
         """Sum of the IoU of all matched pairs: how well the whole fits."""
         return float(self.match.score.sum())
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
 
 
 def score_footprints(

@@ -1,4 +1,4 @@
-"""Compute energy masks of footprints and their overlaps, without a dense picture per unit."""
+"""Compute energy masks of footprints and their overlaps, without a dense image per unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 
-__all__ = ["Overlaps", "energy_mask", "energy_masks", "shared_pixels"]
+__all__ = ["Overlaps", "centroids", "energy_mask", "energy_masks", "shared_pixels"]
 
 # Share of the energy that rounding may lose: without it one more level of pixels might be taken in.
 _ROUNDING = 1e-12
@@ -25,6 +25,7 @@ def energy_mask(values: NDArray[np.floating], energy_frac: float) -> NDArray[np.
     """
     if values.size == 0:
         return np.zeros(0, np.bool_)
+    # Scaled first, so that squares of tiny or huge values neither vanish nor overflow.
     energy = np.square(values.astype(np.float64) / float(values.max()))
     falling = np.sort(energy)[::-1]
     held = np.cumsum(falling)
@@ -54,6 +55,15 @@ def energy_masks(A: SparseFootprints, energy_frac: float = 0.9) -> SparseFootpri
     )
 
 
+def centroids(masks: SparseFootprints) -> NDArray[np.float64]:
+    """Compute the mean row and column of each unit's pixels ``(unit_id, 2)``, px; NaN for a unit without any."""
+    row, column = np.divmod(masks.indices, masks.shape[2])
+    unit = np.repeat(np.arange(len(masks)), np.diff(masks.indptr))
+    area = np.bincount(unit, minlength=len(masks))
+    sums = [np.bincount(unit, of, len(masks)) for of in (row, column)]
+    return np.stack(sums, axis=1) / np.where(area > 0, area, np.nan)[:, np.newaxis]
+
+
 def shared_pixels(est: SparseFootprints, true: SparseFootprints) -> Any:
     """Count the pixels that every two masks share, as a scipy ``csr_array`` (estimates, cells)."""
     # A product of ones: whole numbers, exact in float32.
@@ -78,7 +88,7 @@ class Overlaps:
 
     @classmethod
     def of(cls, est: SparseFootprints, true: SparseFootprints) -> Overlaps:
-        """Compute the overlaps of two sets of masks on the same picture, by a sparse product."""
+        """Compute the overlaps of two sets of masks on the same image, by a sparse product."""
         return cls(np.diff(est.indptr), np.diff(true.indptr), shared_pixels(est, true).toarray().astype(np.int32))
 
     @cached_property

@@ -99,6 +99,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
     # Late, for start-up time: scipy.optimize is slow to import, and many tests match nothing.
     optimize: Any = import_module("scipy.optimize")
     valid = (scores > 0) & (scores >= min_score)
+    # Squares of scores below 1 are smaller, and 1 stays 1.
     competing = scores if preferred is None else np.where(preferred, scores, np.square(scores))
     est, true = cast(
         "tuple[_Indices, _Indices]", optimize.linear_sum_assignment(np.where(valid, competing, 0.0), maximize=True)
@@ -108,7 +109,7 @@ def assign(scores: NDArray[np.float64], *, min_score: float = 0.0, preferred: ND
 
 
 def overlaps(A_est: SparseFootprints, A_true: SparseFootprints, *, energy_frac: float = 0.9) -> Overlaps:
-    """Compute the overlaps of the energy masks of two sets of footprints on the same picture."""
+    """Compute the overlaps of the energy masks of two sets of footprints on the same image."""
     return Overlaps.of(energy_masks(A_est, energy_frac), energy_masks(A_true, energy_frac))
 
 
@@ -126,7 +127,7 @@ def hungarian_match(
     Parameters
     ----------
     A_est, A_true
-        Footprints ``(unit_id, height, width)`` on the same picture, in any form.
+        Footprints ``(unit_id, height, width)`` on the same image, in any form.
     metric
         ``"iou"``: intersection over union of energy masks; ``"cosine"``: of the footprints themselves.
     energy_frac
@@ -163,7 +164,7 @@ def hungarian_match(
 
 
 def _read_both(A_est: FootprintsLike, A_true: FootprintsLike) -> tuple[SparseFootprints, SparseFootprints]:
-    # scipy.sparse does not know its picture: the other one says it.
+    # scipy.sparse does not know its image: the other one says it.
     if is_scipy_sparse(A_true):
         est = as_footprints(A_est, name="A_est")
         return est, as_footprints(A_true, est.shape[1:], name="A_true")
@@ -175,6 +176,7 @@ def _directions(A: SparseFootprints) -> Any:
     """Return footprints of length 1, as a scipy ``csr_array`` (units, pixels)."""
     values = A.data.astype(np.float64)
     starts = A.indptr[:-1]
+    # The zero at the end: reduceat needs a place for the start of a last unit without pixels.
     lengths = np.sqrt(np.add.reduceat(np.append(np.square(values), 0.0), starts)) if len(A) else np.zeros(0)
     rows: Any = A.csr
     scaled: Any = rows.astype(np.float64)

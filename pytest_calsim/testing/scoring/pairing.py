@@ -36,6 +36,7 @@ def paired_rows(
     est = as_matrix(estimate, shape=(n_rows, true.shape[1]), name=f"{name}_est")
     if pairing is None:
         return est, true
+    # A matching without pairs is an empty list, of no particular type.
     pairs = np.asarray(pairing).reshape(-1, 2) if np.size(pairing) else np.zeros((0, 2), np.intp)
     if pairs.dtype.kind not in "iu":
         raise EstimateError(f"pairing holds {pairs.dtype}; expected pairs of whole numbers, (estimate, truth)")

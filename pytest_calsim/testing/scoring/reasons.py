@@ -47,29 +47,44 @@ def why_missed(
     louder
         A neighbour that outshines the cell.
     """
-    iou, of_est, of_true = (
-        share[:, cell] for share in (scores.overlaps.iou, scores.overlaps.of_est, scores.overlaps.of_true)
-    )
-    facts = ", ".join(_facts(cell, cells, louder))
     if scores.overlaps.true_area[cell] == 0:
-        return "outside the estimate's picture, or without an image"
-    below = ""
-    for e in np.flatnonzero(of_true >= _HALF)[np.argsort(-of_true[of_true >= _HALF], kind="stable")]:
-        other = _other_in(scores, int(e), cell)
-        if other is not None and scores.overlaps.of_est[e, other] < _WITHIN:
-            return f"merged with unit {other} in estimate {labels[e]}"
-        if other is not None:
-            below = below or f"lies with unit {other} under estimate {labels[e]}, which fits that one"
+        return "outside the estimate's frames, or without an image"
+    facts = ", ".join(_facts(cell, cells, louder))
+    merged, below = _under_others(scores, cell, labels)
+    if merged:
+        return merged
+    iou = scores.overlaps.iou[:, cell]
+    # Estimates of no other cell, that fit this one better than any.
     own = np.flatnonzero((scores.cell_of < 0) & (iou >= _TOUCHING) & (iou == scores.overlaps.iou.max(axis=1)))
-    pieces = [labels[e] for e in own if of_est[e] >= _HALF]
+    pieces = [str(labels[e]) for e in own if scores.overlaps.of_est[e, cell] >= _HALF]
     if len(pieces) > 1:
-        return f"split into estimates {', '.join(map(str, pieces[:-1]))} and {pieces[-1]}"
+        return f"split into estimates {', '.join(pieces[:-1])} and {pieces[-1]}"
     if len(own):
         best = own[iou[own].argmax()]
         size = scores.overlaps.est_area[best] / scores.overlaps.true_area[cell]
         fit = f"estimate {labels[best]} fits badly: IoU {iou[best]:.2f}, {size:.1f} times its area"
         return f"{fit}; {facts}" if facts else fit
-    return below or (f"no estimate there: {facts}" if facts else "no estimate there")
+    if below:
+        return below
+    return f"no estimate there: {facts}" if facts else "no estimate there"
+
+
+def _under_others(scores: FootprintScores, cell: int, labels: NDArray[Any]) -> tuple[str, str]:
+    """Say of the estimates that hold a cell whether one merges it with another, and whether one is another's alone.
+
+    Either is empty where it is not so. Estimates that hold most of the cell come first.
+    """
+    held = scores.overlaps.of_true[:, cell]
+    holders = np.flatnonzero(held >= _HALF)
+    below = ""
+    for e in holders[np.argsort(-held[holders], kind="stable")].tolist():
+        other = _other_in(scores, e, cell)
+        if other is None:
+            continue
+        if scores.overlaps.of_est[e, other] < _WITHIN:
+            return f"merged with unit {other} in estimate {labels[e]}", below
+        below = below or f"lies with unit {other} under estimate {labels[e]}, which fits that one"
+    return "", below
 
 
 def _other_in(scores: FootprintScores, est: int, cell: int) -> int | None:
@@ -106,7 +121,8 @@ def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> 
     facts: list[str] = []
     if "n_spikes" in cells and cells["n_spikes"][cell] == 0:
         facts.append("never fired")
-    if "snr_peak" in cells and (peak := cells["snr_peak"][cell]) < _SMALL_PEAK:
+    if "snr_peak" in cells and cells["snr_peak"][cell] < _SMALL_PEAK:
+        peak = cells["snr_peak"][cell]
         facts.append(f"largest transient {'too ' if peak < _TOO_SMALL_PEAK else ''}small: snr_peak {peak:.1f}")
     if "unsaturated_fraction" in cells and cells["unsaturated_fraction"][cell] <= _HALF:
         facts.append(f"saturated ({100 * (1 - cells['unsaturated_fraction'][cell]):.0f} % of its image)")

@@ -71,6 +71,7 @@ def compare_shifts(estimate: MatrixLike, truth: MatrixLike, *, convention: Conve
     """Compare estimated shifts ``(frame, 2)`` with the applied displacement ``(frame, 2)``, px."""
     true = as_shifts(truth, name="true shifts")
     est = as_shifts(estimate, n_frames=len(true))
+    # A constant is no error: every corrector has its own template, and so its own zero.
     difference = (est if check_convention(convention) == "displacement" else -est) - true
     nowhere = np.zeros(2)
     offset = difference.mean(axis=0) if len(difference) else nowhere

@@ -104,7 +104,7 @@ def _hits(est: list[int], true: list[int], tol_frames: int) -> int:
             hits += 1
             i += 1
             j += 1
-        elif est[i] < true[j]:
+        elif est[i] < true[j]:  # too early for this true event, and so for all later ones
             i += 1
         else:
             j += 1

@@ -40,6 +40,7 @@ def trace_pearson(C_est: MatrixLike, C_true: MatrixLike, pairing: Pairing | None
     """
     est, true = paired_rows(C_est, C_true, pairing, name="C")
     silent = ~_standardised(true).any(axis=1)
+    # Clipped, as rounding may leave the sum a little beyond ±1.
     return np.where(silent, np.nan, np.clip((_standardised(est) * _standardised(true)).sum(axis=1), -1.0, 1.0))
 
 
@@ -62,6 +63,7 @@ def trace_gain(C_est: MatrixLike, C_true: MatrixLike, pairing: Pairing | None = 
     est, true = paired_rows(C_est, C_true, pairing, name="C")
     if not true.size:
         return np.full(len(true), np.nan)
+    # The slope of estimated on true, not the other way round: noise in the estimate then does not lower it.
     est = est - est.mean(axis=1, keepdims=True)
     true = true - true.mean(axis=1, keepdims=True)
     power = np.square(true).sum(axis=1)

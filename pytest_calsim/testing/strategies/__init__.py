@@ -1,4 +1,4 @@
-"""Hypothesis strategies for specs and everything in them: ``from pytest_calsim.testing import strategies as sims``.
+"""Hypothesis strategies for specs and everything in them: ``from pytest_calsim import strategies as sims``.
 
 They are read off the models' own fields and bounds, so a step of another package has one too. What they draw is valid
 by construction: where two drawn values contradict each other, the later one stays at its default. They shrink towards
@@ -17,7 +17,7 @@ from pytest_calsim.testing.hypothesis_entry import register
 from pytest_calsim.testing.strategies.acquisitions import acquisitions, image_sensors, optics, tissues
 from pytest_calsim.testing.strategies.estimates import estimates_of
 from pytest_calsim.testing.strategies.fields import models
-from pytest_calsim.testing.strategies.specs import specs
+from pytest_calsim.testing.strategies.specs import recordings, specs
 from pytest_calsim.testing.strategies.steps import steps
 from pytest_calsim.testing.strategies.trajectories import trajectories
 
@@ -27,6 +27,7 @@ __all__ = [
     "image_sensors",
     "models",
     "optics",
+    "recordings",
     "specs",
     "steps",
     "tissues",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.microscope.acquisition import Acquisition, ImageSensor, Optics, Tissue
-from pytest_calsim.testing.strategies.fields import finite_floats, fitting, models
+from pytest_calsim.testing.strategies.fields import check_fields, finite_floats, fitting, models, some_of
 
 __all__ = ["acquisitions", "at_least", "image_sensors", "optics", "tissues"]
 
@@ -48,6 +48,7 @@ def image_sensors(max_pixels: int = 4096, **fields: st.SearchStrategy[Any]) -> s
         Strategies for single fields. A height or width that is given is not bounded.
     """
     at_least("max_pixels", max_pixels, 64)
+    check_fields(ImageSensor, fields)
     return _sensors(max_pixels) if not fields else _sized(max_pixels, fields)
 
 
@@ -60,10 +61,13 @@ def _sensors(max_pixels: int) -> st.SearchStrategy[ImageSensor]:
 def _sized(draw: st.DrawFn, max_pixels: int, fields: dict[str, Any_]) -> ImageSensor:
     height = draw(fields.get("height_px", st.integers(8, max_pixels // 8)))
     width = draw(fields.get("width_px", st.integers(8, max(8, max_pixels // height))))
-    size = {"height_px": st.just(height), "width_px": st.just(width)}
+    fixed = {"height_px": height, "width_px": width}
     depths = draw(_DEPTHS) if not fields.keys() & _BITS else None
-    bits = {} if depths is None else {name: st.just(n) for name, n in zip(_BITS, depths, strict=True)}
-    return draw(models(ImageSensor, **{**bits, **fields, **size}))
+    if depths is not None:
+        fixed |= dict(zip(_BITS, depths, strict=True))
+    given = {name: draw(strategy) for name, strategy in fields.items() if name not in fixed}
+    free = tuple(name for name in ImageSensor.model_fields if name not in fixed and name not in given)
+    return fitting(ImageSensor, {**fixed, **given, **draw(some_of(ImageSensor, free))})
 
 
 _BITS = ("bit_depth", "adc_bit_depth")

@@ -20,7 +20,7 @@ from pytest_calsim.errors import SpecError, nearest
 from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.testing.strategies.given import given_arrays
 
-__all__ = ["LONGEST", "finite_floats", "fitting", "models"]
+__all__ = ["LONGEST", "check_fields", "finite_floats", "fitting", "models", "some_of"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,12 +46,17 @@ def models(model: type[M], **fields: st.SearchStrategy[Any]) -> st.SearchStrateg
     SpecError
         For a field that the model does not have, naming the nearest.
     """
-    for name in fields:
-        if name not in model.model_fields:
-            raise SpecError(f"{model.__name__} has no field {name!r}; {nearest(name, model.model_fields)}")
+    check_fields(model, fields)
     if model is GivenArray and not fields:
         return cast("st.SearchStrategy[M]", given_arrays(_SMALL_SHAPES))
     return _values(model, fields).map(partial(fitting, model)) if fields else _any(model)
+
+
+def check_fields(model: type[BaseModel], names: Iterable[str]) -> None:
+    """Refuse names of fields that a model does not have."""
+    for name in names:
+        if name not in model.model_fields:
+            raise SpecError(f"{model.__name__} has no field {name!r}; {nearest(name, model.model_fields)}")
 
 
 @cache
@@ -66,11 +71,11 @@ def _values(draw: st.DrawFn, model: type[BaseModel], given: Mapping[str, st.Sear
     free = _fields(model)
     required = [name for name in free if name not in given and model.model_fields[name].is_required()]
     needed = {name: draw(strategy) for name, strategy in given.items()} | {name: draw(free[name]) for name in required}
-    return needed | draw(_some_of(model, tuple(name for name in free if name not in needed)))
+    return needed | draw(some_of(model, tuple(name for name in free if name not in needed)))
 
 
 @cache
-def _some_of(model: type[BaseModel], names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+def some_of(model: type[BaseModel], names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     """Draw some fields, each with its value right behind its name: Hypothesis then takes both away at once."""
     if not names:
         return st.just({})

@@ -11,8 +11,10 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pytest_calsim.errors import SpecWarning
+from pytest_calsim.errors import CalsimWarning, SpecWarning
 from pytest_calsim.microscope.acquisition import Acquisition
+from pytest_calsim.recording.recording import Recording
+from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM
 from pytest_calsim.steps.registry import step_classes
@@ -20,7 +22,7 @@ from pytest_calsim.steps.step import Step, dependencies
 from pytest_calsim.testing.strategies.acquisitions import acquisitions, at_least
 from pytest_calsim.testing.strategies.steps import RoomFor, check_kinds, fitted_step
 
-__all__ = ["specs"]
+__all__ = ["recordings", "specs"]
 
 _SEEDS = st.integers(0, 2**32 - 1)
 
@@ -83,6 +85,24 @@ def specs(
     )
 
 
+def recordings(of: st.SearchStrategy[Spec] | None = None) -> st.SearchStrategy[Recording]:
+    """Draw simulated recordings. A failing one is printed as ``simulate(Spec(...))``.
+
+    Parameters
+    ----------
+    of
+        Strategy for the specs; by default :func:`specs`.
+    """
+    return _recordings((specs() if of is None else of).map(simulate))
+
+
+@st.composite
+def _recordings(draw: st.DrawFn, simulated: st.SearchStrategy[Recording]) -> Recording:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalsimWarning)  # what is odd is drawn on purpose
+        return draw(simulated)
+
+
 @st.composite
 def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
     known = step_classes()
@@ -93,29 +113,36 @@ def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
     crowd = draw(_CROWDS) if asked.kinds is None else 0
     made: dict[str, Step] = {}
 
-    def add(kind: str, room: RoomFor) -> None:
-        made[kind] = draw(asked.steps[kind] if kind in asked.steps else fitted_step(known[kind], room, {}))
+    def step_of(kind: str, room: RoomFor) -> st.SearchStrategy[Any]:
+        return asked.steps[kind] if kind in asked.steps else fitted_step(known[kind], room, {})
 
-    # Whether a step is there is drawn right before the step, so that Hypothesis can take both away at once.
-    def is_there(kind: str) -> bool:
-        return kind in wanted or draw(_TURNS) + crowd >= _LAST_TURN
+    def add(kind: str, room: RoomFor) -> bool:
+        if kind in wanted:
+            made[kind] = draw(step_of(kind, room))
+            return True
+        # Whether a step is there and the step itself are one draw, so that Hypothesis can take both away at once.
+        step = draw(_TURNS.flatmap(lambda turn: step_of(kind, room) if turn + crowd >= _LAST_TURN else _NO_STEP))
+        if step is not None:
+            made[kind] = step
+        return step is not None
 
     # What moves the tissue comes first: it sets the canvas, and the canvas how many cells there is room for.
     movers = [kind for kind in kinds if known[kind].margin_um is not Step.margin_um]
     for kind in movers:
-        if is_there(kind):
-            acquisition = _with_small_pixels(acquisition)
-            add(kind, RoomFor(acquisition, Spec(acquisition=acquisition).canvas, asked.max_cells, seed))
+        finer = _with_small_pixels(acquisition)
+        if add(kind, RoomFor(finer, Spec(acquisition=finer).canvas, asked.max_cells, seed)):
+            acquisition = finer
     free = [step for step in made.values() if not dependencies(type(step)).requires]
     room = RoomFor(acquisition, _spec(acquisition, free, seed).canvas, asked.max_cells, seed)
     for kind in kinds:
-        if kind not in movers and is_there(kind):
+        if kind not in movers:
             add(kind, room)
     return _spec(acquisition, [made[kind] for kind in kinds if kind in made], seed)
 
 
 _LAST_TURN = 3
 _TURNS = st.integers(0, _LAST_TURN)
+_NO_STEP = st.none()
 # Mostly one in four of the further steps is there; now and then all are.
 _CROWDS = st.sampled_from((0, 0, 0, 0, 0, 0, 1, _LAST_TURN))
 

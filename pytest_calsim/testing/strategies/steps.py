@@ -33,6 +33,8 @@ _LONGEST_PATH = 6
 _MOST_TREES = 4
 _MOST_SPIKES = 6
 _LARGEST_MOTION_UM = 10_000.0
+_FARTHEST_UM = 1e5
+"""No position is farther from the optical axis."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeuron
     """
     canvas = room.canvas
     most = room.max_cells
-    reach_y, reach_x = (size * canvas.pixel_size_um / 2 for size in canvas.shape)
+    reach_y, reach_x = (min(size * canvas.pixel_size_um / 2, _FARTHEST_UM) for size in canvas.shape)
     at = st.tuples(_DEPTHS, finite_floats(-reach_y, reach_y), finite_floats(-reach_x, reach_x))
     own = {
         "populations": st.tuples(_populations(room)),
@@ -108,17 +110,27 @@ def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeuron
     given = models(PlaceNeurons, **{**own, **fields})
     if fields:
         return given
-    footprints = given_footprints(room.acquisition.image_sensor, most)
-    imaged = models(PlaceNeurons, **{**own, "positions_um": st.none(), "footprints": footprints})
-    layer = st.tuples(_populations(room), st.integers(0, most), st.booleans())
-    layers = st.lists(layer, min_size=1, max_size=LONGEST)
-    placed = st.tuples(_SCATTERED, layers, _MOSTLY).map(lambda drawn: _scattered(room, *drawn))
-    # Given ones more often: a scene shrinks best if it was found with them.
-    return _ONE_OF_FIVE.flatmap(lambda choice: {3: placed, 4: imaged}.get(choice, given))
+
+    def chosen(choice: int) -> st.SearchStrategy[PlaceNeurons]:
+        if choice == _SCATTERED_CELLS:
+            layer = st.tuples(_populations(room), st.integers(0, most), st.booleans())
+            layers = st.lists(layer, min_size=1, max_size=LONGEST)
+            return st.tuples(_SCATTERED, layers, _MOSTLY).map(lambda drawn: _scattered(room, *drawn))
+        if choice == _IMAGED_CELLS:
+            footprints = given_footprints(room.acquisition.image_sensor, most)
+            return models(PlaceNeurons, **{**own, "positions_um": st.none(), "footprints": footprints})
+        # Given ones more often: a scene shrinks best if it was found with them.
+        return given
+
+    return _ONE_OF_FIVE.flatmap(chosen)
 
 
 _DEPTHS = st.one_of(st.just(100.0), finite_floats(0, 2000))
 _ONE_OF_FIVE = st.integers(0, 4)
+_SCATTERED_CELLS = 3
+_IMAGED_CELLS = 4
+_SPIKES_GIVEN = 3
+_TRACES_GIVEN = 4
 _MOSTLY = st.integers(0, 4).map(bool)
 _ONE_LAYER = st.just((Population(),))
 _SCATTERED = models(PlaceNeurons, populations=_ONE_LAYER, positions_um=st.none(), footprints=st.none())
@@ -130,13 +142,19 @@ def _activities(room: RoomFor, fields: Strategies) -> st.SearchStrategy[CellActi
     if fields:
         return models(CellActivity, **{**own, **fields})
     frames = room.acquisition.n_frames
-    end_s = frames / room.acquisition.fps
-    times = st.lists(finite_floats(-min(end_s, 1e4), end_s), max_size=_MOST_SPIKES).map(sorted).map(tuple)
-    trains = st.lists(st.one_of(st.none(), times), max_size=room.max_cells).map(tuple)
-    traces = given_arrays(st.tuples(st.integers(0, room.max_cells), st.just(frames)), -1.0)
-    given_spikes = models(CellActivity, **{**own, "spike_times_s": trains})
-    given_traces = models(CellActivity, **{**own, "dff_traces": traces})
-    return _ONE_OF_FIVE.flatmap(lambda choice: {3: given_spikes, 4: given_traces}.get(choice, _DRAWN_SPIKES))
+
+    def chosen(choice: int) -> st.SearchStrategy[CellActivity]:
+        if choice == _SPIKES_GIVEN:
+            end_s = frames / room.acquisition.fps
+            times = st.lists(finite_floats(-min(end_s, 1e4), end_s), max_size=_MOST_SPIKES).map(sorted).map(tuple)
+            trains = st.lists(st.one_of(st.none(), times), max_size=room.max_cells).map(tuple)
+            return models(CellActivity, **{**own, "spike_times_s": trains})
+        if choice == _TRACES_GIVEN:
+            traces = given_arrays(st.tuples(st.integers(0, room.max_cells), st.just(frames)), -1.0)
+            return models(CellActivity, **{**own, "dff_traces": traces})
+        return _DRAWN_SPIKES
+
+    return _ONE_OF_FIVE.flatmap(chosen)
 
 
 _DRAWN_SPIKES = models(CellActivity, spike_times_s=st.none(), dff_traces=st.none())
@@ -183,8 +201,9 @@ def _scattered(
         made = step.model_copy(update={"populations": tuple(populations)})
         cells = made.sample(room.acquisition, room.seed, canvas)
         if len(cells) <= room.max_cells:
-            # A default soma may be too large for a small field of view, and given cells must lie in tissue.
-            if in_layers or max(room.acquisition.field_size_um) < 2 * Population().soma_radius_um:
+            # A default soma may be too large for a small field of view, and a place too far to be given in a large one.
+            largest_um = max(room.acquisition.field_size_um)
+            if in_layers or not 2 * Population().soma_radius_um <= largest_um <= 2 * _FARTHEST_UM:
                 return made
             return PlaceNeurons(positions_um=tuple((z, y, x) for z, y, x in cells.center_um[cells.in_fov].tolist()))
         share /= 2

@@ -13,7 +13,7 @@ import xarray as xr
 from pytest_calsim import StoreError, load_preset, simulate
 from pytest_calsim.errors import MissingExtraError
 from pytest_calsim.recording.exports import movie as movie_module
-from pytest_calsim.recording.exports.stacks import write_tiff
+from pytest_calsim.recording.exports.array_files import write_tiff
 from pytest_calsim.recording.exports.video import CHUNK_FRAMES, write_mp4
 from pytest_calsim.recording.recording import Recording
 
@@ -109,7 +109,7 @@ def test_a_large_tiff_is_a_bigtiff(tmp_path, monkeypatch):
     tifffile = pytest.importorskip("tifffile")
     recording = simulate(load_preset("tiny"))
     for limit, big in ((10**9, False), (10**5, True)):
-        monkeypatch.setattr("pytest_calsim.recording.exports.stacks._CLASSIC_TIFF_BYTES", limit)
+        monkeypatch.setattr("pytest_calsim.recording.exports.array_files._CLASSIC_TIFF_BYTES", limit)
         write_tiff(recording, tmp_path / f"{limit}.tif")
         with tifffile.TiffFile(tmp_path / f"{limit}.tif") as file:
             assert file.is_bigtiff == big
@@ -201,7 +201,12 @@ def test_an_mp4_shows_the_movie(recording, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"limits": (5, 5)}, "low < high"), ({"limits": (9, 5)}, "low < high"), ({"speed": 0}, "above 0")],
+    [
+        ({"limits": (5, 5)}, "low < high"),
+        ({"limits": (9, 5)}, "low < high"),
+        ({"limits": 3}, "low < high, not 3"),
+        ({"speed": 0}, "above 0"),
+    ],
 )
 def test_an_mp4_refuses_what_it_cannot_show(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):

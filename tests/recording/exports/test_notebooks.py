@@ -72,6 +72,21 @@ def test_answers_are_hidden(copied):
     assert all("answer(" in "".join(cell["source"]).splitlines()[-1] for cell in hidden)
 
 
+def test_each_name_is_given_once(copied):
+    """A slider may be moved when all cells have run: what it draws from must not have become something else."""
+    folder, _ = copied
+    for name in ("anatomy", "truth-to-score"):
+        given = []
+        for source in cells_of(folder / f"{name}.ipynb", "code"):
+            for statement in ast.parse(source).body:
+                if isinstance(statement, ast.FunctionDef):
+                    given.append(statement.name)
+                elif isinstance(statement, ast.Assign):
+                    given += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        assert len(given) > 10
+        assert sorted(given) == sorted(set(given))
+
+
 def test_nothing_is_overwritten(tmp_path):
     pytest.importorskip("jupytext")
     mine = tmp_path / "looking.py"

@@ -50,9 +50,10 @@ def found_in(recording):
 
 
 def drawn(axes):
-    """Labels of what an Axes shows, and draw it once."""
+    """What the legend of an Axes says, and draw it once."""
     axes.figure.canvas.draw()
-    return axes.get_legend_handles_labels()[1]
+    legend = axes.get_legend()
+    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
 
 
 ONE = ["frame", "mean", "max_projection", "contours", "traces", "detection_curve"]
@@ -201,6 +202,18 @@ def test_the_estimate_is_drawn_in_the_truths_frame_of_reference(recording):
     assert np.median(nearest) < 0.75  # rolled by 2 px, and shifts say 2.5
 
 
+@pytest.mark.parametrize("units", ["all", [0.5], 3])
+def test_units_that_are_no_numbers_of_cells_are_refused(recording, units):
+    with pytest.raises(ValueError, match="units must be a list of numbers of planted cells, not"):
+        recording.plot.traces(units)
+
+
+def test_the_legend_names_estimates_when_the_first_cell_was_missed(recording):
+    comparison = compare(found_in(recording), recording)
+    axes = recording.plot.traces([comparison.missed[0], comparison.found[0]], comparison)
+    assert drawn(axes) == ["true", "spikes", "estimated"]
+
+
 def test_estimated_traces_are_laid_onto_the_true_ones(recording):
     comparison = compare(found_in(recording), recording)
     axes = recording.plot.traces(comparison=comparison, n=3)
@@ -288,7 +301,7 @@ def test_what_a_recording_lacks_is_said(name):
 @pytest.mark.parametrize("name", ["contours", "shifts", "detection_curve"])
 def test_a_bare_estimate_is_refused_with_the_way(name):
     recording = simulate(load_preset("moving", overrides={"acquisition.duration_s": 1}))
-    with pytest.raises(TypeError, match=r"not a Estimate: recording\.plot\.contours\(compare\(estimate, recording\)\)"):
+    with pytest.raises(TypeError, match=r"not Estimate: recording\.plot\.contours\(compare\(estimate, recording\)\)"):
         getattr(recording.plot, name)(found_in(recording))
 
 

@@ -102,7 +102,7 @@ def test_a_curved_field_shifts_the_focus():
     depth=st.floats(40, 300),
     seed=st.integers(0, 1000),
 )
-def test_field_law(size, grow, shift_um, depth, seed):
+def test_more_margin_shows_more_of_the_same_cells(size, grow, shift_um, depth, seed):
     """A larger sensor, or more margin, shows more of the same tissue."""
     slab = {**SLAB, "depth_um": depth, "thickness_um": 30, "density_per_mm3": 5e4}
     still = [{"kind": "neuropil", "local": {"density_per_mm2": 300}}]
@@ -117,7 +117,7 @@ def test_field_law(size, grow, shift_um, depth, seed):
 
 @settings(max_examples=12, deadline=None)
 @given(st.data())
-def test_slice_law(data):
+def test_any_block_of_frames_has_the_same_bits(data):
     scene = plan(spec(duration_s=5.0, fps=data.draw(st.sampled_from([4.0, 20.0, 33.3]))))
     whole = scene.paint()
     start = data.draw(st.integers(0, scene.n_frames - 1))

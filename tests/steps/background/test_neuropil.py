@@ -58,7 +58,7 @@ def test_movie_is_the_sum_of_the_layers():
         assert painted == pytest.approx(expected, rel=1e-6)
 
 
-def test_positive():
+def test_neuropil_is_positive():
     wild = one(contrast=1, fluctuation=1, time_constant_s=0.5, activity_fraction=1, lowpass_s=0.05)
     for seed in range(5):
         light = wild.plan(context(seed=seed), activity(active_rate_hz=0.01))

@@ -36,7 +36,7 @@ def test_correlation_length_is_declared(ensemble):
     assert measured == pytest.approx([1, 0.8825, 0.6065, 0.1353], abs=0.06)
 
 
-def test_isotropic():
+def test_fields_are_isotropic():
     y_um = LENGTH_UM * np.array([0.0, 1.0])
     ends = np.stack(
         [

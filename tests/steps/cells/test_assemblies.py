@@ -273,7 +273,7 @@ def _step(table):
     return Spec.make({"steps": [{"kind": "place_neurons"}, {"kind": "cell_activity"}, table]}).step(table["kind"])
 
 
-def test_truth():
+def test_the_truth_lists_members_and_events():
     made = scene(5, n_assemblies=3, duration_s=60.0)
     truth = made.artifacts["assemblies"].truth()
     assert truth["assembly_member"].values.shape == (5, 3)

@@ -87,7 +87,7 @@ def busy(request):
     return request.param, activity(400, fps=request.param, duration_s=120.0, **BUSY)
 
 
-def test_rate(busy):
+def test_the_mean_rate_is_as_declared(busy):
     _, a = busy
     n = len(a.spike_time_s)
     expected = 400 * 120 * MEAN_HZ
@@ -533,3 +533,12 @@ def test_given_time_constants_count_in_place_of_the_indicators():
     activity(1, fps=5, indicator="gcamp6f", rise_s=0.07, decay_s=0.7)
     with pytest.warns(SpecWarning, match=r"half-decay of 0\.0090\d* s; raise fps above 111"):
         activity(1, fps=20, rise_s=0.001, decay_s=0.0115)
+
+
+def test_lone_bouts_are_measured_when_first_asked_for():
+    a = activity(2)
+    assert "_measured" not in vars(a.lone_bouts)
+    peak = a.typical_transient
+    assert a.typical_transient is peak
+    assert not peak.flags.writeable
+    assert not a.transient_energy.flags.writeable

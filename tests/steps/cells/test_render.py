@@ -13,9 +13,11 @@ from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.background.neuropil import Neuropil
+from pytest_calsim.steps.cells.activity_model import CellNormals
 from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.cells.cell_activity import Activity, CellActivity
 from pytest_calsim.steps.cells.cell_optics import CellOptics
+from pytest_calsim.steps.cells.lone_bouts import LoneBouts
 from pytest_calsim.steps.cells.place_neurons import PlaceNeurons, Population
 from pytest_calsim.steps.cells.render import CellLight, Render
 from pytest_calsim.steps.cells.traces import CalciumTraces
@@ -179,8 +181,11 @@ def _light(acq, canvas, cells, images, brightness) -> CellLight:
         gain=zeros,
         n_frames=1,
     )
-    activity = Activity(traces, np.zeros(0), none, np.ones(n), *[zeros] * 4, model=CellActivity().model)
-    return Render().plan(Context(acq, canvas, 0, "render"), cells, images, activity)
+    context = Context(acq, canvas, 0, "render")
+    model = CellActivity().model
+    bouts = LoneBouts(context, model, CellNormals(zeros, zeros, zeros), gain=zeros)
+    activity = Activity(traces, np.zeros(0), none, np.ones(n), zeros, zeros, lone_bouts=bouts, model=model)
+    return Render().plan(context, cells, images, activity)
 
 
 @pytest.mark.parametrize("pitch_um", [0.3, 4.8, 12.0])

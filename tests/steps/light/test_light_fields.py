@@ -15,7 +15,7 @@ def scene(*steps):
     return plan(Spec.make({"acquisition": ACQUISITION, "steps": list(steps)}))
 
 
-def test_closure():
+def test_the_truth_and_the_formula_give_the_movie():
     whole = scene(LEAKAGE, VIGNETTE, NEUROPIL, ILLUMINATION)
     truth = {name: array.values.astype(float) for name, array in whole.truth().items()}
     tissue = np.einsum("khw,kf->fhw", truth["neuropil_spatial"], truth["neuropil_temporal"])
@@ -40,7 +40,7 @@ def test_each_field_adds_or_scales_alone():
     )
 
 
-def test_levels():
+def test_leakage_has_its_declared_level():
     assert scene(LEAKAGE).truth()["leakage"].values.max() == pytest.approx(2.0, rel=0.002)
     dark = scene({"kind": "leakage", "level": 0.0}).paint()
     assert np.all(dark == 0)

@@ -280,7 +280,7 @@ def test_components_draw_from_streams_of_their_own(seed):
     assert np.array_equal(alone, shifts_um(random_walk=walk, more=(Leakage(),), **fields))
 
 
-def test_truth():
+def test_the_truth_holds_the_shifts():
     truth = motion().truth()["shifts"]
     assert truth.dims == ("frame", "shift_dim")
     assert truth.values.shape == (40, 2)
@@ -297,7 +297,7 @@ def test_a_trajectory_alone_needs_no_other_field():
     assert BrainMotion().random_walk == RandomWalk()
 
 
-def test_refusals():
+def test_what_cannot_move_so_is_refused():
     assert "reaches 6 um, beyond max_shift_um = 5; raise" in refused(trajectory_um=[[0, 6]] * 40, max_shift_um=5)
     assert "has 39 pairs for 40 frames" in refused(trajectory_um=[[0, 1]] * 39)
     assert "cover the recording, 0 to 2 s" in refused(trajectory_um=[[0, 1]] * 2, trajectory_time_s=[0, 1.9])

@@ -196,7 +196,7 @@ def test_electrons_are_photons_times_efficiency_plus_dark():
     light = np.linspace(-1, 5, 256, dtype=np.float32).reshape(16, 16)
     expected = np.maximum(light, 0) * 0.01 * 0.5 * plan(spec).truth()["prnu"].values + 3
     np.testing.assert_allclose(sensor.electrons(light), expected, rtol=1e-6)
-    assert sensor.read_noise_e == 0
+    assert sensor.chip().read_noise_e == 0
     assert sensor.photons_per_unit == pytest.approx(0.01)
 
 

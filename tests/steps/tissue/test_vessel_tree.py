@@ -62,7 +62,7 @@ def test_daughters_begin_where_the_parent_ends():
         assert np.array_equal(branch.path_um[0], branches[branch.parent].path_um[-1])
 
 
-def test_taper_and_least_radius():
+def test_branches_taper_and_none_is_too_thin():
     branches = tree()
     for branch in branches[2:]:
         assert branch.radius_um[-1] / branch.radius_um[0] == pytest.approx(0.92)

@@ -50,13 +50,13 @@ def test_one_cell_and_none():
     [
         (
             IMAGE[None],
-            r"A is one picture of 7 different whole numbers: give a label image without .* A\[0\]",
+            r"A is one image of 7 different whole numbers: give a label image without .* A\[0\]",
         ),
         (IMAGE[None].astype(np.uint8), r"or a single footprint as floats, A.astype\(float\)"),
         (IMAGE.astype(float), r"A has shape \(40, 50\); .* a label image holds whole numbers, A.astype\(int\)"),
         (IMAGE > 0, r"A has shape \(40, 50\); .*needs its unit axis, A\[None\]; a label image holds whole"),
-        (xr.DataArray(IMAGE.astype(float), dims=DIMS), r"A is one picture of float64: .*A.astype\(int\)"),
-        (pd.DataFrame(IMAGE > 0), "A is one picture of bool"),
+        (xr.DataArray(IMAGE.astype(float), dims=DIMS), r"A is one image of float64: .*A.astype\(int\)"),
+        (pd.DataFrame(IMAGE > 0), "A is one image of bool"),
         (IMAGE - 1, "A is a label image with the label -1; expected 0 for none"),
         (IMAGE[:30], r"A has shape \(30, 50\); expected \(units, 40, 50\)"),
         (IMAGE.T, r"A has shape \(50, 40\); expected \(units, 40, 50\)"),

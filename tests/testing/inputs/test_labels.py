@@ -86,7 +86,7 @@ def test_pictures_with_labels_of_their_own():
     found = Estimate(pictures, labelled[:3])
     assert found.labels.tolist() == IDS[[2, 0, 1]].tolist()
     np.testing.assert_array_equal(found.C, C[SEEN][[2, 0, 1]])
-    with pytest.raises(EstimateError, match="A is a list of pictures whose labels or shapes differ: align"):
+    with pytest.raises(EstimateError, match="A is a list of images whose labels or shapes differ: align"):
         Estimate([footprints[0, 1:], footprints[1, :-1]])
 
 

@@ -42,7 +42,7 @@ def test_traces():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([sparse.COO.from_numpy(a) for a in A], "A is a list of sparse pictures: give one"),
+        ([sparse.COO.from_numpy(a) for a in A], "A is a list of sparse images: give one"),
         (sparse.COO.from_numpy(A + 1, fill_value=1), r"A is sparse with the fill value 1\.0; expected 0"),
         (sparse.COO.from_numpy(A.reshape(9, -1)), r"A has shape \(9, 2000\); expected \(units, 40, 50\)"),
         (sparse.COO.from_numpy(-A), "the footprint of unit 0 is negative"),

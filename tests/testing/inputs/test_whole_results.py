@@ -39,9 +39,9 @@ WHOLE = {
     "suite2p's stat, as loaded": (np.array(STAT), r"A is a list of dicts: suite2p's stat"),
     "a recording": (RECORDING, r"A is a Recording: give one of its arrays, e\.g\. truth\.A_observed"),
     "a truth": (RECORDING.truth, r"A is a GroundTruth: give one of its arrays"),
-    "sparse pictures": (
+    "sparse images": (
         [scipy.sparse.csr_matrix(a) for a in A],
-        "A is a list of sparse pictures: give one",
+        "A is a list of sparse images: give one",
     ),
     "a generator": ((a for a in A), r"A is a generator: give a list, list\(\.\.\.\)"),
     "an iterator": (iter(A), "A is a generator: give a list"),

@@ -73,7 +73,7 @@ def test_no_roi_is_an_estimate_of_none():
 def test_a_roi_without_pixels_is_no_estimate():
     found = Estimate.from_suite2p([*(roi(a) for a in A[SEEN]), roi(A[0] * 0)], SHAPE)
     card = assert_footprints_recovered(found, RECORDING, min_recall=1, min_precision=1)
-    assert "1 estimate has no pixel in the picture and is ignored" in str(card)
+    assert "1 estimate has no pixel in the image and is ignored" in str(card)
 
 
 @pytest.mark.parametrize(

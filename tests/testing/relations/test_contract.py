@@ -1,6 +1,7 @@
 """The contract: the honest pipeline keeps every clause, and each clause catches the pipeline built to break it."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +102,7 @@ def test_a_pipeline_s_own_error_is_the_cause():
     with pytest.raises(RecoveryError, match="it raised KeyError: 'Y'") as caught:
         PipelineContract(fails).check("dark")
     assert isinstance(caught.value.__cause__, KeyError)
+    assert [Path(entry.path).name for entry in caught.traceback] == [Path(__file__).name, "short_traceback.py"]
     assert caught.value.scorecard.spec.step("sensor").photon_rate_per_s_um2 < 1
 
 

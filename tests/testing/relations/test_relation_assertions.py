@@ -126,7 +126,7 @@ def test_what_cannot_be_compared_is_one_line(recording, moving):
         assert_monotone([whole])
     with pytest.raises(EstimateError, match="neither footprints nor shifts in common"):
         assert_invariant(whole, Outcome(recording, Estimate(C=recording.truth.C)))
-    with pytest.raises(EstimateError, match=r"the pictures are \(64, 64\) and \(40, 64\) px: compare by assert"):
+    with pytest.raises(EstimateError, match=r"the images are \(64, 64\) and \(40, 64\) px: compare by assert"):
         assert_invariant(whole, oracle(recording.transformed(crop=(slice(0, 40), slice(None)))))
     fewer = simulate(recording.spec.edit({"place_neurons.populations": [{}], "place_neurons.positions_um": []}))
     with pytest.raises(EstimateError, match="has 0 planted cells, the baseline"):

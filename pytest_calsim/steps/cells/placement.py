@@ -39,11 +39,11 @@ _TILE_UM = 64.0
 _MOST_TILES = 1024
 """Along a side of the tissue; a field of more than centimetres has larger tiles."""
 _NOTHING_UM = 0.1
-"""Least distances up to this refuse next to nobody."""
+"""A least distance up to this refuses hardly any cell, and counts as none."""
 _PILOT_SPACES = 24_000
 """Size of the pilot patch, in cubes of the least distance: it gives the time of a density to 1 %."""
 _PILOT_MOST = 200_000
-"""The same for the smallest of several least distances, so that there is a bound on its cells."""
+"""Largest size of the patch in cubes of the smallest of several least distances: a bound on the cells in it."""
 
 
 class Layer(NamedTuple):
@@ -88,14 +88,22 @@ class Layer(NamedTuple):
         return self._replace(density_per_mm3=self.n_cells / self.volume_mm3(view_um2), n_cells=None)
 
     def last_arrival(self, view_um2: float, at_density: float) -> float:
-        """Return until when candidates come at most, from the time that belongs to the density."""
+        """Return the time at which the list of candidates ends, whether or not enough are accepted.
+
+        Parameters
+        ----------
+        view_um2
+            Area of the field of view.
+        at_density
+            The time until which candidates come for the density; it decides unless there is an exact number.
+        """
         if self.n_cells is None:
             return at_density
         return TRIES * min(self.first_arrivals(view_um2), self.packed_per_mm3)
 
     @property
     def most_arrivals(self) -> float:
-        """Until when candidates come at most for the density, however little room there is."""
+        """Latest time until which candidates come for the density, however little room there is."""
         return TRIES * min(self.density_per_mm3, self.packed_per_mm3)
 
     @property
@@ -104,7 +112,7 @@ class Layer(NamedTuple):
         return 0.9e9 / max(self.least_um, _NOTHING_UM) ** 3
 
     def first_arrivals(self, view_um2: float) -> float:
-        """Return when, were each accepted, all but never fewer than ``n_cells`` have come in view."""
+        """Return the time by which ``n_cells`` candidates have all but certainly come in view: the mean plus 4 σ."""
         n = self.n_cells or 0
         return (n + 4 * math.sqrt(n) + 4 * (n > 0)) / self.volume_mm3(view_um2)
 

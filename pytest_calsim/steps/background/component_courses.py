@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.types import Floats
+from pytest_calsim.steps.lognormal import lognormal
 
 __all__ = ["lognormal_walk", "lowpassed_rate"]
 
@@ -47,8 +48,7 @@ def lognormal_walk(
     rho = math.exp(-1 / _TICKS_PER_TIME_CONSTANT)
     kicks[1:] *= math.sqrt(1 - rho**2)
     x = np.fromiter(accumulate(kicks, lambda before, kick: rho * before + kick), np.float64, len(kicks))
-    variance = math.log1p(sd**2)
-    return np.arange(len(x), dtype=np.float64) * tick_s, elementary.exp(math.sqrt(variance) * x - variance / 2)
+    return np.arange(len(x), dtype=np.float64) * tick_s, lognormal(x, sd)
 
 
 def lowpassed_rate(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_calsim.kernels.library import array, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.poisson import BRIGHT_E, poisson_tables
 
 COUNTS = np.arange(600)
@@ -39,13 +39,13 @@ def test_tables_are_built_once():
 
 def chances(mean, counts):
     """The kernel's probabilities of counts: Poisson's, and a rounded Gaussian's."""
-    poisson_chances = kernel(
+    poisson_chances = Kernel(
         "poisson_chances",
         n=int,
         mean=np.float32,
-        counts=array(np.float64, 1),
-        poisson=output(np.float64, 1),
-        rounded=output(np.float64, 1),
+        counts=array(np.float64, "n"),
+        poisson=output(np.float64, "n"),
+        rounded=output(np.float64, "n"),
     )
     poisson, rounded = np.empty((2, len(counts)))
     poisson_chances(n=len(counts), mean=mean, counts=counts, poisson=poisson, rounded=rounded)

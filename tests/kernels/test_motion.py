@@ -55,7 +55,7 @@ def test_kicks_of_long_ago_are_forgotten():
 
 
 @pytest.mark.parametrize(("axes", "n_kicks", "n_times"), [(2, 0, 5), (1, 3, 0), (0, 3, 4), (1, 1, 1)])
-def test_any_numbers(axes, n_kicks, n_times):
+def test_any_number_of_axes_kicks_and_times_will_do(axes, n_kicks, n_times):
     x = damped_oscillator(1.0, 2.0, np.arange(n_kicks) * 1.0, np.ones((axes, n_kicks)), np.arange(n_times) * 1.0)
     assert x.shape == (axes, n_times)
     assert np.isfinite(x).all()

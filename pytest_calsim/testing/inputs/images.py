@@ -1,4 +1,4 @@
-"""Shapes of pictures: what a wrong one means, and label images."""
+"""Shapes of images: what a wrong one means, and label images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.testing.inputs.types import Unit
 
-__all__ = ["as_size", "check_picture", "label_image_units", "refuse_flat_labels"]
+__all__ = ["as_size", "check_image_shape", "label_image_units", "refuse_flat_labels"]
 
 
 def as_size(value: object, name: str) -> tuple[int, int]:
@@ -22,7 +22,7 @@ def as_size(value: object, name: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def check_picture(shape: tuple[int, ...], picture: tuple[int, int] | None, name: str) -> None:
+def check_image_shape(shape: tuple[int, ...], picture: tuple[int, int] | None, name: str) -> None:
     """Refuse footprints of another shape than (units, height, width), and say what to do."""
     if len(shape) == 3 and picture in (None, shape[1:]):
         return
@@ -65,13 +65,14 @@ def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], N
     """
     if image.ndim != 2 or image.dtype.kind not in "iu":
         raise EstimateError(
-            f"{name} is one picture of {image.dtype}: a single footprint needs its unit axis, A[None]; a label image "
+            f"{name} is one image of {image.dtype}: a single footprint needs its unit axis, A[None]; a label image "
             "holds whole numbers, A.astype(int)"
         )
     if image.size and image.min() < 0:
         raise EstimateError(
             f"{name} is a label image with the label {image.min()}; expected 0 for none, 1, 2, ... for cells"
         )
+    # One sort for all units: an image of a thousand cells is not searched a thousand times.
     flat = image.ravel()
     lit = np.flatnonzero(flat)
     by_label = lit[np.argsort(flat[lit], kind="stable")]
@@ -82,11 +83,12 @@ def label_image_units(image: NDArray[Any], name: str) -> tuple[Iterator[Unit], N
 
 def refuse_flat_labels(array: NDArray[Any], name: str) -> None:
     """Refuse one footprint that looks like a label image with a unit axis."""
+    # Only a single unit can be a label image with an axis too many; several are masks or counts.
     if len(array) != 1 or array.dtype.kind not in "iu":
         return
     n_labels = len(np.unique(array[array != 0]))
     if n_labels > 1:
         raise EstimateError(
-            f"{name} is one picture of {n_labels} different whole numbers: give a label image without the unit axis, "
+            f"{name} is one image of {n_labels} different whole numbers: give a label image without the unit axis, "
             "A[0], or a single footprint as floats, A.astype(float)"
         )

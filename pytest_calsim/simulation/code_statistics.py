@@ -92,7 +92,7 @@ class SensorNoise:
         electrons
             Mean electrons before the full well clips them, float64 ``(n,)``.
         pixels
-            Their pixels: positions in the sensor's flat picture, all of them by default.
+            Their pixels: positions in the sensor's flat image, all of them by default.
         """
         lowest = self.lowest_e.ravel()[pixels]
         highest = self.highest_e.ravel()[pixels]
@@ -107,7 +107,7 @@ class SensorNoise:
         return PixelCodes(-mean, own + self.step_variance_e2, share)
 
     def full(self, electrons: Floats) -> Bools:
-        """Tell which pixels of a picture are full on average, bool ``(height, width)``: they show no change."""
+        """Tell which pixels of an image are full on average, bool ``(height, width)``: they show no change."""
         return electrons >= np.minimum(self.full_well_e, self.highest_e)
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from pytest_calsim.kernels.library import array, check_shape, kernel, output
+from pytest_calsim.kernels.library import Kernel, array, output
 from pytest_calsim.kernels.types import Floats32, Ints
 
 __all__ = ["upsample_columns"]
 
 
-_upsample_columns = kernel(
+_upsample_columns = Kernel(
     "upsample_columns",
     rows=int,
     coarse=int,
     width=int,
     period=int,
-    values=array(np.float32, 2),
-    node=array(np.int64, 1),
-    weight=array(np.float32, 2),
-    wide=output(np.float32, 2),
+    values=array(np.float32, "rows", "coarse"),
+    node=array(np.int64, "width"),
+    weight=array(np.float32, "width", 4),
+    wide=output(np.float32, "rows", "width"),
 )
 
 
@@ -49,13 +49,11 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32, period: int
     coarse = values.shape[-1]
     if period < 1 or not np.array_equal(node[period:], node[:-period] + 1):
         raise ValueError(f"nodes {node} must be one further after each period of {period} columns")
-    _check_taps(node, weight, coarse)
+    if node.size and not (int(node.min()) >= 0 and int(node.max()) <= coarse - 4):
+        raise ValueError(f"nodes {node.min()}..{node.max() + 3} are not all among the field's 0..{coarse - 1}")
     wide = np.empty((*values.shape[:-1], node.size), np.float32)
     rows = values.size // coarse
     _upsample_columns(
-        rows=rows,
-        coarse=coarse,
-        width=node.size,
         period=period,
         values=values.reshape(rows, coarse),
         node=node,
@@ -63,10 +61,3 @@ def upsample_columns(values: Floats32, node: Ints, weight: Floats32, period: int
         wide=wide.reshape(rows, node.size),
     )
     return wide
-
-
-def _check_taps(node: Ints, weight: Floats32, nodes: int) -> None:
-    """Refuse weights that are not four a column, and taps beyond the nodes that there are."""
-    check_shape("weight", weight, node.size, 4)
-    if node.size and not (int(node.min()) >= 0 and int(node.max()) <= nodes - 4):
-        raise ValueError(f"nodes {node.min()}..{node.max() + 3} are not all among the field's 0..{nodes - 1}")

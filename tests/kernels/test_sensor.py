@@ -24,7 +24,7 @@ def keys(x):
 
 
 @given(st.floats(7, 8, exclude_max=True), st.floats(3, 4, exclude_max=True))
-def test_weights_are_keys_kernel(row, column):
+def test_weights_are_those_of_keys_cubic_convolution(row, column):
     windows = Windows.at(np.array([[row, column]]), (4, 5))
     assert (windows.height, windows.width, *windows.row, *windows.column) == (4, 5, 7, 3)
     for fraction, weights in zip((row - 7, column - 3), windows.weights[0], strict=True):
@@ -47,7 +47,7 @@ def shifted(image, row, column, height, width):
 
 @settings(max_examples=30)
 @given(st.floats(1, 5), st.floats(1, 6), st.integers(0, 2**32 - 1))
-def test_between_pixels_against_a_direct_sum_in_double_precision(row, column, seed):
+def test_light_between_pixels_is_a_direct_sum_in_double_precision(row, column, seed):
     image = np.random.default_rng(seed).random((20, 24), dtype=np.float32)
     got = shifted(image, row, column, 12, 15)
     for i, j in [(0, 0), (11, 14), (5, 9)]:
@@ -169,7 +169,7 @@ def four_words(key, height, width, frame):
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1 / 16), (0, 8), (0, 128), (128, 140), (128, 3000)])
-def test_a_million_counts(least, most):
+def test_a_million_counts_are_those_of_the_method_in_numpy(least, most):
     shape = (1000, 1000)
     key = 31
     light = np.random.default_rng(0).uniform(least, most, shape).astype(np.float32)
@@ -183,7 +183,7 @@ def test_a_million_counts(least, most):
 
 @pytest.mark.parametrize(("top_code", "drop_bits", "dtype"), [(1023, 2, np.uint8), (65535, 0, np.uint16)])
 @pytest.mark.parametrize("scale", [0.1, 20, 128, 2000])
-def test_every_code_of_a_block(scale, top_code, drop_bits, dtype):
+def test_every_code_of_a_block_is_that_of_the_method_in_numpy(scale, top_code, drop_bits, dtype):
     rng = np.random.default_rng(int(scale))
     n = 3
     height = 40
@@ -218,7 +218,7 @@ def test_every_code_of_a_block(scale, top_code, drop_bits, dtype):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("n", "height", "width"), [(0, 3, 4), (2, 0, 4), (2, 3, 0), (1, 1, 1), (2, 1, 193)])
-def test_any_size(n, height, width, dtype):
+def test_windows_of_any_size_are_seen_and_exposed(n, height, width, dtype):
     light = np.full((n, height, width), 0.5, np.float32)
     windows = Windows.at(np.zeros((n, 2)), (height, width))
     row = np.ones((1, width), np.float32)
@@ -292,12 +292,12 @@ def test_a_window_beyond_its_image_is_refused(parts, corner, refused):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("windows", {"row": np.zeros(3, np.int64)}, r"windows.row has shape \(3,\), not \(2,\)"),
-        ("windows", {"column": np.zeros(1, np.int64)}, r"windows.column has shape"),
-        ("windows", {"whole": np.zeros(3, np.bool_)}, r"windows.whole has shape"),
-        ("windows", {"weights": np.zeros((2, 4, 2), np.float32)}, r"windows.weights has shape"),
-        ("fields", {"values": np.ones((1, 5, 7), np.float32)}, r"fields.values has shape \(1, 5, 7\), not \(1, 5, 6\)"),
-        ("fields", {"adds": np.array([True, False])}, r"fields.values has shape"),
+        ("windows", {"row": np.zeros(3, np.int64)}, r"row has shape \(3,\), not \(2,\)"),
+        ("windows", {"column": np.zeros(1, np.int64)}, r"column has shape"),
+        ("windows", {"whole": np.zeros(3, np.bool_)}, r"whole has shape"),
+        ("windows", {"weights": np.zeros((2, 4, 2), np.float32)}, r"weights has shape"),
+        ("fields", {"values": np.ones((1, 5, 7), np.float32)}, r"fields has shape \(1, 5, 7\), not \(1, 5, 6\)"),
+        ("fields", {"adds": np.array([True, False])}, r"adds has shape"),
         ("chip", {"response": np.ones((2, 6), np.float32)}, r"response has shape \(2, 6\), not \(5, 6\)"),
         ("chip", {"dark_e": np.ones((1, 5), np.float32)}, r"dark_e has shape \(1, 5\), not \(1, 6\)"),
         ("chip", {"offset_adu": np.ones((6, 6), np.float32)}, r"offset_adu has shape"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from pytest_calsim.steps.background.slow_course import lognormal_walk, lowpassed_rate
+from pytest_calsim.steps.background.component_courses import lognormal_walk, lowpassed_rate
 
 
 def test_walk_has_the_declared_variance_and_memory():

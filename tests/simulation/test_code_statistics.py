@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from pytest_calsim.kernels.sensor import Chip, Fields, Windows, expose
-from pytest_calsim.simulation.sensor_noise import SensorNoise, clipped
+from pytest_calsim.simulation.code_statistics import SensorNoise, clipped
 
 CHIP = Chip(
     response=np.ones((1, 64), np.float32),
@@ -26,7 +26,7 @@ def noise_of(chip, n_pixels=1):
 
 
 @pytest.mark.parametrize("limit", [-40.0, -8, -3, -1, 0, 0.5, 2, 7.9, 8.1, 40])
-def test_moments_of_a_clipped_gaussian(limit):
+def test_moments_of_a_clipped_gaussian_are_its_integrals(limit):
     """Against integrals over the density; below −8 σ, nearly all lies at the limit."""
     mean, variance, share = clipped(np.array([5.0]), np.array([4.0]), 5 + 2 * limit)
     z = np.linspace(-12, 12, 480_001)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_calsim.recording.exports.movie import Movie, blocks_of, frame_times_s, images_of, published, require
+from pytest_calsim.recording.exports.movie import Movie, blocks_of, frame_times_s, images_of, published
+from pytest_calsim.recording.extras import require
 from pytest_calsim.store.zarr_array import ArrayLayout, array_attributes, to_json
 
 __all__ = ["write_npy", "write_nwb", "write_tiff", "write_zarr"]

@@ -10,26 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
-from pytest_calsim.testing.scoring.masks import energy_masks, shared_pixels
+from pytest_calsim.testing.scoring.masks import centroids, energy_masks, shared_pixels
 
-__all__ = ["align", "centroids", "fit_offset", "nearest_in_hull"]
+__all__ = ["align", "cross_correlation", "fit_offset", "nearest_in_hull"]
 
 Offset = tuple[float, float]
 """Rows and columns, px: + toward higher ones."""
 
 # A smaller fraction of a pixel than this is not worth an interpolation, px.
 _EXACT = 1e-3
-# Pairs that overlap less may be different cells, and do not count for the offset.
+# Pairs of a smaller IoU may be different cells, and do not count for the offset.
 _SAME_CELL = 0.3
-# A whole pixel this far from the hull, px, is the nearest one to some point of it.
+# The nearest whole pixel to a point of the hull lies up to √½ = 0.71 px from it.
 _NEAREST_PIXEL = 0.75
+# The summed masks of neighbours blur the peak of their correlation, so that several are tried with single masks.
 _CANDIDATES = 6
 
 
 def align(
     A_est: SparseFootprints, A_true: SparseFootprints, offset: Offset
 ) -> tuple[SparseFootprints, SparseFootprints]:
-    """Bring estimates and truth to one place, and cut both to what both pictures show.
+    """Bring estimates and truth to one place, and cut both to what both images show.
 
     Estimates, which may be masks, are moved by whole pixels; the smooth truth meets them by the fraction that is left,
     by cubic convolution (Keys 1981).
@@ -37,7 +38,7 @@ def align(
     Parameters
     ----------
     A_est, A_true
-        Footprints on pictures of the same size.
+        Footprints on images of the same size.
     offset
         Displacement of the estimates from the truth, px.
     """
@@ -46,7 +47,7 @@ def align(
         return A_est, A_true
     back = A_est.moved(-whole[0], -whole[1])
     true = _moved_by_fraction(_moved_by_fraction(A_true, offset[0] - whole[0], 0), offset[1] - whole[1], 1)
-    # The estimates' picture, moved back, does not reach all of the truth's: what it does not show is no part of a cell.
+    # The estimates' image, moved back, does not reach all of the truth's: what it does not show is no part of a cell.
     return back, true.moved(*whole).moved(-whole[0], -whole[1])
 
 
@@ -54,14 +55,14 @@ def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> Spars
     """Return footprints moved by less than a pixel along rows (0) or columns (1)."""
     if abs(fraction) < _EXACT:
         return A
-    first = int(np.floor(-fraction))
+    # The convolution reaches two pixels to either side: each new pixel is a weighted sum of four old ones.
+    nearest = int(np.floor(fraction))
     total: Any = 0
-    for tap in range(-1, 3):
-        weight = _keys(first + tap + fraction)
-        by = -(first + tap)
-        part: Any = A.moved(by * (axis == 0), by * (axis == 1)).csr
-        total += part * np.float32(weight)
+    for whole in range(nearest - 1, nearest + 3):
+        part: Any = A.moved(whole, 0).csr if axis == 0 else A.moved(0, whole).csr
+        total += part * np.float32(_keys_weight(fraction - whole))
     total.sum_duplicates()
+    # Keys' weights go below zero, footprints do not.
     kept: NDArray[np.bool_] = total.data > 0
     return replace(
         A,
@@ -71,12 +72,14 @@ def _moved_by_fraction(A: SparseFootprints, fraction: float, axis: int) -> Spars
     )
 
 
-def _keys(distance: float) -> float:
-    """Return the weight of a sample at some distance, px, in Keys' cubic convolution."""
+def _keys_weight(distance: float) -> float:
+    """Return the weight of a sample at some distance, px, in Keys' cubic convolution (1981, a = −1/2)."""
     x = abs(distance)
     if x < 1:
         return (1.5 * x - 2.5) * x * x + 1
-    return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x < 2 else 0.0
+    if x < 2:
+        return ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return 0.0
 
 
 def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements: NDArray[np.float64]) -> Offset:
@@ -85,7 +88,7 @@ def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements:
     Parameters
     ----------
     A_est, A_true
-        Footprints on pictures of the same size.
+        Footprints on images of the same size.
     displacements
         The tissue's true displacements ``(frame, 2)``, px; the offset lies in their convex hull.
 
@@ -110,21 +113,12 @@ def fit_offset(A_est: SparseFootprints, A_true: SparseFootprints, displacements:
     return float(dy), float(dx)
 
 
-def centroids(masks: SparseFootprints) -> NDArray[np.float64]:
-    """Compute the mean row and column of each unit's pixels ``(unit_id, 2)``, px; NaN for a unit without any."""
-    row, column = np.divmod(masks.indices, masks.shape[2])
-    unit = np.repeat(np.arange(len(masks)), np.diff(masks.indptr))
-    area = np.bincount(unit, minlength=len(masks))
-    sums = [np.bincount(unit, of, len(masks)) for of in (row, column)]
-    return np.stack(sums, axis=1) / np.where(area > 0, area, np.nan)[:, np.newaxis]
-
-
 def nearest_in_hull(corners: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Find the point of the convex hull of ``corners`` ``(n, 2)`` that is nearest to a point ``(2,)``.
 
-    A convex combination of the corners by non-negative least squares; that the weights sum to 1 is one more equation,
-    of large weight.
+    It is the convex combination of the corners whose weights solve a non-negative least-squares problem.
     """
+    # That the weights sum to 1 is one more equation, heavy enough to outweigh all distances.
     optimize: Any = import_module("scipy.optimize")
     heavy = 1e3 * max(1.0, float(np.abs(corners).max()), float(np.abs(at).max()))
     equations = np.vstack([corners.T, np.full(len(corners), heavy)])
@@ -139,17 +133,29 @@ def _corners(displacements: NDArray[np.float64]) -> NDArray[np.float64]:
     return displacements[np.unique(furthest)]
 
 
-def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return whole-pixel offsets in the hull at which both pictures of all masks agree best, and their neighbours."""
+def cross_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlate two images ``(height, width)`` at every displacement of the first from the second.
+
+    Returns
+    -------
+    ndarray
+        ``(2 * height, 2 * width)``; entry ``[dy, dx]`` is for that displacement, and negative ones count from the end,
+        as Python's indices do.
+    """
     # Twice the size, so that the cyclic correlation of the Fourier transform does not wrap around.
-    padded = (2 * est.shape[1], 2 * est.shape[2])
-    spectrum = np.fft.rfft2(_picture(est), padded) * np.conj(np.fft.rfft2(_picture(true), padded))
-    agreement = np.fft.irfft2(spectrum, padded)
+    padded = (2 * first.shape[0], 2 * first.shape[1])
+    spectrum = np.fft.rfft2(first, padded) * np.conj(np.fft.rfft2(second, padded))
+    return np.fft.irfft2(spectrum, padded)
+
+
+def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return whole-pixel offsets in or next to the hull at which the two sums of all masks agree best, best first."""
+    agreement = cross_correlation(_masks_on_each_pixel(est), _masks_on_each_pixel(true))
     low = np.floor(corners.min(axis=0)).astype(int)
     high = np.ceil(corners.max(axis=0)).astype(int)
     rows, columns = np.mgrid[low[0] : high[0] + 1, low[1] : high[1] + 1]
     lags = np.stack([rows.ravel(), columns.ravel()], axis=1)
-    values = agreement[lags[:, 0] % padded[0], lags[:, 1] % padded[1]]
+    values = agreement[lags[:, 0] % agreement.shape[0], lags[:, 1] % agreement.shape[1]]
     found: list[tuple[int, int]] = []
     for lag in lags[np.argsort(-values, kind="stable")]:
         if np.hypot(*(nearest_in_hull(corners, lag.astype(np.float64)) - lag)) <= _NEAREST_PIXEL:
@@ -159,9 +165,10 @@ def _candidates(est: SparseFootprints, true: SparseFootprints, corners: NDArray[
     return found
 
 
-def _picture(masks: SparseFootprints) -> NDArray[np.float64]:
-    """Return how many masks lie on each pixel ``(height, width)``."""
-    return np.bincount(masks.indices, minlength=masks.shape[1] * masks.shape[2]).reshape(masks.shape[1:]).astype(float)
+def _masks_on_each_pixel(masks: SparseFootprints) -> NDArray[np.float64]:
+    """Count the masks on each pixel ``(height, width)``."""
+    n_pixels = masks.shape[1] * masks.shape[2]
+    return np.bincount(masks.indices, minlength=n_pixels).reshape(masks.shape[1:]).astype(np.float64)
 
 
 def _iou(est: SparseFootprints, true: SparseFootprints) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pytest_calsim.kernels.halo import upsample_columns
+from pytest_calsim.kernels.upsampling import upsample_columns
 from pytest_calsim.steps.smooth_grid import spline_taps
 
 
