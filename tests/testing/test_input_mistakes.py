@@ -35,8 +35,8 @@ def footprints(images, recording=STILL, **more):
 @pytest.mark.parametrize(
     ("turn", "words"),
     [
-        (lambda A: A[:, ::-1], "rows are evidently counted from the other end"),
-        (lambda A: A[:, :, ::-1], "columns are evidently counted from the other end"),
+        (lambda A: A[:, ::-1], "rows are evidently counted from the other end: turned, recall would be 1.00"),
+        (lambda A: A[:, :, ::-1], "columns are evidently counted from the other end: turned, recall would be 1.00"),
         (
             lambda A: np.array([a.ravel(order="F").reshape(a.shape) for a in A]),
             "pixels are evidently in Fortran order: with A.reshape(-1, 50, 40).transpose(0, 2, 1), recall would be 1",
@@ -48,6 +48,11 @@ def footprints(images, recording=STILL, **more):
 @pytest.mark.parametrize("recording", [STILL, RECORDING], ids=["still", "moving"])
 def test_pixels_in_another_order_or_place(turn, words, recording):
     assert words in footprints(turn(A[SEEN]), recording, footprint_shift=None)
+
+
+@pytest.mark.parametrize("turn", [lambda A: A[:, ::-1], lambda A: A[:, :, ::-1]], ids=["rows", "columns"])
+def test_images_from_the_other_end_are_turned_to_the_pixel(turn):
+    assert "turned, recall would be 1.00" in footprints(turn(A[SEEN]), min_iou=0.95)
 
 
 def square(form):

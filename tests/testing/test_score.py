@@ -93,7 +93,7 @@ def test_nothing_is_published():
     ("call", "message"),
     [
         (lambda: score(Estimate(), RECORDING), "nothing to score: this Estimate is of nothing"),
-        (lambda: score(WHOLE, RECORDING.truth), r"a GroundTruth has no \.truth to compare with"),
+        (lambda: score(WHOLE, RECORDING.truth), r"of type GroundTruth, which has no \.truth to compare with"),
         (lambda: score(WHOLE, RECORDING, min_iou=2), "min_iou must lie between 0 and 1, not 2"),
         (lambda: score(WHOLE, RECORDING, units="some"), "units must be one of"),
         (lambda: score(A[:, 1:], RECORDING), r"A has shape \(9, 39, 50\)"),
