@@ -111,7 +111,7 @@ def test_marks_of_hooks_are_served(project):
 
         def pytest_itemcollected(item):
             if item.cls is not None:
-                item.parent.add_marker(pytest.mark.sim(seed=8), append=False)
+                item.parent.add_marker(pytest.mark.sim(seed=8), append="Far" in item.cls.__name__)
         """
     )
     project.makepyfile(
@@ -136,6 +136,11 @@ def test_marks_of_hooks_are_served(project):
             def test_class(self, sim_spec):
                 assert (sim_spec.seed, sim_spec.step("leakage").level) == (8, 7)
 
+        @pytest.mark.sim(seed=2)
+        class TestFar:
+            def test_class(self, sim_spec):
+                assert sim_spec.seed == 2
+
         @pytest.mark.usefixtures("sim_spec")
         @pytest.mark.sim("rim")
         class TestCase(unittest.TestCase):
@@ -148,7 +153,7 @@ def test_marks_of_hooks_are_served(project):
                 assert (self.spec.seed, self.spec.kinds) == (9, ("leakage", "vignette"))
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=5)
+    project.runpytest_inprocess().assert_outcomes(passed=6)
 
 
 LATE = {

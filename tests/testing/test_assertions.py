@@ -173,6 +173,9 @@ def test_a_cell_in_pieces_is_split():
     missed, spurious = reasons(np.array([*A[[0, 1, 2, 4, 5, 7]], *thirds]))
     assert missed == {3: "split into estimates 6, 7 and 8"}
     assert set(spurious) == {6, 7, 8}
+    halves = [A[3] * (X < 30), A[3] * (X >= 30)]
+    missed, spurious = reasons(np.array([*A[[0, 1, 2, 4, 5, 7]], *halves]), min_iou=0.6)
+    assert missed == {3: "split into estimates 6 and 7"}
 
 
 def test_a_badly_fitting_estimate_says_how():

@@ -14,7 +14,7 @@ from pytest_calsim import (
     assert_spikes_recovered,
     assert_traces_recovered,
 )
-from pytest_calsim.testing.input_mistakes import footprint_mistakes
+from pytest_calsim.testing.input_mistakes import footprint_mistakes, spike_mistakes
 from pytest_calsim.testing.inputs.footprints import as_footprints, read_footprints
 from pytest_calsim.testing.scoring.footprints import score_footprints
 
@@ -179,3 +179,20 @@ def test_small_values_that_are_no_events_do_not_hide_the_order():
     floor = np.random.default_rng(6).random(S.shape)
     said = spikes(np.roll(S, 1, axis=0) * 10 + floor, spike_thresh=5)
     assert "the rows are evidently in another order than the footprints" in said
+
+
+def test_spikes_that_are_all_off_by_the_tolerance_still_tell_their_order():
+    true = np.random.default_rng(7).random((8, 400)) < 0.02
+    est = np.zeros(true.shape)
+    for i, (row, frame) in enumerate(np.argwhere(true)):
+        est[row, np.clip(frame + (3 if i % 2 else -3), 0, 399)] = 1
+    (note,) = spike_mistakes(np.roll(est, 1, axis=0), true, tol_frames=3, spike_thresh=0)
+    assert note.startswith("the rows are evidently in another order than the footprints")
+
+
+def test_events_that_agree_by_chance_in_any_order_are_no_mistake():
+    """A wide tolerance makes any two rows alike in some order."""
+    rng = np.random.default_rng(8)
+    est = rng.random((30, 40)) < 0.05
+    true = rng.random((30, 40)) < 0.05
+    assert spike_mistakes(est, true, tol_frames=5, spike_thresh=0) == []
