@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_calsim.errors import MissingExtraError, StoreError
+from pytest_calsim.errors import MissingExtraError, PlacementWarning, StoreError
 from pytest_calsim.plugin.item_data import REFUSED, RESOLVED
 from pytest_calsim.plugin.options import OFF, cache_root, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_calsim.plugin.factory import RecordingFactory
-    from pytest_calsim.plugin.requests import Case, ResolvedRequest
+    from pytest_calsim.plugin.requests import Case
     from pytest_calsim.plugin.session import SimSession
     from pytest_calsim.recording.cache import RecordingCache
     from pytest_calsim.recording.recording import Recording
@@ -69,7 +72,7 @@ def sim_spec(request: pytest.FixtureRequest, _sim_case: Case | None) -> Spec:
         resolve(item)
         if REFUSED in item.stash:
             pytest.fail(item.stash[REFUSED], pytrace=False)
-    _warn(item, item.stash[RESOLVED])
+    _warn(item, item.stash[RESOLVED].warnings)
     return item.stash[RESOLVED].spec
 
 
@@ -89,7 +92,12 @@ def sim_recording(request: pytest.FixtureRequest, sim_spec: Spec, sim_cache: Rec
     # A test may override sim_spec, and no mark knows what with.
     label = resolved.label if resolved is not None and resolved.spec == sim_spec else ""
     _session(item.config).reporter.recorded(sim_spec, label)
-    return sim_cache.get(sim_spec, label=label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlacementWarning)
+        recording = sim_cache.get(sim_spec, label=label)
+    # Said for each test, also of a recording that was simulated for another, or is in the cache.
+    _warn(item, [PlacementWarning(note) for note in recording.notes])
+    return recording
 
 
 @pytest.fixture
@@ -126,13 +134,10 @@ def _session(config: pytest.Config) -> SimSession:
     return session_of(config)
 
 
-def _warn(item: pytest.Item, resolved: ResolvedRequest) -> None:
-    """Give the soft warnings of a test's spec at the test's own line."""
-    import inspect
-    import warnings
-
+def _warn(item: pytest.Item, oddities: Iterable[Warning]) -> None:
+    """Give the warnings of a test's spec and recording at the test's own line."""
     function = inspect.unwrap(getattr(item, "function", _warn))
     code = getattr(function, "__code__", None)
     line = 1 if code is None else code.co_firstlineno
-    for odd in resolved.warnings:
-        warnings.warn_explicit(odd, type(odd), str(item.path), line)
+    for oddity in oddities:
+        warnings.warn_explicit(oddity, type(oddity), str(item.path), line)

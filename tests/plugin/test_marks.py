@@ -220,6 +220,31 @@ def test_cases_that_come_too_late_are_told_the_reason(project, who):
     result.stdout.fnmatch_lines([f"sim mark: several presets, a sweep or seeds{line[1:]}"])
 
 
+def test_an_odd_recording_is_warned_of_at_the_line_of_each_test(project):
+    project.makepyfile(
+        """
+        import pytest
+
+        pytestmark = [
+            pytest.mark.filterwarnings("always"),
+            pytest.mark.sim("tiny", overrides={"sensor.photon_rate_per_s_um2": 1e6}),
+        ]
+
+        def test_first(sim_recording):
+            assert "saturated" in " ".join(sim_recording.notes)
+
+        def test_in_hand(sim_recording):
+            assert "saturated" in " ".join(sim_recording.notes)
+        """
+    )
+    for _ in ("simulated", "from the cache"):
+        result = project.runpytest_subprocess("-W", "ignore::pytest_calsim.errors.SpecWarning")
+        result.assert_outcomes(passed=2)
+        lines = [line for line in result.outlines if "PlacementWarning" in line]
+        assert [line.split(": ")[0].rsplit(":")[-1] for line in lines] == ["8", "11"]
+        assert all("test_an_odd_recording" in line and "% of the pixels are saturated" in line for line in lines)
+
+
 def test_a_warning_is_given_at_the_users_line(project, own_steps):
     project.makeconftest(
         """
