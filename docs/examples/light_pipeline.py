@@ -101,12 +101,11 @@ def footprint(movie, brightness, seed, radius_px=7):
 
 
 def read_traces(movie, footprints):
-    """Fluorescence ``(unit_id, frame)`` of all footprints and the still picture together, by least squares."""
+    """What all footprints together add to the still picture, ``(unit_id, frame)``, by least squares."""
     pixels = band_pass(movie, fine_px=1).reshape(len(movie), -1)
-    # The edges of vessels are as sharp as cells, and brighten and dim with all that lies below.
-    still = np.median(pixels, axis=0)
-    known = np.vstack([footprints.reshape(-1, pixels.shape[1]), still])
-    return np.linalg.lstsq(known.T, pixels.T, rcond=None)[0][:-1].astype(np.float64)
+    pixels -= np.median(pixels, axis=0)
+    known = footprints.reshape(-1, pixels.shape[1])
+    return np.linalg.lstsq(known.T, pixels.T, rcond=None)[0].astype(np.float64)
 
 
 def infer_spikes(traces, fps, decay_s=0.2):
