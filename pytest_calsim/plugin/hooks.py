@@ -37,7 +37,7 @@ class _PlainImports:
     """Import the package's modules as Python does.
 
     pytest rewrites the assert statements of every module that comes with a plugin.
-    That compiles each module anew in a fresh environment: half a second in the first test.
+    That compiles each module anew in a fresh environment: a third of a second in the first test.
     The package raises its own errors, so rewriting gives nothing.
     """
 
