@@ -64,6 +64,28 @@ def test_footprints_and_traces_are_compared_cell_by_cell(recording):
     assert_invariant(baseline, oracle(recording, A=A), replace(Tolerance.same_noise(recording), min_iou=0.5))
 
 
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
+def test_a_cell_near_the_edge_of_a_cut_image_may_be_lost(recording, side):
+    A = np.asarray(recording.truth.A_observed)
+    height, width = A.shape[1:]
+    units = recording.truth.detectable_subset()
+    brightest = np.array([np.unravel_index(A[unit].argmax(), (height, width)) for unit in units])
+    middle = np.hypot(*(brightest - (height / 2, width / 2)).T).argmin()
+    row, column = (int(at) for at in brightest[middle])
+
+    def cut(distance_px):
+        rows = {"top": slice(row - distance_px, height), "bottom": slice(0, row + distance_px + 1)}
+        columns = {"left": slice(column - distance_px, width), "right": slice(0, column + distance_px + 1)}
+        window = recording.transformed(crop=(rows.get(side, slice(None)), columns.get(side, slice(None))))
+        others = np.arange(len(A)) != units[middle]
+        seen = np.asarray(window.truth.A_observed)
+        return Outcome(window, Estimate(A=seen[others], C=window.truth.C.values[others]))
+
+    assert_equivariant(oracle(recording), cut(9))
+    with pytest.raises(RecoveryError, match="lost 1"):
+        assert_equivariant(oracle(recording), cut(10))
+
+
 @pytest.mark.parametrize("word", ["lost 1", "gained 1"])
 def test_a_cell_that_is_found_once_is_listed_with_a_reason(recording, word):
     A = np.asarray(recording.truth.A_observed)
