@@ -53,6 +53,26 @@ def test_names_are_unique():
     assert len(set(names)) == len(names) == 25
 
 
+def test_cells_of_the_scene_are_bright_and_far_apart():
+    recording = simulate(contract_scene())
+    cells = recording.truth.cells
+    assert len(recording.truth.detectable_subset()) == len(cells) == 8
+    at = cells[["y_um", "x_um"]].to_numpy() / recording.spec.acquisition.pixel_size_um
+    apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1))
+    assert apart[~np.eye(8, dtype=bool)].min() > 18  # px: almost three somata
+
+
+def test_scaled_codes_lie_about_the_largest_signed_number():
+    recording = simulate(contract_scene())
+    scaled = next(clause for clause in RELATIONS if clause.name == "gain and offset").change(recording, simulate)
+    codes = scaled.observed.values
+    low = int(codes.min())
+    high = int(codes.max())
+    assert abs(low + high - 2**16) <= 2
+    assert 20_000 < high - low <= 40_000
+    assert np.corrcoef(codes.ravel(), recording.observed.values.ravel())[0, 1] > 1 - 1e-9
+
+
 def test_a_clause_is_found_by_its_name():
     with pytest.raises(ValueError, match="no clause 'transpose'; did you mean 'transposed'"):
         CONTRACT.check("transpose")
