@@ -196,8 +196,13 @@ def _pictures(profiles: _Profiles, y_px: Floats, x_px: Floats, levels: Floats, f
         row, column = np.divmod(np.arange(len(which)) - first[which], side[which])
         distance = np.sqrt((row + (top - y)[which]) ** 2 + (column + (left - x)[which]) ** 2)
         values = profiles.light(own, step, distance, which)
+        total = np.bincount(which, values, len(own))
+        # On pixels so large that a source's light ends before it comes to a node, the nearest node has it all.
+        between = total == 0
+        values[(first + half * (side + 1))[between]] = 1.0
+        total[between] = 1.0
         # All nodes' splines together hold the flux.
-        values *= (flux[own] / step**2 / np.bincount(which, values, len(own)))[which]
+        values *= (flux[own] / step**2 / total)[which]
         patches = Patches.laid_out(values.astype(np.float32), np.stack([top, left, side, side], axis=1))
         found.append(NodePictures(level, own, patches))
     return found

@@ -90,6 +90,13 @@ def test_a_source_without_light_has_no_picture():
     assert disk_pictures(at, at, np.full(3, 9.0), np.full(3, 2.0), np.zeros(3)) == []
 
 
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.5])
+def test_light_that_ends_before_the_next_node_is_all_at_the_nearest(phase):
+    found = gaussian_pictures(one(phase), one(-phase), one(0.1), one(2.0), end_px=2.1)
+    kept = 2 * followed_share(one(0.1), 2.1)[0]
+    assert shown(found).sum() == pytest.approx(kept, rel=1e-5)
+
+
 def test_what_lies_beyond_the_canvas_lights_it_as_far_as_it_reaches():
     far = np.array([400.0]), np.array([0.0])
     assert shown(gaussian_pictures(*far, one(10), one(1))).max() == 0
