@@ -1,5 +1,7 @@
 """The laws of the design, for every step alone and all together, over drawn specs."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from laws import FEW, KINDS, MANY, SMALL, edited, scene_of
 
 from pytest_calsim import strategies as sims
+from pytest_calsim.errors import SpecError
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.registry import step_classes
@@ -107,7 +110,7 @@ def independent(spec, data):
         return  # cells given beyond the sensor have no place without the margin
     if calibrated(spec):
         gone |= dependents(spec, "place_neurons")
-    rest = edited(spec, drop=gone)
+    rest, gone = reduced(spec, gone)
     before = scene_of(spec)
     after = scene_of(rest)
     if not moves:
@@ -142,6 +145,18 @@ def untimed(spec):
 def calibrated(spec):
     """Whether brightnesses are solved for, from everything else in the scene."""
     return "place_neurons" in spec.kinds and any(p.snr is not None for p in spec.step("place_neurons").populations)
+
+
+def reduced(spec, gone):
+    """Drop steps, and with them those that are refused without them: assemblies that nobody listens to."""
+    while True:
+        try:
+            return edited(spec, drop=gone), gone
+        except SpecError as error:
+            refused = re.match(r"(\w+): .* needs \w+, which no step provides", str(error))
+            if refused is None:
+                raise
+            gone = gone | dependents(spec, refused[1])
 
 
 def dependents(spec, kind):
