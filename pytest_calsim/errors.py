@@ -70,10 +70,10 @@ class RecoveryError(AssertionError):
     ----------
     scorecard
         The numbers, bounds and per-cell reasons behind the verdict.
-    recording, estimate
+    estimate, recording
         What was judged, where it is known: for pictures of the failure.
     baseline
-        The recording and the estimate that it was compared with, where two were.
+        The estimate and the recording that it was compared with, where two were.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class RecoveryError(AssertionError):
         message: str,
         scorecard: Scorecard,
         *,
-        recording: Recording | None = None,
         estimate: Estimate | None = None,
-        baseline: tuple[Recording, Estimate] | None = None,
+        recording: Recording | None = None,
+        baseline: tuple[Estimate, Recording] | None = None,
     ) -> None:
         super().__init__(message)
         self.scorecard = scorecard
-        self.recording = recording
         self.estimate = estimate
+        self.recording = recording
         self.baseline = baseline
 
 

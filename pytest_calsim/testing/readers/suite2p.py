@@ -47,10 +47,10 @@ def read(
     xoff: ArrayLike | None,
 ) -> Suite2pArrays:
     """Read ROIs, traces and offsets; rejected ROIs, and those merged into another, are left out."""
-    picture = _size(shape)
+    image_shape = _size(shape)
     rois = _rois(stat)
     kept = _kept(iscell, rois)
-    footprints = SparseFootprints.from_units([_unit(rois[i], i, picture) for i in kept.tolist()], picture)
+    footprints = SparseFootprints.from_units([_unit(rois[i], i, image_shape) for i in kept.tolist()], image_shape)
     # Rows are read before ROIs are left out: suite2p writes one for each ROI, accepted or not.
     traces = _rows(F, len(rois), "F")
     around = _rows(Fneu, len(rois), "Fneu")
