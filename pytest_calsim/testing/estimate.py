@@ -134,7 +134,7 @@ class Estimate:
         """
         if self._footprints is None:
             raise EstimateError("this Estimate has no A, which footprints are judged by")
-        return self._footprints.on(image_shape)
+        return self._footprints.on(as_size(image_shape, "image_shape"))
 
     @classmethod
     @short_traceback

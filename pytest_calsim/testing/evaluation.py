@@ -13,7 +13,7 @@ from pytest_calsim.errors import EstimateError
 from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.testing.background_cells import background_cells_of
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
+from pytest_calsim.testing.frame_of_reference import FootprintShift, check_footprint_shift, true_displacements
 from pytest_calsim.testing.inputs.matrices import as_shifts
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.matched_cells import MatchedCells, match_cells, matched_rows
@@ -71,6 +71,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         check_bound("min_iou", self.min_iou)
+        check_footprint_shift(self.footprint_shift)
         check_recording(self.recording)
 
     @classmethod

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, as_path
 from pytest_calsim.recording.exports.movie import published
 from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.courses import draw_shift_errors
@@ -83,6 +82,7 @@ def save_overlay(path: str | PathLike[str], estimate: Estimate | FootprintsLike 
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from pytest_calsim import load_preset, simulate
     >>> recording = simulate(load_preset("tiny"))
     >>> path = Path(tempfile.mkdtemp()) / "overlay.png"
@@ -98,7 +98,7 @@ def save_overlay(path: str | PathLike[str], estimate: Estimate | FootprintsLike 
     else:
         comparison = None if estimate is None or estimate.A is None else _drawable(estimate, recording)
         png = _png((6.0, 6.4), lambda ax: recording.plot.contours(comparison, ax=ax))
-    with published(Path(path), overwrite=True) as partial:
+    with published(as_path(path), overwrite=True) as partial:
         partial.write_bytes(png)
 
 
@@ -151,23 +151,25 @@ def save_report(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from pytest_calsim import load_preset, simulate
     >>> recording = simulate(load_preset("tiny"))
     >>> scores = save_report(Path(tempfile.mkdtemp()) / "report.html", recording.truth.A_observed, recording)
     >>> scores.as_dict()["footprints.recall"]
     1.0
     """
-    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
-    scores = scores_of(of)
-    parts = [*_drawings(recording, comparison_of(of)), *map(_card, scores.cards), *_skipped(scores)]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>What was recovered</title><style>{_STYLE}</style></head><body><h1>What was recovered</h1>"
-        f"<p>{escape(str(recording.spec.acquisition))}; seed {recording.spec.seed}, "
-        f"key {recording.spec.key()[:12]}</p><main>{''.join(parts)}</main></body></html>\n"
-    )
-    with published(Path(path), overwrite=overwrite) as partial:
+    # Around it all, so that a name that is taken is refused before anything is scored.
+    with published(as_path(path), overwrite=overwrite) as partial:
+        of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+        scores = scores_of(of)
+        parts = [*_drawings(recording, comparison_of(of)), *map(_card, scores.cards), *_skipped(scores)]
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>What was recovered</title><style>{_STYLE}</style></head><body><h1>What was recovered</h1>"
+            f"<p>{escape(str(recording.spec.acquisition))}; seed {recording.spec.seed}, "
+            f"key {recording.spec.key()[:12]}</p><main>{''.join(parts)}</main></body></html>\n"
+        )
         partial.write_text(page, "utf-8")
     return scores
 

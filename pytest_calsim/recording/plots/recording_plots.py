@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays.plain import is_number, is_whole_number
 from pytest_calsim.recording.exports.movie import Movie
 from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.anatomy import draw_footprint, draw_placement
@@ -119,8 +120,8 @@ class RecordingPlots:
             When the level is out of range, or there are no footprints.
         """
         _check_comparison(comparison)
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, not {level!r}")
+        if not (is_number(level) and 0 < level < 1):
+            raise ValueError(f"level must be a number between 0 and 1, not {level!r}")
         axes: Axes = use_axes(ax, size=(5.5, 5.8))
         self._show_rise(True, None, axes)
         if comparison is None:
@@ -299,6 +300,8 @@ class RecordingPlots:
         return axes
 
     def _frame(self, index: int) -> int:
+        if not is_whole_number(index):
+            raise TypeError(f"the number of a frame is whole, not {index!r}")
         n = self._recording.frames.shape[0]
         if not -n <= index < n:
             raise IndexError(f"frame {index} is out of range: there are {n} frames, 0 to {n - 1}")

@@ -125,9 +125,7 @@ def _rois(stat: object) -> list[Any]:
     """Return the ROIs of ``stat``, each with its pixels."""
     kind = type(stat).__name__
     if isinstance(stat, Mapping | str | PathLike) or not isinstance(stat, Sequence | np.ndarray):
-        raise EstimateError(
-            f"stat must be suite2p's list of ROIs, np.load('stat.npy', allow_pickle=True), not a {kind}"
-        )
+        raise EstimateError(f"stat must be suite2p's list of ROIs, np.load('stat.npy', allow_pickle=True), not {kind}")
     rois: list[Any] = list(cast("Sequence[Any]", stat))
     for number, roi in enumerate(rois):
         lacking = [name for name in ("ypix", "xpix", "lam") if not (isinstance(roi, Mapping) and name in roi)]
