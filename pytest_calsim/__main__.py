@@ -60,7 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     folder = argparse.ArgumentParser(add_help=False)
-    folder.add_argument("--preset-dir", type=Path, metavar="DIR", help="a folder of your own presets")
+    folder.add_argument(
+        "--preset-dir",
+        type=Path,
+        default=os.environ.get("PYTEST_SIM_PRESET_DIR") or None,
+        metavar="DIR",
+        help="a folder of your own presets (default: PYTEST_SIM_PRESET_DIR)",
+    )
 
     changes = argparse.ArgumentParser(add_help=False)
     changes.add_argument("--seed", type=int, metavar="N", help="the preset with this seed")

@@ -55,6 +55,15 @@ def test_presets_of_ones_own(capsys, tmp_path):
     assert "unknown key 'tool'" in out
 
 
+def test_presets_of_ones_own_by_the_environment(capsys, tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text("extends = ['tiny']\n[acquisition]\nfps = 9\n", "utf-8")
+    monkeypatch.setenv("PYTEST_SIM_PRESET_DIR", str(tmp_path))
+    assert main(["presets", "mine"]) == 0
+    assert "acquisition.fps = 9.0" in capsys.readouterr().out.splitlines()
+    (tmp_path / "nearer").mkdir()
+    assert main(["presets", "mine", "--preset-dir", str(tmp_path / "nearer")]) == 1  # what is typed counts
+
+
 def test_simulate(capsys, tmp_path):
     target = tmp_path / "recording"
     assert main(["simulate", "tiny", "-o", str(target), "--seed", "3", "--drop", "sensor", *SHORT]) == 0

@@ -274,7 +274,8 @@ class Recording(WritesFiles):
         self._refuse_if_altered("is not saved")
         path = as_path(path)
         if os.path.lexists(path) and not (overwrite and path.is_file()):
-            raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")
+            ways = "remove it, choose another name, or give overwrite=True to replace a file"
+            raise StoreError(f"{path}: exists already; {ways}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             publish_recording(path, data_of(self), overwrite=overwrite)
