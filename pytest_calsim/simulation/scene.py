@@ -34,7 +34,8 @@ _A = TypeVar("_A", bound=Artifact)
 
 _LOG = logging.getLogger(__name__)
 
-# Frames painted together. Larger blocks save little, and each thread needs this memory as well.
+# Frames that are painted together, and the memory that they may take in float32, on the canvas. Larger blocks save
+# little, and each thread needs this memory as well.
 _BLOCK_FRAMES = 12
 _BLOCK_BYTES = 24 << 20
 
