@@ -134,11 +134,11 @@ def test_score(source, spec, capsys, tmp_path):
     recording = simulate(spec)
     found = recording.truth.A_observed.dense()[:2]
     np.save(tmp_path / "found.npy", found)
-    written = ["--json", str(tmp_path / "s.json"), "--report", str(tmp_path / "r.html")]
+    written = ["--json", str(tmp_path / "new" / "s.json"), "--report", str(tmp_path / "r.html")]
     assert main(["score", *source, str(tmp_path / "found.npy"), "--units", "all", "--min-iou", "0.7", *written]) == 0
     expected = score(found, recording, units="all", min_iou=0.7)
     assert capsys.readouterr().out == f"{expected}\n"
-    assert json.loads((tmp_path / "s.json").read_text("utf-8")) == expected.as_dict()
+    assert json.loads((tmp_path / "new" / "s.json").read_text("utf-8")) == expected.as_dict()
     assert "<html" in (tmp_path / "r.html").read_text("utf-8")
 
 
@@ -163,6 +163,12 @@ def test_cache(capsys, tmp_path):
         (["export", "tinny", "-o", "movie.npy"], "unknown preset 'tinny'; did you mean 'tiny'?"),
         (["export", "here.json", "-o", "movie.npy"], "here.json: is not the spec.json of a failed test"),
         (["export", "here.json", "-o", "movie.npy", "--seed", "1"], "--seed, --set and --drop change presets"),
+        (["export", "gone.zarr.zip", "-o", "movie.npy"], "gone.zarr.zip: no such file"),
+        (["simulate", "tiny", "-o", "here.json"], "here.json: exists already; choose another name, or remove it"),
+        (["export", "tiny", "-o", "here.json", "--format", "npy"], "here.json: exists already"),
+        (["score", "tiny", "nowhere.npy", "--report", "here.json"], "here.json: exists already"),
+        (["cache", "show", "--dir", "here.json"], "here.json: is a file; give the folder of a cache"),
+        (["notebooks", "here.json"], "here.json: File exists"),
         (["score", "tiny", "nowhere.npy"], "nowhere.npy: no such file or folder"),
         (["score", "tiny", "here.json"], "here.json: is neither .npy nor .npz"),
     ],

@@ -64,10 +64,10 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
         if estimate is not None and recording is not None:
             jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
-            jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
+            jobs["overlay.png"] = lambda path: _draw_overlay(path, estimate, recording)
         if missed.baseline is not None:
             compared = missed.baseline
-            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(compared[0], compared[1], path)
+            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(path, *compared)
     written: list[str] = []
     for name, write in jobs.items():
         try:
@@ -131,7 +131,7 @@ def _recording_of(attempt: Attempt, missed: RecoveryError | None) -> tuple[Spec 
     if missed is None:
         return spec, label
     # Of two recordings that were compared, the other one is made of the baseline again.
-    judged = missed.scorecard.spec if missed.baseline is None else missed.baseline[0].spec
+    judged = missed.scorecard.spec if missed.baseline is None else missed.baseline[1].spec
     return (spec, label) if judged is None or judged == spec else (judged, "")
 
 
@@ -170,7 +170,7 @@ def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> Non
     write_estimate(path, estimate, (height, width))
 
 
-def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
+def _draw_overlay(path: Path, estimate: Estimate | None, recording: Recording) -> None:
     from pytest_calsim.testing.plots import save_overlay  # start-up: only for tests that fail
 
-    save_overlay(path, recording, estimate)
+    save_overlay(path, estimate, recording)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.html_table import html_table
-from pytest_calsim.errors import SpecError, StoreError
+from pytest_calsim.arrays.plain import is_whole_number
+from pytest_calsim.errors import SpecError, StoreError, as_path
 from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.plots.recording_plots import RecordingPlots
@@ -234,6 +234,9 @@ class Recording(WritesFiles):
             offset=offset,
             dtype=dtype,
         )
+        sizes = {"frame": chunks, "height": chunks, "width": chunks} if is_whole_number(chunks) else chunks
+        if sizes is not None and not isinstance(sizes, Mapping):
+            raise SpecError(f"chunks = {chunks!r} must be a size, or sizes by axis such as {{'frame': 50}}")
         check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
         return Recording(
             self.spec,
@@ -244,7 +247,7 @@ class Recording(WritesFiles):
             scene=self._scene,
             transformation=by,
             altered=f"transformed: {by}",
-            chunks=dict.fromkeys(("frame", "height", "width"), chunks) if isinstance(chunks, int) else chunks,
+            chunks=sizes,
         )
 
     def _refuse_if_altered(self, what: str) -> None:
@@ -269,7 +272,7 @@ class Recording(WritesFiles):
             When there is a file already, or it cannot be written.
         """
         self._refuse_if_altered("is not saved")
-        path = Path(path)
+        path = as_path(path)
         if os.path.lexists(path) and not (overwrite and path.is_file()):
             ways = "remove it, choose another name, or give overwrite=True to replace a file"
             raise StoreError(f"{path}: exists already; {ways}")
@@ -292,7 +295,7 @@ class Recording(WritesFiles):
             is read.
         """
         try:
-            file = RecordingFile(Path(path))
+            file = RecordingFile(as_path(path))
         except StoreError:
             raise
         except OSError as error:

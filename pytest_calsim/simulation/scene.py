@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.errors import SpecError
 from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.fusion import Pass, expected_light, fuse, gain_of_fields
@@ -144,7 +144,7 @@ class Scene:
         if stage in self.spec.kinds and stage not in self.stages:
             return []
         if stage not in self.stages:
-            raise SpecError(f"no stage {stage!r}: {nearest(stage, self.stages)} (stages: {', '.join(self.stages)})")
+            raise SpecError(f"no stage {stage!r}; known, in the order of light: {', '.join(self.stages)}")
         return [self.pixel_artifacts[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
 
     def dtype(self, stage: str | None = None) -> np.dtype[Any]:

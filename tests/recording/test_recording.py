@@ -112,7 +112,7 @@ def test_absent_effects_are_none(recording):
 def test_stages_paint_on_demand(recording):
     assert recording.stages == ("vignette", "leakage", "sensor")
     np.testing.assert_array_equal(recording.stage("leakage", slice(2, 4)).values[0], recording.truth.leakage.values)
-    with pytest.raises(SpecError, match="did you mean 'leakage'"):
+    with pytest.raises(SpecError, match=r"no stage 'leakag'; known, in the order of light: vignette, leakage, sensor"):
         recording.stage("leakag")
 
 

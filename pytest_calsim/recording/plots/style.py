@@ -57,6 +57,10 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
         Without matplotlib.
     """
     if ax is not None:
+        if not hasattr(ax, "imshow"):
+            raise TypeError(
+                f"ax must be one Axes of matplotlib, not {type(ax).__name__}: of several, take one, axes[0]"
+            )
         return ax
     pyplot = require("matplotlib.pyplot", "plot", "plotting")
     figure, made = pyplot.subplots(figsize=size, layout="constrained")

@@ -206,6 +206,8 @@ def test_an_mp4_shows_the_movie(recording, tmp_path):
         ({"limits": (9, 5)}, "low < high"),
         ({"limits": 3}, "low < high, not 3"),
         ({"speed": 0}, "above 0"),
+        ({"speed": "2"}, "speed must be a number above 0, not '2'"),
+        ({"speed": float("inf")}, "above 0"),
     ],
 )
 def test_an_mp4_refuses_what_it_cannot_show(options, message, tmp_path):
