@@ -82,11 +82,6 @@ def test_a_recording_cannot_be_changed(recording):
         recording.scene.artifacts["vignette"] = None
 
 
-def test_a_wrong_name_or_spec_says_so():
-    with pytest.raises(SpecError, match="load_preset gives one by name"):
-        simulate("tiny")
-
-
 def test_the_truth_is_walked_by_name(recording):
     assert tuple(recording.truth) == recording.truth.names
     assert all(name in recording.truth for name in recording.truth)

@@ -264,17 +264,14 @@ def test_a_missing_library_is_one_clear_line(kind, module, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_no_library_is_imported_before_it_is_asked_for():
+def test_no_library_is_imported_before_it_is_asked_for(tmp_path):
     code = """
 import sys
 from pytest_calsim import load_preset, simulate
 simulate(load_preset("tiny")).to_npy(sys.argv[1] + "/a.npy")
 print([m for m in ("matplotlib", "tifffile", "av", "pynwb", "h5py", "tqdm") if m in sys.modules])
 """
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
 

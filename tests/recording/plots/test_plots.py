@@ -320,8 +320,6 @@ def test_the_number_of_a_frame_is_whole(index):
 
 
 def test_one_axes_is_drawn_into():
-    from matplotlib import pyplot
-
     _, axes = pyplot.subplots(2)
     with pytest.raises(TypeError, match=r"one Axes of matplotlib, not ndarray: of several, take one, axes\[0\]"):
         simulate(load_preset("tiny")).plot.frame(ax=axes)
