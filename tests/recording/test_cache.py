@@ -265,11 +265,6 @@ def test_counters_are_plain_numbers() -> None:
     assert set(CacheCounters().as_dict()) == {field.name for field in dataclasses.fields(CacheCounters)}
 
 
-def test_a_name_in_the_place_of_a_spec_is_refused(tmp_path):
-    with pytest.raises(SpecError, match="simulate_cached takes a Spec, not 'tiny'; load_preset gives one by name"):
-        simulate_cached("tiny", tmp_path)
-
-
 def test_what_is_no_folder_size_or_spec_is_refused(tmp_path):
     with pytest.raises(TypeError, match="root = 3 is no path"):
         RecordingCache(3)
@@ -278,6 +273,8 @@ def test_what_is_no_folder_size_or_spec_is_refused(tmp_path):
     for size in (-1, "1GB", 1.5, True):
         with pytest.raises(ValueError, match=f"max_bytes = {size!r} must be a whole number of bytes"):
             RecordingCache(tmp_path, max_bytes=size)
+    with pytest.raises(SpecError, match="simulate_cached takes a Spec, not 'tiny'; load_preset gives one by name"):
+        simulate_cached("tiny", tmp_path)
     with pytest.raises(SpecError, match=r"RecordingCache\.get takes a Spec, not 'tiny'"):
         RecordingCache(tmp_path).get("tiny")
 
