@@ -23,9 +23,11 @@ from pytest_calsim.microscope.units import Frozen
 
 __all__ = ["GivenArray"]
 
+# A spec is kept with every recording, and hashed for its key.
 _MOST_VALUES = 2**28
 _MOST_BYTES = 64_000_000
 _MOST_SHOWN = 2000
+"""Characters of data that a repr shows; of longer ones it shows a digest."""
 
 
 class GivenArray(Frozen):

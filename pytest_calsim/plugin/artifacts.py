@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
-__all__ = ["failure_section", "folder_name", "summarize", "write_artifacts"]
+__all__ = ["failure_section", "summarize"]
 
 _LONGEST_NAME = 120
 """Characters of a test's id in a folder's name: file systems take 255 bytes."""
 
 
-def folder_name(nodeid: str) -> str:
+def _folder_name(nodeid: str) -> str:
     """Make a folder's name of a test's id: readable, safe on every system, and another one for every test."""
     readable = re.sub(r"[^\w.=+-]+", "_", nodeid.replace("::", "-"), flags=re.ASCII).strip("._-")
     return f"{readable[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
 
 
-def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
+def _write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
     """Write what there is of a failed test.
 
     Parameters
@@ -115,8 +115,8 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     if spec is not None:
         test = id_without_case(attempt.item)
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
-    folder = artifacts / folder_name(attempt.item.nodeid)
-    written = write_artifacts(folder, failure, missed)
+    folder = artifacts / _folder_name(attempt.item.nodeid)
+    written = _write_artifacts(folder, failure, missed)
     lines.append(f"files in {_seen_from(here, folder)}: {', '.join(written) or 'none'}")
     # A @given is replayed by its example, which Hypothesis does not always tell.
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):

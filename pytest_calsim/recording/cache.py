@@ -103,6 +103,13 @@ class RecordingCache:
     note
         Where to tell of damage and of disks that cannot be used; by default a
         :class:`~pytest_calsim.errors.CacheWarning`.
+
+    Raises
+    ------
+    TypeError
+        When ``root`` is no path.
+    ValueError
+        When ``max_bytes`` is no size.
     """
 
     def __init__(
@@ -146,6 +153,11 @@ class RecordingCache:
             What to simulate.
         label
             A name to list it under, e.g. the preset's.
+
+        Raises
+        ------
+        SpecError
+            When this is no Spec.
         """
         check_spec(spec, "RecordingCache.get")
         key = spec.key()

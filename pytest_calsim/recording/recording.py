@@ -153,10 +153,17 @@ class Recording(WritesFiles):
             Frames to show; all by default.
         canvas
             Show the margin beyond the sensor too (for stages before ``brain_motion`` crops it).
+
+        Raises
+        ------
+        SpecError
+            When there is no such stage or no margin, ``frames`` are no slice, or the recording was altered.
         """
         from pytest_calsim.recording.lazy_array import lazy_movie
 
         self._refuse_if_altered("shows no stages")
+        if frames is not None and not isinstance(frames, slice):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError(f"frames = {frames!r} must be a slice, such as slice(0, 10)")
         lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name, self._spec.acquisition)
         return lazy if frames is None else lazy.isel(frame=frames)
 

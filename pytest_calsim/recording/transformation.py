@@ -21,6 +21,7 @@ Axis: TypeAlias = Literal["height", "width"]
 Sides: TypeAlias = tuple[int, int, int, int]
 
 _BLOCK_FRAMES = 64
+"""Frames that are transformed, or searched for their extremes, at a time."""
 
 
 @dataclass(frozen=True)

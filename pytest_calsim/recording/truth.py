@@ -28,6 +28,7 @@ _LAST_COLUMNS = ("y_um", "x_um")
 """The cells' table begins and ends with these: pandas cuts out the middle of what is too wide."""
 
 _WIDTH = 80
+"""Columns of a terminal that was never made wider."""
 
 
 class GroundTruth:

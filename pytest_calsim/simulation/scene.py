@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.plain import is_whole_number
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import SpecError
@@ -34,7 +35,8 @@ _A = TypeVar("_A", bound=Artifact)
 
 _LOG = logging.getLogger(__name__)
 
-# Frames painted together. Larger blocks save little, and each thread needs this memory as well.
+# Frames that are painted together, and the memory that they may take in float32, on the canvas. Larger blocks save
+# little, and each thread needs this memory as well.
 _BLOCK_FRAMES = 12
 _BLOCK_BYTES = 24 << 20
 
@@ -216,11 +218,14 @@ class Scene:
         Raises
         ------
         SpecError
-            If the recording has no such frames, the spec has no such step, or there is no margin to show.
+            If the recording has no such frames, the spec has no such step, there is no margin to show, or no thread to
+            paint.
         """
         stop = self.n_frames if stop is None else stop
-        if not 0 <= start <= stop <= self.n_frames:
-            raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
+        if not all(map(is_whole_number, (start, stop))) or not 0 <= start <= stop <= self.n_frames:
+            raise SpecError(f"frames {start!r}..{stop!r} are not within the recording's 0..{self.n_frames}")
+        if not is_whole_number(threads) or threads < 1:
+            raise SpecError(f"threads = {threads!r} must be a whole number, 1 or more")
         passes = self._passes(until)
         out = np.empty((stop - start, *self.shape(until, canvas=canvas)), self.dtype(until))
         most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))

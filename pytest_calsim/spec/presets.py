@@ -75,7 +75,12 @@ class _Shelf:
         if extra_dir is not None:
             folders.append(as_path(extra_dir, "extra_dir"))
             if not folders[-1].is_dir():
-                raise SpecError(f"preset folder {str(extra_dir)!r} does not exist: create it, or correct the path")
+                why = (
+                    "is a file: give its folder"
+                    if folders[-1].exists()
+                    else "does not exist: create it, or correct the path"
+                )
+                raise SpecError(f"preset folder {str(extra_dir)!r} {why}")
         return cls((*folders, _package_dir()))
 
     def find(self, name: str, *, parts: bool) -> Path | None:

@@ -31,6 +31,7 @@ PARTIAL = ".partial"
 
 _GROUP: Json = {"zarr_format": 2}
 _READABLE_BY_ALL = 0o644 << 16
+"""Rights of unpacked files, which a zip keeps in the upper half of 32 bits."""
 
 
 @dataclass(frozen=True)

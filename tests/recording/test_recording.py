@@ -111,6 +111,33 @@ def test_stages_paint_on_demand(recording):
         recording.stage("leakag")
 
 
+@pytest.mark.parametrize("frames", [3, "a", (0, 5)])
+def test_frames_of_a_stage_are_a_slice(recording, frames):
+    with pytest.raises(SpecError, match="must be a slice, such as slice"):
+        recording.stage("leakage", frames)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a",), "frames 'a'..20 are not within the recording's 0..20"),
+        ((0, 2.5), "frames 0..2.5 are not within"),
+        ((5, 3), "frames 5..3 are not within"),
+        ((0, 21), "frames 0..21 are not within"),
+        ((-1, 3), "frames -1..3 are not within"),
+    ],
+)
+def test_frames_that_are_not_there_are_not_painted(recording, arguments, message):
+    with pytest.raises(SpecError, match=message):
+        recording.scene.paint(*arguments)
+
+
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5])
+def test_some_thread_paints(recording, threads):
+    with pytest.raises(SpecError, match=f"threads = {threads!r} must be a whole number, 1 or more"):
+        recording.scene.paint(threads=threads)
+
+
 def test_until_stops_there(recording):
     short = simulate(recording.spec, until="leakage")
     assert short.observed.dtype == np.float32

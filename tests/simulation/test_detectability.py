@@ -158,7 +158,11 @@ def moved_cells(**activity):
     motion = {"kind": "brain_motion", "max_shift_um": 3 * pixel_um, "trajectory_um": tuple(path)}
     clear = {"acquisition.tissue.emission_attenuation_um": 1e5}  # without scattered light
     changes = clear | {"place_neurons.positions_um": places} | {f"cell_activity.{k}": v for k, v in activity.items()}
-    return spec.edit(changes, add=[motion], drop=["sensor", "neuropil", "background_cells", "leakage", "illumination", "vignette", "vasculature"])
+    return spec.edit(
+        changes,
+        add=[motion],
+        drop=["sensor", "neuropil", "background_cells", "leakage", "illumination", "vignette", "vasculature"],
+    )
 
 
 def test_a_transient_counts_as_far_as_motion_leaves_it_in_view():

@@ -233,6 +233,8 @@ def test_unknown_names_are_one_line():
         load_preset("tinny")
     with pytest.raises(SpecError, match=r"^preset folder '/nowhere' does not exist: create it, or correct the path$"):
         preset_names("/nowhere")
+    with pytest.raises(SpecError, match=r"^preset folder '.*' is a file: give its folder$"):
+        preset_names(__file__)
 
 
 @pytest.mark.parametrize("name", [3, None, ["tiny"], b"tiny"])

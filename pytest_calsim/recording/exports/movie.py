@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Movie", "blocks_of", "frame_times_s", "images_of", "published"]
 
 _BLOCK_BYTES = 4 << 20
+"""Frames that are read at a time: several blocks are in flight, one on each core."""
 
 
 class Movie(Protocol):

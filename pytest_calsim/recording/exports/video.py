@@ -132,10 +132,14 @@ def _lossless_format(movie: Movie, name: str) -> str:
 
 
 def _checked(limits: tuple[float, float]) -> tuple[float, float]:
-    ends = np.asarray(limits)
-    if ends.shape != (2,) or ends.dtype.kind not in "iuf" or not ends[0] < ends[1]:
+    try:
+        low, high = limits
+        is_rising = is_number(low) and is_number(high) and low < high
+    except (TypeError, ValueError):  # not two
+        is_rising = False
+    if not is_rising:
         raise ValueError(f"limits must be (low, high) with low < high, not {limits!r}")
-    return float(ends[0]), float(ends[1])
+    return float(limits[0]), float(limits[1])
 
 
 def _brightness_range(movie: Movie) -> tuple[float, float]:

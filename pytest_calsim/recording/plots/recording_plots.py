@@ -155,6 +155,8 @@ class RecordingPlots:
             When there are no traces, or no cell to show one of.
         """
         _check_comparison(comparison)
+        if not is_whole_number(n) or n < 1:
+            raise ValueError(f"n must be a number of cells, 1 or more, not {n!r}")
         truth = self._recording.truth
         chosen = self._brightest(n, comparison) if units is None else _numbers(units)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
@@ -279,6 +281,8 @@ class RecordingPlots:
         ValueError
             When the cell is out of view, or the recording has no footprints.
         """
+        if not is_whole_number(unit):
+            raise TypeError(f"the number of a unit is whole, not {unit!r}")
         axes = panels(2, size=4.0)
         draw_footprint(axes, self._recording.truth, unit, self._recording.spec.canvas)
         return axes

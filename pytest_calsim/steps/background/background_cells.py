@@ -32,6 +32,7 @@ __all__ = ["BackgroundCellLight", "BackgroundCells", "BackgroundPopulation"]
 
 
 _MAX_CELLS = 100_000
+"""A bound on time and memory; more come mostly of a mistake in a density."""
 _WIDEST_UM = 80.0
 """Light that spreads wider than this σ has no place any more: it is part of the neuropil's level."""
 _REACH_UM = GAUSSIAN_REACH * _WIDEST_UM

@@ -319,6 +319,16 @@ def test_the_number_of_a_frame_is_whole(index):
             draw(index)
 
 
+def test_the_number_of_a_unit_and_of_units_is_whole():
+    plot = simulate(load_preset("tiny")).plot
+    for n in ("a", 0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"n must be a number of cells, 1 or more, not {n!r}"):
+            plot.traces(n=n)
+    for unit in ("a", 1.5, [1]):
+        with pytest.raises(TypeError, match="the number of a unit is whole, not"):
+            plot.footprint(unit)
+
+
 def test_one_axes_is_drawn_into():
     _, axes = pyplot.subplots(2)
     with pytest.raises(TypeError, match=r"one Axes of matplotlib, not ndarray: of several, take one, axes\[0\]"):
