@@ -17,6 +17,7 @@ from pytest_calsim.errors import EstimateError, as_path
 from pytest_calsim.recording.exports.movie import published
 from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.courses import draw_shift_errors
+from pytest_calsim.recording.plots.style import TITLE_PAD_INCH
 from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.testing.estimate import Estimate
 from pytest_calsim.testing.evaluation import Evaluation, check_recording, compare, comparison_of
@@ -211,6 +212,7 @@ def _section(title: str, size: tuple[float, float], draw: Callable[[Any], object
 def _png(size: tuple[float, float], draw: Callable[[Any], object]) -> bytes:
     """Make a figure without pyplot, so that no window opens and pyplot's state stays as it is."""
     figure = require("matplotlib.figure", "plot", "plotting").Figure(figsize=size, layout="constrained", dpi=110)
+    figure.get_layout_engine().set(h_pad=TITLE_PAD_INCH)
     draw(figure.add_subplot())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

@@ -22,6 +22,7 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "SKY",
+    "TITLE_PAD_INCH",
     "VERMILLION",
     "nice_length",
     "panels",
@@ -37,6 +38,9 @@ BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#999999"
+
+TITLE_PAD_INCH = 0.1
+"""Room above a figure's axes: a title above axes in µm is a little higher than the layout foresees."""
 
 
 def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
@@ -54,7 +58,9 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
             )
         return ax
     pyplot = require("matplotlib.pyplot", "plot", "plotting")
-    return pyplot.subplots(figsize=size, layout="constrained")[1]
+    figure, made = pyplot.subplots(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(h_pad=TITLE_PAD_INCH)
+    return made
 
 
 def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
