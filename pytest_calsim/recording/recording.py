@@ -235,6 +235,8 @@ class Recording(WritesFiles):
             dtype=dtype,
         )
         check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
+        cut = dict.fromkeys(("frame", "height", "width"), chunks) if isinstance(chunks, int) else chunks
+        in_chunks = "" if cut is None else f"in chunks of {' x '.join(f'{n} ({axis})' for axis, n in cut.items())}"
         return Recording(
             self.spec,
             TransformedFrames(self._source, by),
@@ -243,8 +245,8 @@ class Recording(WritesFiles):
             until=self.until,
             scene=self._scene,
             transformation=by,
-            altered=f"transformed: {by}",
-            chunks=dict.fromkeys(("frame", "height", "width"), chunks) if isinstance(chunks, int) else chunks,
+            altered=f"transformed: {', '.join(filter(None, [str(by), in_chunks])) or 'as it was'}",
+            chunks=cut,
         )
 
     def _refuse_if_altered(self, what: str) -> None:
