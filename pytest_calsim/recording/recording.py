@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recording", "data_of"]
 
+_AXES: tuple[str, ...] = ("frame", "height", "width")
+
 
 class Recording(WritesFiles):
     """A simulated movie and its truth; immutable, as the tests of a session share it."""
@@ -235,8 +237,8 @@ class Recording(WritesFiles):
             dtype=dtype,
         )
         check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
-        cut = dict.fromkeys(("frame", "height", "width"), chunks) if isinstance(chunks, int) else chunks
-        in_chunks = "" if cut is None else f"in chunks of {' x '.join(f'{n} ({axis})' for axis, n in cut.items())}"
+        sizes = dict.fromkeys(_AXES, chunks) if isinstance(chunks, int) else chunks
+        in_chunks = "" if sizes is None else f"in chunks of {' x '.join(f'{n} ({axis})' for axis, n in sizes.items())}"
         return Recording(
             self.spec,
             TransformedFrames(self._source, by),
@@ -246,7 +248,7 @@ class Recording(WritesFiles):
             scene=self._scene,
             transformation=by,
             altered=f"transformed: {', '.join(filter(None, [str(by), in_chunks])) or 'as it was'}",
-            chunks=cut,
+            chunks=sizes,
         )
 
     def _refuse_if_altered(self, what: str) -> None:

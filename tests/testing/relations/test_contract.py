@@ -126,7 +126,9 @@ def test_two_results_without_a_cell_are_not_called_alike():
         with pytest.raises(RecoveryError, match=r"(?s)is NOT enough.*0\.00 < 1\.00: of 8 bright cells .* 8 estimates"):
             contract.check(relation)
     contract.check("no cell")
-    contract.check("repeated", simulate(contract_scene()))  # how much is found in one's own recording is one's own affair
+    contract.check(
+        "repeated", simulate(contract_scene())
+    )  # how much is found in one's own recording is one's own affair
 
 
 def test_a_pipeline_that_only_registers_is_held_to_its_shifts():
