@@ -41,6 +41,7 @@ napoleon_use_rtype = False
 
 # --- looks -----------------------------------------------------------------------------------------------------------
 
+highlight_language = "none"  # a block that names no language is what a command printed
 html_theme = "furo"
 html_title = f"pytest-calsim {release}"
 html_static_path = ["assets"]

@@ -159,11 +159,12 @@ def readme() -> None:
     """What a test gets: a movie, and the answer."""
     recording, p = seen("static")
     cells = recording.truth.cells
-    found = int(cells["detectable"].sum())
+    n_detectable = int(cells["detectable"].sum())
+    n_others = int(cells["in_fov"].sum()) - n_detectable
     figure, axes = panels(3)
-    show(axes[0, 0], p.frame, "one frame of `static`, as a pipeline gets it")
+    show(axes[0, 0], p.frame, "one frame of static, as a pipeline gets it")
     show(axes[0, 1], p.brightest, "largest rise above the mean, cell-sized")
-    show(axes[0, 2], p.brightest, f"the truth: {found} detectable cells, {int(cells['in_fov'].sum()) - found} not")
+    show(axes[0, 2], p.brightest, f"the truth: {n_detectable} detectable (green), {n_others} not")
     outlines(axes[0, 2], recording)
     save(figure, "readme")
 

@@ -70,7 +70,9 @@ def section(name: str, model: type[BaseModel], level: int) -> list[str]:
 def row(field: str, info: FieldInfo, text: str) -> str:
     """One line of a table."""
     default = info.get_default(call_default_factory=True)
-    if isinstance(default, BaseModel):
+    if info.is_required():
+        shown = "required"
+    elif isinstance(default, BaseModel):
         shown = "as below"
     elif isinstance(default, tuple) and default and isinstance(default[0], BaseModel):
         shown = f"{len(default)}, see below" if len(default) > 1 else "one, as below"
@@ -106,10 +108,11 @@ def values(annotation: Any, metadata: Any) -> str:
     if annotation in (float, int):
         signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
         limits = [f"{sign} {number(bounds[name])}" for name, sign in signs.items() if name in bounds]
-        kind = "whole, " if annotation is int else ""
-        return kind + ", ".join(limits)
+        return ", ".join(["whole", *limits] if annotation is int else limits)
     if annotation is bool:
         return "`True`, `False`"
+    if annotation is str:
+        return "text"
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "a table"
     if origin is tuple and arguments[-1] is Ellipsis:

@@ -65,10 +65,10 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.assertions import assert_traces_recovered as assert_traces_recovered
     from pytest_calsim.testing.background import assert_background_recovered as assert_background_recovered
     from pytest_calsim.testing.blame import explain_miss as explain_miss
-    from pytest_calsim.testing.compare import compare as compare
     from pytest_calsim.testing.contract import PipelineContract as PipelineContract
     from pytest_calsim.testing.contract import contract_scene as contract_scene
     from pytest_calsim.testing.estimate import Estimate as Estimate
+    from pytest_calsim.testing.evaluation import compare as compare
     from pytest_calsim.testing.plots import save_overlay as save_overlay
     from pytest_calsim.testing.plots import save_report as save_report
     from pytest_calsim.testing.relations.assertions import assert_equivariant as assert_equivariant
@@ -147,7 +147,7 @@ _WHERE = {
     "assert_shifts_recovered": "testing.assertions",
     "assert_spikes_recovered": "testing.assertions",
     "assert_traces_recovered": "testing.assertions",
-    "compare": "testing.compare",
+    "compare": "testing.evaluation",
     "compose_presets": "spec.presets",
     "contract_scene": "testing.contract",
     "damage": "recording.exports.damage",

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (CalsimError, OSError, ValueError) as error:
-        print(f"pytest_calsim: {error}", file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        print(f"pytest_calsim: {told}", file=sys.stderr)
         return 1
 
 
@@ -59,7 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     folder = argparse.ArgumentParser(add_help=False)
-    folder.add_argument("--preset-dir", type=Path, metavar="DIR", help="a folder of your own presets")
+    folder.add_argument(
+        "--preset-dir",
+        type=Path,
+        default=os.environ.get("PYTEST_SIM_PRESET_DIR") or None,
+        metavar="DIR",
+        help="a folder of your own presets (default: PYTEST_SIM_PRESET_DIR)",
+    )
 
     changes = argparse.ArgumentParser(add_help=False)
     changes.add_argument("--seed", type=int, metavar="N", help="the preset with this seed")
@@ -143,6 +150,7 @@ def _presets(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     from pytest_calsim.plugin.cache_commands import print_line
 
+    _refuse_existing(options.output)
     with _steps_timed(options.verbose):
         recording = _simulated(options.preset, options)
     began = time.perf_counter()
@@ -162,6 +170,7 @@ def _export(options: argparse.Namespace) -> int:
         known = ", ".join(f"{name} ({known.suffix or 'a folder'})" for name, known in MOVIE_FORMATS.items())
         raise StoreError(f"{options.output}: its name tells no format; give --format: {known}")
     chosen = format_named(movie_format)  # a wrong name is refused before anything is simulated
+    _refuse_existing(options.output)
     recording = _recording(options)
     chosen.write(recording, options.output)
     print_line(f"{options.output}: {movie_format}, {_described(recording)}")
@@ -173,6 +182,8 @@ def _score(options: argparse.Namespace) -> int:
     from pytest_calsim.testing.estimate_files import read_estimate
     from pytest_calsim.testing.score import score
 
+    if options.report is not None:
+        _refuse_existing(options.report)
     recording = _recording(options)
     _, height, width = recording.frames.shape
     estimate = read_estimate(options.estimate, (height, width))
@@ -180,6 +191,7 @@ def _score(options: argparse.Namespace) -> int:
     for line in str(scores).splitlines():
         print_line(line)
     if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(scores.as_dict(), indent=2) + "\n", "utf-8")
     if options.report is not None:
         from pytest_calsim.testing.plots import save_report  # which needs matplotlib
@@ -192,7 +204,10 @@ def _cache(options: argparse.Namespace) -> int:
     from pytest_calsim.plugin.cache_commands import look_after_cache
     from pytest_calsim.recording.cache import default_root
 
-    return look_after_cache(options.dir or default_root(), [options.job]) or 0
+    root: Path = options.dir or default_root()
+    if root.is_file():
+        raise StoreError(f"{root}: is a file; give the folder of a cache")
+    return look_after_cache(root, [options.job]) or 0
 
 
 def _notebooks(options: argparse.Namespace) -> int:
@@ -205,6 +220,12 @@ def _notebooks(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_existing(path: Path) -> None:
+    """Refuse to replace a file before anything is simulated for it."""
+    if os.path.lexists(path):
+        raise StoreError(f"{path}: exists already; choose another name, or remove it")
+
+
 def _recording(options: argparse.Namespace) -> Recording:
     """Open a saved recording, or simulate what a failed test or a preset asks for."""
     from pytest_calsim.plugin.replay import read_failure
@@ -212,6 +233,8 @@ def _recording(options: argparse.Namespace) -> Recording:
     from pytest_calsim.recording.simulate import simulate
 
     path = Path(options.recording)
+    if path.suffix in (".zip", ".json") and not path.exists():
+        raise StoreError(f"{path}: no such file")
     if path.suffix == ".toml" or not path.is_file():
         return _simulated([options.recording], options)
     changed = options.seed is not None or options.set or options.drop

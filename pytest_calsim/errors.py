@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the one arrow of the package that points up, for type checkers alone
@@ -38,6 +40,7 @@ __all__ = [
     "SpecError",
     "SpecWarning",
     "StoreError",
+    "as_path",
     "nearest",
     "warn_user",
 ]
@@ -70,10 +73,10 @@ class RecoveryError(AssertionError):
     ----------
     scorecard
         The numbers, bounds and per-cell reasons behind the verdict.
-    recording, estimate
+    estimate, recording
         What was judged, where it is known: for pictures of the failure.
     baseline
-        The recording and the estimate that it was compared with, where two were.
+        The estimate and the recording that it was compared with, where two were.
     """
 
     def __init__(
@@ -81,14 +84,14 @@ class RecoveryError(AssertionError):
         message: str,
         scorecard: Scorecard,
         *,
-        recording: Recording | None = None,
         estimate: Estimate | None = None,
-        baseline: tuple[Recording, Estimate] | None = None,
+        recording: Recording | None = None,
+        baseline: tuple[Estimate, Recording] | None = None,
     ) -> None:
         super().__init__(message)
         self.scorecard = scorecard
-        self.recording = recording
         self.estimate = estimate
+        self.recording = recording
         self.baseline = baseline
 
 
@@ -108,7 +111,7 @@ class CacheWarning(CalsimWarning):
     """Warn that the cache cannot be used, or held a damaged recording; the recording that a test gets is right."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """Return the hint that follows an unknown name in a message: the nearest known name, else all of them.
 
     Parameters
@@ -121,10 +124,30 @@ def nearest(name: str, known: Iterable[str]) -> str:
     import difflib  # here, as every run of pytest imports this module
 
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none are known"
+
+
+def as_path(given: str | PathLike[str], name: str = "path") -> Path:
+    """Return a path, or refuse what is none.
+
+    Parameters
+    ----------
+    given
+        What was given.
+    name
+        Name of the argument.
+
+    Raises
+    ------
+    TypeError
+        For anything but text and path objects.
+    """
+    if not isinstance(given, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} = {given!r} is no path: give text or a pathlib.Path")
+    return Path(given)
 
 
 _NOT_THE_USER = ("pytest_calsim", "pydantic", "functools", "contextlib")

@@ -55,6 +55,15 @@ def test_presets_of_ones_own(capsys, tmp_path):
     assert "unknown key 'tool'" in out
 
 
+def test_presets_of_ones_own_by_the_environment(capsys, tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text("extends = ['tiny']\n[acquisition]\nfps = 9\n", "utf-8")
+    monkeypatch.setenv("PYTEST_SIM_PRESET_DIR", str(tmp_path))
+    assert main(["presets", "mine"]) == 0
+    assert "acquisition.fps = 9.0" in capsys.readouterr().out.splitlines()
+    (tmp_path / "nearer").mkdir()
+    assert main(["presets", "mine", "--preset-dir", str(tmp_path / "nearer")]) == 1  # what is typed counts
+
+
 def test_simulate(capsys, tmp_path):
     target = tmp_path / "recording"
     assert main(["simulate", "tiny", "-o", str(target), "--seed", "3", "--drop", "sensor", *SHORT]) == 0
@@ -125,11 +134,11 @@ def test_score(source, spec, capsys, tmp_path):
     recording = simulate(spec)
     found = recording.truth.A_observed.dense()[:2]
     np.save(tmp_path / "found.npy", found)
-    written = ["--json", str(tmp_path / "s.json"), "--report", str(tmp_path / "r.html")]
+    written = ["--json", str(tmp_path / "new" / "s.json"), "--report", str(tmp_path / "r.html")]
     assert main(["score", *source, str(tmp_path / "found.npy"), "--units", "all", "--min-iou", "0.7", *written]) == 0
     expected = score(found, recording, units="all", min_iou=0.7)
     assert capsys.readouterr().out == f"{expected}\n"
-    assert json.loads((tmp_path / "s.json").read_text("utf-8")) == expected.as_dict()
+    assert json.loads((tmp_path / "new" / "s.json").read_text("utf-8")) == expected.as_dict()
     assert "<html" in (tmp_path / "r.html").read_text("utf-8")
 
 
@@ -154,6 +163,12 @@ def test_cache(capsys, tmp_path):
         (["export", "tinny", "-o", "movie.npy"], "unknown preset 'tinny'; did you mean 'tiny'?"),
         (["export", "here.json", "-o", "movie.npy"], "here.json: is not the spec.json of a failed test"),
         (["export", "here.json", "-o", "movie.npy", "--seed", "1"], "--seed, --set and --drop change presets"),
+        (["export", "gone.zarr.zip", "-o", "movie.npy"], "gone.zarr.zip: no such file"),
+        (["simulate", "tiny", "-o", "here.json"], "here.json: exists already; choose another name, or remove it"),
+        (["export", "tiny", "-o", "here.json", "--format", "npy"], "here.json: exists already"),
+        (["score", "tiny", "nowhere.npy", "--report", "here.json"], "here.json: exists already"),
+        (["cache", "show", "--dir", "here.json"], "here.json: is a file; give the folder of a cache"),
+        (["notebooks", "here.json"], "here.json: File exists"),
         (["score", "tiny", "nowhere.npy"], "nowhere.npy: no such file or folder"),
         (["score", "tiny", "here.json"], "here.json: is neither .npy nor .npz"),
     ],

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import pytest_calsim
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
 NAMED = sorted(set(re.findall(r"`((?:pytest_calsim|tests|docs|presets|\.ci)/[\w./-]*)`", PAGE.read_text("utf-8"))))
@@ -42,6 +44,15 @@ def test_the_workflows_call_what_run_calls():
     # Beside these, wheels are tried on the systems they are for.
     assert called == in_run | {"try-installed"}
     assert called | {"run"} == {path.name for path in (ROOT / ".ci").iterdir()}
+
+
+def test_what_a_release_asks_of_its_tag_holds_but_for_the_word_unreleased():
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    asked = re.findall(r'grep -Fx "(.*)" (\S+)', workflow)
+    assert len(asked) == 3
+    for line, name in asked:
+        text = (ROOT / name).read_text("utf-8").replace(" (unreleased)", "")
+        assert line.replace("\\", "").replace("${TAG#v}", pytest_calsim.__version__) in text.splitlines()
 
 
 def test_examples_of_steps_are_there():

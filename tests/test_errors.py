@@ -41,7 +41,18 @@ def test_every_class_says_what_it_tells(name):
         ("vignete", ["vignette", "leakage"], "did you mean 'vignette'?"),
         ("xyz", ["leakage", "vignette"], "known: leakage, vignette"),
         ("xyz", [], "none are known"),
+        (3, ["leakage"], "known: leakage"),
     ],
 )
 def test_a_hint_names_the_nearest_or_all(name, known, hint):
     assert errors.nearest(name, known) == hint
+
+
+@pytest.mark.parametrize("given", [3, None, b"x", ["a"]])
+def test_what_is_no_path_is_refused_by_name(given):
+    with pytest.raises(TypeError, match=r"^root = .* is no path: give text or a pathlib\.Path$"):
+        errors.as_path(given, "root")
+
+
+def test_text_and_paths_are_paths(tmp_path):
+    assert errors.as_path(str(tmp_path)) == errors.as_path(tmp_path) == tmp_path

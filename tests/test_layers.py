@@ -28,7 +28,7 @@ STEP_LAYERS = [
     "background",
     "cells",
     "tissue light motion sensor",
-    "node_pictures slow_courses smooth_grid step tiles",
+    "spline_images slow_courses smooth_grid step tiles",
     "pixels",
     "artifact lognormal",
 ]

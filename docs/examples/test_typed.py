@@ -132,7 +132,7 @@ def test_scores_and_pictures(moving: Recording, perfect: Estimate, tmp_path: Pat
     numbers: dict[str, float | int | str | bool] = scores.as_dict()
     assert numbers["footprints.recall"] == 1
     assert save_report(tmp_path / "report.html", perfect, moving).as_dict() == numbers
-    save_overlay(tmp_path / "overlay.png", moving, perfect)
+    save_overlay(tmp_path / "overlay.png", perfect, moving)
     assert str(compare(perfect, moving)) != ""
 
 
@@ -199,7 +199,7 @@ def finds_nothing(recording: Recording) -> NDArray[np.float64]:
 def test_relations_and_contract() -> None:
     dim, bright = pairs(load_preset("tiny", overrides=SHORT), "sensor.photon_rate_per_s_um2", [1e4, 2e4])
     turned = dim.transformed(mirror="height", transpose=True)
-    outcomes = [Outcome(movie, oracle(movie)) for movie in (dim, bright, turned)]
+    outcomes = [Outcome(oracle(movie), movie) for movie in (dim, bright, turned)]
     cards: list[Scorecard] = [
         assert_invariant(outcomes[0], outcomes[1], Tolerance.other_noise(dim)),
         assert_equivariant(outcomes[0], outcomes[2]),

@@ -23,9 +23,11 @@ from pytest_calsim.microscope.units import Frozen
 
 __all__ = ["GivenArray"]
 
+# A spec is kept with every recording, and hashed for its key.
 _MOST_VALUES = 2**28
 _MOST_BYTES = 64_000_000
 _MOST_SHOWN = 2000
+"""Characters of data that a repr shows; of longer ones it shows a digest."""
 
 
 class GivenArray(Frozen):
@@ -54,10 +56,14 @@ class GivenArray(Frozen):
         if isinstance(given, str | os.PathLike):
             given = _file(os.fspath(cast("str | os.PathLike[str]", given)))
         try:
-            values = np.asarray(given, np.float64)
+            values = np.asarray(given)
+            # NumPy would leave out the imaginary part, with no more than a warning.
+            if values.dtype.kind == "c":
+                raise TypeError
+            values = values.astype(np.float64)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{_shortened(cast('object', given))} is no array of numbers: give an array, nested lists or a path"
+                f"{_shortened(cast('object', given))} is no array of real numbers: give one, nested lists or a path"
             ) from None
         return cls._encoded(values)
 

@@ -13,8 +13,11 @@ from typing import TextIO
 __all__ = ["Announcer"]
 
 _FIRST_AFTER_S = 2.0
+"""What takes less is not worth a line."""
 _EACH_S = 1.0
+"""A person at a terminal sees the seconds count."""
 _LONGEST_PAUSE_S = 60.0
+"""A log gets lines at growing intervals, up to this one: CI services end jobs that are silent for minutes."""
 
 
 class Announcer:

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from pytest_calsim.testing.estimate import Estimate
     from pytest_calsim.testing.scorecard import Scorecard
 
-__all__ = ["failure_section", "folder_name", "summarize", "write_artifacts"]
+__all__ = ["failure_section", "summarize"]
 
 _LONGEST_NAME = 120
 """Characters of a test's id in a folder's name: file systems take 255 bytes."""
 
 
-def folder_name(nodeid: str) -> str:
+def _folder_name(nodeid: str) -> str:
     """Make a folder's name of a test's id: readable, safe on every system, and another one for every test."""
     readable = re.sub(r"[^\w.=+-]+", "_", nodeid.replace("::", "-"), flags=re.ASCII).strip("._-")
     return f"{readable[:_LONGEST_NAME]}-{crc32(nodeid.encode()):08x}"
 
 
-def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
+def _write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError | None) -> list[str]:
     """Write what there is of a failed test.
 
     Parameters
@@ -64,10 +64,10 @@ def write_artifacts(folder: Path, failure: Failure | None, missed: RecoveryError
         if estimate is not None and recording is not None:
             jobs["estimate.npz"] = lambda path: _write_estimate(path, estimate, recording)
         if recording is not None:
-            jobs["overlay.png"] = lambda path: _draw_overlay(recording, estimate, path)
+            jobs["overlay.png"] = lambda path: _draw_overlay(path, estimate, recording)
         if missed.baseline is not None:
             compared = missed.baseline
-            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(compared[0], compared[1], path)
+            jobs["overlay_baseline.png"] = lambda path: _draw_overlay(path, *compared)
     written: list[str] = []
     for name, write in jobs.items():
         try:
@@ -115,8 +115,8 @@ def failure_section(attempt: Attempt, error: BaseException, artifacts: Path | No
     if spec is not None:
         test = id_without_case(attempt.item)
         failure = Failure(test, spec.model_dump(mode="json"), spec.key(), blob_of(error))
-    folder = artifacts / folder_name(attempt.item.nodeid)
-    written = write_artifacts(folder, failure, missed)
+    folder = artifacts / _folder_name(attempt.item.nodeid)
+    written = _write_artifacts(folder, failure, missed)
     lines.append(f"files in {_seen_from(here, folder)}: {', '.join(written) or 'none'}")
     # A @given is replayed by its example, which Hypothesis does not always tell.
     if failure is not None and (failure.hypothesis is not None or not is_given(attempt.item)):
@@ -131,7 +131,7 @@ def _recording_of(attempt: Attempt, missed: RecoveryError | None) -> tuple[Spec 
     if missed is None:
         return spec, label
     # Of two recordings that were compared, the other one is made of the baseline again.
-    judged = missed.scorecard.spec if missed.baseline is None else missed.baseline[0].spec
+    judged = missed.scorecard.spec if missed.baseline is None else missed.baseline[1].spec
     return (spec, label) if judged is None or judged == spec else (judged, "")
 
 
@@ -170,7 +170,7 @@ def _write_estimate(path: Path, estimate: Estimate, recording: Recording) -> Non
     write_estimate(path, estimate, (height, width))
 
 
-def _draw_overlay(recording: Recording, estimate: Estimate | None, path: Path) -> None:
+def _draw_overlay(path: Path, estimate: Estimate | None, recording: Recording) -> None:
     from pytest_calsim.testing.plots import save_overlay  # start-up: only for tests that fail
 
-    save_overlay(path, recording, estimate)
+    save_overlay(path, estimate, recording)

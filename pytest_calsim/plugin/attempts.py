@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_calsim.spec.spec import Spec
     from pytest_calsim.testing.scorecard import Check, Scorecard
 
-__all__ = ["Attempt", "Tally", "id_without_case", "id_without_seed", "is_given"]
+__all__ = ["Attempt", "Tally", "id_without_case", "is_given"]
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Attempt:
         # A @given draws other scenes in every run, so its scores have no pair in another run.
         if keep_entry and not is_given(self.item):
             seconds = time.perf_counter() - self._began
-            entry = Entry.of(id_without_seed(self.item), card, attempt=self.number, seconds=seconds)
+            entry = Entry.of(_id_without_seed(self.item), card, attempt=self.number, seconds=seconds)
             alike = [
                 other for other in self._entries if (other["assertion"], other["key"]) == (entry.assertion, entry.key)
             ]
@@ -116,7 +116,7 @@ def is_given(item: pytest.Item) -> bool:
     return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
 
 
-def id_without_seed(item: pytest.Item) -> str:
+def _id_without_seed(item: pytest.Item) -> str:
     """Return a test's id without the seed that this plugin put there, so that seeds pair between runs."""
     case = case_of(item)
     return _id_without(item, "" if case is None else case.seed_name)

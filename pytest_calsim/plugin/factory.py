@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from os import PathLike, fspath
 
 from pytest_calsim.errors import SpecError
 from pytest_calsim.plugin.requests import PresetSource
 from pytest_calsim.recording.cache import RecordingCache
 from pytest_calsim.recording.recording import Recording
+from pytest_calsim.spec.paths import listed
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
 
@@ -29,7 +31,7 @@ class RecordingFactory:
 
     def __call__(
         self,
-        preset_or_spec: str | Spec,
+        preset_or_spec: str | PathLike[str] | Spec,
         *,
         overrides: Mapping[str, object] | None = None,
         seed: int | None = None,
@@ -51,13 +53,15 @@ class RecordingFactory:
             For an unknown preset or path (naming the nearest), or a value that cannot be simulated.
         """
         __tracebackhide__ = True
+        if isinstance(preset_or_spec, PathLike):
+            preset_or_spec = fspath(preset_or_spec)
         if not isinstance(preset_or_spec, str | Spec):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SpecError(
                 f"sim_recording_factory takes the name of a preset, or a Spec, not {preset_or_spec!r}: "
                 "of several, call it for each"
             )
-        steps = tuple(add)
-        kinds = tuple(drop)
+        steps = listed(add, "add")
+        kinds = listed(drop, "drop")
         changed = bool(overrides or seed is not None or steps or kinds)
         label = preset_or_spec if isinstance(preset_or_spec, str) else ""
         try:

@@ -17,7 +17,7 @@ from pytest_calsim.plugin.item_data import CASE, REFUSED, RESOLVED
 from pytest_calsim.plugin.options import DEFAULT_PRESET, settings_of
 from pytest_calsim.plugin.requests import Case, PresetSource, SimRequest
 
-__all__ = ["case_of", "preset_source", "request_by_marks", "request_for_item", "resolve"]
+__all__ = ["case_of", "preset_source", "request_by_marks", "resolve"]
 
 _RECORDING_FIXTURES = ("sim_spec", "sim_recording")
 """The fixtures that a mark is about; both take indirect parameters, and the second of the two is the nearer."""
@@ -30,7 +30,7 @@ _SEVERAL = "sim mark: several presets, a sweep or seeds"
 def resolve(item: pytest.Item) -> None:
     """Put the spec that a test asks for, or why it cannot be had, on the test."""
     try:
-        item.stash[RESOLVED] = request_for_item(item).resolve(preset_source(item.config))
+        item.stash[RESOLVED] = _request_for_item(item).resolve(preset_source(item.config))
     except SpecError as error:
         item.stash[REFUSED] = str(error)
     except Exception as error:  # a fault in one test's mark, or in the user's step, must not stop the other tests
@@ -54,7 +54,7 @@ def request_by_marks(item: pytest.Item) -> SimRequest:
     return request
 
 
-def request_for_item(item: pytest.Item) -> SimRequest:
+def _request_for_item(item: pytest.Item) -> SimRequest:
     """Say what one collected test asks for: its marks, its case of them, and its parameters.
 
     Raises

@@ -18,7 +18,7 @@ from pytest_calsim.plugin.item_data import REFUSED, RESOLVED
 from pytest_calsim.plugin.requests import ResolvedRequest
 from pytest_calsim.spec.spec import Spec
 
-__all__ = ["Failure", "Replay", "blob_of", "print_blobs", "read_failure", "reproduce"]
+__all__ = ["Failure", "Replay", "blob_of", "print_blobs", "read_failure"]
 
 _FORMAT = "pytest-calsim failure 1"
 _BLOB = re.compile(r"@reproduce_failure\((?P<version>'[^']+'), (?P<blob>b(?:'[^']*'|\"[^\"]*\"))\)")
@@ -97,7 +97,7 @@ def blob_of(error: BaseException) -> tuple[str, str] | None:
     return None
 
 
-def reproduce(item: pytest.Item, failure: Failure) -> None:
+def _reproduce(item: pytest.Item, failure: Failure) -> None:
     """Let Hypothesis run the counterexample alone; raise ``SpecError`` where it cannot."""
     import hypothesis
 
@@ -136,7 +136,7 @@ class Replay:
                     if REFUSED in item.stash:
                         del item.stash[REFUSED]
                 elif is_given(item) and item.nodeid == self.failure.test:
-                    reproduce(item, self.failure)
+                    _reproduce(item, self.failure)
             except SpecError as error:
                 item.stash[REFUSED] = f"sim replay: {error}"
 

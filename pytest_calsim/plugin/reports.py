@@ -215,13 +215,15 @@ class SimReporter:
         cache.evict()
 
     def _compare(self, session: pytest.Session) -> None:
-        from pytest_calsim.plugin.comparison import TOLERANCE, compare, describe  # start-up: only where it is asked for
-        from pytest_calsim.plugin.history import Entry  # start-up: only where there is something to keep
+        # Start-up: only where a comparison is asked for.
+        from pytest_calsim.plugin.history import Entry
+        from pytest_calsim.plugin.score_changes import TOLERANCE, compare_runs, describe_changes
 
         given = self._settings.sim_scores_tolerance
         tolerance = TOLERANCE if given is None else given
-        changes, refusals = compare(self.baseline(), [Entry(**entry) for entry in self._entries], tolerance=tolerance)
-        self.comparison = describe(changes, refusals)
+        entries = [Entry(**entry) for entry in self._entries]
+        changes, refusals = compare_runs(self.baseline(), entries, tolerance=tolerance)
+        self.comparison = describe_changes(changes, refusals)
         is_worse = any(change.verdict == "worse" for change in changes)
         # A status that tells of something else that went wrong stays.
         if is_worse and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):

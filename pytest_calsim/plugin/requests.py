@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -98,7 +99,7 @@ class SimRequest:
         if "preset" in arguments:
             presets = (*presets, arguments["preset"])
         for preset in presets:
-            is_preset = isinstance(preset, str | Spec)
+            is_preset = isinstance(preset, str | PathLike | Spec)
             _demand(is_preset, "preset", preset, f"the name of a preset, or a Spec{_as_arguments(preset)}")
         overrides: Any = arguments.get("overrides") or {}
         _demand(_is_by_path(overrides), "overrides", overrides, "a dict of values by dotted path")
@@ -116,7 +117,9 @@ class SimRequest:
         _demand(_is_list(add), "add", add, "a list of steps")
         _demand(_is_list(drop) and all(isinstance(kind, str) for kind in drop), "drop", drop, "a list of step kinds")
         return cls(
-            presets=tuple(cast("Sequence[str | Spec]", presets)),
+            presets=tuple(
+                some if isinstance(some, Spec) else fspath(cast("str | PathLike[str]", some)) for some in presets
+            ),
             overrides=overrides,
             seed=seed,
             add=tuple(add),

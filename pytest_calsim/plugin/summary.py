@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_calsim.plugin.comparison import FAILS
+from pytest_calsim.plugin.score_changes import FAILS
 
 if TYPE_CHECKING:
     import pytest

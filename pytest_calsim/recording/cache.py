@@ -18,12 +18,13 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_calsim.errors import CacheWarning, StoreError
+from pytest_calsim.arrays.plain import is_whole_number
+from pytest_calsim.errors import CacheWarning, StoreError, as_path
 from pytest_calsim.recording import simulate
 from pytest_calsim.recording.cached_source import CachedSource
 from pytest_calsim.recording.recording import Recording, data_of
 from pytest_calsim.recording.truth import GroundTruth
-from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.spec import Spec, check_spec
 from pytest_calsim.store.cache_directory import CacheDirectory, CacheEntry
 from pytest_calsim.store.recording_file import RecordingFile
 from pytest_calsim.store.stored_truth import StoredTruth
@@ -102,11 +103,18 @@ class RecordingCache:
     note
         Where to tell of damage and of disks that cannot be used; by default a
         :class:`~pytest_calsim.errors.CacheWarning`.
+
+    Raises
+    ------
+    TypeError
+        When ``root`` is no path.
+    ValueError
+        When ``max_bytes`` is no size.
     """
 
     def __init__(
         self,
-        root: Path | None,
+        root: str | PathLike[str] | None,
         *,
         max_bytes: int | None = None,
         deadline_s: float = 600.0,
@@ -114,22 +122,24 @@ class RecordingCache:
         announce: Callable[[str], AbstractContextManager[None]] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> None:
-        self.root = root
+        if max_bytes is not None and (not is_whole_number(max_bytes) or max_bytes < 0):
+            raise ValueError(f"max_bytes = {max_bytes!r} must be a whole number of bytes, 0 or more, or None")
+        self.root = None if root is None else as_path(root, "root")
         self.max_bytes = max_bytes
         self.deadline_s = deadline_s
         self.counters = CacheCounters()
         self._say = say or _say_nothing
         self._announce = announce or nullcontext
         self._note = note or _warn
-        self._directory = None if root is None else CacheDirectory(root)
+        self._directory = None if self.root is None else CacheDirectory(self.root)
         self._writable = self._directory is not None
         self._lock = threading.RLock()
         self._in_hand: OrderedDict[str, _InHand] = OrderedDict()
         self._bad_keys: set[str] = set()
         self._pending_notes: list[str] = []
-        if root is not None and root.parts[:1] == ("~",):
+        if self.root is not None and self.root.parts[:1] == ("~",):
             self._directory = None
-            self._do_without(f"the recording cache {root} cannot be used (there is no home directory)")
+            self._do_without(f"the recording cache {self.root} cannot be used (there is no home directory)")
 
     def __reduce__(self) -> tuple[Callable[[], RecordingCache], tuple[()]]:
         return partial(RecordingCache, self.root, max_bytes=self.max_bytes, deadline_s=self.deadline_s), ()
@@ -143,7 +153,13 @@ class RecordingCache:
             What to simulate.
         label
             A name to list it under, e.g. the preset's.
+
+        Raises
+        ------
+        SpecError
+            When this is no Spec.
         """
+        check_spec(spec, "RecordingCache.get")
         key = spec.key()
         with self._lock:  # held while it simulates: other threads then find what this one made
             if key in self._in_hand:
@@ -303,5 +319,5 @@ def simulate_cached(spec: Spec, root: str | PathLike[str] | None = None) -> Reco
     --------
     simulate : The same without a disk.
     """
-    simulate.check_spec(spec, "simulate_cached")
-    return _cache_at(default_root() if root is None else Path(root).expanduser()).get(spec)
+    check_spec(spec, "simulate_cached")
+    return _cache_at(default_root() if root is None else as_path(root, "root").expanduser()).get(spec)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_calsim.arrays.frame_source import FrameSource
 from pytest_calsim.arrays.html_table import html_table
-from pytest_calsim.errors import SpecError, StoreError
+from pytest_calsim.arrays.plain import is_whole_number
+from pytest_calsim.errors import SpecError, StoreError, as_path
 from pytest_calsim.recording.exports.writes_files import WritesFiles
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.plots.recording_plots import RecordingPlots
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 __all__ = ["Recording", "data_of"]
-
-_AXES: tuple[str, ...] = ("frame", "height", "width")
 
 
 class Recording(WritesFiles):
@@ -155,10 +153,17 @@ class Recording(WritesFiles):
             Frames to show; all by default.
         canvas
             Show the margin beyond the sensor too (for stages before ``brain_motion`` crops it).
+
+        Raises
+        ------
+        SpecError
+            When there is no such stage or no margin, ``frames`` are no slice, or the recording was altered.
         """
         from pytest_calsim.recording.lazy_array import lazy_movie
 
         self._refuse_if_altered("shows no stages")
+        if frames is not None and not isinstance(frames, slice):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SpecError(f"frames = {frames!r} must be a slice, such as slice(0, 10)")
         lazy = lazy_movie(SceneFrames(self.scene, name, canvas=canvas), name, self._spec.acquisition)
         return lazy if frames is None else lazy.isel(frame=frames)
 
@@ -236,8 +241,10 @@ class Recording(WritesFiles):
             offset=offset,
             dtype=dtype,
         )
+        sizes = {"frame": chunks, "height": chunks, "width": chunks} if is_whole_number(chunks) else chunks
+        if sizes is not None and not isinstance(sizes, Mapping):
+            raise SpecError(f"chunks = {chunks!r} must be a size, or sizes by axis such as {{'frame': 50}}")
         check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
-        sizes = dict.fromkeys(_AXES, chunks) if isinstance(chunks, int) else chunks
         in_chunks = "" if sizes is None else f"in chunks of {' x '.join(f'{n} ({axis})' for axis, n in sizes.items())}"
         return Recording(
             self.spec,
@@ -273,9 +280,10 @@ class Recording(WritesFiles):
             When there is a file already, or it cannot be written.
         """
         self._refuse_if_altered("is not saved")
-        path = Path(path)
+        path = as_path(path)
         if os.path.lexists(path) and not (overwrite and path.is_file()):
-            raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True to replace a file")
+            ways = "remove it, choose another name, or give overwrite=True to replace a file"
+            raise StoreError(f"{path}: exists already; {ways}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             publish_recording(path, data_of(self), overwrite=overwrite)
@@ -295,7 +303,7 @@ class Recording(WritesFiles):
             is read.
         """
         try:
-            file = RecordingFile(Path(path))
+            file = RecordingFile(as_path(path))
         except StoreError:
             raise
         except OSError as error:

@@ -8,16 +8,16 @@ from typing import Any
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.errors import PlacementWarning, SpecError, warn_user
+from pytest_calsim.errors import PlacementWarning, warn_user
 from pytest_calsim.recording.frames import SceneFrames
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.recording.truth import GroundTruth
 from pytest_calsim.simulation.detectability import assess_cells, saturation_notes
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.simulation.scene import Scene
-from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.spec import Spec, check_spec
 
-__all__ = ["check_spec", "simulate", "truth_of_scene"]
+__all__ = ["simulate", "truth_of_scene"]
 
 
 class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
@@ -46,12 +46,6 @@ class _Planned(Mapping[str, "TruthArray | SparseFootprints"]):
 def truth_of_scene(scene: Scene) -> GroundTruth:
     """Return the truth of a planned scene; it is gathered when it is first read."""
     return GroundTruth(_Planned(scene))
-
-
-def check_spec(spec: object, function: str) -> None:
-    """Refuse what is no Spec, such as a preset's name, in the place of the first argument of a function."""
-    if not isinstance(spec, Spec):
-        raise SpecError(f"{function} takes a Spec, not {spec!r}; load_preset gives one by name")
 
 
 def simulate(spec: Spec, until: str | None = None) -> Recording:

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.frame_source import FrameSource
+from pytest_calsim.arrays.plain import is_number
 from pytest_calsim.errors import SpecError
 
 __all__ = ["Axis", "Transformation", "TransformedFrames", "check_codes"]
@@ -20,6 +21,7 @@ Axis: TypeAlias = Literal["height", "width"]
 Sides: TypeAlias = tuple[int, int, int, int]
 
 _BLOCK_FRAMES = 64
+"""Frames that are transformed, or searched for their extremes, at a time."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ class Transformation:
         height, width = frame_shape
         rows, columns = _rows_and_columns(crop)
         pads = _sides(pad_px)
-        axes: tuple[Axis, ...] = (mirror,) if isinstance(mirror, str) else tuple(mirror)
-        wrong = [axis for axis in axes if axis not in get_args(Axis)]
-        if wrong or len(set(axes)) < len(axes):
-            raise SpecError(f"mirror = {mirror!r} must name each of 'height' and 'width' once at most")
-        if not (math.isfinite(gain) and math.isfinite(offset) and gain > 0):
-            raise SpecError(f"gain = {gain}, offset = {offset}: both must be finite, and the gain above 0")
+        for name, value in {"gain": gain, "offset": offset}.items():
+            if not (is_number(value) and math.isfinite(value)):
+                raise SpecError(f"{name} = {value!r} must be a finite number")
+        if gain <= 0:
+            raise SpecError(f"gain = {gain} must be above 0")
+        if not is_number(fill):
+            raise SpecError(f"fill = {fill!r} must be a number")
         top, bottom = _cut(rows, height, "rows")
         left, right = _cut(columns, width, "columns")
         return cls(
@@ -91,7 +94,7 @@ class Transformation:
             cut=(top, bottom, left, right),
             pad=pads,
             fill=fill,
-            mirror=axes,
+            mirror=_axes(mirror),
             transpose=transpose,
             gain=gain,
             offset=offset,
@@ -213,6 +216,13 @@ def _rows_and_columns(crop: tuple[slice, slice] | None) -> tuple[slice, slice]:
     if isinstance(given, tuple | list) and [type(part) for part in cast("Sequence[object]", given)] == [slice, slice]:
         return crop
     raise SpecError(f"crop = {crop!r} must be (rows, columns), two slices, such as (slice(0, 40), slice(None))")
+
+
+def _axes(mirror: Axis | Sequence[Axis]) -> tuple[Axis, ...]:
+    axes: tuple[Any, ...] = tuple(cast("Sequence[Any]", mirror)) if isinstance(mirror, list | tuple) else (mirror,)
+    if not all(axis in get_args(Axis) for axis in axes) or len(set(axes)) < len(axes):
+        raise SpecError(f"mirror = {mirror!r} must name each of 'height' and 'width' once at most")
+    return axes
 
 
 def _sides(pad_px: int | tuple[int, int, int, int]) -> Sides:

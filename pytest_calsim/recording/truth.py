@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GroundTruth"]
 
-_FIRST_COLUMNS = ("depth_um", "snr", "snr_peak", "detectable", "n_spikes")
+_FIRST_COLUMNS = ("snr_peak", "detectable", "depth_um", "snr", "n_spikes")
 _LAST_COLUMNS = ("y_um", "x_um")
 """The cells' table begins and ends with these: pandas cuts out the middle of what is too wide."""
 
 _WIDTH = 80
+"""Columns of a terminal that was never made wider."""
 
 
 class GroundTruth:

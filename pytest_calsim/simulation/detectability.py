@@ -3,7 +3,8 @@
 ``snr`` is the peak signal-to-noise ratio of a matched filter on one frame, of the pixels that show the cell: the best
 that any linear filter can do there with the cell's typical transient, against all noise that the sensor adds to the
 scene at rest. ``snr_peak`` is the same of the largest transient that the cell shows in this recording, and of what is
-left of its image without the local background. It decides what is ``detectable``.
+left of its image without the local background. It decides what is ``detectable``. A transient that a cell has while
+motion carries it out of the picture is not shown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.cells.render import CellLight
+from pytest_calsim.steps.motion.brain_motion import Motion
 from pytest_calsim.steps.sensor.sensor import SensorCodes
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ __all__ = [
     "snr",
 ]
 
-DETECTION_RULE = 2
-"""Version of what ``detectable`` means; scorecards report it. 1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5."""
+DETECTION_RULE = 3
+"""Version of what ``detectable`` means; scorecards report it.
+
+1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5. 3: the same, of what motion leaves in view.
+"""
 
 DETECTABLE_SNR_PEAK = 4.5
 """Least ``snr_peak`` of a detectable cell."""
@@ -187,8 +192,9 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
 def largest_transients(scene: Scene) -> Floats:
     """Compute the largest rise of each cell's light over its rest that a frame of the recording shows.
 
-    Rest is the baseline, which may drift. Bleaching takes its share of both. The rise is in units of light, like C; 0
-    if the cell never is above its rest.
+    Rest is the baseline, which may drift. Bleaching takes its share of both. Where motion carries part of the cell out
+    of the picture, a rise counts as far as a matched filter still sees it, compared with the picture at zero shift. It
+    is in units of light, like C; 0 if the cell never is above its rest.
 
     Parameters
     ----------
@@ -206,6 +212,8 @@ def largest_transients(scene: Scene) -> Floats:
     """
     light = scene.require(CellLight)
     baseline = light.activity.baseline
+    motion = scene.find(Motion)
+    images = scene.find(CellImages)
     largest = np.zeros(len(baseline))
     for start in range(0, scene.n_frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, scene.n_frames)
@@ -215,9 +223,37 @@ def largest_transients(scene: Scene) -> Floats:
         rest = light.activity.traces.rest(start, stop)
         # Light of the tissue beyond the cells comes behind that of the cells.
         rise = light.gains(start, stop)[: len(baseline)] - rest * left
+        if motion is not None and images is not None:
+            _weigh_by_view(rise, images, motion.shifts_px[start:stop].astype(np.float64))
         np.maximum(largest, rise.max(axis=1), out=largest)
     # Light is float32: a rise by rounding alone is no transient.
     return np.where(largest > 1e-6 * baseline, largest, 0.0)
+
+
+def _weigh_by_view(rise: Floats32, images: CellImages, shifts_px: Floats) -> None:
+    """Multiply rises ``(unit_id, frame)`` by √(Σ a² in view / Σ a² in view at zero shift), a being the cell's image."""
+    window = images.canvas.window
+    box = images.patches.box
+    first = box[:, :2] + shifts_px.min(axis=0)
+    end = box[:, :2] + box[:, 2:] + shifts_px.max(axis=0)
+    leaves = (first < (window.row, window.column)) | (end > (window.row + window.height, window.column + window.width))
+    for i in np.flatnonzero(leaves.any(axis=1)):
+        patch = images.patches.patch(i)
+        squares = patch.values.astype(np.float64) ** 2
+        # The window moves over the tissue against the shift; at the end it lies where it does at zero shift.
+        places = np.vstack([-shifts_px, np.zeros(2)])
+        rows = _covered(len(squares), window.row - patch.row + places[:, 0], window.height)
+        columns = _covered(squares.shape[1], window.column - patch.column + places[:, 1], window.width)
+        *seen, usual = ((rows @ squares) * columns).sum(axis=1)
+        if usual > 0:
+            rise[i] *= np.sqrt(np.array(seen) / usual)
+
+
+def _covered(n: int, first: Floats, length: int) -> Floats:
+    """Return how much of each of ``n`` pixels lies between ``first`` and ``first + length``, ``(place, n)``."""
+    begin = first[:, np.newaxis]
+    pixel = np.arange(n)
+    return np.clip(np.minimum(pixel + 1, begin + length) - np.maximum(pixel, begin), 0, 1)
 
 
 def share_without_background(images: CellImages) -> Floats:

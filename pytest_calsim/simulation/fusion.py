@@ -93,12 +93,12 @@ class _TissuePass:
     def _light_of(self, shared: list[SmoothSources]) -> SmoothLight | None:
         # One numbering for the sources of several artifacts, in the order in which `_add` puts their gains together.
         before = starts([sources.n_sources for sources in shared])
-        pictures = [
+        spline_images = [
             some._replace(source=some.source + first)
             for sources, first in zip(shared, before[:-1], strict=True)
-            for some in sources.pictures
+            for some in sources.spline_images
         ]
-        return SmoothLight.of(pictures, self.canvas, shared[0].transmission)
+        return SmoothLight.of(spline_images, self.canvas, shared[0].transmission)
 
     def run(self, images: NDArray[Any], start: int, *, dark: bool) -> NDArray[Any]:
         stop = start + len(images)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pytest_calsim.simulation.scene import Scene
 from pytest_calsim.simulation.target_snr import solve_for_snr
-from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.spec import Spec, check_spec
 
 __all__ = ["plan"]
 
@@ -25,6 +25,11 @@ def plan(spec: Spec) -> Scene:
     Scene
         The planned truth. It paints frames on demand.
 
+    Raises
+    ------
+    SpecError
+        When this is no Spec.
+
     Examples
     --------
     >>> from pytest_calsim import load_preset
@@ -32,6 +37,7 @@ def plan(spec: Spec) -> Scene:
     >>> scene.paint(0, 2).shape
     (2, 64, 64)
     """
+    check_spec(spec, "plan")
     return solve_for_snr(Scene.of(spec))
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
+from pytest_calsim.arrays.plain import is_whole_number
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
-from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.errors import SpecError
 from pytest_calsim.kernels.types import Image
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.fusion import Pass, expected_light, fuse, gain_of_fields
@@ -34,7 +35,8 @@ _A = TypeVar("_A", bound=Artifact)
 
 _LOG = logging.getLogger(__name__)
 
-# Frames painted together. Larger blocks save little, and each thread needs this memory as well.
+# Frames that are painted together, and the memory that they may take in float32, on the canvas. Larger blocks save
+# little, and each thread needs this memory as well.
 _BLOCK_FRAMES = 12
 _BLOCK_BYTES = 24 << 20
 
@@ -144,7 +146,7 @@ class Scene:
         if stage in self.spec.kinds and stage not in self.stages:
             return []
         if stage not in self.stages:
-            raise SpecError(f"no stage {stage!r}: {nearest(stage, self.stages)} (stages: {', '.join(self.stages)})")
+            raise SpecError(f"no stage {stage!r}; known, in the order of light: {', '.join(self.stages)}")
         return [self.pixel_artifacts[kind] for kind in self.stages[: self.stages.index(stage) + 1]]
 
     def dtype(self, stage: str | None = None) -> np.dtype[Any]:
@@ -216,11 +218,14 @@ class Scene:
         Raises
         ------
         SpecError
-            If the recording has no such frames, the spec has no such step, or there is no margin to show.
+            If the recording has no such frames, the spec has no such step, there is no margin to show, or no thread to
+            paint.
         """
         stop = self.n_frames if stop is None else stop
-        if not 0 <= start <= stop <= self.n_frames:
-            raise SpecError(f"frames {start}..{stop} are not within the recording's 0..{self.n_frames}")
+        if not all(map(is_whole_number, (start, stop))) or not 0 <= start <= stop <= self.n_frames:
+            raise SpecError(f"frames {start!r}..{stop!r} are not within the recording's 0..{self.n_frames}")
+        if not is_whole_number(threads) or threads < 1:
+            raise SpecError(f"threads = {threads!r} must be a whole number, 1 or more")
         passes = self._passes(until)
         out = np.empty((stop - start, *self.shape(until, canvas=canvas)), self.dtype(until))
         most = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // (4 * math.prod(self.canvas.shape))))

@@ -32,7 +32,9 @@ MAX_BRIGHTNESS = 1000.0
 _FIRST_BRIGHTNESS = 1e-6
 """Rounds start from next to no light, as they must approach the solution from below."""
 _TOLERANCE = 0.01
+"""Relative error of an snr that is left."""
 _MAX_ROUNDS = 40
+"""Halving the logarithmic error from the first brightness to the tolerance takes eleven; near the full well more."""
 _IN_ROUNDS = (Activity, CellSources)
 """Artifacts that are planned again in each round. All others that depend on the cells are planned once, at the end."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from itertools import chain
+from typing import Any, cast, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from pytest_calsim.errors import nearest
 from pytest_calsim.steps.registry import step_class, unknown_kind
 from pytest_calsim.steps.step import Step
 
@@ -40,7 +42,7 @@ def read_step(value: Any) -> Step:
     try:
         return known.model_validate(fields)
     except ValidationError as error:
-        raise ValueError(one_line(error, f"{kind}.")) from None
+        raise ValueError(one_line(error, known, f"{kind}.")) from None
 
 
 def read_steps(value: Any) -> tuple[Step, ...]:
@@ -61,13 +63,15 @@ def read_steps(value: Any) -> tuple[Step, ...]:
     return tuple(sorted(steps, key=lambda step: step.kind))
 
 
-def one_line(error: ValidationError, prefix: str = "") -> str:
+def one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """Return the first problem of a pydantic error as one line, with its path and the offending value.
 
     Parameters
     ----------
     error
         What pydantic raised.
+    model
+        What was to be made; its fields are offered for one that it does not have.
     prefix
         Path of what was validated, with a dot at its end.
     """
@@ -78,7 +82,31 @@ def one_line(error: ValidationError, prefix: str = "") -> str:
     if first["type"] == "value_error":
         line = f"{path.rstrip('.')}: {text}" if path not in ("", "steps") else text
     elif first["type"] == "extra_forbidden":
-        line = f"{path}: no such field"
+        *above, name = first["loc"]
+        line = f"{path}: no such field; {nearest(name, _field_names(model, above))}"
     else:
-        line = f"{path} = {first['input']!r}: {text[0].lower()}{text[1:]}"
+        line = f"{path or model.__name__} = {_shortened(first['input'])}: {text[0].lower()}{text[1:]}"
     return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"
+
+
+def _field_names(model: type[BaseModel], above: Iterable[str | int]) -> set[str]:
+    """Name the fields at a place in a model: the fields above it lead there, and positions in tuples do not matter."""
+    models = [model]
+    for part in above:
+        fields = [some.model_fields[str(part)] for some in models if part in some.model_fields]
+        if fields:
+            models = list(chain.from_iterable(_models_in(field.annotation) for field in fields))
+    return set(chain.from_iterable(some.model_fields for some in models))
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """List the models in a type, such as ``tuple[Population, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return list(chain.from_iterable(map(_models_in, get_args(annotation))))
+
+
+def _shortened(value: object) -> str:
+    """Return the text of a value, cut where it would fill more than a line."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}... ({type(value).__name__})"

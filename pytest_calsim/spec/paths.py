@@ -8,16 +8,14 @@ others, as in preset files; a whole model replaces.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
-
-from pydantic import ValidationError
+from typing import Any, TypeVar, cast
 
 from pytest_calsim.errors import SpecError, nearest
-from pytest_calsim.spec.parsing import one_line, read_step
+from pytest_calsim.spec.parsing import read_step
 from pytest_calsim.steps.registry import step_class
 from pytest_calsim.steps.step import Step
 
-__all__ = ["edited", "fields_by_path"]
+__all__ = ["edited", "fields_by_path", "listed"]
 
 _NO_STEPS = ("acquisition", "seed")
 
@@ -44,14 +42,16 @@ def edited(
     SpecError
         For an unknown path or kind, naming the nearest right one.
     """
+    if not isinstance(overrides, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"overrides = {overrides!r} must be a dict of values by dotted path: {{'acquisition.fps': 10}}")
     tables: dict[str, Any] = {}
     for table in data["steps"]:
         tables[table["kind"]] = _without_kind(table)
-    for kind in drop:
+    for kind in listed(drop, "drop"):
         if kind not in tables:
             raise SpecError(f"cannot drop step {kind!r}: not in this spec; {nearest(kind, tables)}")
         del tables[kind]
-    for item in add:
+    for item in listed(add, "add"):
         step = _added(item)
         tables[step.kind] = _without_kind(step.model_dump(mode="json"))
     tree: dict[str, Any] = {**{name: data[name] for name in _NO_STEPS}, **tables}
@@ -65,6 +65,16 @@ def edited(
     return new
 
 
+_Item = TypeVar("_Item")
+
+
+def listed(given: Iterable[_Item], name: str) -> tuple[_Item, ...]:
+    """Return the steps or kinds of a change; refuse one alone, which Python would take apart."""
+    if isinstance(given, str | Mapping | Step) or not isinstance(given, Iterable):  # pyright: ignore
+        raise SpecError(f"{name} = {given!r} must be a list, such as ['sensor']")
+    return tuple(given)
+
+
 def _without_kind(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name != "kind"}
 
@@ -72,8 +82,6 @@ def _without_kind(table: Mapping[str, Any]) -> dict[str, Any]:
 def _added(item: Step | Mapping[str, Any] | str) -> Step:
     try:
         return read_step(item)
-    except ValidationError as error:
-        raise SpecError(one_line(error)) from None
     except ValueError as error:
         raise SpecError(str(error)) from None
 

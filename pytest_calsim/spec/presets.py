@@ -26,7 +26,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_calsim.errors import SpecError, SpecWarning, nearest
+from pytest_calsim.errors import SpecError, SpecWarning, as_path, nearest
+from pytest_calsim.spec.paths import listed
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.step import Step
 
@@ -72,9 +73,14 @@ class _Shelf:
     def of(cls, extra_dir: str | PathLike[str] | None, *nearer: Path) -> _Shelf:
         folders = list(nearer)
         if extra_dir is not None:
-            folders.append(Path(extra_dir))
+            folders.append(as_path(extra_dir, "extra_dir"))
             if not folders[-1].is_dir():
-                raise SpecError(f"preset folder {str(extra_dir)!r} does not exist: create it, or correct the path")
+                why = (
+                    "is a file: give its folder"
+                    if folders[-1].exists()
+                    else "does not exist: create it, or correct the path"
+                )
+                raise SpecError(f"preset folder {str(extra_dir)!r} {why}")
         return cls((*folders, _package_dir()))
 
     def find(self, name: str, *, parts: bool) -> Path | None:
@@ -142,7 +148,7 @@ def load_preset(
     >>> load_preset("tiny", overrides={"acquisition.duration_s": 1}, seed=3).seed
     3
     """
-    text = fspath(name)
+    text = _text_of(name)
     if text.endswith(".toml"):
         path = Path(text)
         shelf = _Shelf.of(extra_dir, path.parent)
@@ -203,8 +209,8 @@ def _spec_of(
     drop: Iterable[str],
 ) -> Spec:
     data = {**tree, "steps": [{**table, "kind": kind} for kind, table in tree["steps"].items()]}
-    steps = tuple(add)
-    kinds = tuple(drop)
+    steps = listed(add, "add")
+    kinds = listed(drop, "drop")
     changed = bool(overrides or seed is not None or steps or kinds)
     try:
         with warnings.catch_warnings():
@@ -222,7 +228,14 @@ def _package_dir() -> Path:
     return shipped if shipped.is_dir() else _PACKAGE.parent / "presets"
 
 
+def _text_of(name: str | PathLike[str]) -> str:
+    if not isinstance(name, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"a preset is its name, such as 'tiny', or the path of its file, not {name!r}")
+    return fspath(name)
+
+
 def _found(name: str, shelf: _Shelf, *, parts: bool) -> Path:
+    name = _text_of(name)
     path = shelf.find(name, parts=parts)
     if path is None:
         offered = shelf.names(parts=False) + (shelf.names(parts=True) if parts else [])

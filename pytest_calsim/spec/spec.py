@@ -26,7 +26,7 @@ from pytest_calsim.steps.pixels import PixelArtifact
 from pytest_calsim.steps.registry import code_version, either
 from pytest_calsim.steps.step import MissingArtifactError, SpecContext, Step, dependencies
 
-__all__ = ["Spec"]
+__all__ = ["Spec", "check_spec"]
 
 MAX_PLANNED_GB = 32.0
 """Most memory that the truth of a spec may take, by its steps' estimates. An hour of a thousand cells takes 1 GB."""
@@ -224,7 +224,7 @@ class Spec(Frozen):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise SpecError(one_line(error)) from None
+            raise SpecError(one_line(error, cls)) from None
 
     def edit(
         self,
@@ -264,10 +264,16 @@ class Spec(Frozen):
         Traceback (most recent call last):
         pytest_calsim.errors.SpecError: path 'leakage.levl': nothing named 'levl' under 'leakage'; did you mean 'level'?
         """
-        new = edited(self.model_dump(mode="json"), overrides or {}, add, drop)
+        new = edited(self.model_dump(mode="json"), {} if overrides is None else overrides, add, drop)
         if seed is not None:
             new["seed"] = seed
         return Spec.make(new)
+
+
+def check_spec(spec: object, function: str) -> None:
+    """Refuse what is no Spec, such as a preset's name, in the place of the first argument of a function."""
+    if not isinstance(spec, Spec):
+        raise SpecError(f"{function} takes a Spec, not {spec!r}; load_preset gives one by name")
 
 
 def _no_negative_zero(value: Any) -> Any:

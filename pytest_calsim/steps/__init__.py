@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from pytest_calsim.steps.motion.brain_motion import Jumps as Jumps
     from pytest_calsim.steps.motion.brain_motion import Oscillator as Oscillator
     from pytest_calsim.steps.motion.brain_motion import RandomWalk as RandomWalk
-    from pytest_calsim.steps.node_pictures import disk_pictures as disk_pictures
-    from pytest_calsim.steps.node_pictures import gaussian_pictures as gaussian_pictures
     from pytest_calsim.steps.pixels import CellSources as CellSources
     from pytest_calsim.steps.pixels import Detector as Detector
     from pytest_calsim.steps.pixels import Displacement as Displacement
     from pytest_calsim.steps.pixels import FixedField as FixedField
     from pytest_calsim.steps.pixels import Layers as Layers
     from pytest_calsim.steps.pixels import LightOrder as LightOrder
-    from pytest_calsim.steps.pixels import NodePictures as NodePictures
     from pytest_calsim.steps.pixels import Painter as Painter
     from pytest_calsim.steps.pixels import SmoothSources as SmoothSources
     from pytest_calsim.steps.pixels import Space as Space
+    from pytest_calsim.steps.pixels import SplineImages as SplineImages
     from pytest_calsim.steps.sensor.sensor import Sensor as Sensor
+    from pytest_calsim.steps.spline_images import disk_images as disk_images
+    from pytest_calsim.steps.spline_images import gaussian_images as gaussian_images
     from pytest_calsim.steps.step import Context as Context
     from pytest_calsim.steps.step import Cost as Cost
     from pytest_calsim.steps.step import SpecContext as SpecContext
@@ -79,9 +79,9 @@ _WHERE = {
     "Neuropil": "steps.background.neuropil",
     "NeuropilComponent": "steps.background.neuropil",
     "Oscillator": "steps.motion.brain_motion",
-    "NodePictures": "steps.pixels",
-    "disk_pictures": "steps.node_pictures",
-    "gaussian_pictures": "steps.node_pictures",
+    "SplineImages": "steps.pixels",
+    "disk_images": "steps.spline_images",
+    "gaussian_images": "steps.spline_images",
     "Painter": "steps.pixels",
     "PlaceNeurons": "steps.cells.place_neurons",
     "Population": "steps.cells.population",

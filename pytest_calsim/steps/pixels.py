@@ -29,11 +29,11 @@ __all__ = [
     "Image",
     "Layers",
     "LightOrder",
-    "NodePictures",
     "Painter",
     "PixelArtifact",
     "SmoothSources",
     "Space",
+    "SplineImages",
 ]
 
 
@@ -73,20 +73,20 @@ class PixelArtifact(Artifact):
     space: ClassVar[Space]
 
 
-class NodePictures(NamedTuple):
-    """Pictures of sources on nodes coarser than pixels, for smooth light.
+class SplineImages(NamedTuple):
+    """Images of sources as cubic B-splines on nodes coarser than pixels, for smooth light.
 
-    The light at a pixel is the sum of the nodes' cubic B-splines there, times the pictures' values. A source may have
-    several pictures.
+    The light at a pixel is the sum of the nodes' B-splines there, times the images' values. A source may have several
+    images.
 
     Attributes
     ----------
     level
         Nodes lie at whole multiples of 2^level px from the optical axis, along rows and columns; level ≥ 0.
     source
-        Each picture's source, int64 ``(picture,)``.
+        Each image's source, int64 ``(image,)``.
     patches
-        The pictures, each with the number of its first node along rows and columns; the optical axis is node 0.
+        The images, each with the number of its first node along rows and columns; the optical axis is node 0.
     """
 
     level: int
@@ -95,15 +95,15 @@ class NodePictures(NamedTuple):
 
 
 class SmoothSources(PixelArtifact, ABC):
-    """Smooth light of sources in the tissue: pictures on nodes, with their sources' courses.
+    """Smooth light of sources in the tissue: B-spline images, with their sources' courses.
 
-    All smooth light of a scene is painted together, on grids as coarse as each picture allows. That costs little for
-    each source, so there may be thousands. :mod:`pytest_calsim.steps.node_pictures` makes pictures.
+    All smooth light of a scene is painted together, on grids as coarse as each image allows. That costs little for
+    each source, so there may be thousands. :mod:`pytest_calsim.steps.spline_images` makes the images.
     """
 
     space: ClassVar[Space] = Space.CANVAS
 
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     """Images of the sources."""
     transmission: Image | None
     """Share of their light that vessels let through, float32 ``(height, width)`` on the canvas; ``None``: all.

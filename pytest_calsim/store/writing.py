@@ -31,6 +31,7 @@ PARTIAL = ".partial"
 
 _GROUP: Json = {"zarr_format": 2}
 _READABLE_BY_ALL = 0o644 << 16
+"""Rights of unpacked files, which a zip keeps in the upper half of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def publish_recording(path: Path, data: RecordingData, *, overwrite: bool) -> No
             os.fsync(file.fileno())
         # Asked again, as another process may have written it during the minutes that painting takes.
         if not overwrite and os.path.lexists(path):
-            raise StoreError(f"{path}: exists already; choose another name, or give overwrite=True")
+            raise StoreError(f"{path}: exists already; remove it, choose another name, or give overwrite=True")
         os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):

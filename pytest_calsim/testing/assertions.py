@@ -115,7 +115,7 @@ def assert_footprints_recovered(
     if min_recall > 0:
         of.check_counted()
     card = measure_footprints(of, FootprintBounds(min_recall, min_precision, min_mean_iou, max_offset_px))
-    return judge(card, recording, of.found)
+    return judge(card, of.found, recording)
 
 
 @short_traceback
@@ -191,7 +191,7 @@ def assert_shifts_recovered(
         max_offset_px=max_offset_px,
     )
     found = estimate if isinstance(estimate, Estimate) else Estimate(shifts=given, convention=convention)
-    return judge(card, recording, found)
+    return judge(card, found, recording)
 
 
 @short_traceback
@@ -257,7 +257,7 @@ def assert_traces_recovered(
     found = estimate if isinstance(estimate, Estimate) else Estimate(C=estimate)
     of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()
-    return judge(measure_traces(of, TraceBounds(min_pearson, max_gain_error, gain)), recording, found)
+    return judge(measure_traces(of, TraceBounds(min_pearson, max_gain_error, gain)), found, recording)
 
 
 @short_traceback
@@ -321,4 +321,4 @@ def assert_spikes_recovered(
     of = Evaluation(found=found, recording=recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     of.check_counted()
     bounds = SpikeBounds(min_precision, min_recall)
-    return judge(measure_spikes(of, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh), recording, found)
+    return judge(measure_spikes(of, bounds, tol_frames=tol_frames, spike_thresh=spike_thresh), found, recording)

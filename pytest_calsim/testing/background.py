@@ -83,7 +83,7 @@ def assert_background_recovered(
         min_course_pearson=min_course_pearson,
         footprint_shift=footprint_shift,
     )
-    return judge(card, recording, found)
+    return judge(card, found, recording)
 
 
 def measure_background(

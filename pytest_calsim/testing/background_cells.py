@@ -98,13 +98,13 @@ def _distances(a: Floats, b: Floats) -> Floats:
     return np.hypot(a[:, np.newaxis, 0] - b[:, 0], a[:, np.newaxis, 1] - b[:, 1])
 
 
-def _disk_masks(centre: Floats, radius: Floats, picture: tuple[int, int]) -> SparseFootprints:
-    row, column = np.indices(picture)
+def _disk_masks(centre: Floats, radius: Floats, image_shape: tuple[int, int]) -> SparseFootprints:
+    row, column = np.indices(image_shape)
     units: list[Unit] = []
     for (y, x), r in zip(centre, radius, strict=True):
         pixels = np.flatnonzero(np.hypot(row - y, column - x) <= r)
         units.append((pixels, np.ones(len(pixels), np.float32)))
-    return SparseFootprints.from_units(units, picture)
+    return SparseFootprints.from_units(units, image_shape)
 
 
 def _correlations(traces: Floats, light: BackgroundCellLight, cells: NDArray[np.intp]) -> Floats:

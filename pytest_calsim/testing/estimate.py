@@ -53,7 +53,7 @@ class Estimate:
         Background courses ``(frame,)`` or ``(component, frame)``, one for each image of ``b``.
     convention
         What the sign of ``shifts`` means: ``"correction"`` or ``"displacement"``. Assertions then know it.
-    picture
+    image_shape
         Height and width of the recording, px; needed when A is scipy.sparse ``(unit_id, height * width)``.
     cells
         Only without A: the planted cells that the rows of C and S stand for, each once. Left out, row i is planted
@@ -82,10 +82,10 @@ class Estimate:
         b: ArrayLike | xr.DataArray | None = None,
         f: ArrayLike | xr.DataArray | None = None,
         convention: Convention | None = None,
-        picture: tuple[int, int] | None = None,
+        image_shape: tuple[int, int] | None = None,
         cells: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> None:
-        self._footprints: Footprints | None = None if A is None else _read_footprints(A, picture)
+        self._footprints: Footprints | None = None if A is None else _read_footprints(A, image_shape)
         n_units = None if self.A is None else len(self.A)
         traces = None if C is None else read_rows(C, n_units=n_units, name="C")
         spikes = None if S is None else read_rows(S, n_units=n_units, name="S")
@@ -124,7 +124,7 @@ class Estimate:
         """Number of units found."""
         return len(self.labels)
 
-    def footprints_on(self, picture: tuple[int, int]) -> SparseFootprints:
+    def footprints_on(self, image_shape: tuple[int, int]) -> SparseFootprints:
         """Return the footprints in their place in a recording's frames ``(height, width)``, px.
 
         Raises
@@ -134,7 +134,7 @@ class Estimate:
         """
         if self._footprints is None:
             raise EstimateError("this Estimate has no A, which footprints are judged by")
-        return self._footprints.on(picture)
+        return self._footprints.on(as_size(image_shape, "image_shape"))
 
     @classmethod
     @short_traceback
@@ -242,15 +242,15 @@ class Estimate:
         return self
 
 
-def _read_footprints(A: FootprintsLike, picture: tuple[int, int] | None) -> Footprints:
-    picture = None if picture is None else as_size(picture, "picture")
-    if is_scipy_sparse(A) and picture is None:
+def _read_footprints(A: FootprintsLike, image_shape: tuple[int, int] | None) -> Footprints:
+    image_shape = None if image_shape is None else as_size(image_shape, "image_shape")
+    if is_scipy_sparse(A) and image_shape is None:
         shape: object = getattr(A, "shape", None)
-        raise EstimateError(f"A is scipy.sparse of shape {shape}: say picture=(height, width)")
-    read = read_footprints(A, picture)
-    if picture is None:
+        raise EstimateError(f"A is scipy.sparse of shape {shape}: say image_shape=(height, width)")
+    read = read_footprints(A, image_shape)
+    if image_shape is None:
         return read  # they find their place when the recording is known
-    return Footprints(read.on(picture), (None, None), read.form)
+    return Footprints(read.on(image_shape), (None, None), read.form)
 
 
 def _labels_in_common(

@@ -21,7 +21,7 @@ _SPARSE = ("A_data", "A_indices", "A_indptr", "A_shape")
 _MINIAN = ("A", "C", "S", "motion", "b", "f")
 
 
-def read_estimate(path: Path, picture: tuple[int, int]) -> Estimate:
+def read_estimate(path: Path, image_shape: tuple[int, int]) -> Estimate:
     """Read an estimate.
 
     Parameters
@@ -31,7 +31,7 @@ def read_estimate(path: Path, picture: tuple[int, int]) -> Estimate:
         ``shifts``, ``convention``, ``b``, ``f``, as :class:`~pytest_calsim.Estimate` takes them; the ``estimate.npz``
         of a failed test is one. A folder with ``stat.npy``: suite2p's results of a plane, which are pickles and so may
         run code. A folder with ``A.zarr``, ``C.zarr`` and the like: minian's results.
-    picture
+    image_shape
         Height and width of the recording, px.
 
     Raises
@@ -42,21 +42,21 @@ def read_estimate(path: Path, picture: tuple[int, int]) -> Estimate:
     if not path.exists():
         raise EstimateError(f"{path}: no such file or folder")
     try:
-        return _reader_of(path)(path, picture)
+        return _reader_of(path)(path, image_shape)
     except EstimateError as error:
         raise EstimateError(f"{path}: {error}") from None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise EstimateError(f"{path}: cannot be read: {error}") from None
 
 
-def write_estimate(path: Path, estimate: Estimate, picture: tuple[int, int]) -> None:
+def write_estimate(path: Path, estimate: Estimate, image_shape: tuple[int, int]) -> None:
     """Write an estimate as ``.npz``: footprints as the four arrays of a sparse matrix; its background is left out."""
     arrays = {name: np.asarray(getattr(estimate, name)) for name in ("C", "S", "shifts", "labels")}
     kept: dict[str, NDArray[Any]] = {name: array for name, array in arrays.items() if array.ndim}
     if estimate.convention is not None:
         kept["convention"] = np.asarray(estimate.convention)
     if estimate.A is not None:
-        footprints = estimate.footprints_on(picture)
+        footprints = estimate.footprints_on(image_shape)
         kept |= {name: np.asarray(getattr(footprints, name.removeprefix("A_"))) for name in _SPARSE}
     np.savez_compressed(path, allow_pickle=False, **kept)
 
@@ -74,11 +74,13 @@ def _reader_of(path: Path) -> Callable[[Path, tuple[int, int]], Estimate]:
     return readers[path.suffix]
 
 
-def _read_npy(path: Path, picture: tuple[int, int]) -> Estimate:
-    return Estimate(A=np.load(path), picture=picture)  # without pickle, as NumPy does by default: it may run code
+def _read_npy(path: Path, image_shape: tuple[int, int]) -> Estimate:
+    return Estimate(
+        A=np.load(path), image_shape=image_shape
+    )  # without pickle, as NumPy does by default: it may run code
 
 
-def _read_npz(path: Path, picture: tuple[int, int]) -> Estimate:
+def _read_npz(path: Path, image_shape: tuple[int, int]) -> Estimate:
     # Opened here, as NumPy leaves a file open that it cannot read.
     with path.open("rb") as stream, np.load(stream) as file:
         arrays: Mapping[str, NDArray[Any]] = dict(file)
@@ -90,13 +92,13 @@ def _read_npz(path: Path, picture: tuple[int, int]) -> Estimate:
     if "A_data" in arrays:
         data, indices, indptr, shape = (arrays[name] for name in _SPARSE)
         n_units, *grid = shape.tolist()
-        if tuple(grid) != picture:
-            raise EstimateError(f"its footprints lie on {grid[0]} x {grid[1]} px, the recording has {picture}")
-        given["A"] = csr_array((data, indices, indptr), shape=(n_units, picture[0] * picture[1]))
-    return Estimate(**given, picture=picture)
+        if tuple(grid) != image_shape:
+            raise EstimateError(f"its footprints lie on {grid[0]} x {grid[1]} px, the recording has {image_shape}")
+        given["A"] = csr_array((data, indices, indptr), shape=(n_units, image_shape[0] * image_shape[1]))
+    return Estimate(**given, image_shape=image_shape)
 
 
-def _read_suite2p(folder: Path, picture: tuple[int, int]) -> Estimate:
+def _read_suite2p(folder: Path, image_shape: tuple[int, int]) -> Estimate:
     def array(name: str, *, pickled: bool = False) -> Any:
         path = folder / f"{name}.npy"
         return np.load(path, allow_pickle=pickled) if path.is_file() else None
@@ -108,7 +110,7 @@ def _read_suite2p(folder: Path, picture: tuple[int, int]) -> Estimate:
         known = {**(holder.item() if holder is not None else {}), **known}
     return Estimate.from_suite2p(
         array("stat", pickled=True),
-        picture,
+        image_shape,
         F=array("F"),
         Fneu=array("Fneu"),
         spks=array("spks"),
@@ -118,7 +120,7 @@ def _read_suite2p(folder: Path, picture: tuple[int, int]) -> Estimate:
     )
 
 
-def _read_minian(folder: Path, picture: tuple[int, int]) -> Estimate:
+def _read_minian(folder: Path, image_shape: tuple[int, int]) -> Estimate:
     import xarray
 
     open_zarr: Callable[[Path], Mapping[str, Any]] = getattr(xarray, "open_zarr")  # noqa: B009 (typed in part)

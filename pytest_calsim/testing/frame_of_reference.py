@@ -19,7 +19,7 @@ from pytest_calsim.testing.scoring.shifts import compare_shifts
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["FootprintShift", "FrameOfReference", "find_frame", "true_displacements"]
+__all__ = ["FootprintShift", "FrameOfReference", "check_footprint_shift", "find_frame", "true_displacements"]
 
 FootprintShift: TypeAlias = "tuple[float, float] | Literal['auto'] | None"
 """The footprints' offset from the truth: found automatically, given as (rows, columns) in px, or none."""
@@ -79,12 +79,12 @@ def find_frame(
     EstimateError
         When ``footprint_shift`` is none of these, or the estimate's shifts are wrong or of unknown sign.
     """
+    check_footprint_shift(footprint_shift)
     if footprint_shift is None:
         return FrameOfReference()
     if not isinstance(footprint_shift, str):
-        return FrameOfReference(_given(footprint_shift), "as given")
-    if footprint_shift != "auto":
-        raise EstimateError(f"footprint_shift must be 'auto', (rows, columns) in px or None, not {footprint_shift!r}")
+        rows, columns = footprint_shift
+        return FrameOfReference((float(rows), float(columns)), "as given")
     true = true_displacements(recording)
     if found.shifts is not None:
         return FrameOfReference(_from_shifts(found, true), "as the estimate's shifts say")
@@ -102,12 +102,16 @@ def true_displacements(recording: Recording) -> NDArray[np.float64]:
     return np.zeros((n_frames, 2)) if shifts is None else as_shifts(shifts, n_frames=n_frames, name="true shifts")
 
 
-def _given(offset: object) -> tuple[float, float]:
-    values = np.asarray(offset)
+def check_footprint_shift(given: object) -> None:
+    """Refuse what says nowhere where footprints lie."""
+    if given is None or (isinstance(given, str) and given == "auto"):
+        return
+    try:
+        values = np.asarray(given)
+    except ValueError:  # ragged
+        values = np.zeros(0)
     if values.shape != (2,) or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise EstimateError(f"footprint_shift must be 'auto', (rows, columns) in px or None, not {offset!r}")
-    rows, columns = cast("list[float]", values.tolist())
-    return float(rows), float(columns)
+        raise EstimateError(f"footprint_shift must be 'auto', (rows, columns) in px or None, not {given!r}")
 
 
 def _from_shifts(found: Estimate, true: NDArray[np.float64]) -> tuple[float, float]:

@@ -177,7 +177,7 @@ def _in_other_order(form: FootprintForm, height: int, width: int) -> str:
     if form == "flat rows":
         return f"pixels are evidently in Fortran order: with Estimate.from_caiman(A.T, dims=({height}, {width}))"
     if form == "flat columns":
-        return f"pixels are evidently in C order: with Estimate(A=csr_array(A).T, picture=({height}, {width}))"
+        return f"pixels are evidently in C order: with Estimate(A=csr_array(A).T, image_shape=({height}, {width}))"
     if height != width and form in ("array", "list", "xarray"):
         values = {"array": "A", "list": "np.array(A)", "xarray": "A.values"}[form]
         return f"pixels are evidently in Fortran order: with {values}.reshape(-1, {width}, {height}).transpose(0, 2, 1)"

@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_calsim.errors import EstimateError
+from pytest_calsim.errors import EstimateError, as_path
 from pytest_calsim.recording.exports.movie import published
 from pytest_calsim.recording.extras import require
-from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.courses import draw_shift_errors
-from pytest_calsim.testing.compare import compare, comparison_of
+from pytest_calsim.recording.plots.style import TITLE_PAD_INCH
+from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import Evaluation, check_recording
+from pytest_calsim.testing.evaluation import Evaluation, check_recording, compare, comparison_of
 from pytest_calsim.testing.frame_of_reference import FootprintShift, true_displacements
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.planted_cells import Units
@@ -59,19 +58,18 @@ td:not(:last-child), th { white-space: nowrap; }
 
 
 @short_traceback
-def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Estimate | FootprintsLike | None) -> None:
+def save_overlay(path: str | PathLike[str], estimate: Estimate | FootprintsLike | None, recording: Recording) -> None:
     """Save the outlines of planted and estimated cells over the maximum projection, as a PNG. Needs matplotlib.
 
     Parameters
     ----------
     path
         The PNG; what is there is replaced.
-    recording
-        The recording.
     estimate
-        What was found in it, or footprints in any form. ``None``, or without footprints: the planted cells alone.
-        Where its frame of reference cannot be known, because its shifts are wrong, it is drawn where it lies. A
-        recording without cells is shown without outlines.
+        What was found, or footprints in any form. ``None``, or without footprints: the planted cells alone. Where its
+        frame of reference cannot be known, because its shifts are wrong, it is drawn where it lies.
+    recording
+        The recording it was found in. One without cells is shown without outlines.
 
     Raises
     ------
@@ -85,26 +83,27 @@ def save_overlay(path: str | PathLike[str], recording: Recording, estimate: Esti
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from pytest_calsim import load_preset, simulate
     >>> recording = simulate(load_preset("tiny"))
     >>> path = Path(tempfile.mkdtemp()) / "overlay.png"
-    >>> save_overlay(path, recording, Estimate(A=recording.truth.A_observed))
+    >>> save_overlay(path, Estimate(A=recording.truth.A_observed), recording)
     >>> path.read_bytes()[1:4]
     b'PNG'
     """
     check_recording(recording)
     if estimate is not None and not isinstance(estimate, Estimate):
-        estimate = Estimate(estimate, picture=recording.frames.shape[1:])
+        estimate = Estimate(estimate, image_shape=recording.frames.shape[1:])
     if recording.truth.A_observed is None:
         png = _png((6.0, 6.4), lambda ax: recording.plot.max_projection(ax=ax))
     else:
         comparison = None if estimate is None or estimate.A is None else _drawable(estimate, recording)
         png = _png((6.0, 6.4), lambda ax: recording.plot.contours(comparison, ax=ax))
-    with published(Path(path), overwrite=True) as partial:
+    with published(as_path(path), overwrite=True) as partial:
         partial.write_bytes(png)
 
 
-def _drawable(estimate: Estimate, recording: Recording) -> Comparison | None:
+def _drawable(estimate: Estimate, recording: Recording) -> TruthComparison | None:
     """Match an estimate as well as it can be: the overlay of a failed test is not to fail as well."""
     try:
         return compare(estimate, recording)
@@ -153,28 +152,30 @@ def save_report(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from pytest_calsim import load_preset, simulate
     >>> recording = simulate(load_preset("tiny"))
     >>> scores = save_report(Path(tempfile.mkdtemp()) / "report.html", recording.truth.A_observed, recording)
     >>> scores.as_dict()["footprints.recall"]
     1.0
     """
-    of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
-    scores = scores_of(of)
-    parts = [*_drawings(recording, comparison_of(of)), *map(_card, scores.cards), *_skipped(scores)]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>What was recovered</title><style>{_STYLE}</style></head><body><h1>What was recovered</h1>"
-        f"<p>{escape(str(recording.spec.acquisition))}; seed {recording.spec.seed}, "
-        f"key {recording.spec.key()[:12]}</p><main>{''.join(parts)}</main></body></html>\n"
-    )
-    with published(Path(path), overwrite=overwrite) as partial:
+    # Around it all, so that a name that is taken is refused before anything is scored.
+    with published(as_path(path), overwrite=overwrite) as partial:
+        of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
+        scores = scores_of(of)
+        parts = [*_drawings(recording, comparison_of(of)), *map(_card, scores.cards), *_skipped(scores)]
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>What was recovered</title><style>{_STYLE}</style></head><body><h1>What was recovered</h1>"
+            f"<p>{escape(str(recording.spec.acquisition))}; seed {recording.spec.seed}, "
+            f"key {recording.spec.key()[:12]}</p><main>{''.join(parts)}</main></body></html>\n"
+        )
         partial.write_text(page, "utf-8")
     return scores
 
 
-def _drawings(recording: Recording, comparison: Comparison) -> Iterator[str]:
+def _drawings(recording: Recording, comparison: TruthComparison) -> Iterator[str]:
     """Draw what the estimate has."""
     plot = recording.plot
     fps = recording.spec.acquisition.fps
@@ -192,7 +193,7 @@ def _drawings(recording: Recording, comparison: Comparison) -> Iterator[str]:
         yield _section("Error of the shifts", (7.5, 3.0), lambda ax: draw_shift_errors(ax, true, fps, comparison))
 
 
-def _worst_traces(recording: Recording, comparison: Comparison) -> NDArray[np.intp]:
+def _worst_traces(recording: Recording, comparison: TruthComparison) -> NDArray[np.intp]:
     """Return the planted cells found whose traces follow the truth worst; none without traces."""
     cells = comparison.found
     if comparison.C is None:
@@ -211,6 +212,7 @@ def _section(title: str, size: tuple[float, float], draw: Callable[[Any], object
 def _png(size: tuple[float, float], draw: Callable[[Any], object]) -> bytes:
     """Make a figure without pyplot, so that no window opens and pyplot's state stays as it is."""
     figure = require("matplotlib.figure", "plot", "plotting").Figure(figsize=size, layout="constrained", dpi=110)
+    figure.get_layout_engine().set(h_pad=TITLE_PAD_INCH)
     draw(figure.add_subplot())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

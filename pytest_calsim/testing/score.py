@@ -23,6 +23,7 @@ from pytest_calsim.testing.measures import (
 )
 from pytest_calsim.testing.planted_cells import Units
 from pytest_calsim.testing.scorecard import Scorecard
+from pytest_calsim.testing.scoring.bounds import check_finite, check_tolerance
 from pytest_calsim.testing.scoring.shifts import check_convention
 from pytest_calsim.testing.short_traceback import short_traceback
 
@@ -109,6 +110,8 @@ def score(
     >>> numbers["footprints.recall"], numbers["footprints.precision"], round(numbers["traces.pearson"], 6)
     (1.0, 1.0, 1.0)
     """
+    check_tolerance(tol_frames)
+    check_finite("spike_thresh", spike_thresh)
     of = Evaluation.of(estimate, recording, units=units, min_iou=min_iou, footprint_shift=footprint_shift)
     return scores_of(of, tol_frames=tol_frames, spike_thresh=spike_thresh)
 

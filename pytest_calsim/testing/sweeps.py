@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from pytest_calsim.arrays.plain import plain
 from pytest_calsim.errors import SpecError
 from pytest_calsim.recording.simulate import simulate
-from pytest_calsim.spec.spec import Spec
+from pytest_calsim.spec.spec import Spec, check_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,7 @@ def sweep(spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
     >>> len(grid), grid[1].axes
     (4, {'acquisition.optics.na': 0.2, 'seed': 1})
     """
+    check_spec(spec, "sweep")
     if not isinstance(axes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(f"axes = {axes!r} must be a dict of lists of values by dotted path")
     named: dict[str, Any] = {path: plain(values) for path, values in axes.items()}

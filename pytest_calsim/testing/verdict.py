@@ -17,9 +17,9 @@ __all__ = ["judge"]
 
 def judge(
     card: Scorecard,
+    estimate: Estimate,
     recording: Recording,
-    estimate: Estimate | None = None,
-    baseline: tuple[Recording, Estimate] | None = None,
+    baseline: tuple[Estimate, Recording] | None = None,
 ) -> Scorecard:
     """Publish a scorecard together with the spec it belongs to, and raise if a bound is missed.
 
@@ -30,5 +30,5 @@ def judge(
     """
     card = publish(replace(card, spec=recording.spec))
     if not card.passed:
-        raise RecoveryError(str(card), card, recording=recording, estimate=estimate, baseline=baseline)
+        raise RecoveryError(str(card), card, estimate=estimate, recording=recording, baseline=baseline)
     return card

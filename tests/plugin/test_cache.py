@@ -1,9 +1,5 @@
 """What the cache has to say stands in the summary, once, and fails no test."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 THREE_TESTS = """
@@ -12,15 +8,6 @@ THREE_TESTS = """
     @pytest.mark.parametrize("number", range(3))
     def test_it(sim_recording, number):
         assert sim_recording.observed.values.any()
-"""
-WITHOUT_HOME = """
-import os, pwd, sys
-for name in ("HOME", "XDG_CACHE_HOME"):
-    os.environ.pop(name, None)
-def unknown(*_): raise KeyError("uid not found")
-pwd.getpwuid = pwd.getpwnam = unknown
-import pytest
-sys.exit(pytest.main(sys.argv[1:]))
 """
 
 
@@ -57,28 +44,3 @@ def test_a_damaged_recording(project, how):
     result.assert_outcomes(passed=3)
     assert notes(result) == []
     result.stdout.fnmatch_lines(["sim cache: 0 simulated, 3 hits, 0 waited, 0 rebuilt*"])
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a home is found otherwise")
-@pytest.mark.parametrize("cache", [None, "off", "here"])
-def test_no_home(project, cache):
-    project.makepyfile(THREE_TESTS)
-    project.makeini("[pytest]\nfilterwarnings = error\nsim_preset = glow\nsim_preset_dir = my_presets\n")
-    options = [] if cache is None else [f"--sim-cache={cache}"]
-    command = [sys.executable, "-c", WITHOUT_HOME, "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, env=os.environ, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert ("no home directory" in done.stdout) == (cache is None)
-    assert (project.path / "here").exists() == (cache == "here")
-    assert not (project.path / "~").exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a home is found otherwise")
-@pytest.mark.parametrize("folder", ["~/cache", "~nosuchuser/cache"])
-def test_a_home_that_is_not_there_is_a_usage_error(project, folder):
-    project.makepyfile(THREE_TESTS)
-    command = [sys.executable, "-c", WITHOUT_HOME, "-p", "no:cacheprovider", f"--sim-cache={folder}"]
-    done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, env=os.environ, check=False)
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "--sim-cache" in done.stderr
-    assert "INTERNALERROR" not in done.stdout + done.stderr

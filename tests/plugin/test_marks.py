@@ -285,3 +285,25 @@ def test_a_warning_is_given_at_the_users_line(project, own_steps):
     assert [line.strip().split(" ")[0] for line in result.outlines if "SpecWarning" in line] == [
         f"{project.path}/test_odd.py:{line}:" for line in (7, 12, 17)
     ]
+
+
+def test_a_preset_may_be_given_by_the_path_of_its_file(project):
+    project.makepyfile(
+        """
+        from pathlib import Path
+
+        import pytest
+
+        FILE = Path("my_presets") / "rim.toml"
+
+        @pytest.mark.parametrize("of", [
+            pytest.param(1, marks=pytest.mark.sim(str(FILE))),
+            pytest.param(2, marks=pytest.mark.sim(FILE)),
+            pytest.param(3, marks=pytest.mark.sim(FILE.absolute())),
+        ])
+        def test_it(sim_spec, sim_recording_factory, of):
+            assert sim_spec.kinds == ("leakage", "vignette")
+            assert sim_recording_factory(FILE).spec == sim_recording_factory(str(FILE)).spec == sim_spec
+        """
+    )
+    project.runpytest_inprocess().assert_outcomes(passed=3)

@@ -36,6 +36,7 @@ def test_without_a_home_tests_run(project, cache):
     done = run_as_nobody(project, *cache)
     assert done.returncode == 0, done.stdout
     assert ("sim cache: there is no home directory" in done.stdout) == (cache == [])
+    assert (project.path / "here").exists() == (cache == ["--sim-cache=here"])
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="plays a user of POSIX")

@@ -35,14 +35,14 @@ def spline(u):
 
 
 def smooth_layer(scene, artifact, frame):
-    """Pictures on nodes times their sources' light, behind vessels, on the canvas: one source after the other."""
+    """Images on nodes times their sources' light, behind vessels, on the canvas: one source after the other."""
     light = artifact.gains(frame, frame + 1)[:, 0].astype(float)
     at = [np.arange(n) - (n - 1) / 2 for n in scene.canvas.shape]
     image = np.zeros(scene.canvas.shape)
-    for pictures in artifact.pictures:
-        step = 2.0**pictures.level
-        for i, source in enumerate(pictures.source.tolist()):
-            values, row, column = pictures.patches.patch(i)
+    for images in artifact.spline_images:
+        step = 2.0**images.level
+        for i, source in enumerate(images.source.tolist()):
+            values, row, column = images.patches.patch(i)
             by_row, by_column = (
                 spline(positions[:, None] / step - first - np.arange(n))
                 for positions, first, n in zip(at, (row, column), values.shape, strict=True)

@@ -265,6 +265,20 @@ def test_counters_are_plain_numbers() -> None:
     assert set(CacheCounters().as_dict()) == {field.name for field in dataclasses.fields(CacheCounters)}
 
 
-def test_a_name_in_the_place_of_a_spec_is_refused(tmp_path):
+def test_what_is_no_folder_size_or_spec_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="root = 3 is no path"):
+        RecordingCache(3)
+    with pytest.raises(TypeError, match="root = 3 is no path"):
+        simulate_cached(light_spec(), root=3)
+    for size in (-1, "1GB", 1.5, True):
+        with pytest.raises(ValueError, match=f"max_bytes = {size!r} must be a whole number of bytes"):
+            RecordingCache(tmp_path, max_bytes=size)
     with pytest.raises(SpecError, match="simulate_cached takes a Spec, not 'tiny'; load_preset gives one by name"):
         simulate_cached("tiny", tmp_path)
+    with pytest.raises(SpecError, match=r"RecordingCache\.get takes a Spec, not 'tiny'"):
+        RecordingCache(tmp_path).get("tiny")
+
+
+def test_a_folder_may_be_given_as_text(tmp_path):
+    recording = RecordingCache(str(tmp_path)).get(light_spec())
+    assert [entry.key for entry in RecordingCache(tmp_path).entries()] == [recording.spec.key()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -109,18 +110,12 @@ def test_a_stopped_holder_delays_nobody_past_the_deadline(tmp_path: Path) -> Non
         assert len(stored(tmp_path)) == 1, "the next to ask need not wait"
     finally:
         while holder.exitcode is None:  # it may not have stopped yet when it is first told to go on
-            holder_continue(holder.pid)
+            os.kill(holder.pid, signal.SIGCONT)
             holder.join(0.1)
     assert out.get() == expected(spec)
     assert RecordingCache(tmp_path).verify() == []
     assert cache.sweep() == 1
     assert leftovers(tmp_path) == []
-
-
-def holder_continue(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGCONT)
 
 
 @posix_only

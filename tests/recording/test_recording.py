@@ -82,11 +82,6 @@ def test_a_recording_cannot_be_changed(recording):
         recording.scene.artifacts["vignette"] = None
 
 
-def test_a_wrong_name_or_spec_says_so():
-    with pytest.raises(SpecError, match="load_preset gives one by name"):
-        simulate("tiny")
-
-
 def test_the_truth_is_walked_by_name(recording):
     assert tuple(recording.truth) == recording.truth.names
     assert all(name in recording.truth for name in recording.truth)
@@ -112,8 +107,35 @@ def test_absent_effects_are_none(recording):
 def test_stages_paint_on_demand(recording):
     assert recording.stages == ("vignette", "leakage", "sensor")
     np.testing.assert_array_equal(recording.stage("leakage", slice(2, 4)).values[0], recording.truth.leakage.values)
-    with pytest.raises(SpecError, match="did you mean 'leakage'"):
+    with pytest.raises(SpecError, match=r"no stage 'leakag'; known, in the order of light: vignette, leakage, sensor"):
         recording.stage("leakag")
+
+
+@pytest.mark.parametrize("frames", [3, "a", (0, 5)])
+def test_frames_of_a_stage_are_a_slice(recording, frames):
+    with pytest.raises(SpecError, match="must be a slice, such as slice"):
+        recording.stage("leakage", frames)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a",), "frames 'a'..20 are not within the recording's 0..20"),
+        ((0, 2.5), "frames 0..2.5 are not within"),
+        ((5, 3), "frames 5..3 are not within"),
+        ((0, 21), "frames 0..21 are not within"),
+        ((-1, 3), "frames -1..3 are not within"),
+    ],
+)
+def test_frames_that_are_not_there_are_not_painted(recording, arguments, message):
+    with pytest.raises(SpecError, match=message):
+        recording.scene.paint(*arguments)
+
+
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5])
+def test_some_thread_paints(recording, threads):
+    with pytest.raises(SpecError, match=f"threads = {threads!r} must be a whole number, 1 or more"):
+        recording.scene.paint(threads=threads)
 
 
 def test_until_stops_there(recording):

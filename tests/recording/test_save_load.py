@@ -325,3 +325,10 @@ def test_loaded_truth_has_the_labels_of_simulated_truth(tmp_path):
     assert list(loaded.shifts.shift_dim.values) == ["height", "width"]
     for name in loaded.names:
         xr.testing.assert_identical(loaded[name].load(), simulated.truth[name].load())
+
+
+@pytest.mark.parametrize("path", [3, None, b"a"])
+def test_what_is_no_path_is_refused(path):
+    for call in (_recording().save, _recording().to_npy, Recording.load):
+        with pytest.raises(TypeError, match=r"is no path: give text or a pathlib\.Path"):
+            call(path)

@@ -45,7 +45,7 @@ cache = RecordingCache(root)
 recording = cache.get(light_spec(1))
 assert fingerprint(recording) == sys.argv[2]
 assert (cache.counters.hits, cache.counters.simulated) == (1, 0), cache.counters
-with zarr.ZipStore(str(stored(root)[0]), mode="r") as store:
+with zarr.storage.ZipStore(str(stored(root)[0]), mode="r") as store:
     for consolidated in (True, False):
         assert (xr.open_zarr(store, consolidated=consolidated).observed.values == recording.observed.values).all()
     assert (zarr.open_group(store, mode="r")["truth/leakage"][:] == recording.truth.leakage.values).all()
@@ -73,9 +73,9 @@ def _run(python: Path | str, script: str, *arguments: str) -> str:
 def copy_by_zarr(source: Path, target: Path) -> None:
     """Write a recording's file once more, all of it by zarr: groups, arrays, attributes, metadata, and its ZipStore."""
     major = int(zarr.__version__.partition(".")[0])
-    store_of = zarr.storage.ZipStore if major >= 3 else zarr.ZipStore
     form = {"zarr_format": 2} if major >= 3 else {}
-    with store_of(str(source), mode="r") as old, store_of(str(target), mode="w") as new:
+    store = zarr.storage.ZipStore
+    with store(str(source), mode="r") as old, store(str(target), mode="w") as new:
         there = zarr.open_group(old, mode="r")
         here = zarr.open_group(new, mode="w", **form)
         here.attrs.update(dict(there.attrs))

@@ -146,12 +146,13 @@ def test_frames_can_be_painted_until_any_step():
     assert np.array_equal(whole.paint(until=whole.stages[-1]), whole.paint())
 
 
-@pytest.mark.parametrize(("kind", "hint"), [("vignete", "did you mean 'vignette'?"), ("brain_motion", "stages: ")])
-def test_a_step_that_is_not_there_is_named(kind, hint):
+@pytest.mark.parametrize("kind", ["vignete", "brain_motion", 3])
+def test_a_step_that_is_not_there_is_refused_with_those_that_are(kind):
     spec = load_preset("tiny", add=["vignette"])
-    with pytest.raises(SpecError, match=f"no stage '{kind}'") as caught:
+    with pytest.raises(
+        SpecError, match=f"no stage {kind!r}; known, in the order of light: render, .*vignette, .*sensor$"
+    ):
         simulate(spec, until=kind)
-    assert hint in str(caught.value)
 
 
 def test_a_scene_is_read_in_one_line():

@@ -7,8 +7,8 @@ import pytest
 from painting import paint, paint_block
 
 from pytest_calsim.microscope.canvas import Canvas
-from pytest_calsim.steps.node_pictures import gaussian_pictures
-from pytest_calsim.steps.pixels import Image, LightOrder, NodePictures, SmoothSources
+from pytest_calsim.steps.pixels import Image, LightOrder, SmoothSources, SplineImages
+from pytest_calsim.steps.spline_images import gaussian_images
 
 CANVAS = Canvas(96, 80, 4, 1.6)
 
@@ -22,7 +22,7 @@ class Glow(SmoothSources):
     sigma_um: np.ndarray
     flux: np.ndarray
     courses: Image
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     transmission: Image | None = None
     light_order = LightOrder.BACKGROUND
 
@@ -41,8 +41,8 @@ def glow(y, x, sigma, flux=1.0, frames=30, seed=0, transmission=None, pixel_um=1
     y, x, sigma, flux = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (y, x, sigma, flux)))
     courses = np.random.default_rng(seed).uniform(0.5, 2, (len(y), frames)).astype(np.float32)
     sigma_px = np.hypot(sigma / pixel_um, 1 / np.sqrt(12))
-    pictures = gaussian_pictures(y / pixel_um, x / pixel_um, sigma_px, flux)
-    return Glow(y, x, sigma, flux, courses, tuple(pictures), transmission)
+    spline_images = gaussian_images(y / pixel_um, x / pixel_um, sigma_px, flux)
+    return Glow(y, x, sigma, flux, courses, tuple(spline_images), transmission)
 
 
 def scattered(n, sigma_um, canvas=CANVAS, seed=0, **kwargs):
@@ -114,12 +114,12 @@ def test_many_sources_add_up_and_none_is_lost_beyond_the_canvas():
         np.testing.assert_allclose(painted(many, frame), expected, rtol=0.04)
 
 
-def test_a_source_may_have_several_pictures_and_another_none():
+def test_a_source_may_have_several_images_and_another_none():
     three = glow([0, 0, 0], [0, 0, 20], [5, 40, 9], [1, 2, 3])
     source = np.array([2, 2, 1])
     courses = np.random.default_rng(3).uniform(1, 2, (4, 5)).astype(np.float32)
-    pictures = tuple(some._replace(source=source[some.source]) for some in three.pictures)
-    some = replace(three, flux=np.zeros(4), courses=courses, pictures=pictures)
+    images = tuple(some._replace(source=source[some.source]) for some in three.spline_images)
+    some = replace(three, flux=np.zeros(4), courses=courses, spline_images=images)
     expected = exact(replace(three, courses=courses[source]), 4, CANVAS)
     np.testing.assert_allclose(painted(some, 4), expected, atol=0.045 * expected.max())
 

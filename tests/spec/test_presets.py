@@ -213,7 +213,11 @@ def test_a_composition_that_cannot_be_is_one_line():
         ("whole", "[steps]\nleakage = 3", r"whole\.toml: steps\.leakage = 3 must be a table of the step's fields$"),
         ("whole", "drop = ['leakage']", r"whole\.toml: drops 'leakage', which is not there; none are known$"),
         ("whole", "[steps.leakige]", r"whole\.toml\): .*unknown step kind 'leakige'; did you mean 'leakage'\?$"),
-        ("whole", "[steps.leakage]\nlevle = 1", r"whole\.toml\): .*leakage\.levle: no such field.*$"),
+        (
+            "whole",
+            "[steps.leakage]\nlevle = 1",
+            r"whole\.toml\): .*leakage\.levle: no such field; did you mean 'level'\?$",
+        ),
         ("whole", "[acquisition]\nfps = -1", r"whole\.toml\): acquisition\.fps = -1: .*greater than or equal.*$"),
     ],
 )
@@ -229,6 +233,17 @@ def test_unknown_names_are_one_line():
         load_preset("tinny")
     with pytest.raises(SpecError, match=r"^preset folder '/nowhere' does not exist: create it, or correct the path$"):
         preset_names("/nowhere")
+    with pytest.raises(SpecError, match=r"^preset folder '.*' is a file: give its folder$"):
+        preset_names(__file__)
+
+
+@pytest.mark.parametrize("name", [3, None, ["tiny"], b"tiny"])
+def test_what_is_no_name_is_told_so(name):
+    for call in (load_preset, preset_summary, compose_presets):
+        with pytest.raises(SpecError, match=r"^a preset is its name, such as 'tiny', or the path of its file, not "):
+            call(name)
+    with pytest.raises(TypeError, match="extra_dir = 3 is no path"):
+        load_preset("tiny", extra_dir=3)
 
 
 @pytest.mark.parametrize("name", preset_names())

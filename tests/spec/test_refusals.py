@@ -8,6 +8,7 @@ from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.simulation.planning import plan
 from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
+from pytest_calsim.steps.cells.bleaching import Bleaching
 from pytest_calsim.steps.step import SpecContext
 
 NOTHING_DRAWN = {"brain_motion.random_walk": None, "brain_motion.oscillator": None}
@@ -148,13 +149,59 @@ def test_the_sizes_foreseen_are_those_planned():
     fading = sum(values.nbytes for values in planned["bleaching"].cells[:3])
     assert n_placed * spec.step("bleaching").cost(context).bytes_per_cell == pytest.approx(fading, rel=0.1)
     layers = neuropil.spatial.nbytes + neuropil.temporal.nbytes
-    patches = sum(pictures.patches.values.nbytes for pictures in neuropil.pictures)
+    patches = sum(images.patches.values.nbytes for images in neuropil.spline_images)
     courses = 2 * neuropil.gains(0, 80).nbytes  # of a window
     assert 1 <= foreseen("neuropil") / (layers + patches + courses) < 5
     background = planned["background_cells"]
-    pictures = sum(pictures.patches.values.nbytes for pictures in background.pictures)
-    assert 1 <= foreseen("background_cells") / (pictures + 4 * background.gains(0, 60).nbytes) < 5
+    images = sum(images.patches.values.nbytes for images in background.spline_images)
+    assert 1 <= foreseen("background_cells") / (images + 4 * background.gains(0, 60).nbytes) < 5
     assert 1 <= foreseen("vasculature") / planned["vasculature"].clear.nbytes < 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"overrides": 3}, "overrides = 3 must be a dict of values by dotted path"),
+        ({"overrides": [("acquisition.fps", 3)]}, "overrides = [('acquisition.fps', 3)] must be a dict"),
+        ({"add": "bleaching"}, "add = 'bleaching' must be a list, such as ['sensor']"),
+        ({"add": {"kind": "bleaching"}}, "add = {'kind': 'bleaching'} must be a list"),
+        ({"add": Bleaching()}, "must be a list"),
+        ({"add": 3}, "add = 3 must be a list"),
+        ({"drop": "leakage"}, "drop = 'leakage' must be a list"),
+        ({"drop": None}, "drop = None must be a list"),
+    ],
+)
+def test_a_change_in_another_form_is_told_the_right_one(change, message):
+    for call in (lambda: load_preset("moving", **change), lambda: load_preset("moving").edit(**change)):
+        with pytest.raises(SpecError) as caught:
+            call()
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"steps": [{"kind": "leakage", "levle": 1}]}, "leakage.levle: no such field; did you mean 'level'?"),
+        ({"steps": [{"kind": "sensor", "xyz": 1}]}, "sensor.xyz: no such field; known: photon_rate_per_s_um2"),
+        ({"acquisition": {"optics": {"nna": 0.2}}}, "acquisition.optics.nna: no such field; did you mean 'na'?"),
+        ({"sed": 3}, "sed: no such field; did you mean 'seed'?"),
+        (
+            {"steps": [{"kind": "place_neurons", "populations": [{}, {"z_um": 3, "depth": 9}]}]},
+            "place_neurons.populations.1.z_um: no such field; ",
+        ),
+        (
+            {"steps": [{"kind": "vasculature", "more_layers": [{"depths_um": 3}]}]},
+            "vasculature.more_layers.0.depths_um: no such field; did you mean ",
+        ),
+        (3, "Spec = 3: input should be a valid dictionary"),
+        ({"steps": [{"kind": "place_neurons", "positions_um": [["x" * 999] * 3]}]}, "xxx... (str): input should be"),
+    ],
+)
+def test_wrong_data_are_told_the_nearest_field(data, message):
+    with pytest.raises(SpecError) as caught:
+        Spec.make(data)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_first_try_with_nothing_but_cells_is_told_what_to_add():

@@ -102,11 +102,11 @@ def test_transposed_squares_are_turned_in_the_form_they_are_in(form, way):
 def test_what_readers_read_in_another_order_is_said_in_their_words():
     rowwise = A[SEEN].reshape(7, -1).T
     found = Estimate.from_caiman(rowwise, dims=(40, 50))
-    assert "pixels are evidently in C order: with Estimate(A=csr_array(A).T, picture=(40, 50))" in footprints(found)
-    right = Estimate(A=csr_array(rowwise).T, picture=(40, 50))
+    assert "pixels are evidently in C order: with Estimate(A=csr_array(A).T, image_shape=(40, 50))" in footprints(found)
+    right = Estimate(A=csr_array(rowwise).T, image_shape=(40, 50))
     assert assert_footprints_recovered(right, STILL, min_recall=1, min_precision=1).passed
     columnwise = np.array([a.ravel(order="F") for a in A[SEEN]])
-    found = Estimate(csr_array(columnwise), picture=(40, 50))
+    found = Estimate(csr_array(columnwise), image_shape=(40, 50))
     assert "pixels are evidently in Fortran order: with Estimate.from_caiman(A.T, dims=(40, 50))" in footprints(found)
     stat = [
         {"ypix": image.nonzero()[1], "xpix": image.nonzero()[0], "lam": image[image.nonzero()]}

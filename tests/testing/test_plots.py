@@ -36,7 +36,7 @@ def test_compare_matches_as_score_does(recording, estimate):
     assert len(comparison.found) == round(numbers["footprints.recall"] * numbers["footprints.n_counted"])
     others = int((np.diff(recording.truth.A_observed.indptr) > 0).sum()) - len(comparison.found)
     told = f"{len(comparison.found)} found, 0 missed, 0 spurious, {others} ignored"
-    assert repr(comparison) == f"<Comparison: {told}>"
+    assert repr(comparison) == f"<TruthComparison: {told}>"
     np.testing.assert_allclose(comparison.shifts, recording.truth.shifts.values, atol=1e-5)
 
 
@@ -62,7 +62,7 @@ def test_an_overlay_is_saved_whatever_was_found(given, recording, estimate, tmp_
     }.get(given)
     path = tmp_path / "overlay.png"
     path.write_bytes(b"an older one")
-    save_overlay(path, recording, found)
+    save_overlay(path, found, recording)
     assert path.read_bytes().startswith(PNG)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -72,25 +72,25 @@ SMALL = {"duration_s": 1, "image_sensor": {"height_px": 32, "width_px": 40}}
 
 def test_an_overlay_of_no_cells_is_the_movie(tmp_path):
     recording = simulate(Spec.make({"acquisition": SMALL, "steps": ["leakage", "sensor"]}))
-    save_overlay(tmp_path / "overlay.png", recording, Estimate(A=np.ones((1, *recording.frames.shape[1:]))))
+    save_overlay(tmp_path / "overlay.png", Estimate(A=np.ones((1, *recording.frames.shape[1:]))), recording)
     assert (tmp_path / "overlay.png").read_bytes().startswith(PNG)
 
 
 def test_an_overlay_takes_footprints_in_any_form_and_refuses_what_is_no_recording(recording, estimate, tmp_path):
     bare = tmp_path / "bare.png"
     whole = tmp_path / "whole.png"
-    save_overlay(bare, recording, np.asarray(estimate.A))
-    save_overlay(whole, recording, Estimate(A=estimate.A))
+    save_overlay(bare, np.asarray(estimate.A), recording)
+    save_overlay(whole, Estimate(A=estimate.A), recording)
     assert bare.read_bytes() == whole.read_bytes()
     with pytest.raises(EstimateError, match=r"of type Estimate, which has no \.truth .* mind the order"):
-        save_overlay(tmp_path / "overlay.png", estimate, recording)
+        save_overlay(tmp_path / "overlay.png", recording, estimate)
 
 
 def test_an_overlay_leaves_pyplot_alone(recording, tmp_path):
     from matplotlib import pyplot
 
     before = pyplot.get_fignums()
-    save_overlay(tmp_path / "overlay.png", recording, None)
+    save_overlay(tmp_path / "overlay.png", None, recording)
     assert pyplot.get_fignums() == before
 
 
@@ -173,16 +173,12 @@ def test_a_report_replaces_nothing_unasked(recording, tmp_path):
     assert path.read_text() == "mine"
 
 
-def save_report_of(path, recording, estimate):
-    return save_report(path, estimate, recording)
-
-
-@pytest.mark.parametrize("save", [save_overlay, save_report_of])
+@pytest.mark.parametrize("save", [save_overlay, save_report])
 def test_without_matplotlib_one_clear_line(save, recording, estimate, tmp_path, monkeypatch):
     for name in ("matplotlib.figure", "matplotlib.collections", "matplotlib.patheffects"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-calsim\[plot\]'"):
-        save(tmp_path / "file", recording, estimate)
+        save(tmp_path / "file", estimate, recording)
     assert not list(tmp_path.iterdir())
 
 

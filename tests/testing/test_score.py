@@ -96,6 +96,11 @@ def test_nothing_is_published():
         (lambda: score(WHOLE, RECORDING.truth), r"of type GroundTruth, which has no \.truth to compare with"),
         (lambda: score(WHOLE, RECORDING, min_iou=2), "min_iou must lie between 0 and 1, not 2"),
         (lambda: score(WHOLE, RECORDING, units="some"), "units must be one of"),
+        # Not among what is skipped: these are faults of the call, not of the estimate.
+        (lambda: score(WHOLE, RECORDING, tol_frames=1.5), "tol_frames must be a whole number of frames"),
+        (lambda: score(WHOLE, RECORDING, spike_thresh="0"), "spike_thresh must be a finite number"),
+        (lambda: score(WHOLE, RECORDING, footprint_shift=3), "footprint_shift must be 'auto'"),
+        (lambda: score(WHOLE, RECORDING, footprint_shift=([1], [1, 2])), "footprint_shift must be 'auto'"),
         (lambda: score(A[:, 1:], RECORDING), r"A has shape \(9, 39, 50\)"),
     ],
 )

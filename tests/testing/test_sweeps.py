@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_calsim import Spec, load_preset, simulate, sweep
+from pytest_calsim import Spec, load_preset, plan, simulate, sweep
 from pytest_calsim.errors import SpecError
 
 BASE = Spec.make(
@@ -31,6 +31,13 @@ def test_a_point_has_the_key_of_the_same_spec_made_by_hand():
     assert point.spec.key() == BASE.edit({"leakage.level": 2}).key()
     (unchanged,) = sweep(BASE, {})
     assert unchanged.spec.key() == BASE.key()
+
+
+@pytest.mark.parametrize("function", [plan, simulate, lambda spec: sweep(spec, {"seed": [1]})])
+@pytest.mark.parametrize("spec", ["tiny", 3, None])
+def test_a_name_in_the_place_of_a_spec_is_refused(function, spec):
+    with pytest.raises(SpecError, match=f"takes a Spec, not {spec!r}; load_preset gives one by name"):
+        function(spec)
 
 
 def test_values_may_be_tuples_and_tables():

@@ -61,7 +61,7 @@ static inline void sample_soma(const CellShape *shape, i64 height, i64 width, co
     f64 b5 = h[7];
     f64 reach = mean;
     for (i64 m = 0; m < HARMONICS; m++) reach += sqrt(h[2 * m] * h[2 * m] + h[2 * m + 1] * h[2 * m + 1]);
-    reach *= 1 + 1e-9; /* whatever the rounding of r */
+    reach *= 1 + 1e-9; /* so that no rounding of r below cuts a pixel off */
     Range rows = positions_between(height, y_um, -reach, reach);
     Range columns = positions_between(width, x_um, -reach, reach);
     memset(image, 0, (size_t)(height * width) * sizeof *image);

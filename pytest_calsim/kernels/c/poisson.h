@@ -17,7 +17,9 @@
 /* Least mean that is drawn as a corrected Gaussian. */
 #define BRIGHT_E 128
 
-/* Bright pixels. */
+/* Bright pixels. The constants 1.1484, 1.8, -0.6744 and 0.1069 are those of algorithm PD: how far below its mean a count
+ * is certain, and the middle, the lower end and the height of the double exponential that covers what the rounded
+ * Gaussian lacks. */
 
 /* A count as a Gaussian of some mean, and the same variance, that is rounded down. Its probability is the Gaussian's
  * mean over a unit: the middle's density, exp(-q/2) / sqrt(2 pi mean), times a series in Hermite polynomials. */
@@ -58,7 +60,7 @@ static inline i32 settle(f32 mean, i32 count, f32 chance, u64 word) {
         f64 depth = uniform_open(word);
         word = mix(word + GAMMA);
         f64 height = 2 * uniform_open(word) - 1;
-        /* A point under the double exponential around 1.8. */
+        /* A point under the double exponential, standard deviations from the mean. */
         f64 t = height < 0 ? 1.8 - log_(depth) : 1.8 + log_(depth);
         if (t <= -0.6744) continue;
         f64 candidate = floor((f64)mean + (f64)sqrtf(mean) * t);

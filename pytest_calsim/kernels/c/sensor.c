@@ -187,6 +187,7 @@ KERNEL(void, look)(VIEW_PARAMETERS, f32 *restrict out) {
             for (i64 f = 0; f < n; f++) {                                                                           \
                 look_at(&view, f, r, light);                                                                        \
                 u64 word = row_word(key, start + f, r - height / 2);                                                \
+                /* The complement names the noise of the whole row. */                                              \
                 f32 row_offset = chip.row_noise * gaussian(mix(~word));                                             \
                 type *row_out = out + (f * height + r) * width;                                                     \
                 for (i64 x = 0; x < width; x += piece) {                                                            \

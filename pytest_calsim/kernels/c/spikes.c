@@ -71,7 +71,8 @@ static void draw_cell(
     f64 ready_s = process->refractory_s;
     bool active;
     if (of_age < mean_hz * process->refractory_s) {
-        /* The last spike lies uniformly within the dead time. Since then the state may have changed. */
+        /* The last spike lies uniformly within the dead time. Since then the chance of the active state has relaxed
+         * from its share of the spikes towards its share of the time, leave_hz[0] / both_hz. */
         f64 age_s = of_age / mean_hz;
         f64 both_hz = leave_hz[0] + leave_hz[1];
         f64 kept = exp_(-both_hz * age_s);

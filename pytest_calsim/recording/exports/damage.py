@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from pytest_calsim.errors import StoreError, nearest
+from pytest_calsim.errors import StoreError, as_path, nearest
 from pytest_calsim.recording.extras import require
 
 __all__ = ["Damage", "damage"]
@@ -52,8 +52,8 @@ def damage(path: str | os.PathLike[str], kind: Damage) -> None:
     (409728, 273152)
     """
     if kind not in get_args(Damage):
-        raise ValueError(f"no damage {kind!r}: {nearest(str(kind), get_args(Damage))}")
-    path = Path(path)
+        raise ValueError(f"no damage {kind!r}: {nearest(kind, get_args(Damage))}")
+    path = as_path(path)
     if not path.is_file():
         raise StoreError(f"{path}: no such file" if not path.exists() else f"{path}: is a folder; name a file in it")
     ways: dict[str, Callable[[Path], None]] = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Movie", "blocks_of", "frame_times_s", "images_of", "published"]
 
 _BLOCK_BYTES = 4 << 20
+"""Frames that are read at a time: several blocks are in flight, one on each core."""
 
 
 class Movie(Protocol):
@@ -126,8 +127,8 @@ def published(path: Path, *, overwrite: bool = False) -> Generator[Path]:
         When there is something already, or it cannot be written.
     """
     if os.path.lexists(path) and not (overwrite and path.is_file()):
-        way = "give overwrite=True to replace it" if path.is_file() else "folders are not replaced"
-        raise StoreError(f"{path}: exists already; choose another name ({way})")
+        way = ", or give overwrite=True" if path.is_file() else ": folders are not replaced"
+        raise StoreError(f"{path}: exists already; remove it, or choose another name{way}")
     # The suffix stays, as libraries choose the format by it.
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays.plain import is_number
 from pytest_calsim.errors import StoreError
 from pytest_calsim.recording.exports.movie import Movie, frame_times_s, images_of, published
 from pytest_calsim.recording.extras import require
@@ -52,8 +54,8 @@ def write_mp4(
 
     Parameters and errors are those of :meth:`WritesFiles.to_mp4`.
     """
-    if not speed > 0:
-        raise ValueError(f"speed must be above 0, not {speed!r}")
+    if not (is_number(speed) and 0 < speed < math.inf):
+        raise ValueError(f"speed must be a number above 0, not {speed!r}")
     low, high = _brightness_range(movie) if limits is None else _checked(limits)
     _, height, width = movie.frames.shape
     pad = ((0, height % 2), (0, width % 2))  # H.264 stores colour at half the size, so it needs even sides
@@ -130,10 +132,14 @@ def _lossless_format(movie: Movie, name: str) -> str:
 
 
 def _checked(limits: tuple[float, float]) -> tuple[float, float]:
-    ends = np.asarray(limits)
-    if ends.shape != (2,) or ends.dtype.kind not in "iuf" or not ends[0] < ends[1]:
+    try:
+        low, high = limits
+        is_rising = is_number(low) and is_number(high) and low < high
+    except (TypeError, ValueError):  # not two
+        is_rising = False
+    if not is_rising:
         raise ValueError(f"limits must be (low, high) with low < high, not {limits!r}")
-    return float(ends[0]), float(ends[1])
+    return float(limits[0]), float(limits[1])
 
 
 def _brightness_range(movie: Movie) -> tuple[float, float]:

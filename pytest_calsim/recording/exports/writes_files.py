@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
+from pytest_calsim.errors import as_path
 from pytest_calsim.recording.exports.array_files import write_npy, write_nwb, write_tiff, write_zarr
 from pytest_calsim.recording.exports.movie import Movie
 from pytest_calsim.recording.exports.video import write_avi, write_miniscope_folder, write_mp4
@@ -36,25 +36,25 @@ class WritesFiles:
 
     def to_tiff(self: Movie, path: _Path, *, overwrite: bool = False) -> None:
         """Write a TIFF stack of one page a frame, lossless; BigTIFF from 4 GB on. Needs tifffile."""
-        write_tiff(self, Path(path), overwrite=overwrite)
+        write_tiff(self, as_path(path), overwrite=overwrite)
 
     def to_npy(self: Movie, path: _Path, *, overwrite: bool = False) -> None:
         """Write NumPy's own format ``(frame, height, width)``, lossless."""
-        write_npy(self, Path(path), overwrite=overwrite)
+        write_npy(self, as_path(path), overwrite=overwrite)
 
     def to_zarr(self: Movie, path: _Path) -> None:
         """Write a folder in zarr format 2, lossless: ``observed`` ``(frame, height, width)`` and ``time`` (s).
 
         ``xarray.open_zarr(path).observed`` reads it. :meth:`Recording.save` keeps the truth as well.
         """
-        write_zarr(self, Path(path))
+        write_zarr(self, as_path(path))
 
     def to_nwb(self: Movie, path: _Path, *, overwrite: bool = False) -> None:
         """Write an NWB file, lossless, with a ``OnePhotonSeries`` named ``observed`` and its times. Needs pynwb.
 
         Its axes are ``(frame, width, height)``, as the NWB standard has them.
         """
-        write_nwb(self, Path(path), overwrite=overwrite)
+        write_nwb(self, as_path(path), overwrite=overwrite)
 
     def to_avi(self: Movie, path: _Path, *, overwrite: bool = False) -> None:
         """Write an AVI in FFV1, lossless, with 8 or 16 bits a pixel. Needs PyAV.
@@ -64,7 +64,7 @@ class WritesFiles:
         StoreError
             Also for a recording without a sensor: its light is no whole number.
         """
-        write_avi(self, Path(path), overwrite=overwrite)
+        write_avi(self, as_path(path), overwrite=overwrite)
 
     def to_mp4(
         self: Movie,
@@ -93,7 +93,7 @@ class WritesFiles:
         ValueError
             When ``limits`` are not rising, or ``speed`` is not above 0.
         """
-        write_mp4(self, Path(path), limits=limits, speed=speed, overwrite=overwrite)
+        write_mp4(self, as_path(path), limits=limits, speed=speed, overwrite=overwrite)
 
     def to_miniscope_folder(self: Movie, path: _Path) -> None:
         """Write a folder as the Miniscope's acquisition software does. Needs PyAV.
@@ -106,4 +106,4 @@ class WritesFiles:
         StoreError
             Also for frames of other than 8 bits.
         """
-        write_miniscope_folder(self, Path(path))
+        write_miniscope_folder(self, as_path(path))

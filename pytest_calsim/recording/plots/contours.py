@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.recording.extras import require
-from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.style import GREY, ORANGE, PURPLE, SKY, VERMILLION
+from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = ["draw_comparison", "draw_truth", "outlines"]
@@ -93,7 +93,7 @@ def draw_truth(ax: Any, truth: GroundTruth, level: float) -> None:
     _add_legend(ax)
 
 
-def draw_comparison(ax: Any, truth: GroundTruth, comparison: Comparison, level: float) -> None:
+def draw_comparison(ax: Any, truth: GroundTruth, comparison: TruthComparison, level: float) -> None:
     """Draw planted cells found and missed, the estimates of those found, spurious and ignored estimates."""
     planted = truth.A_observed
     estimated = comparison.footprints

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.kernels.types import Floats
-from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.style import BLUE, GREY, ORANGE, SKY, VERMILLION, rescaled
+from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", "snr_column"]
@@ -36,7 +36,7 @@ def snr_column(truth: GroundTruth) -> tuple[str, NDArray[np.float64]]:
 
 
 def draw_traces(
-    ax: Any, truth: GroundTruth, units: NDArray[np.intp], fps: float, comparison: Comparison | None = None
+    ax: Any, truth: GroundTruth, units: NDArray[np.intp], fps: float, comparison: TruthComparison | None = None
 ) -> None:
     """Draw true traces one above the other with their spikes, and the estimated ones onto them.
 
@@ -83,7 +83,7 @@ def _add_frame_axis(ax: Any, fps: float) -> None:
 
 
 def draw_shifts(
-    ax: Any, shifts: NDArray[np.float64], fps: float, pixel_size_um: float, comparison: Comparison | None = None
+    ax: Any, shifts: NDArray[np.float64], fps: float, pixel_size_um: float, comparison: TruthComparison | None = None
 ) -> None:
     """Draw the tissue's displacement along rows and columns, in px and µm, and the estimated one."""
     time_s = np.arange(len(shifts)) / fps
@@ -105,7 +105,7 @@ def draw_shifts(
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize="small")
 
 
-def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: Comparison) -> None:
+def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparison: TruthComparison) -> None:
     """Draw how far the estimated displacement is from the true one, px, a constant apart."""
     if comparison.shifts is None:
         raise ValueError("the estimate has no shifts to draw the errors of; give Estimate(shifts=...)")
@@ -118,7 +118,7 @@ def draw_shift_errors(ax: Any, shifts: NDArray[np.float64], fps: float, comparis
     _add_frame_axis(ax, fps)
 
 
-def draw_detection(ax: Any, truth: GroundTruth, comparison: Comparison | None = None, n_bins: int = 6) -> None:
+def draw_detection(ax: Any, truth: GroundTruth, comparison: TruthComparison | None = None, n_bins: int = 6) -> None:
     """Draw how many cells there are by signal-to-noise ratio, or which share of them was found.
 
     The interval is Wilson's, 95 % (Wilson 1927). Cells below 0.1, which nothing tells from none, are drawn at 0.1.

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_calsim.arrays.plain import is_number, is_whole_number
 from pytest_calsim.recording.exports.movie import Movie
 from pytest_calsim.recording.extras import require
 from pytest_calsim.recording.plots.anatomy import draw_footprint, draw_placement
-from pytest_calsim.recording.plots.comparison import Comparison
 from pytest_calsim.recording.plots.contours import draw_comparison, draw_truth
 from pytest_calsim.recording.plots.courses import draw_detection, draw_shifts, draw_traces, snr_column
 from pytest_calsim.recording.plots.projections import Projections, project
 from pytest_calsim.recording.plots.style import panels, show_image, use_axes
+from pytest_calsim.recording.plots.truth_comparison import TruthComparison
 from pytest_calsim.recording.truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ class RecordingPlots:
         """
         return self._show_rise(registered, self._units, use_axes(ax))
 
-    def contours(self, comparison: Comparison | None = None, *, level: float = 0.5, ax: Axes | None = None) -> Axes:
+    def contours(
+        self, comparison: TruthComparison | None = None, *, level: float = 0.5, ax: Axes | None = None
+    ) -> Axes:
         """Show outlines of the planted cells as observed, over the registered maximum projection.
 
         Parameters
@@ -117,8 +120,8 @@ class RecordingPlots:
             When the level is out of range, or there are no footprints.
         """
         _check_comparison(comparison)
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, not {level!r}")
+        if not (is_number(level) and 0 < level < 1):
+            raise ValueError(f"level must be a number between 0 and 1, not {level!r}")
         axes: Axes = use_axes(ax, size=(5.5, 5.8))
         self._show_rise(True, None, axes)
         if comparison is None:
@@ -128,7 +131,7 @@ class RecordingPlots:
         return axes
 
     def traces(
-        self, units: Sequence[int] | NDArray[np.integer] | None = None, comparison: Comparison | None = None,
+        self, units: Sequence[int] | NDArray[np.integer] | None = None, comparison: TruthComparison | None = None,
         *, n: int = 8, ax: Axes | None = None,
     ) -> Axes:  # fmt: skip
         """Show true traces with their spikes, and the estimated ones fitted onto them by a gain and an offset.
@@ -152,6 +155,8 @@ class RecordingPlots:
             When there are no traces, or no cell to show one of.
         """
         _check_comparison(comparison)
+        if not is_whole_number(n) or n < 1:
+            raise ValueError(f"n must be a number of cells, 1 or more, not {n!r}")
         truth = self._recording.truth
         chosen = self._brightest(n, comparison) if units is None else _numbers(units)
         wrong = chosen[(chosen < 0) | (chosen >= truth.n_units)]
@@ -164,7 +169,7 @@ class RecordingPlots:
         draw_traces(ax=axes, truth=truth, units=chosen, fps=self._recording.spec.acquisition.fps, comparison=comparison)
         return axes
 
-    def shifts(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
+    def shifts(self, comparison: TruthComparison | None = None, *, ax: Axes | None = None) -> Axes:
         """Show the tissue's true displacement over time, and the estimated one moved onto it by a constant.
 
         Parameters
@@ -241,7 +246,7 @@ class RecordingPlots:
             self._image(ax, stage.isel(frame=at).values, f"after {name}", units, um_axes=False)
         return axes
 
-    def detection_curve(self, comparison: Comparison | None = None, *, ax: Axes | None = None) -> Axes:
+    def detection_curve(self, comparison: TruthComparison | None = None, *, ax: Axes | None = None) -> Axes:
         """Show how many cells have what SNR; with a comparison, which share was found, by SNR.
 
         Parameters
@@ -276,6 +281,8 @@ class RecordingPlots:
         ValueError
             When the cell is out of view, or the recording has no footprints.
         """
+        if not is_whole_number(unit):
+            raise TypeError(f"the number of a unit is whole, not {unit!r}")
         axes = panels(2, size=4.0)
         draw_footprint(axes, self._recording.truth, unit, self._recording.spec.canvas)
         return axes
@@ -297,6 +304,8 @@ class RecordingPlots:
         return axes
 
     def _frame(self, index: int) -> int:
+        if not is_whole_number(index):
+            raise TypeError(f"the number of a frame is whole, not {index!r}")
         n = self._recording.frames.shape[0]
         if not -n <= index < n:
             raise IndexError(f"frame {index} is out of range: there are {n} frames, 0 to {n - 1}")
@@ -322,7 +331,7 @@ class RecordingPlots:
             self._projections[is_moved] = project(self._recording.frames, self._recording.spec.acquisition.fps, shifts)
         return self._projections[is_moved]
 
-    def _brightest(self, n: int, comparison: Comparison | None) -> NDArray[np.intp]:
+    def _brightest(self, n: int, comparison: TruthComparison | None) -> NDArray[np.intp]:
         truth = self._recording.truth
         units = truth.detectable_subset() if comparison is None else comparison.found
         _, snr = snr_column(truth)
@@ -348,7 +357,7 @@ def _numbers(units: Sequence[int] | NDArray[np.integer]) -> NDArray[np.intp]:
 
 def _check_comparison(comparison: object) -> None:
     """Refuse a bare estimate in one line: which cells it found is for ``compare`` to say."""
-    if comparison is not None and not isinstance(comparison, Comparison):
+    if comparison is not None and not isinstance(comparison, TruthComparison):
         raise TypeError(
             f"a plot takes what compare() makes of an estimate, not {type(comparison).__name__}: "
             "recording.plot.contours(compare(estimate, recording))"

@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLUE",
-    "GREEN",
     "GREY",
     "ORANGE",
     "PURPLE",
     "SKY",
+    "TITLE_PAD_INCH",
     "VERMILLION",
-    "add_colorbar",
-    "add_um_axes",
     "nice_length",
     "panels",
     "rescaled",
-    "robust_limits",
     "show_image",
     "use_axes",
 ]
@@ -37,11 +34,13 @@ __all__ = [
 # Okabe & Ito, Color Universal Design (2008): distinct for every kind of colour vision, on white and on black.
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
-GREEN = "#009E73"
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#999999"
+
+TITLE_PAD_INCH = 0.1
+"""Room above a figure's axes: a title above axes in µm is a little higher than the layout foresees."""
 
 
 def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
@@ -53,9 +52,15 @@ def use_axes(ax: Axes | None, *, size: tuple[float, float] = (5.5, 5.0)) -> Any:
         Without matplotlib.
     """
     if ax is not None:
+        if not hasattr(ax, "imshow"):
+            raise TypeError(
+                f"ax must be one Axes of matplotlib, not {type(ax).__name__}: of several, take one, axes[0]"
+            )
         return ax
     pyplot = require("matplotlib.pyplot", "plot", "plotting")
-    return pyplot.subplots(figsize=size, layout="constrained")[1]
+    figure, made = pyplot.subplots(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(h_pad=TITLE_PAD_INCH)
+    return made
 
 
 def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
@@ -71,7 +76,7 @@ def panels(n: int, *, size: float = 3.4, most: int = 4) -> NDArray[Any]:
     return axes.ravel()[:n]
 
 
-def robust_limits(image: NDArray[Any], low: float = 0.5, high: float = 99.7) -> tuple[float, float]:
+def _robust_limits(image: NDArray[Any], low: float = 0.5, high: float = 99.7) -> tuple[float, float]:
     """Return black and white between two percentiles, so that a hot pixel does not make all else black."""
     black, white = np.percentile(image, [low, high]).tolist()
     return black, white if white > black else black + 1
@@ -114,26 +119,26 @@ def show_image(
     """
     height, width = image.shape
     row, column = origin_px
-    low, high = robust_limits(image) if limits is None else limits
+    low, high = _robust_limits(image) if limits is None else limits
     extent = (column - 0.5, column + width - 0.5, row + height - 0.5, row - 0.5)
     shown = ax.imshow(image, cmap=cmap, vmin=low, vmax=high, extent=extent, interpolation="nearest")
     ax.set_title(title)
     ax.set_xlabel("column (px)")
     ax.set_ylabel("row (px)")
     if um_axes:
-        add_um_axes(ax, canvas)
+        _add_um_axes(ax, canvas)
     _add_scale_bar(ax, canvas.pixel_size_um, extent)
     if units is not None:
-        add_colorbar(ax, shown, units)
+        _add_colorbar(ax, shown, units)
     return ax
 
 
-def add_colorbar(ax: Any, shown: Any, units: str) -> None:
+def _add_colorbar(ax: Any, shown: Any, units: str) -> None:
     """Add a colour bar with its units."""
     ax.figure.colorbar(shown, ax=ax, label=units, shrink=0.85)
 
 
-def add_um_axes(ax: Any, canvas: Canvas) -> None:
+def _add_um_axes(ax: Any, canvas: Canvas) -> None:
     """Add axes in µm from the optical axis, at the top and on the right."""
     height, width = canvas.sensor_shape
     size = canvas.pixel_size_um

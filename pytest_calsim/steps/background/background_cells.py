@@ -23,8 +23,8 @@ from pytest_calsim.steps.cells.cell_courses import CellCourses
 from pytest_calsim.steps.cells.defocus import focal_depth_um
 from pytest_calsim.steps.cells.place_neurons import Cells
 from pytest_calsim.steps.lognormal import lognormal
-from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, RIM_REACH, disk_pictures, gaussian_pictures
-from pytest_calsim.steps.pixels import Image, LightOrder, NodePictures, SmoothSources
+from pytest_calsim.steps.pixels import Image, LightOrder, SmoothSources, SplineImages
+from pytest_calsim.steps.spline_images import GAUSSIAN_REACH, RIM_REACH, disk_images, gaussian_images
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -32,6 +32,7 @@ __all__ = ["BackgroundCellLight", "BackgroundCells", "BackgroundPopulation"]
 
 
 _MAX_CELLS = 100_000
+"""A bound on time and memory; more come mostly of a mistake in a density."""
 _WIDEST_UM = 80.0
 """Light that spreads wider than this σ has no place any more: it is part of the neuropil's level."""
 _REACH_UM = GAUSSIAN_REACH * _WIDEST_UM
@@ -107,7 +108,7 @@ class BackgroundCellLight(SmoothSources):
         Their fluorescence, brightness · (1 + ΔF/F).
     fading
         Share of fluorophore left; ``None``: all of it.
-    pictures
+    spline_images
         Disks of confusion, and the scattered light around them.
     """
 
@@ -116,7 +117,7 @@ class BackgroundCellLight(SmoothSources):
     transmission: Image | None
     courses: CellCourses
     fading: Fading | None
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     light_order: ClassVar[float] = (LightOrder.CELLS + LightOrder.BACKGROUND) / 2
 
     @property
@@ -180,7 +181,7 @@ class BackgroundCells(Step):
         return []
 
     def cost(self, context: SpecContext) -> Cost:
-        """Return the memory of places and pictures, and of courses for some seconds."""
+        """Return the memory of places and images, and of courses for some seconds."""
         return Cost(fixed_bytes=4000.0 * self._expected_cells(context))
 
     def _expected_cells(self, context: SpecContext) -> float:
@@ -194,7 +195,7 @@ class BackgroundCells(Step):
         vessels: Vessels | None = None,
         bleaching: BleachingCurve | None = None,
     ) -> BackgroundCellLight:
-        """Scatter the cells and lay out their pictures; courses are computed when frames are painted."""
+        """Scatter the cells and lay out their images; courses are computed when frames are painted."""
         drawn = _Drawn.joined([self._draw(ctx, i) for i in range(len(self.populations))])
         focus_um = focal_depth_um(ctx.acquisition, cells)
         z, y, x = drawn.center_um.T
@@ -203,7 +204,7 @@ class BackgroundCells(Step):
         # Drawn first and chosen then: the choice changes no cell's draws.
         seen = (blurred.disk_um >= self.least_disk_um) & blurred.reaches(ctx.canvas)
         drawn = drawn.of(seen)
-        pictures = blurred.of_cells(seen).pictures(ctx.acquisition.pixel_size_um)
+        spline_images = blurred.of_cells(seen).spline_images(ctx.acquisition.pixel_size_um)
         assemblies = activity.assemblies
         if assemblies is not None and not assemblies.background_members:
             assemblies = None
@@ -215,7 +216,7 @@ class BackgroundCells(Step):
                 ctx=ctx, keys=drawn.keys, z_rate=drawn.z_rate, baseline=drawn.brightness, assemblies=assemblies
             ),
             fading=None if bleaching is None else bleaching.at(drawn.center_um[:, 1], drawn.center_um[:, 2]),
-            pictures=tuple(pictures),
+            spline_images=tuple(spline_images),
         )
 
     def _draw(self, ctx: Context, index: int) -> _Drawn:
@@ -325,17 +326,17 @@ class _Blurred(NamedTuple):
         """Return whether any of a cell's light falls on a canvas."""
         ends_um = np.where(self.disk_flux > 0, self.disk_um + RIM_REACH * self.rim_um, 0.0)
         ends_um = np.maximum(ends_um, np.where(self.skirt_flux > 0, GAUSSIAN_REACH * self.skirt_um, 0.0).max(axis=0))
-        # A picture's last nodes, and what their splines reach.
+        # An image's last nodes, and what their splines reach.
         ends_um = np.where(ends_um > 0, 1.5 * ends_um, 0.0)
         return canvas.beyond_um(self.y_um, self.x_um) < ends_um
 
-    def pictures(self, pixel_um: float) -> list[NodePictures]:
+    def spline_images(self, pixel_um: float) -> list[SplineImages]:
         """Return disks of confusion, and the scattered light around them."""
         y = self.y_um / pixel_um
         x = self.x_um / pixel_um
-        found = disk_pictures(
+        found = disk_images(
             y_px=y, x_px=x, radius_px=self.disk_um / pixel_um, rim_px=self.rim_um / pixel_um, flux=self.disk_flux
         )
         for sigma_um, flux in zip(self.skirt_um, self.skirt_flux, strict=True):
-            found += gaussian_pictures(y, x, sigma_um / pixel_um, flux)
+            found += gaussian_images(y, x, sigma_um / pixel_um, flux)
         return found

@@ -17,6 +17,7 @@ __all__ = ["lognormal_walk", "lowpassed_rate"]
 # Between ticks the course is a straight line, whose variance is on average (1 − e^(−1/50))/3 = 0.7 % too small.
 _TICKS_PER_TIME_CONSTANT = 50
 _FRAMES_TOGETHER = 4096
+"""Frames of neuropil that are filtered at a time: an hour has millions of spikes."""
 
 
 def lognormal_walk(
@@ -74,7 +75,6 @@ def lowpassed_rate(
     ends_s = frame_starts_s + exposure_s
     counts = np.zeros(n, np.int64)
     kicks = np.zeros(n)
-    # Some frames at a time: an hour has millions of spikes.
     cuts = [*range(0, n, _FRAMES_TOGETHER), n]
     first_spike = np.searchsorted(spike_time_s, np.append(frame_starts_s[cuts[:-1]], ends_s[-1]))
     for (first, stop), (begin, end) in zip(pairwise(cuts), pairwise(first_spike.tolist()), strict=True):

@@ -12,9 +12,9 @@ from pytest_calsim.arrays.streams import numbered_keys
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.microscope.units import Frozen
-from pytest_calsim.steps.node_pictures import GAUSSIAN_REACH, gaussian_pictures
-from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.pixels import SplineImages
 from pytest_calsim.steps.slow_courses import SlowCourses
+from pytest_calsim.steps.spline_images import GAUSSIAN_REACH, gaussian_images
 from pytest_calsim.steps.step import Context
 from pytest_calsim.steps.tiles import tiles_within
 
@@ -24,7 +24,7 @@ __all__ = ["LocalBackground", "LocalPatches"]
 _TILE = 8
 """Cells of the lattice along a tile's side: each tile has a stream."""
 _ENDS = 1.25 * GAUSSIAN_REACH
-"""Distance at which a patch ends, in σ: its picture's last nodes, and the reach of their splines."""
+"""Distance at which a patch ends, in σ: its image's last nodes, and the reach of their splines."""
 
 
 class LocalBackground(Frozen):
@@ -113,7 +113,7 @@ class LocalBackground(Frozen):
             x_um=x_um,
             sigma_um=sigma_um,
             flux=flux,
-            pictures=tuple(gaussian_pictures(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
+            spline_images=tuple(gaussian_images(y_um / pixel_um, x_um / pixel_um, sigma_um / pixel_um, flux)),
             courses=SlowCourses(keys[near], self.time_constant_s, self.course_sd, ctx.acquisition.exposure_s),
             deviation=self.fluctuation * level,
         )
@@ -128,7 +128,7 @@ class LocalPatches(NamedTuple):
         Position and σ of each, float64 ``(patch,)``.
     flux
         Its expected light, summed over all pixels of an infinite plane, float64 ``(patch,)``.
-    pictures
+    spline_images
         Their images.
     courses
         Their courses of mean 1.
@@ -140,6 +140,6 @@ class LocalPatches(NamedTuple):
     x_um: Floats
     sigma_um: Floats
     flux: Floats
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     courses: SlowCourses
     deviation: float

@@ -23,7 +23,7 @@ from pytest_calsim.steps.background.local_background import LocalBackground, Loc
 from pytest_calsim.steps.background.random_field import lognormal_field
 from pytest_calsim.steps.cells.bleaching import BleachingCurve, Fading
 from pytest_calsim.steps.cells.cell_activity import Activity
-from pytest_calsim.steps.pixels import Image, Layers, LightOrder, NodePictures, SmoothSources
+from pytest_calsim.steps.pixels import Image, Layers, LightOrder, SmoothSources, SplineImages
 from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -100,7 +100,7 @@ class NeuropilLight(Layers, SmoothSources):
         The patches; ``None``: there are none.
     fading
         Share of fluorophore left in each patch; ``None``: all of it.
-    pictures
+    spline_images
         Images of the patches.
     """
 
@@ -108,7 +108,7 @@ class NeuropilLight(Layers, SmoothSources):
     transmission: Image | None
     patches: LocalPatches | None
     fading: Fading | None
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     light_order: ClassVar[float] = LightOrder.BACKGROUND
 
     @property
@@ -222,7 +222,7 @@ class Neuropil(Step):
             transmission=None if above_patches is None else above_patches.transmission(self.components[0].depth_um),
             patches=patches,
             fading=None if bleaching is None or patches is None else bleaching.at(patches.y_um, patches.x_um),
-            pictures=() if patches is None else patches.pictures,
+            spline_images=() if patches is None else patches.spline_images,
         )
 
 

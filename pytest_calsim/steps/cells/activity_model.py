@@ -37,7 +37,8 @@ _FASTEST_HZ = 500.0
 _SPREAD = 4.0
 """Largest difference of a cell from the median, in standard deviations of the logarithm."""
 
-# Knots at which responses are measured, in standard deviations of the logarithm; frames per mean.
+# Knots at which mean responses are measured, in standard deviations of the logarithm, and frames of 1 s that each is
+# averaged over. Between knots they are interpolated.
 _RATE_STEP = 0.5
 _KINETICS_STEP = 1.0
 _MEAN_FRAMES = 600

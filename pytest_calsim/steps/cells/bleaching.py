@@ -25,8 +25,6 @@ from pytest_calsim.steps.step import Context, Cost, SpecContext, Step
 
 __all__ = ["Bleaching", "BleachingCurve", "Fading"]
 
-_BLOCK_FRAMES = 256
-
 LifetimeS = Annotated[float, Field(ge=1, le=1e7)]
 
 

@@ -26,12 +26,14 @@ from pytest_calsim.steps.slow_courses import SlowCourses
 __all__ = ["CellCourses"]
 
 _LEAST_WINDOW_S = 20.0
+"""Least length of a window, whose spikes are drawn together."""
 _MEMORIES = 10
 """Least length of a window, in correlation times of the cells' states."""
 _FORGOTTEN = 20
 """Decay times after which calcium counts as gone: 2·10⁻⁹ of a transient is left."""
 _CHUNK_S = 3.0
 _MOST_CHUNK_FRAMES = 256
+"""Frames whose courses are computed together: some seconds, or fewer at high frame rates."""
 # From the stream of one window to that of the next, and to that of what came before a window.
 _NEXT_WINDOW = 0xBF58476D1CE4E5B9
 _PAST = np.uint64(0xD6E8FEB86659FD93)

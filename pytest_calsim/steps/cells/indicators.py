@@ -28,6 +28,7 @@ IndicatorName = Literal["gcamp6f", "gcamp6s", "gcamp7f", "gcamp8f", "gcamp8m", "
 # As the rise approaches the decay, the transient becomes t·e^(−t/τ): no pair has shorter relative decays than that.
 _EQUAL = 1 - 1e-4
 _FASTEST_RISE = 1e-8
+"""Shortest rise that is tried, in decays."""
 
 
 @dataclass(frozen=True)

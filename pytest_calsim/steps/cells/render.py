@@ -16,8 +16,8 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 from pytest_calsim.steps.cells.cell_optics import CellImages, GaussianSpots
 from pytest_calsim.steps.cells.place_neurons import TISSUE_REACH_UM, Cells
 from pytest_calsim.steps.cells.tissue_beyond import even_light, expected_far_light
-from pytest_calsim.steps.node_pictures import gaussian_pictures
-from pytest_calsim.steps.pixels import CellSources, LightOrder, NodePictures
+from pytest_calsim.steps.pixels import CellSources, LightOrder, SplineImages
+from pytest_calsim.steps.spline_images import gaussian_images
 from pytest_calsim.steps.step import Context, Step
 from pytest_calsim.steps.tissue.vasculature import Vessels
 
@@ -35,7 +35,7 @@ class CellLight(CellSources):
     ----------
     runs
         The cells' images.
-    pictures
+    spline_images
         Light that scattered out of the images; behind the cells' sources follow those of far cells' even light.
     n_far
         Number of the latter sources.
@@ -52,7 +52,7 @@ class CellLight(CellSources):
     """
 
     runs: RowRuns
-    pictures: tuple[NodePictures, ...]
+    spline_images: tuple[SplineImages, ...]
     n_far: int
     far_light: float
     transmission: Image | None
@@ -102,13 +102,13 @@ class Render(Step):
         bleaching: BleachingCurve | None = None,
         vessels: Vessels | None = None,
     ) -> CellLight:
-        """Sort the images by rows, and picture what scattered out of them."""
+        """Sort the images by rows, and sample what scattered out of them."""
         far_light = expected_far_light(ctx, cells, images, activity)
         far = even_light(ctx.canvas, far_light, first_source=len(cells))
         end_um = TISSUE_REACH_UM if cells.tissue else math.inf
         return CellLight(
             runs=images.patches.row_runs(ctx.canvas.shape),
-            pictures=(*_pictures(images.spots, ctx.canvas, end_um), far.pictures),
+            spline_images=(*_images(images.spots, ctx.canvas, end_um), far.spline_images),
             n_far=len(far.y_um),
             far_light=far_light,
             transmission=None if vessels is None else vessels.transmission(cells.middle_um),
@@ -118,11 +118,11 @@ class Render(Step):
         )
 
 
-def _pictures(spots: GaussianSpots, canvas: Canvas, end_um: float) -> list[NodePictures]:
-    """Picture what scattered, as far as it is followed; sources are the cells."""
+def _images(spots: GaussianSpots, canvas: Canvas, end_um: float) -> list[SplineImages]:
+    """Sample what scattered, as far as it is followed; sources are the cells."""
     pixel_um = canvas.pixel_size_um
     sigma_px = np.sqrt((spots.sigma_um / pixel_um) ** 2 + _PIXEL_VARIANCE)
-    found = gaussian_pictures(
+    found = gaussian_images(
         y_px=spots.y_um / pixel_um,
         x_px=spots.x_um / pixel_um,
         sigma_px=sigma_px,

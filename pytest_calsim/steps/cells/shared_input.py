@@ -80,6 +80,7 @@ class AssemblyEvents(Artifact):
     def members_of(self, names: Keys) -> Bools:
         """Tell which cells belong to which assembly, by the cells' names; bool ``(cell, assembly)``."""
         words = np.array([self.key("member", k) for k in range(self.n_assemblies)], np.uint64)
+        # The upper 53 bits of a word as a number in [0, 1).
         draws = (mix(mix(names)[:, np.newaxis] + words) >> np.uint64(11)) * 2.0**-53
         return draws < self.member_fraction
 

@@ -25,9 +25,9 @@ from pytest_calsim.steps.cells.defocus import Defocus
 from pytest_calsim.steps.cells.morphology import draw_shapes
 from pytest_calsim.steps.cells.place_neurons import TISSUE_REACH_UM, Cells
 from pytest_calsim.steps.cells.population import Population
-from pytest_calsim.steps.node_pictures import followed_share
-from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.pixels import SplineImages
 from pytest_calsim.steps.smooth_grid import NodeGrid
+from pytest_calsim.steps.spline_images import followed_share
 from pytest_calsim.steps.step import Context
 
 __all__ = ["EvenLight", "even_light", "expected_far_light"]
@@ -96,13 +96,13 @@ class EvenLight(NamedTuple):
     ----------
     y_um, x_um
         Position of each node, float64 ``(source,)``.
-    pictures
+    spline_images
         Image of each node: its spline.
     """
 
     y_um: Floats
     x_um: Floats
-    pictures: NodePictures
+    spline_images: SplineImages
 
 
 def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
@@ -127,4 +127,4 @@ def even_light(canvas: Canvas, level: float, first_source: int) -> EvenLight:
     y_um, x_um = node.T * (grid.step_px * canvas.pixel_size_um)
     # Splines of all nodes add up to 1 everywhere.
     patches = Patches.laid_out(np.full(n, level, np.float32), np.column_stack([node, np.ones((n, 2), np.int64)]))
-    return EvenLight(y_um, x_um, NodePictures(coarseness, first_source + np.arange(n), patches))
+    return EvenLight(y_um, x_um, SplineImages(coarseness, first_source + np.arange(n), patches))

@@ -36,6 +36,7 @@ _REACH_SIGMAS = 4
 _MAX_REACH_PX = 256
 # Reach of a tree over the mean length of its trunk; the last few twigs would go farther.
 _SPREAD = 4.0
+# Bounds on time and memory; more trees come mostly of a mistake in a density.
 _MAX_TREES = 3000
 _MAX_LAYERS = 5
 # How far from its point of the lattice a root may lie, in spacings.

@@ -55,7 +55,7 @@ class Footprints(NamedTuple):
     first: tuple[int | None, int | None]
     form: FootprintForm
 
-    def on(self, picture: tuple[int, int], name: str = "A") -> SparseFootprints:
+    def on(self, image_shape: tuple[int, int], name: str = "A") -> SparseFootprints:
         """Put them in their place in the recording's frames ``(height, width)``, px.
 
         Raises
@@ -63,32 +63,34 @@ class Footprints(NamedTuple):
         EstimateError
             When they do not fit there.
         """
-        for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], picture, strict=True):
+        for dim, first, length, side in zip(_DIMS[1:], self.first, self.A.shape[1:], image_shape, strict=True):
             if first is None and length != side:
                 given = self.A.shape[1:] if self.form == "label image" else self.A.shape
-                check_image_shape(given, picture, name)
+                check_image_shape(given, image_shape, name)
             if first is not None and first + length > side:
                 raise EstimateError(
                     f"{name} has {dim} labels {first} to {first + length - 1}; the recording has 0 to {side - 1}"
                 )
         row, column = self.first
-        return self.A if self.A.shape[1:] == picture else self.A.moved(row or 0, column or 0, picture)
+        return self.A if self.A.shape[1:] == image_shape else self.A.moved(row or 0, column or 0, image_shape)
 
 
-def as_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> SparseFootprints:
+def as_footprints(
+    A: FootprintsLike, image_shape: tuple[int, int] | None = None, *, name: str = "A"
+) -> SparseFootprints:
     """Read footprints in frames of known size; parameters and errors as :func:`read_footprints`."""
-    read = read_footprints(A, picture, name=name)
-    return read.A if picture is None else read.on(picture, name)
+    read = read_footprints(A, image_shape, name=name)
+    return read.A if image_shape is None else read.on(image_shape, name)
 
 
-def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *, name: str = "A") -> Footprints:
+def read_footprints(A: FootprintsLike, image_shape: tuple[int, int] | None = None, *, name: str = "A") -> Footprints:
     """Read footprints ``(unit_id, height, width)``.
 
     Parameters
     ----------
     A
         Footprints; see :data:`~pytest_calsim.testing.inputs.types.FootprintsLike`. Masked pixels are 0.
-    picture
+    image_shape
         Height and width of the recording, px. Without it scipy.sparse footprints count as one row of pixels.
     name
         What to call them in an error.
@@ -106,18 +108,18 @@ def read_footprints(A: FootprintsLike, picture: tuple[int, int] | None = None, *
         return Footprints(found, _UNLABELLED, "sparse")
     refuse_whole_result(given, name)
     if is_scipy_sparse(given):
-        found = _from_units(_csr_units(given, name), _sparse_size(given, picture, name), None)
+        found = _from_units(_csr_units(given, name), _sparse_size(given, image_shape, name), None)
         return Footprints(found, _UNLABELLED, "flat rows")
     form: FootprintForm = "xarray" if is_data_array(given) else "array"
     if isinstance(given, list | tuple):
         given = _stacked(cast("list[Any]", given), name)
         form = "list"
     if is_data_frame(given) or (is_data_array(given) and set(given.dims) == {"height", "width"}):
-        return _read_label_image(given, picture, name)
-    return _read_images(given, picture, name, form)
+        return _read_label_image(given, image_shape, name)
+    return _read_images(given, image_shape, name, form)
 
 
-def _read_images(value: Any, picture: tuple[int, int] | None, name: str, form: FootprintForm) -> Footprints:
+def _read_images(value: Any, image_shape: tuple[int, int] | None, name: str, form: FootprintForm) -> Footprints:
     """Read an array ``(unit_id, height, width)``, or a label image without labels on its axes."""
     read = read_labels(value, _DIMS, name)
     check_unique(read.labels.get("unit_id"), name)
@@ -125,12 +127,12 @@ def _read_images(value: Any, picture: tuple[int, int] | None, name: str, form: F
     values: Any = read.values if is_made_sparse_later else _image_array(read.values, name)
     if is_dask(values) and any(np.isnan(n) for n in values.shape):
         values = values.copy().compute_chunk_sizes()  # of the copy: the user's array stays as it is
-    if getattr(values, "ndim", 0) == 2 and values.dtype.kind in "iu" and picture in (None, values.shape):
-        return _read_label_image(values, picture, name)
-    if values.ndim < 3 and values.size == 0 and picture is not None:
-        values = np.zeros((0, *picture))  # an empty list: nothing was found
+    if getattr(values, "ndim", 0) == 2 and values.dtype.kind in "iu" and image_shape in (None, values.shape):
+        return _read_label_image(values, image_shape, name)
+    if values.ndim < 3 and values.size == 0 and image_shape is not None:
+        values = np.zeros((0, *image_shape))  # an empty list: nothing was found
     # Where labels say which rows and columns these are, the size is checked when they are put in their place.
-    check_image_shape(values.shape, None if read.labels.keys() & {"height", "width"} else picture, name)
+    check_image_shape(values.shape, None if read.labels.keys() & {"height", "width"} else image_shape, name)
     check_numbers(values.dtype, name)
     values, first = _by_pixel_labels(values, read, name)
     return Footprints(_from_units(_units(values, name), values.shape[1:], read.labels.get("unit_id")), first, form)
@@ -151,9 +153,9 @@ def _by_pixel_labels(values: Any, read: Labelled, name: str) -> tuple[Any, tuple
 
 
 def _from_units(
-    units: Iterable[Unit], picture: tuple[int, ...], unit_id: NDArray[np.generic] | None
+    units: Iterable[Unit], image_shape: tuple[int, ...], unit_id: NDArray[np.generic] | None
 ) -> SparseFootprints:
-    return replace(SparseFootprints.from_units(list(units), picture), unit_id=unit_id)
+    return replace(SparseFootprints.from_units(list(units), image_shape), unit_id=unit_id)
 
 
 def _image_array(value: Any, name: str) -> NDArray[Any]:
@@ -168,11 +170,11 @@ def _stacked(parts: list[Any], name: str) -> Any:
     return stack_labelled(parts, "unit_id", name)
 
 
-def _read_label_image(value: Any, picture: tuple[int, int] | None, name: str) -> Footprints:
+def _read_label_image(value: Any, image_shape: tuple[int, int] | None, name: str) -> Footprints:
     read = read_labels(value, _DIMS[1:], name)
     image = _image_array(read.values, name)
     if not read.labels:
-        check_image_shape((1, *image.shape), picture, name)
+        check_image_shape((1, *image.shape), image_shape, name)
     image, first = _by_pixel_labels(image, read, name)
     units, labels = label_image_units(image, name)
     return Footprints(_from_units(units, image.shape, labels), first, "label image")
@@ -241,8 +243,8 @@ def _units_of_block(block: Any, start: int, name: str) -> Iterator[Unit]:
     return _dense_units(block.todense() if is_sparse(block) else block, start, name)
 
 
-def _sparse_size(matrix: Any, picture: tuple[int, int] | None, name: str) -> tuple[int, int]:
-    height, width = (1, int(matrix.shape[-1])) if picture is None else picture
+def _sparse_size(matrix: Any, image_shape: tuple[int, int] | None, name: str) -> tuple[int, int]:
+    height, width = (1, int(matrix.shape[-1])) if image_shape is None else image_shape
     if len(matrix.shape) != 2 or matrix.shape[1] != height * width:
         turned = ": it is transposed, A.T; CaImAn's is read by Estimate.from_caiman"
         hint = turned if matrix.shape[0] == height * width else ""

@@ -22,35 +22,35 @@ def as_size(value: object, name: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def check_image_shape(shape: tuple[int, ...], picture: tuple[int, int] | None, name: str) -> None:
+def check_image_shape(shape: tuple[int, ...], image_shape: tuple[int, int] | None, name: str) -> None:
     """Refuse footprints of another shape than (units, height, width), and say what to do."""
-    if len(shape) == 3 and picture in (None, shape[1:]):
+    if len(shape) == 3 and image_shape in (None, shape[1:]):
         return
-    sides = "height, width" if picture is None else f"{picture[0]}, {picture[1]}"
-    hint = _hint(shape, picture)
+    sides = "height, width" if image_shape is None else f"{image_shape[0]}, {image_shape[1]}"
+    hint = _hint(shape, image_shape)
     raise EstimateError(f"{name} has shape {shape}; expected (units, {sides}) = (unit_id, height, width){hint}")
 
 
-def _hint(shape: tuple[int, ...], picture: tuple[int, int] | None) -> str:
-    if len(shape) == 2 and picture in (None, shape):
-        flat = "" if picture else "; flattened footprints are read by Estimate.from_caiman(A, dims=(height, width))"
+def _hint(shape: tuple[int, ...], image_shape: tuple[int, int] | None) -> str:
+    if len(shape) == 2 and image_shape in (None, shape):
+        flat = "" if image_shape else "; flattened footprints are read by Estimate.from_caiman(A, dims=(height, width))"
         return (
             f": a single footprint needs its unit axis, A[None]; a label image holds whole numbers, A.astype(int){flat}"
         )
-    if picture is None:
+    if image_shape is None:
         return ""
-    if len(shape) == 3 and shape[:2] == picture:
+    if len(shape) == 3 and shape[:2] == image_shape:
         return ": units come first, np.moveaxis(A, -1, 0)"
-    if shape[-2:] == picture[::-1] and len(shape) in (2, 3):
+    if shape[-2:] == image_shape[::-1] and len(shape) in (2, 3):
         return f": height and width are swapped, {'A.T' if len(shape) == 2 else 'A.transpose(0, 2, 1)'}"
-    if len(shape) == 2 and picture[0] * picture[1] in shape:
-        columns = "A" if picture[0] * picture[1] == shape[0] else "A.T"
+    if len(shape) == 2 and image_shape[0] * image_shape[1] in shape:
+        columns = "A" if image_shape[0] * image_shape[1] == shape[0] else "A.T"
         rows = "A.T" if columns == "A" else "A"
         return (
-            f": flattened footprints are read by Estimate.from_caiman({columns}, dims={picture}) in CaImAn's Fortran "
-            f"order, or given as {rows}.reshape(-1, {picture[0]}, {picture[1]}) in C order"
+            f": flattened footprints are read by Estimate.from_caiman({columns}, dims={image_shape}) "
+            f"in CaImAn's Fortran order, or given as {rows}.reshape(-1, {image_shape[0]}, {image_shape[1]}) in C order"
         )
-    if len(shape) in (2, 3) and shape[-2] <= picture[0] and shape[-1] <= picture[1]:
+    if len(shape) in (2, 3) and shape[-2] <= image_shape[0] and shape[-1] <= image_shape[1]:
         return ": if this is a crop, label its rows and columns (xarray's height and width), or pad it, np.pad"
     return ""
 

@@ -65,6 +65,6 @@ def _advice(value: Any) -> str:
     if len(parts) and all(is_scipy_sparse(part) or is_sparse(part) for part in parts):
         return (
             "a list of sparse images: give one scipy.sparse array (units, height * width) with Estimate(A, "
-            "picture=(height, width)), or dense ones, [a.toarray() for a in A]"
+            "image_shape=(height, width)), or dense ones, [a.toarray() for a in A]"
         )
     return ""

@@ -42,10 +42,12 @@ def read(results: Mapping[str, xr.DataArray] | xr.Dataset) -> MinianArrays:
     label are one.
     """
     if not hasattr(results, "get"):
-        raise EstimateError(f"from_minian takes a Dataset or a dict of arrays, not a {type(results).__name__}")
+        raise EstimateError(f"from_minian takes a Dataset or a dict of arrays, not {type(results).__name__}")
     found: dict[str, Any] = {name: results.get(name) for name in ("A", "C", "S", "motion", "b", "f")}
     if all(value is None for value in found.values()):
-        raise EstimateError(f"from_minian found none of {', '.join(found)}: there is {', '.join(map(str, results))}")
+        raise EstimateError(
+            f"from_minian found none of {', '.join(found)}: there is {', '.join(map(str, results)) or 'nothing'}"
+        )
     found["A"] = _units_of(found["C"], found["A"])
     labels = _curation(found)
     return {

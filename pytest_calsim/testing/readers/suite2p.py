@@ -47,10 +47,10 @@ def read(
     xoff: ArrayLike | None,
 ) -> Suite2pArrays:
     """Read ROIs, traces and offsets; rejected ROIs, and those merged into another, are left out."""
-    picture = _size(shape)
+    image_shape = _size(shape)
     rois = _rois(stat)
     kept = _kept(iscell, rois)
-    footprints = SparseFootprints.from_units([_unit(rois[i], i, picture) for i in kept.tolist()], picture)
+    footprints = SparseFootprints.from_units([_unit(rois[i], i, image_shape) for i in kept.tolist()], image_shape)
     # Rows are read before ROIs are left out: suite2p writes one for each ROI, accepted or not.
     traces = _rows(F, len(rois), "F")
     around = _rows(Fneu, len(rois), "Fneu")
@@ -125,9 +125,7 @@ def _rois(stat: object) -> list[Any]:
     """Return the ROIs of ``stat``, each with its pixels."""
     kind = type(stat).__name__
     if isinstance(stat, Mapping | str | PathLike) or not isinstance(stat, Sequence | np.ndarray):
-        raise EstimateError(
-            f"stat must be suite2p's list of ROIs, np.load('stat.npy', allow_pickle=True), not a {kind}"
-        )
+        raise EstimateError(f"stat must be suite2p's list of ROIs, np.load('stat.npy', allow_pickle=True), not {kind}")
     rois: list[Any] = list(cast("Sequence[Any]", stat))
     for number, roi in enumerate(rois):
         lacking = [name for name in ("ypix", "xpix", "lam") if not (isinstance(roi, Mapping) and name in roi)]

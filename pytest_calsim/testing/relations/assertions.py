@@ -63,7 +63,7 @@ def assert_invariant(baseline: Outcome, changed: Outcome, tolerance: Tolerance |
     >>> recording = simulate(load_preset("tiny"))
     >>> again = recording.transformed(gain=2, dtype="uint16")
     >>> found = Estimate(A=recording.truth.A_observed, C=recording.truth.C)
-    >>> assert_invariant(Outcome(recording, found), Outcome(again, found)).passed
+    >>> assert_invariant(Outcome(found, recording), Outcome(found, again)).passed
     True
     """
     return _judge_pair(baseline, changed, tolerance, "invariance", by=None)
@@ -106,7 +106,7 @@ def assert_equivariant(
     >>> from pytest_calsim import Estimate, Outcome, load_preset, simulate
     >>> recording = simulate(load_preset("tiny"))
     >>> turned = recording.transformed(transpose=True)
-    >>> outcomes = [Outcome(movie, Estimate(A=movie.truth.A_observed)) for movie in (recording, turned)]
+    >>> outcomes = [Outcome(Estimate(A=movie.truth.A_observed), movie) for movie in (recording, turned)]
     >>> assert_equivariant(*outcomes).passed
     True
     """
@@ -147,7 +147,7 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
     --------
     >>> from pytest_calsim import Estimate, Outcome, load_preset, pairs
     >>> movies = pairs(load_preset("tiny"), "sensor.photon_rate_per_s_um2", [5_000, 20_000])
-    >>> assert_monotone([Outcome(movie, Estimate(A=movie.truth.A_observed)) for movie in movies]).passed
+    >>> assert_monotone([Outcome(Estimate(A=movie.truth.A_observed), movie) for movie in movies]).passed
     True
     """
     if len(outcomes) < 2:
@@ -157,7 +157,7 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
     for before, after in pairwise(outcomes):
         card = _no_worse(first, before, after, tolerance)
         if not card.passed or after is outcomes[-1]:
-            return judge(card, after.recording, after.estimate, baseline=(before.recording, before.estimate))
+            return judge(card, after.estimate, after.recording, baseline=(before.estimate, before.recording))
     raise AssertionError("no pair of results")
 
 
@@ -202,7 +202,7 @@ def _judge_pair(
         notes=_notes(changed, tolerance),
         words=("holds", "does NOT hold"),
     )
-    return judge(card, changed.recording, changed.estimate, baseline=(baseline.recording, baseline.estimate))
+    return judge(card, changed.estimate, changed.recording, baseline=(baseline.estimate, baseline.recording))
 
 
 def _notes(changed: Outcome, tolerance: Tolerance) -> list[str]:

@@ -42,14 +42,14 @@ class Outcome:
 
     Attributes
     ----------
-    recording
-        The recording.
     estimate
         What was found.
+    recording
+        The recording it was found in.
     """
 
-    recording: Recording
     estimate: Estimate
+    recording: Recording
 
     @classmethod
     def of(cls, run: Run, recording: Recording, *, workers: int | None = None) -> Outcome:
@@ -76,7 +76,7 @@ class Outcome:
         frames, height, width = recording.frames.shape
         try:
             check_estimate(found)
-            estimate = found if isinstance(found, Estimate) else Estimate(A=found, picture=(height, width))
+            estimate = found if isinstance(found, Estimate) else Estimate(A=found, image_shape=(height, width))
             if estimate.A is not None:
                 estimate.footprints_on((height, width))
         except EstimateError as error:
@@ -89,7 +89,7 @@ class Outcome:
             raise _broken(recording, f"S has values below zero, down to {estimate.S.min():.3g}", estimate)
         if estimate.shifts is not None and len(estimate.shifts) != frames:
             raise _broken(recording, f"shifts has {len(estimate.shifts)} frames of {frames}", estimate)
-        return cls(recording, estimate)
+        return cls(estimate, recording)
 
     @cached_property
     def cells(self) -> PlantedCells:
@@ -122,7 +122,7 @@ def _broken(recording: Recording, why: str, estimate: Estimate | None = None) ->
     check = Check("broken", 1.0, 0.0, at_most=True, words=why)
     card = Scorecard("result", [check], notes=[str(recording)[1:-1]], words=("can be right", "can NOT be right"))
     try:
-        judge(card, recording, Estimate() if estimate is None else estimate)
+        judge(card, Estimate() if estimate is None else estimate, recording)
     except RecoveryError as error:
         return error
     raise AssertionError("a broken result passed")

@@ -37,9 +37,9 @@ def paired_rows(
     if pairing is None:
         return est, true
     # A matching without pairs is an empty list, of no particular type.
-    pairs = np.asarray(pairing).reshape(-1, 2) if np.size(pairing) else np.zeros((0, 2), np.intp)
-    if pairs.dtype.kind not in "iu":
-        raise EstimateError(f"pairing holds {pairs.dtype}; expected pairs of whole numbers, (estimate, truth)")
+    pairs = np.asarray(pairing) if np.size(pairing) else np.zeros((0, 2), np.intp)
+    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise EstimateError(f"pairing must be pairs of whole numbers, (estimate, truth), not {pairing!r}")
     for column, rows, whose in ((0, est, "estimate"), (1, true, "truth")):
         outside = pairs[(pairs[:, column] < 0) | (pairs[:, column] >= len(rows)), column]
         if outside.size:

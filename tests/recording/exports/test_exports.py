@@ -205,7 +205,13 @@ def test_an_mp4_shows_the_movie(recording, tmp_path):
         ({"limits": (5, 5)}, "low < high"),
         ({"limits": (9, 5)}, "low < high"),
         ({"limits": 3}, "low < high, not 3"),
+        ({"limits": ([1], [2, 3])}, "low < high"),
+        ({"limits": "ab"}, "low < high, not 'ab'"),
+        ({"limits": (float("nan"), 1)}, "low < high"),
+        ({"limits": (1, 2, 3)}, "low < high"),
         ({"speed": 0}, "above 0"),
+        ({"speed": "2"}, "speed must be a number above 0, not '2'"),
+        ({"speed": float("inf")}, "above 0"),
     ],
 )
 def test_an_mp4_refuses_what_it_cannot_show(options, message, tmp_path):
@@ -262,17 +268,14 @@ def test_a_missing_library_is_one_clear_line(kind, module, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_no_library_is_imported_before_it_is_asked_for():
+def test_no_library_is_imported_before_it_is_asked_for(tmp_path):
     code = """
 import sys
 from pytest_calsim import load_preset, simulate
 simulate(load_preset("tiny")).to_npy(sys.argv[1] + "/a.npy")
 print([m for m in ("matplotlib", "tifffile", "av", "pynwb", "h5py", "tqdm") if m in sys.modules])
 """
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
 

@@ -305,10 +305,34 @@ def test_a_bare_estimate_is_refused_with_the_way(name):
         getattr(recording.plot, name)(found_in(recording))
 
 
-@pytest.mark.parametrize("level", [0, 1, -1, float("nan")])
+@pytest.mark.parametrize("level", [0, 1, -1, float("nan"), "half", None])
 def test_a_level_outside_its_range_is_refused(level):
     with pytest.raises(ValueError, match="level"):
         simulate(load_preset("tiny")).plot.contours(level=level)
+
+
+@pytest.mark.parametrize("index", ["a", 1.5, None, True])
+def test_the_number_of_a_frame_is_whole(index):
+    plot = simulate(load_preset("tiny")).plot
+    for draw in (plot.frame, plot.layers):
+        with pytest.raises(TypeError, match=f"the number of a frame is whole, not {index!r}"):
+            draw(index)
+
+
+def test_the_number_of_a_unit_and_of_units_is_whole():
+    plot = simulate(load_preset("tiny")).plot
+    for n in ("a", 0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"n must be a number of cells, 1 or more, not {n!r}"):
+            plot.traces(n=n)
+    for unit in ("a", 1.5, [1]):
+        with pytest.raises(TypeError, match="the number of a unit is whole, not"):
+            plot.footprint(unit)
+
+
+def test_one_axes_is_drawn_into():
+    _, axes = pyplot.subplots(2)
+    with pytest.raises(TypeError, match=r"one Axes of matplotlib, not ndarray: of several, take one, axes\[0\]"):
+        simulate(load_preset("tiny")).plot.frame(ax=axes)
 
 
 @pytest.mark.parametrize("name", [*ONE, *SEVERAL])

@@ -216,8 +216,8 @@ def test_far_light_bleaches_as_the_tissue_does_where_it_is_seen():
     illumination = Illumination(corner_fraction=0.1, reference_radius_um=250)
     scene = plan(_spec(side=180, steps=(Bleaching(lifetime_s=1), illumination)))
     render = _without_patches(scene.artifacts["render"])
-    far = tuple(p for p in render.pictures if p.source.min() >= len(scene.artifacts["place_neurons"]))
-    picture = paint(replace(render, pictures=far), np.zeros(scene.canvas.shape, np.float32), 19, scene.canvas)
+    far = tuple(p for p in render.spline_images if p.source.min() >= len(scene.artifacts["place_neurons"]))
+    picture = paint(replace(render, spline_images=far), np.zeros(scene.canvas.shape, np.float32), 19, scene.canvas)
     light = scene.artifacts["illumination"].field
     np.testing.assert_allclose(picture, render.far_light * np.exp(-light * 0.975), rtol=0.03)
     assert picture.max() > 1.5 * picture.min()

@@ -75,7 +75,7 @@ def test_a_labelled_crop_is_put_in_its_place(rows, columns):
     cropped = footprints[2:5, rows, columns]
     expected = footprints[2:5] * 0
     expected.loc[{"height": cropped.height, "width": cropped.width}] = cropped
-    for found in (Estimate(cropped), Estimate(cropped, picture=(HEIGHT, WIDTH))):
+    for found in (Estimate(cropped), Estimate(cropped, image_shape=(HEIGHT, WIDTH))):
         np.testing.assert_array_equal(np.asarray(found.footprints_on((HEIGHT, WIDTH))), expected.astype(np.float32))
     card = assert_footprints_recovered(cropped, RECORDING, min_recall=0, min_precision=1)
     assert card.as_dict()["footprints.n_estimates"] == 3

@@ -45,7 +45,7 @@ ROWS = ["pandas", "xarray", "list of Series", "list of xarray"]
 @pytest.mark.parametrize("form", ROWS)
 @pytest.mark.parametrize("footprints", UNLABELLED)
 def test_a_permutation_says_which_unit_each_row_is(footprints, form):
-    found = Estimate(UNLABELLED[footprints], rows(TRACES[SHUFFLED], SHUFFLED, form), picture=(HEIGHT, WIDTH))
+    found = Estimate(UNLABELLED[footprints], rows(TRACES[SHUFFLED], SHUFFLED, form), image_shape=(HEIGHT, WIDTH))
     np.testing.assert_array_equal(found.C, TRACES)
     assert found.labels.tolist() == list(range(7))
 

@@ -111,8 +111,8 @@ def test_any_of_them_will_do():
             lambda r: results([0, 1, 2, 3, 4, 5, 6]) | {"C": results([0, 0, 2, 3, 4, 5, 6])["C"]},
             "unit_labels of C and of A differ for unit 5: give the arrays that the viewer saved together",
         ),
-        (lambda r: r["A"], "from_minian takes a Dataset or a dict of arrays, not a DataArray"),
-        (lambda r: list(r.values()), "from_minian takes a Dataset or a dict of arrays, not a list"),
+        (lambda r: r["A"], "from_minian takes a Dataset or a dict of arrays, not DataArray"),
+        (lambda r: list(r.values()), "from_minian takes a Dataset or a dict of arrays, not list"),
         (lambda r: {"footprints": r["A"]}, "from_minian found none of A, C, S, motion, b, f: there is footprints"),
     ],
 )

@@ -33,18 +33,18 @@ def moving():
 def oracle(recording, **changes):
     truth = recording.truth
     found = {"A": np.asarray(truth.A_observed), "C": truth.C.values, **changes}
-    return Outcome(recording, Estimate(**found))
+    return Outcome(Estimate(**found), recording)
 
 
 def correction(recording):
-    return Outcome(recording, Estimate(shifts=-recording.truth.shifts.values, convention="correction"))
+    return Outcome(Estimate(shifts=-recording.truth.shifts.values, convention="correction"), recording)
 
 
 @pytest.mark.parametrize("how", [{"mirror": "height"}, {"mirror": "width"}, {"transpose": True}])
 def test_shifts_turn_with_the_picture(moving, how):
     turned = moving.transformed(**how)
     assert_equivariant(correction(moving), correction(turned))
-    still = Outcome(turned, Estimate(shifts=correction(moving).estimate.shifts, convention="correction"))
+    still = Outcome(Estimate(shifts=correction(moving).estimate.shifts, convention="correction"), turned)
     with pytest.raises(RecoveryError, match=r"rmse_px .* > 0\.05"):
         assert_equivariant(correction(moving), still)
 
@@ -79,7 +79,7 @@ def test_a_cell_near_the_edge_of_a_cut_image_may_be_lost(recording, side):
         window = recording.transformed(crop=(rows.get(side, slice(None)), columns.get(side, slice(None))))
         others = np.arange(len(A)) != units[middle]
         seen = np.asarray(window.truth.A_observed)
-        return Outcome(window, Estimate(A=seen[others], C=window.truth.C.values[others]))
+        return Outcome(Estimate(A=seen[others], C=window.truth.C.values[others]), window)
 
     assert_equivariant(oracle(recording), cut(9))
     with pytest.raises(RecoveryError, match="lost 1"):
@@ -99,7 +99,7 @@ def test_a_cell_that_is_found_once_is_listed_with_a_reason(recording, word):
         assert_invariant(before, after, Tolerance.same_noise(recording))
     assert f"{word}.00 > 0.00" in str(caught.value)
     assert "why missed\n    0 " in str(caught.value)
-    assert caught.value.baseline == (recording, before.estimate)
+    assert caught.value.baseline == (before.estimate, recording)
 
 
 def test_estimates_of_no_cell_are_counted_both_ways(recording):
@@ -147,12 +147,12 @@ def test_what_cannot_be_compared_is_one_line(recording, moving):
     with pytest.raises(EstimateError, match="two results or more are compared, not 1"):
         assert_monotone([whole])
     with pytest.raises(EstimateError, match="neither footprints nor shifts in common"):
-        assert_invariant(whole, Outcome(recording, Estimate(C=recording.truth.C)))
+        assert_invariant(whole, Outcome(Estimate(C=recording.truth.C), recording))
     with pytest.raises(EstimateError, match=r"the images are \(64, 64\) and \(40, 64\) px: compare by assert"):
         assert_invariant(whole, oracle(recording.transformed(crop=(slice(0, 40), slice(None)))))
     fewer = simulate(recording.spec.edit({"place_neurons.populations": [{}], "place_neurons.positions_um": []}))
     with pytest.raises(EstimateError, match="has 0 planted cells, the baseline"):
-        assert_invariant(whole, Outcome(fewer, Estimate(A=np.zeros((0, 64, 64)))))
+        assert_invariant(whole, Outcome(Estimate(A=np.zeros((0, 64, 64))), fewer))
 
 
 def test_two_noisy_traces_correlate_as_the_tolerance_foresees(recording):

@@ -33,7 +33,11 @@ def test_pairs_are_rows_put_beside_each_other(pairing):
         ([(5, 0)], "pairing names row 5 of the estimate, which has 5 rows"),
         ([(0, 0), (1, 3)], "pairing names row 3 of the truth, which has 3 rows"),
         ([(-1, 0)], "pairing names row -1 of the estimate"),
-        ([(0.5, 0)], "pairing holds float64; expected pairs of whole numbers"),
+        ([(0.5, 0)], "pairing must be pairs of whole numbers"),
+        ("ab", "pairing must be pairs of whole numbers, .*, not 'ab'"),
+        ([0, 1, 2], "pairing must be pairs"),
+        ([(0, 1, 2)], "pairing must be pairs"),
+        ([0, 0], "pairing must be pairs"),
     ],
 )
 @pytest.mark.parametrize("of", [trace_pearson, trace_gain, spike_precision_recall])

@@ -1,7 +1,8 @@
-"""Picture smooth sources on nodes as coarse as each allows: disks of confusion with soft rims, and Gaussians.
+"""Sample smooth sources at the nodes of B-splines: disks of confusion with soft rims, and Gaussians.
 
-What is sampled at nodes is sharper than what is shown: a node's B-spline adds a variance of a third of the squared
-step along each axis. A picture ends where its curve has fallen to nothing, so a source has no light beyond it.
+Each is sampled as coarsely as it allows. What is sampled at nodes is sharper than what is shown: a node's B-spline adds
+a variance of a third of the squared step along each axis. An image ends where its curve has fallen to nothing, so a
+source has no light beyond it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.kernels import elementary
 from pytest_calsim.kernels.ragged import starts
 from pytest_calsim.kernels.types import Floats, Ints
-from pytest_calsim.steps.pixels import NodePictures
+from pytest_calsim.steps.pixels import SplineImages
 
-__all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_pictures", "followed_share", "gaussian_pictures"]
+__all__ = ["GAUSSIAN_REACH", "RIM_REACH", "disk_images", "followed_share", "gaussian_images"]
 
 
 GAUSSIAN_REACH = 4.0
@@ -37,8 +38,8 @@ _TRACE = 0.05
 """A Gaussian that would keep no more than this share of its light when it is cut off is left out."""
 
 
-def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats, flux: Floats) -> list[NodePictures]:
-    """Picture evenly filled disks with soft rims.
+def disk_images(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats, flux: Floats) -> list[SplineImages]:
+    """Sample evenly filled disks with soft rims.
 
     A rim is the logistic curve 1/(1 + exp(1.702 d/σ)) of the distance d beyond the radius, within 1 % of the disk's
     height of a Gaussian blur of σ along a straight rim. Where nodes make it softer than requested, the disk is made
@@ -53,25 +54,25 @@ def disk_pictures(y_px: Floats, x_px: Floats, radius_px: Floats, rim_px: Floats,
     rim_px
         σ of each rim, px.
     flux
-        Light of each disk, summed over all pixels of an infinite plane; a disk without light has no picture.
+        Light of each disk, summed over all pixels of an infinite plane; a disk without light has no image.
 
     Returns
     -------
-    list of NodePictures
-        One for each level of which there are pictures.
+    list of SplineImages
+        One for each level of which there are images.
     """
     # Six nodes to a radius show a disk and its rim. Small disks are hardly flat, as their rims are soft, and have down
-    # to 1.5: finer grids cost more than all pictures together. Those of 6 to 12 px are then up to a fifth too bright in
+    # to 1.5: finer grids cost more than all images together. Those of 6 to 12 px are then up to a fifth too bright in
     # the middle and too dim at the rim, at the right flux, variance and sum of squares.
     octave = np.floor(np.log2(np.maximum(np.maximum(radius_px, 2 * rim_px), 0.1) / 3))
     levels = np.where(octave < 2, octave + 1, np.maximum(octave - 1, 2))
-    return _pictures(_Disks(radius_px, rim_px), y_px=y_px, x_px=x_px, levels=levels, flux=flux)
+    return _images(_Disks(radius_px, rim_px), y_px=y_px, x_px=x_px, levels=levels, flux=flux)
 
 
-def gaussian_pictures(
+def gaussian_images(
     y_px: Floats, x_px: Floats, sigma_px: Floats, flux: Floats, end_px: float = math.inf
-) -> list[NodePictures]:
-    """Picture Gaussians; see :func:`disk_pictures`. Nodes lie 0.56 to 1.1 σ apart.
+) -> list[SplineImages]:
+    """Sample Gaussians; see :func:`disk_images`. Nodes lie 0.56 to 1.1 σ apart.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def gaussian_pictures(
     """
     levels = np.minimum(np.floor(np.log2(np.maximum(sigma_px, 0.1) / 0.9)), _last_level(end_px))
     kept_flux = flux * followed_share(sigma_px, end_px)
-    return _pictures(_Gaussians(sigma_px, end_px), y_px=y_px, x_px=x_px, levels=levels, flux=kept_flux)
+    return _images(_Gaussians(sigma_px, end_px), y_px=y_px, x_px=x_px, levels=levels, flux=kept_flux)
 
 
 def followed_share(sigma_px: Floats, end_px: float) -> Floats:
@@ -176,10 +177,10 @@ class _Gaussians:
         return self.end_px / step_px - _SPLINE_REACH
 
 
-def _pictures(profiles: _Profiles, y_px: Floats, x_px: Floats, levels: Floats, flux: Floats) -> list[NodePictures]:
+def _images(profiles: _Profiles, y_px: Floats, x_px: Floats, levels: Floats, flux: Floats) -> list[SplineImages]:
     """Sample round sources at the nodes of their levels, from 0 to the coarsest there is."""
     coarseness = np.clip(levels, 0, _COARSEST).astype(np.int64)
-    found: list[NodePictures] = []
+    found: list[SplineImages] = []
     for level in range(_COARSEST + 1):
         own = np.flatnonzero((coarseness == level) & (flux > 0))
         if len(own) == 0:
@@ -204,5 +205,5 @@ def _pictures(profiles: _Profiles, y_px: Floats, x_px: Floats, levels: Floats, f
         # All nodes' splines together hold the flux.
         values *= (flux[own] / step**2 / total)[which]
         patches = Patches.laid_out(values.astype(np.float32), np.stack([top, left, side, side], axis=1))
-        found.append(NodePictures(level, own, patches))
+        found.append(SplineImages(level, own, patches))
     return found

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_calsim.plugin.comparison import LEVEL, compare, describe
 from pytest_calsim.plugin.history import Entry
+from pytest_calsim.plugin.score_changes import LEVEL, compare_runs, describe_changes
 
 N_CELLS = 50
 
@@ -23,7 +23,7 @@ def entries(values, *, test="test_it", score="recall", scene="a", **fields):
 
 
 def verdicts(before, after, **options):
-    changes, _ = compare(before, after, **options)
+    changes, _ = compare_runs(before, after, **options)
     return {(change.test, change.score): change.verdict for change in changes}
 
 
@@ -85,7 +85,7 @@ def test_equal_code_hardly_ever_alarms(n_seeds, n_tests, luck):
         quality = rng.integers(30, 41, (n_tests, n_seeds))
         before = run_of_equal_code(rng, luck, quality)
         after = run_of_equal_code(rng, luck, quality)
-        changes, _ = compare(before, after, tolerance=0)
+        changes, _ = compare_runs(before, after, tolerance=0)
         n_alarms += any(change.verdict == "worse" for change in changes)
     assert n_alarms / n_pairs <= LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / n_pairs)
 
@@ -127,7 +127,7 @@ def test_the_interval_is_students():
     from scipy import stats
 
     gains = np.array([-0.1, -0.05, 0.02, -0.08, -0.03, -0.01])
-    (change,), _ = compare(entries([0.9] * 6), entries(0.9 + gains))
+    (change,), _ = compare_runs(entries([0.9] * 6), entries(0.9 + gains))
     expected = stats.t.interval(0.95, 5, loc=gains.mean(), scale=stats.sem(gains))
     assert change.interval == pytest.approx(expected)
     # by hand: 4 of the 64 sign patterns give a sum as low as -0.25 or lower
@@ -144,7 +144,7 @@ def test_the_interval_is_students():
 def test_pairs_are_those_of_equal_scene_seed_and_turn():
     before = entries([0.9, 0.8, 0.7])
     after = [*entries([0.9, 0.8, 0.7])[1:], *entries([0.1], scene="b"), *entries([0.2], nth=1)]
-    (change,), refusals = compare(before, after)
+    (change,), refusals = compare_runs(before, after)
     assert (change.n_pairs, change.gain) == (2, 0)
     assert refusals == []
 
@@ -167,14 +167,14 @@ def test_the_last_attempt_and_the_last_run_count():
 )
 def test_what_is_not_comparable_is_said_with_its_reason(changed, reason):
     before = entries([0.9])
-    changes, refusals = compare(before, [replace(before[0], **changed)])
+    changes, refusals = compare_runs(before, [replace(before[0], **changed)])
     assert changes == []
     assert [(refusal.test, refusal.assertion, refusal.reason) for refusal in refusals] == [
         ("test_it", "footprints", reason)
     ]
-    assert describe(changes, refusals)[-1] == f"  test_it  footprints: {reason}"
+    assert describe_changes(changes, refusals)[-1] == f"  test_it  footprints: {reason}"
 
 
 def test_tests_that_only_one_run_has_are_nobodys_business():
-    changes, refusals = compare(entries([0.9], test="old"), entries([0.9], test="new"))
+    changes, refusals = compare_runs(entries([0.9], test="old"), entries([0.9], test="new"))
     assert (changes, refusals) == ([], [])

@@ -4,15 +4,15 @@ from scipy.ndimage import gaussian_filter
 
 from pytest_calsim.microscope.canvas import Canvas
 from pytest_calsim.simulation.smooth_light import SmoothLight
-from pytest_calsim.steps.node_pictures import disk_pictures, followed_share, gaussian_pictures
+from pytest_calsim.steps.spline_images import disk_images, followed_share, gaussian_images
 
 SIDE = 161
 
 
-def shown(pictures, side=SIDE, n=1):
-    """What a canvas of 1 µm pixels shows of pictures, summed over sources of gain 1."""
+def shown(spline_images, side=SIDE, n=1):
+    """What a canvas of 1 µm pixels shows of some images, summed over sources of gain 1."""
     canvas = Canvas(side, side, 0, 1.0)
-    light = SmoothLight.of(pictures, canvas, None)
+    light = SmoothLight.of(spline_images, canvas, None)
     image = np.zeros((side, side))
     if light is None:
         return image
@@ -46,7 +46,7 @@ def moments(image):
 @pytest.mark.parametrize(("radius", "rim"), [(2, 0.6), (4, 1), (7, 2), (11, 2), (14, 2.5), (25, 2.5), (40, 4)])
 @pytest.mark.parametrize(("y", "x"), [(0, 0), (0.5, 0), (3.3, -2.7)])
 def test_disks_keep_flux_place_and_variance(radius, rim, y, x):
-    image = shown(disk_pictures(one(y), one(x), one(radius), one(rim), one(7)))
+    image = shown(disk_images(one(y), one(x), one(radius), one(rim), one(7)))
     total, at_y, at_x, var_y, var_x = moments(image)
     expected = radius**2 / 4 + rim**2
     assert total == pytest.approx(7, rel=1e-4)
@@ -60,7 +60,7 @@ def test_disks_keep_flux_place_and_variance(radius, rim, y, x):
 
 @pytest.mark.parametrize(("radius", "rim"), [(12, 2.3), (18, 2.3), (24, 2.5), (30, 2.5), (47, 3)])
 def test_large_disks_are_disks(radius, rim):
-    image = shown(disk_pictures(one(1.3), one(-0.6), one(radius), one(rim), one(1)))
+    image = shown(disk_images(one(1.3), one(-0.6), one(radius), one(rim), one(1)))
     exact = exact_disk(radius, rim, 1.3, -0.6)
     assert np.abs(image - exact).max() < 0.1 * exact.max()
     middle = slice(SIDE // 2 - 2, SIDE // 2 + 3)
@@ -72,7 +72,7 @@ def test_large_disks_are_disks(radius, rim):
 @pytest.mark.parametrize("sigma", [1.0, 2.5, 3.1, 3.7, 5.9, 7.3, 17, 30])
 @pytest.mark.parametrize("phase", [0.0, 0.37, 1.9])
 def test_gaussians_have_their_sigma_and_flux(sigma, phase):
-    image = shown(gaussian_pictures(one(phase), one(-phase), one(sigma), one(3)), side=321)
+    image = shown(gaussian_images(one(phase), one(-phase), one(sigma), one(3)), side=321)
     at = np.arange(321) - 160
     line_y, line_x = (np.exp(-((at - c) ** 2) / (2 * sigma**2)) for c in (phase, -phase))
     expected = 3 * np.outer(line_y, line_x) / (2 * np.pi * sigma**2)
@@ -81,28 +81,28 @@ def test_gaussians_have_their_sigma_and_flux(sigma, phase):
     assert image.min() >= 0
 
 
-def test_a_source_without_light_has_no_picture():
+def test_a_source_without_light_has_no_image():
     flux = np.array([0.0, 2.0, 0.0])
     at = np.zeros(3)
-    found = disk_pictures(at, at, np.full(3, 9.0), np.full(3, 2.0), flux)
-    assert [picture.source.tolist() for picture in found] == [[1]]
+    found = disk_images(at, at, np.full(3, 9.0), np.full(3, 2.0), flux)
+    assert [image.source.tolist() for image in found] == [[1]]
     assert shown(found, n=3).sum() == pytest.approx(2, rel=1e-4)
-    assert disk_pictures(at, at, np.full(3, 9.0), np.full(3, 2.0), np.zeros(3)) == []
+    assert disk_images(at, at, np.full(3, 9.0), np.full(3, 2.0), np.zeros(3)) == []
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.3, 0.5])
 def test_light_that_ends_before_the_next_node_is_all_at_the_nearest(phase):
-    found = gaussian_pictures(one(phase), one(-phase), one(0.1), one(2.0), end_px=2.1)
+    found = gaussian_images(one(phase), one(-phase), one(0.1), one(2.0), end_px=2.1)
     kept = 2 * followed_share(one(0.1), 2.1)[0]
     assert shown(found).sum() == pytest.approx(kept, rel=1e-5)
 
 
 def test_what_lies_beyond_the_canvas_lights_it_as_far_as_it_reaches():
     far = np.array([400.0]), np.array([0.0])
-    assert shown(gaussian_pictures(*far, one(10), one(1))).max() == 0
-    cut = shown(gaussian_pictures(one(80), one(0), one(10), one(1)))
+    assert shown(gaussian_images(*far, one(10), one(1))).max() == 0
+    cut = shown(gaussian_images(one(80), one(0), one(10), one(1)))
     assert cut.sum() == pytest.approx(0.52, abs=0.02)
-    whole = shown(gaussian_pictures(one(80), one(0), one(10), one(1)), side=321)
+    whole = shown(gaussian_images(one(80), one(0), one(10), one(1)), side=321)
     np.testing.assert_allclose(cut, whole[80:-80, 80:-80], atol=1e-6 * whole.max())
 
 
@@ -110,7 +110,7 @@ def test_what_lies_beyond_the_canvas_lights_it_as_far_as_it_reaches():
 @pytest.mark.parametrize("sigma", [6.0, 12.0, 21.0, 35.0, 60.0, 200.0])
 @pytest.mark.parametrize("phase", [0.0, 3.7])
 def test_a_gaussian_that_ends_is_the_product_of_a_window(sigma, end, phase):
-    image = shown(gaussian_pictures(one(phase), one(-phase), one(sigma), one(2), end), side=201)
+    image = shown(gaussian_images(one(phase), one(-phase), one(sigma), one(2), end), side=201)
     at = np.arange(201) - 100
     distance = np.hypot(at[:, None] - phase, at + phase)
     step = 2.0 ** np.floor(np.log2(end / 6))

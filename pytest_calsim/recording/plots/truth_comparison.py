@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.kernels.types import Floats
 
-__all__ = ["Comparison"]
+__all__ = ["TruthComparison"]
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class TruthComparison:
     """An estimate matched with the planted cells; :func:`~pytest_calsim.compare` makes it.
 
     Attributes
@@ -47,7 +47,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         return (
-            f"<Comparison: {len(self.found)} found, {len(self.missed)} missed, {len(self.spurious)} spurious, "
+            f"<TruthComparison: {len(self.found)} found, {len(self.missed)} missed, {len(self.spurious)} spurious, "
             f"{len(self.ignored)} ignored>"
         )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_calsim.plugin.history import Entry
 
-__all__ = ["FAILS", "TOLERANCE", "Change", "Refusal", "compare", "describe"]
+__all__ = ["FAILS", "TOLERANCE", "Change", "Refusal", "compare_runs", "describe_changes"]
 
 LEVEL = 0.05
 """Share of runs of equal code in which anything at all may be said to have fallen."""
@@ -95,7 +95,7 @@ class Refusal:
     reason: str
 
 
-def compare(
+def compare_runs(
     before: Sequence[Entry], after: Sequence[Entry], *, tolerance: float = TOLERANCE
 ) -> tuple[list[Change], list[Refusal]]:
     """Compare two runs by common random numbers: each scene and seed with itself.
@@ -135,7 +135,7 @@ def compare(
     return changes, _refusals(old.values(), new.values(), compared)
 
 
-def describe(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
+def describe_changes(changes: Sequence[Change], refusals: Sequence[Refusal]) -> list[str]:
     """Lay out a comparison as lines: what is worse, better and as before, what cannot be compared."""
     lines: list[str] = []
     for verdict in ("worse", "worse within the tolerance", "better"):
