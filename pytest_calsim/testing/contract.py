@@ -165,4 +165,4 @@ def _check_some_found(outcome: Outcome) -> None:
     )
     card = Scorecard("baseline", [Check("found", found, 1, words=words)], words=("is enough", "is NOT enough"))
     if not card.passed:
-        judge(card, outcome.recording, outcome.estimate)
+        judge(card, outcome.estimate, outcome.recording)
