@@ -315,7 +315,8 @@ def contract_page() -> str:
         "`PipelineContract(run)` holds any pipeline to the clauses below: `contract.check(clause, recording)` runs it, "
         'and raises `RecoveryError`; `contract.clauses` are for `pytest.mark.parametrize("clause", contract.clauses, '
         "ids=str)`. `run` takes a `Recording` and gives an `Estimate` or footprints. Without a recording the "
-        "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). How to: "
+        "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). A pipeline "
+        "that finds none of them keeps no relation: two results without a cell are alike whatever is wrong. How to: "
         "[property tests](../how-to/property-tests-with-hypothesis.md).",
         "",
         "This page is written by `python docs/make_reference.py` from the clauses.",

@@ -105,7 +105,7 @@ def test_the_baseline_is_run_once_for_one_recording():
 
 
 @pytest.mark.parametrize("clause", [clause for clause in CONTRACT.clauses if "worker" not in clause.name], ids=str)
-def test_what_reads_the_truth_keeps_every_clause_on_any_preset(clause):
+def test_what_reads_the_truth_keeps_every_clause_on_a_preset(clause):
     def oracle(recording):
         truth = recording.truth
         at = (0, 0) if truth.shifts is None else np.rint(truth.shifts.values[0]).astype(int).tolist()
