@@ -99,7 +99,7 @@ class Recording(WritesFiles):
 
     @property
     def frames(self) -> FrameSource:
-        """Source of the observed frames: painted on demand, or read from disk."""
+        """Source of the observed frames, which paints them on demand or reads them from disk."""
         return self._source
 
     @property
@@ -123,12 +123,12 @@ class Recording(WritesFiles):
 
     @property
     def transformation(self) -> Transformation | None:
-        """Transformation by :meth:`transformed`; ``None``: none."""
+        """Transformation by :meth:`transformed`, or ``None``."""
         return self._transformation
 
     @property
     def altered(self) -> str:
-        """How the recording differs from its spec: transformed, or with other cells; empty if it does not."""
+        """How the recording differs from its spec (transformed, or with other cells); empty if it does not."""
         return self._altered
 
     @property
@@ -169,7 +169,7 @@ class Recording(WritesFiles):
 
     @cached_property
     def plot(self) -> RecordingPlots:
-        """Pictures of the movie and its truth: ``recording.plot.frame()``, ... (the extra ``plot``)."""
+        """Pictures of the movie and its truth, such as ``recording.plot.frame()`` (the extra ``plot``)."""
         return RecordingPlots(self)
 
     def transformed(

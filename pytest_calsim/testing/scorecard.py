@@ -138,7 +138,7 @@ class Scorecard:
 
     @property
     def is_unjudged(self) -> bool:
-        """Whether nothing was demanded: no number has a bound."""
+        """Whether no number has a bound, so that nothing was demanded."""
         return all(check.bound is None for check in self.checks)
 
     def __str__(self) -> str:

@@ -64,12 +64,17 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
     settings["torch_device"] = "cpu"
     moves = recording.truth.shifts is not None
     settings["run"]["do_registration"] = int(moves)
-    settings["registration"]["nonrigid"] = False  # nor is the motion; and its blocks are larger than a small movie
+    registration = settings["registration"]
+    registration["nonrigid"] = False  # nor is the motion; and its blocks are larger than a small movie
+    # Its own advice for one-photon movies. With what suits two photons, light that stays put on the sensor holds it.
+    registration["smooth_sigma"] = 3
+    registration["spatial_taper"] = 15
+    registration["two_step_registration"] = True
     settings["detection"]["threshold_scaling"] = threshold_scaling
     settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
     with tempfile.TemporaryDirectory() as folder:
         tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
-        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1}
+        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1, "keep_movie_raw": True}  # for the second step
         with contextlib.redirect_stdout(io.StringIO()):
             package.run_s2p(db=db, settings=settings)
         plane = Path(folder) / "suite2p" / "plane0"
