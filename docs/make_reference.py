@@ -204,7 +204,7 @@ MEANINGS = {
     "snr": "peak signal-to-noise ratio of a matched filter for the typical transient on one frame, against all noise; "
     "inf without a sensor",
     "snr_peak": "the same for the largest transient in this recording, of the image without the local background",
-    "largest_transient": "largest rise of `C` over its rest, times what has not bleached and what motion leaves in view",
+    "largest_transient": "largest rise of `C` over its rest, times what is not bleached and what motion leaves in view",
     "snr_event": "`snr` over the frames of a typical transient",
     "overlap": "largest cosine with another cell's observed footprint",
     "background_fluctuation": "standard deviation of the neuropil under the cell, in typical transients",
