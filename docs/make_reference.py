@@ -204,8 +204,7 @@ MEANINGS = {
     "snr": "peak signal-to-noise ratio of a matched filter for the typical transient on one frame, against all noise; "
     "inf without a sensor",
     "snr_peak": "the same for the largest transient in this recording, of the image without the local background",
-    "largest_transient": "largest rise of `C` over its rest, times what has not bleached and what motion leaves in "
-    "view",
+    "largest_transient": "largest rise of `C` over its rest, times what is not bleached and what motion leaves in view",
     "snr_event": "`snr` over the frames of a typical transient",
     "overlap": "largest cosine with another cell's observed footprint",
     "background_fluctuation": "standard deviation of the neuropil under the cell, in typical transients",
@@ -316,7 +315,8 @@ def contract_page() -> str:
         "`PipelineContract(run)` holds any pipeline to the clauses below: `contract.check(clause, recording)` runs it, "
         'and raises `RecoveryError`; `contract.clauses` are for `pytest.mark.parametrize("clause", contract.clauses, '
         "ids=str)`. `run` takes a `Recording` and gives an `Estimate` or footprints. Without a recording the "
-        "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). How to: "
+        "contract's own scene is used: eight well lit cells on 60 x 72 px for 10 s (`contract_scene()`). A pipeline "
+        "that finds none of them keeps no relation: two results without a cell are alike whatever is wrong. How to: "
         "[property tests](../how-to/property-tests-with-hypothesis.md).",
         "",
         "This page is written by `python docs/make_reference.py` from the clauses.",

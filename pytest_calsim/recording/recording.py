@@ -245,6 +245,7 @@ class Recording(WritesFiles):
         if sizes is not None and not isinstance(sizes, Mapping):
             raise SpecError(f"chunks = {chunks!r} must be a size, or sizes by axis such as {{'frame': 50}}")
         check_codes(by, self._source, 2**self.spec.acquisition.image_sensor.bit_depth - 1)
+        in_chunks = "" if sizes is None else f"in chunks of {' x '.join(f'{n} ({axis})' for axis, n in sizes.items())}"
         return Recording(
             self.spec,
             TransformedFrames(self._source, by),
@@ -253,7 +254,7 @@ class Recording(WritesFiles):
             until=self.until,
             scene=self._scene,
             transformation=by,
-            altered=f"transformed: {by}",
+            altered=f"transformed: {', '.join(filter(None, [str(by), in_chunks])) or 'as it was'}",
             chunks=sizes,
         )
 

@@ -114,7 +114,7 @@ class Transformation:
             parts.append(f"offset {self.offset:+g}")
         if self.dtype is not None:
             parts.append(f"as {self.dtype}")
-        return ", ".join(parts) or "as it was"
+        return ", ".join(parts)
 
     @property
     def windowed(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_calsim.errors import nearest
+from pytest_calsim.errors import RecoveryError, nearest
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
@@ -15,11 +15,12 @@ from pytest_calsim.testing.relations.clause import Clause, NotApplicableError, T
 from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
 from pytest_calsim.testing.relations.outcome import Outcome, Run
 from pytest_calsim.testing.relations.relation import RELATIONS, brighter
+from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.short_traceback import short_traceback
+from pytest_calsim.testing.verdict import judge
 
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
-    from pytest_calsim.testing.scorecard import Scorecard
 
 __all__ = ["PipelineContract", "contract_scene"]
 
@@ -109,8 +110,8 @@ class PipelineContract:
         clause
             One of :attr:`clauses`, or its name.
         recording
-            What the clause changes; by default a recording of :func:`contract_scene`. What the pipeline finds in it is
-            kept for the next clause.
+            What the clause changes; by default a recording of :func:`contract_scene`, in which a pipeline must find a
+            cell. What it finds is kept for the next clause.
 
         Returns
         -------
@@ -127,11 +128,15 @@ class PipelineContract:
         """
         chosen = self._named(clause) if isinstance(clause, str) else clause
         given = self._default() if recording is None else recording
-        trial = Trial(self.run, lambda: self._baseline(given), given, self._record)
+        trial = Trial(self.run, lambda: self._baseline(given, is_own=recording is None), given, self._record)
         try:
             return chosen.check(trial)
         except NotApplicableError as reason:
             pytest.skip(f"{chosen.name}: {reason}")
+        except RecoveryError as error:
+            if error.baseline is not None:  # two results were compared, and each may be right
+                error.add_note(f"{chosen.name}: {chosen.reason}")
+            raise
 
     def _named(self, name: str) -> Clause:
         for clause in self.clauses:
@@ -142,7 +147,22 @@ class PipelineContract:
     def _default(self) -> Recording:
         return self._record(contract_scene()) if self._kept is None else self._kept.recording
 
-    def _baseline(self, recording: Recording) -> Outcome:
+    def _baseline(self, recording: Recording, *, is_own: bool) -> Outcome:
         if self._kept is None or self._kept.recording is not recording:
             self._kept = Outcome.of(self.run, recording)
+        if is_own and self._kept.estimate.A is not None:
+            _check_some_found(self._kept)
         return self._kept
+
+
+def _check_some_found(outcome: Outcome) -> None:
+    """Refuse to compare with nothing: where no cell is found, a relation between cells holds whatever is wrong."""
+    counted = outcome.cells.counted
+    found = int((counted & outcome.found).sum())
+    words = (
+        f"of {int(counted.sum())} bright cells in the contract's scene, by {outcome.estimate.n_units} estimates; "
+        "if the pipeline is made for other cells, give a recording of those"
+    )
+    card = Scorecard("baseline", [Check("found", found, 1, words=words)], words=("is enough", "is NOT enough"))
+    if not card.passed:
+        judge(card, outcome.estimate, outcome.recording)

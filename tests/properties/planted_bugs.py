@@ -4,12 +4,19 @@ The honest pipeline reads the truth, so that the promise holds on whatever scene
 """
 
 import math
+import sys
 import warnings
+from random import Random
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
 
 from pytest_calsim import simulate
+from pytest_calsim import strategies as sims
 from pytest_calsim.errors import CalsimWarning
+
+MAX_EXAMPLES = 200
 
 
 def recording_of(spec):
@@ -150,3 +157,22 @@ def breaks(bug, spec, *, planted=True):
     except (AssertionError, ValueError, TypeError):
         return True
     return False
+
+
+def smallest(bug, seed):
+    """The smallest spec on which the bug shows, of those found from a seed; ``None`` if none was in 200 examples."""
+    settings_ = settings(
+        max_examples=MAX_EXAMPLES,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        return find(sims.specs(), lambda spec: breaks(bug, spec), settings=settings_, random=Random(seed))
+    except NoSuchExample:
+        return None
+
+
+if __name__ == "__main__":
+    print(repr(smallest(sys.argv[1], int(sys.argv[2]))))

@@ -127,7 +127,7 @@ def every_extreme():
 
 @pytest.mark.parametrize(("path", "value"), every_extreme(), ids=str)
 @pytest.mark.filterwarnings("ignore::pytest_calsim.errors.CalsimWarning")
-def test_extreme(path, value):
+def test_a_bound_simulates_or_is_refused_in_one_line(path, value):
     kind = path.partition(".")[0]
     base = Spec.make(EVERYTHING)
     changes = {**ROOM.get((path, value), {}), path: value}

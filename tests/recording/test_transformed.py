@@ -122,7 +122,9 @@ def test_chunks_make_a_dask_array(recording, movie):
     chunked = recording.transformed(chunks={"frame": 4, "height": 17}).observed
     assert chunked.chunks == ((4, 4, 2), (17, 17, 6), (56,))
     np.testing.assert_array_equal(chunked.values, movie)
-    assert recording.transformed(chunks=20).observed.chunks == ((10,), (20, 20), (20, 20, 16))
+    in_cubes = recording.transformed(chunks=20, transpose=True)
+    assert in_cubes.observed.chunks == ((10,), (20, 20, 16), (20, 20))
+    assert in_cubes.altered == "transformed: transposed, in chunks of 20 (frame) x 20 (height) x 20 (width)"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,15 @@ import real_pipelines
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pytest_calsim import Estimate, Outcome, PipelineContract, assert_shifts_recovered, contract_scene, simulate
+from pytest_calsim import (
+    Estimate,
+    Outcome,
+    PipelineContract,
+    RecoveryError,
+    assert_shifts_recovered,
+    contract_scene,
+    simulate,
+)
 from pytest_calsim.errors import CalsimWarning
 
 pytestmark = [
@@ -24,7 +32,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-NOISE = "in other noise a cell is larger, and its trace less clean"
 FOUND = {
     "minian": {
         "no cell": "no two seeds near one another",
@@ -32,9 +39,6 @@ FOUND = {
         "dark": "no seed",
         "one frame": "no seed",
         "two frames": "no seed",
-        "twice as long": NOISE,
-        "one more cell, far away": NOISE,
-        "cells in another order": NOISE,
     },
     "suite2p": {
         "one frame": "fewer than 10 frames are refused",
@@ -44,30 +48,33 @@ FOUND = {
 }
 """Clauses that are known not to hold, by pipeline: each a finding in ``docs/findings.md``."""
 
-BY_CHANCE = {
-    "minian": [
-        ("twice as long", 1),
-        ("twice as long", 2),
-        ("one more cell, far away", 2),
-        ("cells in another order", 2),
-    ],
-    "suite2p": [("cropped", 1), ("cropped", 2), ("cells in another order", 1), ("twice as long", 2)],
+IN_ONE_NOISE = {
+    "minian": ("twice as long", "one more cell, far away", "cells in another order"),
+    "suite2p": ("twice as long", "cropped", "cells in another order"),
 }
-"""Clauses that do not hold on the contract's scene with another seed, and hold on others."""
+"""Clauses that hold on the contract's scene with some seeds and not with others, by pipeline; findings as well."""
+
+SEEDS = range(4)
 
 CONTRACTS = {name: PipelineContract(getattr(real_pipelines, name)) for name in FOUND}
 
 
+def needs(name):
+    return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} needs an environment of its own")
+
+
+def finding(reason):
+    """Expect what a finding says: strictly, so that a version that mends it says so."""
+    return pytest.mark.xfail(strict=True, raises=RecoveryError, reason=reason)
+
+
 def cases():
     for name, contract in CONTRACTS.items():
-        missing = importlib.util.find_spec(name) is None
         for clause in contract.clauses:
-            marks = [pytest.mark.skipif(missing, reason=f"{name} needs an environment of its own")]
-            if clause.name in FOUND[name]:
-                reason = FOUND[name][clause.name]
-                # What noise decides, another processor's rounding may decide otherwise.
-                marks.append(pytest.mark.xfail(strict=reason != NOISE, reason=reason))
-            yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
+            known = FOUND[name].get(clause.name)
+            if clause.name not in IN_ONE_NOISE[name]:
+                marks = [needs(name), *([finding(known)] if known else [])]
+                yield pytest.param(name, clause, id=f"{name}-{clause}", marks=marks)
 
 
 @pytest.mark.parametrize(("name", "clause"), list(cases()))
@@ -75,21 +82,20 @@ def test_contract(name, clause):
     CONTRACTS[name].check(clause)
 
 
-# Not strict: what noise decides, another processor's rounding may decide otherwise.
-@pytest.mark.xfail(reason="a cell is whole in one noise, and larger or split in another")
+# One seed may go the other way by another processor's rounding; that all four hold would be news.
+@finding("a cell is whole in one noise, and larger or split in another")
 @pytest.mark.parametrize(
-    ("name", "clause", "seed"), [(name, clause, seed) for name, found in BY_CHANCE.items() for clause, seed in found]
+    ("name", "clause"),
+    [pytest.param(name, clause, marks=needs(name)) for name, clauses in IN_ONE_NOISE.items() for clause in clauses],
 )
-def test_by_seed(name, clause, seed):
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} needs an environment of its own")
-    CONTRACTS[name].check(clause, simulate(contract_scene().edit(seed=seed)))
+def test_on_every_seed(name, clause):
+    for seed in SEEDS:
+        CONTRACTS[name].check(clause, simulate(contract_scene().edit(seed=seed)))
 
 
+@needs("suite2p")
 @pytest.mark.parametrize(("height", "width"), [(64, 72), (64, 64)])
 def test_suite2p_keeps_the_mirror_where_sides_are_multiples_of_8(height, width):
-    if importlib.util.find_spec("suite2p") is None:
-        pytest.skip("suite2p needs an environment of its own")
     size = {"acquisition.image_sensor.height_px": height, "acquisition.image_sensor.width_px": width}
     CONTRACTS["suite2p"].check("mirrored", simulate(contract_scene().edit(size)))
 
@@ -129,14 +135,13 @@ AT_ONE_PLACE = SCENE.edit(
     },
     seed=0,
 )
-NO_PAIR = pytest.mark.xfail(strict=True, reason="few cells: no two seeds near one another")
+NO_PAIR = finding("few cells: no two seeds near one another")
 
 
-@pytest.mark.parametrize("name", [pytest.param("minian", marks=NO_PAIR), "suite2p"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("minian", marks=[needs("minian"), NO_PAIR]), pytest.param("suite2p", marks=needs("suite2p"))]
+)
 def test_results_can_be_right_on_drawn_scenes(name):
-    if importlib.util.find_spec(name) is None:  # importing suite2p may take a word with torchvision
-        pytest.skip(f"{name} needs an environment of its own")
-
     @A_FEW
     @given(SCENES)
     @example(AT_ONE_PLACE)
@@ -146,27 +151,27 @@ def test_results_can_be_right_on_drawn_scenes(name):
     can_be_right()
 
 
-@pytest.mark.xfail(strict=True, reason="frames whose background is removed hold too little to register by")
+@needs("minian")
+@finding("frames whose background is removed hold too little to register by")
 def test_minian_sees_no_motion_in_a_still_sparse_scene():
-    pytest.importorskip("minian")
     movie = quiet(contract_scene().edit(add=[STILL]))
     assert_shifts_recovered(real_pipelines.notebook_shifts(movie), movie, max_rmse_px=0.5, convention="correction")
 
 
+@needs("minian")
 def test_minian_sees_none_in_frames_as_they_are():
-    pytest.importorskip("minian")
     from minian.motion_correction import estimate_motion
 
     movie = quiet(contract_scene().edit(add=[STILL]))
     frames = movie.observed.astype(np.float32).chunk({"frame": 100})
     shifts = estimate_motion(frames, dim="frame").compute()
-    found = Estimate(shifts=shifts, convention="correction")
-    assert_shifts_recovered(found, movie, max_rmse_px=0.1)
+    estimate = Estimate(shifts=shifts, convention="correction")
+    assert_shifts_recovered(estimate, movie, max_rmse_px=0.1)
 
 
-@pytest.mark.xfail(strict=True, reason="seeds_init takes its contrast in the movie's own unit")
+@needs("minian")
+@finding("seeds_init takes its contrast in the movie's own unit")
 def test_minian_takes_thresholds_in_codes(monkeypatch):
-    pytest.importorskip("minian")
     import minian_pipeline
 
     # As in its notebook, where diff_thres is a number of codes.

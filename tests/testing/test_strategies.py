@@ -274,6 +274,25 @@ def test_the_simplest_spec_is_still_bright_noise_free_and_empty():
     assert spec.step("cell_activity") == type(spec.step("cell_activity"))()
 
 
+def test_of_a_scene_with_every_step_each_can_shrink_away():
+    crowded = set()
+
+    def fails(spec):
+        if len(spec.kinds) == len(step_classes()):
+            crowded.add(spec)
+        return crowded and "sensor" in spec.kinds
+
+    spec = find(sims.specs(max_pixels=64, max_frames=1, max_cells=1), fails, settings=SEARCH)
+    assert spec.kinds == (*CELLS, "sensor")
+
+
+def test_more_light_and_gain_shrink_to_the_most_there_is():
+    sensor = find(sims.steps("sensor"), lambda step: step.photon_rate_per_s_um2 > 1e5, settings=SEARCH)
+    assert sensor.photon_rate_per_s_um2 == 1e9
+    chip = find(sims.image_sensors(), lambda chip: chip.gain_adu_per_e > 1, settings=SEARCH)
+    assert chip == ImageSensor(height_px=8, width_px=8, gain_adu_per_e=100)
+
+
 WANTED = {
     "a wide aperture": lambda spec: spec.acquisition.optics.na > 0.5,
     "a curved field": lambda spec: spec.acquisition.optics.field_curvature_radius_um is not None,

@@ -179,11 +179,12 @@ def _judge_pair(
         compared = _compared(baseline, changed)
         checks += _cells_found(baseline, changed, compared, tolerance)
         checks.append(_made_up(baseline, changed, tolerance, by))
-        checks.append(
-            _footprints_alike(
-                baseline=baseline, changed=changed, compared=compared, tolerance=tolerance, by=by, moved_px=moved_px
+        if tolerance.min_iou > 0:
+            checks.append(
+                _footprints_alike(
+                    baseline=baseline, changed=changed, compared=compared, tolerance=tolerance, by=by, moved_px=moved_px
+                )
             )
-        )
         if baseline.estimate.C is not None and changed.estimate.C is not None:
             checks.append(_traces_alike(baseline, changed, compared, tolerance))
         tables += _lost(baseline, changed, compared & ~tolerance.may_flip)
@@ -383,7 +384,7 @@ def _no_worse(first: Outcome, before: Outcome, after: Outcome, tolerance: Tolera
     compared = _compared(first, after)
     sure = compared & ~tolerance.may_flip
     lost = int((sure & before.found[:n] & ~after.found[:n]).sum())
-    words = f"of {int((compared & before.found[:n]).sum())} cells, detectable in the first movie, found in a harder one"
+    words = f"of {int((compared & before.found[:n]).sum())} detectable cells found before, in the harder movie"
     checks = [Check("lost", lost, 0, at_most=True, words=words)]
     if before.estimate.C is not None and after.estimate.C is not None:
         cells = np.flatnonzero(compared & before.found[:n] & after.found[:n])

@@ -296,7 +296,7 @@ RELATIONS = (
     ),
     Relation(
         "cells in another order",
-        "A cell's activity is its own: where it lies among the others, or which comes first, tells nothing of it.",
+        "A cell's activity is its own: where it lies, what glows there, and which comes first tell nothing of it.",
         _exchanged,
         tolerance=Tolerance.other_places,
     ),

@@ -59,17 +59,18 @@ def _sensors(max_pixels: int) -> st.SearchStrategy[ImageSensor]:
 
 @st.composite
 def _sized(draw: st.DrawFn, max_pixels: int, fields: dict[str, Any_]) -> ImageSensor:
+    depths = draw(_DEPTHS) if not fields.keys() & _BITS else None
+    fixed = {} if depths is None else dict(zip(_BITS, depths, strict=True))
+    given = {name: draw(strategy) for name, strategy in fields.items() if name not in _SIDES}
+    free = tuple(name for name in ImageSensor.model_fields if name not in {*_SIDES, *fixed, *given})
+    values = {**fixed, **given, **draw(some_of(ImageSensor, free))}
+    # Hypothesis shrinks first what is drawn last: the size, while whatever needs no large one is as it was found.
     height = draw(fields.get("height_px", st.integers(8, max_pixels // 8)))
     width = draw(fields.get("width_px", st.integers(8, max(8, max_pixels // height))))
-    fixed = {"height_px": height, "width_px": width}
-    depths = draw(_DEPTHS) if not fields.keys() & _BITS else None
-    if depths is not None:
-        fixed |= dict(zip(_BITS, depths, strict=True))
-    given = {name: draw(strategy) for name, strategy in fields.items() if name not in fixed}
-    free = tuple(name for name in ImageSensor.model_fields if name not in fixed and name not in given)
-    return fitting(ImageSensor, {**fixed, **given, **draw(some_of(ImageSensor, free))})
+    return fitting(ImageSensor, {"height_px": height, "width_px": width, **values})
 
 
+_SIDES = ("height_px", "width_px")
 _BITS = ("bit_depth", "adc_bit_depth")
 # Codes of no more bits than the converter's: two that are drawn apart seldom fit.
 _DEPTHS = st.one_of(st.none(), st.tuples(st.integers(8, 16), st.integers(8, 16)).map(sorted))

@@ -17,7 +17,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from pytest_calsim.errors import SpecError, nearest
+from pytest_calsim.microscope.acquisition import ImageSensor
 from pytest_calsim.microscope.given_array import GivenArray
+from pytest_calsim.steps.sensor.sensor import Sensor
 from pytest_calsim.testing.strategies.given import given_arrays
 
 __all__ = ["LONGEST", "check_fields", "finite_floats", "fitting", "models", "some_of"]
@@ -85,8 +87,17 @@ def some_of(model: type[BaseModel], names: tuple[str, ...]) -> st.SearchStrategy
 
 @cache
 def _fields(model: type[BaseModel]) -> Mapping[str, st.SearchStrategy[Any]]:
-    """Return a strategy for each field of a model."""
-    return {name: _typed(info.annotation, info.metadata) for name, info in model.model_fields.items()}
+    """Return a strategy for each field of a model.
+
+    The largest value that the sensor takes comes first, as it costs nothing there: a scene with no more light, or gain,
+    than its fault needs could not grow smaller.
+    """
+    fields = {name: _typed(info.annotation, info.metadata) for name, info in model.model_fields.items()}
+    for name, info in model.model_fields.items() if model in (ImageSensor, Sensor) else ():
+        most = [bound.le for bound in info.metadata if hasattr(bound, "le")]
+        if most:
+            fields[name] = st.one_of(st.just(most[0]), fields[name])
+    return fields
 
 
 def fitting(model: type[M], values: Mapping[str, Any]) -> M:

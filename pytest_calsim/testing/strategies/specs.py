@@ -110,7 +110,7 @@ def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
     kinds = wanted if asked.kinds is not None else _with_needs([*wanted, *sorted(known)], known)
     acquisition = draw(asked.acquisition)
     seed = draw(asked.seed)
-    crowd = draw(_CROWDS) if asked.kinds is None else 0
+    least = draw(_LEAST_TURNS) if asked.kinds is None else 0
     made: dict[str, Step] = {}
 
     def step_of(kind: str, room: RoomFor) -> st.SearchStrategy[Any]:
@@ -121,7 +121,7 @@ def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
             made[kind] = draw(step_of(kind, room))
             return True
         # Whether a step is there and the step itself are one draw, so that Hypothesis can take both away at once.
-        step = draw(_TURNS.flatmap(lambda turn: step_of(kind, room) if turn + crowd >= _LAST_TURN else _NO_STEP))
+        step = draw(_TURN.flatmap(lambda turn: step_of(kind, room) if turn >= least else _NO_STEP))
         if step is not None:
             made[kind] = step
         return step is not None
@@ -140,11 +140,11 @@ def _specs(draw: st.DrawFn, asked: _Asked) -> Spec:
     return _spec(acquisition, [made[kind] for kind in kinds if kind in made], seed)
 
 
-_LAST_TURN = 3
-_TURNS = st.integers(0, _LAST_TURN)
+_TURN = st.integers(0, 7)
 _NO_STEP = st.none()
-# Mostly one in four of the further steps is there; now and then all are.
-_CROWDS = st.sampled_from((0, 0, 0, 0, 0, 0, 1, _LAST_TURN))
+# Mostly one in four of the further steps is there; now and then all are, which shrinks to all but those of turn 0. Each
+# of these can then be taken away alone.
+_LEAST_TURNS = st.sampled_from((6, 6, 6, 6, 6, 4, 1, 0))
 
 
 def _with_small_pixels(acquisition: Acquisition) -> Acquisition:

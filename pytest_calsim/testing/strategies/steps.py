@@ -102,9 +102,10 @@ def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeuron
     most = room.max_cells
     reach_y, reach_x = (min(size * canvas.pixel_size_um / 2, _FARTHEST_UM) for size in canvas.shape)
     at = st.tuples(_DEPTHS, finite_floats(-reach_y, reach_y), finite_floats(-reach_x, reach_x))
+    # Where cells are comes first, in layers too: Hypothesis then turns the first layer into the first given cell.
     own = {
-        "populations": st.tuples(_populations(room)),
         "positions_um": st.lists(at, max_size=most).map(tuple),
+        "populations": st.tuples(_populations(room)),
         "footprints": st.none(),
     }
     given = models(PlaceNeurons, **{**own, **fields})
@@ -115,7 +116,7 @@ def _neurons(room: RoomFor, fields: Strategies) -> st.SearchStrategy[PlaceNeuron
         if choice == _SCATTERED_CELLS:
             layer = st.tuples(_populations(room), st.integers(0, most), st.booleans())
             layers = st.lists(layer, min_size=1, max_size=LONGEST)
-            return st.tuples(_SCATTERED, layers, _MOSTLY).map(lambda drawn: _scattered(room, *drawn))
+            return st.tuples(layers, _SCATTERED, _MOSTLY).map(lambda drawn: _scattered(room, *drawn))
         if choice == _IMAGED_CELLS:
             footprints = given_footprints(room.acquisition.image_sensor, most)
             return models(PlaceNeurons, **{**own, "positions_um": st.none(), "footprints": footprints})
@@ -177,7 +178,7 @@ _POPULATIONS = models(Population, snr=st.none(), n_cells=st.none())
 
 
 def _scattered(
-    room: RoomFor, step: PlaceNeurons, layers: list[tuple[Population, int, bool]], in_layers: bool
+    room: RoomFor, layers: list[tuple[Population, int, bool]], step: PlaceNeurons, in_layers: bool
 ) -> PlaceNeurons:
     """Make layers by density or by the number of cells in view, never with more cells than allowed in all.
 

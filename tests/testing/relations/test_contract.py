@@ -105,7 +105,7 @@ def test_the_baseline_is_run_once_for_one_recording():
 
 
 @pytest.mark.parametrize("clause", [clause for clause in CONTRACT.clauses if "worker" not in clause.name], ids=str)
-def test_what_reads_the_truth_keeps_every_clause_on_any_preset(clause):
+def test_what_reads_the_truth_keeps_every_clause_on_a_preset(clause):
     def oracle(recording):
         truth = recording.truth
         at = (0, 0) if truth.shifts is None else np.rint(truth.shifts.values[0]).astype(int).tolist()
@@ -113,6 +113,52 @@ def test_what_reads_the_truth_keeps_every_clause_on_any_preset(clause):
 
     recording = simulate(load_preset("tiny"))
     PipelineContract(oracle).check(clause, recording)
+
+
+def in_the_wrong_place(recording):
+    """As many pictures as there are cells, each of its cell's shape, upside down."""
+    return Estimate(A=np.asarray(recording.truth.A_observed)[:, ::-1, ::-1], C=recording.truth.C)
+
+
+def test_two_results_without_a_cell_are_not_called_alike():
+    contract = PipelineContract(in_the_wrong_place)
+    for relation in ("repeated", "mirrored", "twice the light"):
+        with pytest.raises(RecoveryError, match=r"(?s)is NOT enough.*0\.00 < 1\.00: of 8 bright cells .* 8 estimates"):
+            contract.check(relation)
+    contract.check("no cell")
+    contract.check(
+        "repeated", simulate(contract_scene())
+    )  # how much is found in one's own recording is one's own affair
+
+
+def test_a_pipeline_that_only_registers_is_held_to_its_shifts():
+    def registers(recording):
+        drift = 0.1 if recording.altered else 0.0
+        shifts = drift * np.arange(recording.frames.shape[0])[:, np.newaxis] * [1.0, 0.0]
+        return Estimate(shifts=shifts, convention="correction")
+
+    contract = PipelineContract(registers)
+    contract.check("repeated")
+    with pytest.raises(RecoveryError, match=r"rmse_px 4\.08 > 0\.05"):
+        contract.check("mirrored")
+
+
+def test_a_broken_clause_says_what_was_changed_and_why_it_must_hold():
+    def blind_in_parts(recording):
+        A = recording.truth.A_observed
+        return A if recording.observed.chunks is None else A[:4]
+
+    with pytest.raises(RecoveryError) as caught:
+        PipelineContract(blind_in_parts).check("other chunks")
+    assert "transformed: in chunks of 67 (frame) x 31 (height) x 37 (width)\n" in str(caught.value)
+    assert caught.value.__notes__ == [
+        "other chunks: How a movie is cut into blocks for computing is no property of the movie."
+    ]
+
+
+def test_footprints_of_cells_that_changed_places_are_not_compared():
+    card = CONTRACT.check("cells in another order")
+    assert [check.name for check in card.checks] == ["lost", "gained", "made_up", "pearson"]
 
 
 def test_a_pipeline_s_own_error_is_the_cause():
