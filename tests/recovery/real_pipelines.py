@@ -74,7 +74,7 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
     settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
     with tempfile.TemporaryDirectory() as folder:
         tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
-        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1, "keep_movie_raw": True}  # for the second step
+        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1, "keep_movie_raw": moves}  # for the second step
         with contextlib.redirect_stdout(io.StringIO()):
             package.run_s2p(db=db, settings=settings)
         plane = Path(folder) / "suite2p" / "plane0"
