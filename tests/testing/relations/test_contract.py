@@ -74,21 +74,7 @@ def test_scaled_codes_lie_about_the_largest_signed_number():
     assert np.corrcoef(codes.ravel(), recording.observed.values.ravel())[0, 1] > 1 - 1e-9
 
 
-def test_codes_that_fill_16_bits_leave_no_room_for_a_gain():
-    chip = {"bit_depth": 16, "adc_bit_depth": 16, "gain_adu_per_e": 2}
-    wide = {f"acquisition.image_sensor.{name}": value for name, value in chip.items()}
-    recording = simulate(contract_scene().edit({"acquisition.duration_s": 0.5, **wide}))
-    assert 20_000 < np.ptp(recording.observed.values) <= 40_000
-    clause = next(clause for clause in RELATIONS if clause.name == "gain and offset")
-    assert clause.change(recording, simulate).altered.startswith("transformed: offset")
-    twice = {**wide, "acquisition.image_sensor.gain_adu_per_e": 4, "acquisition.image_sensor.black_level_adu": 0}
-    full = simulate(contract_scene().edit({"acquisition.duration_s": 0.5, **twice}))
-    if np.ptp(full.observed.values) <= 40_000:
-        raise AssertionError(np.ptp(full.observed.values))
-    with pytest.raises(NotApplicableError, match="leave no room for a gain"):
-        clause.change(full, simulate)
-
-
+@pytest.mark.filterwarnings("ignore::pytest_calsim.errors.SpecWarning")  # resting cells saturate, on purpose
 def test_codes_that_nearly_fill_16_bits_are_shifted_and_others_leave_no_room():
     chip = {"bit_depth": 16, "adc_bit_depth": 16}
     wide = {f"acquisition.image_sensor.{name}": value for name, value in chip.items()}
