@@ -230,14 +230,14 @@ def largest_transients(scene: Scene) -> Floats:
     return np.where(largest > 1e-6 * baseline, largest, 0.0)
 
 
-def _weigh_by_view(rise: Floats32, images: CellImages, shifts_px: Floats) -> None:
+def _weigh_by_view(rise: Floats, images: CellImages, shifts_px: Floats) -> None:
     """Multiply rises ``(unit_id, frame)`` by √(Σ a² in view / Σ a² in view at zero shift), a being the cell's image."""
     window = images.canvas.window
     box = images.patches.box
     first = box[:, :2] + shifts_px.min(axis=0)
     end = box[:, :2] + box[:, 2:] + shifts_px.max(axis=0)
     leaves = (first < (window.row, window.column)) | (end > (window.row + window.height, window.column + window.width))
-    for i in np.flatnonzero(leaves.any(axis=1)):
+    for i in np.flatnonzero(leaves.any(axis=1)).tolist():
         patch = images.patches.patch(i)
         squares = patch.values.astype(np.float64) ** 2
         # The window moves over the tissue against the shift; at the end it lies where it does at zero shift.

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from pytest_calsim import load_preset, simulate
 from pytest_calsim.errors import PlacementWarning
+from pytest_calsim.simulation import detectability
 from pytest_calsim.simulation.detectability import (
     DETECTION_RULE,
     LOCAL_BACKGROUND_UM,
@@ -27,6 +28,16 @@ CROP = {f"{CHIP}.height_px": 224, f"{CHIP}.width_px": 224}
 LONE = {"place_neurons.populations": ({},), "place_neurons.positions_um": ((110.0, 0.0, 0.0),)}
 
 
+def test_blocks_of_any_size_give_the_same_verdicts(monkeypatch):
+    spec = load_preset("moving").edit({"acquisition.duration_s": 1})
+    whole = assess_cells(plan(spec))
+    monkeypatch.setattr(detectability, "_BLOCK_VALUES", 1000)
+    monkeypatch.setattr(detectability, "_BLOCK_FRAMES", 7)
+    parts = assess_cells(plan(spec))
+    for name, column in whole.items():
+        np.testing.assert_allclose(parts[name].values, column.values, rtol=1e-9, err_msg=name)
+
+
 def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
     spec = load_preset("moving").edit({"acquisition.duration_s": 1, "place_neurons.populations.0.min_distance_um": 5})
     truth = simulate(spec).truth
@@ -42,6 +53,16 @@ def test_overlap_is_the_largest_cosine_with_another_observed_footprint():
 
 def test_a_lone_cell_overlaps_none():
     assert simulate(load_preset("tiny").edit(LONE)).truth.cells.overlap.tolist() == [0]
+
+
+def test_patches_of_neuropil_fluctuate_as_well():
+    less, more = (
+        assess_cells(plan(load_preset("static").edit({"neuropil.local.fluctuation": share})))["background_fluctuation"]
+        for share in (0.01, 0.04)
+    )
+    seen = less.values > 0
+    assert seen.any()
+    assert (more.values[seen] > less.values[seen]).all()
 
 
 def test_background_fluctuation_is_that_of_the_neuropil_that_is_painted():
@@ -147,44 +168,54 @@ def test_the_largest_transient_is_that_of_the_truth(add):
     np.testing.assert_allclose(recording.truth.cells.largest_transient, np.maximum(rise, 0), rtol=1e-5, atol=1e-6)
 
 
-def moved_cells(**activity):
-    """A spec of four lone cells, two near the rim and one in a corner, and a path of whole pixels that carries them."""
+PLACES = {
+    "middle": (0, 0),
+    "at the top": (-1, 0),
+    "at the right": (0, 1),
+    "in a corner": (1, 1),
+    "inside": (0.85, -0.85),
+}
+PATH_PX = ((0, 0), (-6, 2), (6, -5), (3, 6))
+
+
+def one_moved_cell(place, spike_times_s):
+    """A spec of one cell, and of a path that stays half a second at each of four places, whole pixels apart."""
     spec = load_preset("tiny").edit({"place_neurons.populations": ({},), "acquisition.duration_s": 2})
     pixel_um = spec.acquisition.pixel_size_um
-    height, width = (n * pixel_um / 2 for n in spec.canvas.sensor_shape)
-    places = ((110.0, 0.0, 0.0), (110.0, 3 - height, 0.0), (110.0, 0.0, width - 2), (110.0, height - 4, width - 6))
-    there = np.arange(spec.acquisition.n_frames) // 10 % 4  # ten frames each
-    path = [(dy * pixel_um, dx * pixel_um) for dy, dx in np.array([(0, 0), (-2, 1), (3, -3), (1, 3)])[there]]
-    motion = {"kind": "brain_motion", "max_shift_um": 3 * pixel_um, "trajectory_um": tuple(path)}
-    clear = {"acquisition.tissue.emission_attenuation_um": 1e5}  # without scattered light
-    changes = clear | {"place_neurons.positions_um": places} | {f"cell_activity.{k}": v for k, v in activity.items()}
-    return spec.edit(
-        changes,
-        add=[motion],
-        drop=["sensor", "neuropil", "background_cells", "leakage", "illumination", "vignette", "vasculature"],
-    )
+    y, x = (share * (n / 2 - 2) * pixel_um for share, n in zip(place, spec.canvas.sensor_shape, strict=True))
+    stay = spec.acquisition.n_frames // len(PATH_PX)
+    changes = {
+        "acquisition.tissue.emission_attenuation_um": 1e5,  # without scattered light
+        "place_neurons.positions_um": ((110.0, y, x),),
+        "cell_activity.active_rate_hz": 1e-6,
+        "cell_activity.quiescent_rate_hz": 0.0,
+        "cell_activity.spike_times_s": (spike_times_s,),
+    }
+    motion = {
+        "kind": "brain_motion",
+        "max_shift_um": 6 * pixel_um,
+        "trajectory_um": tuple((dy * pixel_um, dx * pixel_um) for dy, dx in PATH_PX for _ in range(stay)),
+    }
+    light = ["neuropil", "background_cells", "leakage", "illumination", "vignette", "vasculature"]
+    return spec.edit(changes, add=[motion], drop=["sensor", *light])
 
 
-def test_a_transient_counts_as_far_as_motion_leaves_it_in_view():
-    """In frames without noise: the norm of what cells add is that of their image, times the largest transient."""
-    rest = {"active_rate_hz": 1e-6, "quiescent_rate_hz": 0.0}
-    still = simulate(moved_cells(**rest)).observed.values.astype(float)
-    less = 0
-    more = 0
-    for cell in range(4):
-        spikes = [()] * 4
-        spikes[cell] = (0.1, 0.62, 1.13, 1.7)
-        recording = simulate(moved_cells(**rest, spike_times_s=tuple(spikes)))
-        added = np.sqrt(((recording.observed.values - still) ** 2).sum(axis=(1, 2)))
-        cells = recording.truth.cells
-        image = np.asarray(recording.truth.A_observed)[cell].astype(float)
-        found = cells.largest_transient[cell] * np.sqrt((image**2).sum())
-        np.testing.assert_allclose(found, added.max(), rtol=0.01)
-        plain = (recording.truth.C.values[cell] - cells.amplitude[cell]).max()
-        less += cells.largest_transient[cell] < 0.99 * plain
-        more += cells.largest_transient[cell] > 1.01 * plain
-    assert less  # a cell leaves
-    assert more  # a cell comes further into view
+@pytest.mark.filterwarnings("ignore:brain_motion")  # it moves far for so small a field
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_transient_counts_as_far_as_motion_leaves_it_in_view(place):
+    """In frames without noise: the norm of what a spike adds is that of the cell's image, times the transient."""
+    silent = simulate(one_moved_cell(place, ())).observed.values.astype(float)
+    shares = []
+    for spike_s in (0.05, 0.55, 1.05, 1.55):
+        recording = simulate(one_moved_cell(place, (spike_s,)))
+        added = np.sqrt(((recording.observed.values - silent) ** 2).sum(axis=(1, 2)))
+        cell = recording.truth.cells.loc[0]
+        image = np.asarray(recording.truth.A_observed, float)[0]
+        found = cell.largest_transient * np.sqrt((image**2).sum())
+        np.testing.assert_allclose(found, added.max(), rtol=0.01, atol=1e-6)
+        shares.append(cell.largest_transient / (recording.truth.C.values[0] - cell.amplitude).max())
+    assert (min(shares) < 0.95) == (place != PLACES["middle"])  # it leaves
+    assert (max(shares) > 1.05) == (place in (PLACES["at the top"], PLACES["at the right"]))  # more of it comes in
 
 
 @pytest.mark.filterwarnings("ignore:brain_motion")  # it moves far for so small a field
@@ -285,7 +316,9 @@ def test_the_expected_picture_is_what_saturates():
     """No cell alone reaches the full well here: cells and background together do."""
     # Three times its light, by which the median pixel's electrons come to 1.02 full wells.
     bright = load_preset("static").edit({"acquisition.duration_s": 1, "sensor.photon_rate_per_s_um2": 87_000})
-    with pytest.warns(PlacementWarning, match=r"[4-6]\d\.\d % of the pixels are saturated with every cell at rest"):
+    with pytest.warns(
+        PlacementWarning, match=r"sensor: [4-6]\d\.\d % of the pixels are saturated with every cell at rest"
+    ):
         recording = simulate(bright)
     assert any("saturated" in note for note in recording.notes)
     left = recording.truth.cells.unsaturated_fraction

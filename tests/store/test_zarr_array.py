@@ -36,6 +36,20 @@ def test_chunks_make_up_the_array(shape: tuple[int, ...], dtype: str, data: st.D
     assert chunk_bytes <= 4 << 20 or layout.chunk_rows == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_chunks"),
+    [
+        ((3, 64, 64), 1),  # less than 256 kB
+        ((100, 64, 64), 2),  # 400 kB
+        ((4000, 64, 96), 16),  # 25 MB
+        ((600, 608, 608), 55),  # 222 MB: 11 frames are the most in 4 MB
+        ((4, 4096, 4096), 4),  # frames of 16 MB
+    ],
+)
+def test_chunks_are_some_for_all_cores_and_neither_small_nor_large(shape: tuple[int, ...], n_chunks: int) -> None:
+    assert ArrayLayout.of(shape, np.dtype(np.uint8)).n_chunks == n_chunks
+
+
 @given(dtype=TYPES, rows=st.integers(1, 4), order=st.sampled_from("CF"))
 def test_a_chunk_is_the_arrays_bytes_and_zeros(dtype: str, rows: int, order: str) -> None:
     layout = ArrayLayout((9, 3), dtype, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from pytest_calsim.recording.truth import GroundTruth
 
 __all__ = ["draw_detection", "draw_shift_errors", "draw_shifts", "draw_traces", "snr_column"]
 
-_Z95 = 1.959964
-"""Normal quantile of a 95 % interval."""
 
 _LEAST_SNR = 0.1
 """Cells of a lower SNR are drawn at this one: a logarithmic axis has no zero."""
@@ -148,26 +147,21 @@ def _draw_counts(ax: Any, snr: NDArray[np.float64], n_detectable: int) -> None:
 
 def _draw_share_found(ax: Any, snr: NDArray[np.float64], found: NDArray[np.bool_], n_bins: int) -> None:
     """Draw the share of cells that were found in bins of SNR, and each cell."""
+    # Here, as it takes longer to import than a recording to simulate.
+    binomtest: Any = import_module("scipy.stats").binomtest
+
     order = np.argsort(snr, kind="stable")
     label: str | None = "share found, by SNR (95 %)"
     # Bins of equal numbers of cells, so that each share has about the same error.
     for cells in np.array_split(order, max(1, min(n_bins, len(order)))):
         if not len(cells):
             continue
-        share, low, high = _wilson(int(found[cells].sum()), len(cells))
+        share = float(found[cells].mean())
+        interval: Any = binomtest(int(found[cells].sum()), len(cells)).proportion_ci(0.95, method="wilson")
         middle = float(np.exp(np.log(snr[cells]).mean()))  # on the logarithmic axis
-        ends = [[share - low], [high - share]]
+        ends = [[share - float(interval.low)], [float(interval.high) - share]]
         ax.errorbar([middle], [share], yerr=ends, fmt="o", color=SKY, capsize=3, label=label)
         label = None  # one entry in the legend
     ax.plot(snr[order], found[order].astype(float), "|", color=GREY, label="single cells: found 1, not 0")
     ax.set_ylabel("share of the cells in view that were found")
     ax.set_ylim(-0.05, 1.05)
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float, float]:
-    """Return a share and the ends of its 95 % interval."""
-    share = hits / n
-    middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
-    half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)))
-    # For shares of 0 and 1 rounding may put an end on the wrong side, and error bars must not be negative.
-    return share, min(middle - half, share), max(middle + half, share)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError, RecoveryError
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.evaluation import check_estimate
+from pytest_calsim.testing.evaluation import check_estimate, check_recording
 from pytest_calsim.testing.inputs.types import FootprintsLike
 from pytest_calsim.testing.matched_cells import MatchedCells, match_cells
 from pytest_calsim.testing.planted_cells import PlantedCells
@@ -46,10 +46,18 @@ class Outcome:
         What was found.
     recording
         The recording it was found in.
+
+    Raises
+    ------
+    EstimateError
+        When this is no recording.
     """
 
     estimate: Estimate
     recording: Recording
+
+    def __post_init__(self) -> None:
+        check_recording(self.recording)
 
     @classmethod
     def of(cls, run: Run, recording: Recording, *, workers: int | None = None) -> Outcome:

@@ -247,7 +247,15 @@ def test_the_detection_curve_counts_cells(recording):
     assert counts[-1] == 1
     assert drawn(axes)[1] == f"detectable: {len(recording.truth.detectable_subset())}"
     shares = recording.plot.detection_curve(compare(found_in(recording), recording))
-    assert 0 < np.mean([line.get_ydata() for line in shares.lines if len(line.get_ydata()) == 1]) <= 1
+    bars = [bar.lines[2][0].get_segments()[0][:, 1] for bar in shares.containers]
+    points = [bar.lines[0].get_ydata()[0] for bar in shares.containers]
+    sizes = []
+    for share, (low, high) in zip(points, bars, strict=True):
+        assert 0 <= low <= share <= high <= 1
+        # An end is the share whose own 95 % just reaches what was seen: that tells the number of cells in the bin.
+        sizes += [1.959964**2 * end * (1 - end) / (end - share) ** 2 for end in (low, high) if end != share]
+    np.testing.assert_allclose(sizes, np.rint(sizes), rtol=1e-4)
+    assert np.ptp(np.rint(sizes)) <= 1
 
 
 def test_a_footprint_is_shown_planted_and_observed(recording):
@@ -259,6 +267,11 @@ def test_a_footprint_is_shown_planted_and_observed(recording):
         crop = footprints[unit][round(top + 0.5) : round(bottom + 0.5), round(left + 0.5) : round(right + 0.5)]
         np.testing.assert_array_equal(axes.images[0].get_array(), crop)
         assert crop.max() == footprints[unit].max()
+    rows, columns = np.nonzero(truth.A_observed[unit] > 0.02 * truth.A_observed[unit].max())
+    height, width = recording.frames.shape[1:]
+    left, right, bottom, top = observed.images[0].get_extent()
+    assert (top + 0.5, left + 0.5) == (max(rows.min() - 4, 0), max(columns.min() - 4, 0))
+    assert (bottom - 0.5, right - 0.5) == (min(rows.max() + 4, height - 1), min(columns.max() + 4, width - 1))
 
 
 def test_a_footprint_of_no_unit_is_refused(recording):

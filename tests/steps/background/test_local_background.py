@@ -57,6 +57,14 @@ def test_it_is_as_local_as_declared():
         assert covariance == pytest.approx(np.exp(-((lag * pixel_um) ** 2) / (2 * 40**2)), abs=0.06)
 
 
+@pytest.mark.parametrize("density", [300.0, 1500.0, 3000.0])
+def test_a_larger_sensor_shows_the_same_light(density):
+    """As far out as patches lie that reach into view: their tiles are smaller, the more there are."""
+    seen = movie(size_px=(96, 80), density_per_mm2=density, duration_s=0.2)
+    more = movie(size_px=(496, 480), density_per_mm2=density, duration_s=0.2)[:, 200:-200, 200:-200]
+    np.testing.assert_allclose(more, seen, atol=2e-6 * seen.max())
+
+
 def test_it_is_of_no_low_rank():
     found = movie(size_px=(128, 128), duration_s=100, fps=2)
     found = (found - found.mean(axis=0)).reshape(len(found), -1)

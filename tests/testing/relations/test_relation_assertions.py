@@ -162,6 +162,8 @@ def test_traces_are_compared_over_the_frames_that_both_movies_have(recording):
 
 def test_what_cannot_be_compared_is_one_line(recording, moving):
     whole = oracle(recording)
+    with pytest.raises(EstimateError, match=r"of type Estimate, which has no \.truth .* mind the order"):
+        Outcome(recording, whole.estimate)
     with pytest.raises(EstimateError, match="two results or more are compared, not 1"):
         assert_monotone([whole])
     with pytest.raises(EstimateError, match="neither footprints nor shifts in common"):
