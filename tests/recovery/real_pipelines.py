@@ -62,7 +62,8 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
     settings["fs"] = float(recording.spec.acquisition.fps)
     settings["tau"] = 0.3
     settings["torch_device"] = "cpu"
-    moves = recording.truth.shifts is not None
+    shifts = recording.truth.shifts
+    moves = shifts is not None and np.ptp(shifts.values, axis=0).max() > 0.1  # px; what keeps still may lie elsewhere
     settings["run"]["do_registration"] = int(moves)
     registration = settings["registration"]
     registration["nonrigid"] = False  # nor is the motion; and its blocks are larger than a small movie
