@@ -51,10 +51,11 @@ def runs(request, sim_recording_factory, tmp_path_factory):
 
 def test_minian_recovers_cells_and_traces(request, runs):
     if request.node.callspec.params["runs"] == "moving":
-        # The false units are what is left of vessels' edges when they move, at the rim and inside, and pieces of
-        # neuropil. Seeds at 8 deviations in place of 3 and a least rise of 5 (seeds 10-14, which no test judges, the
-        # whole picture) bring precision to 0.58 at a recall of 0.72 there, and cost `static` 0.13 of its recall.
-        missed = "recalls .73 .58 .82 .82 .67, precisions .34 .35 .58 .43 .26 (SIM_VERSION 11)"
+        # The false units are what is left of vessels' edges when they move, at the rim and inside, rings around bright
+        # cells, and pieces of neuropil; the true shifts leave 42 of 52 (seeds 0, 1 and 4). Seeds at 8 deviations in
+        # place of 3 and a least rise of 5 (seeds 10-14, which no test judges, the whole picture) bring precision to
+        # 0.58 at a recall of 0.72 there, and cost `static` 0.13 of its recall.
+        missed = "recalls .73 .58 .82 .82 .67, precisions .34 .35 .58 .43 .26 (SIM_VERSION 12)"
         request.applymarker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=missed))
     scores = [score(estimate, recording).as_dict() for recording, estimate in runs]
     for name, (median, worst) in LEAST.items():
