@@ -62,7 +62,8 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
     settings["fs"] = float(recording.spec.acquisition.fps)
     settings["tau"] = 0.3
     settings["torch_device"] = "cpu"
-    moves = recording.truth.shifts is not None
+    shifts = recording.truth.shifts
+    moves = shifts is not None and np.ptp(shifts.values, axis=0).max() > 0.1  # px; what keeps still may lie elsewhere
     settings["run"]["do_registration"] = int(moves)
     registration = settings["registration"]
     registration["nonrigid"] = False  # nor is the motion; and its blocks are larger than a small movie
@@ -74,7 +75,7 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
     settings["detection"]["sparsery_settings"]["spatial_scale"] = 1
     with tempfile.TemporaryDirectory() as folder:
         tifffile.imwrite(Path(folder) / "movie.tif", np.asarray(recording.observed))
-        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1, "keep_movie_raw": True}  # for the second step
+        db = {"data_path": [folder], "save_path0": folder, "nplanes": 1, "keep_movie_raw": moves}  # for the second step
         with contextlib.redirect_stdout(io.StringIO()):
             package.run_s2p(db=db, settings=settings)
         plane = Path(folder) / "suite2p" / "plane0"

@@ -8,6 +8,7 @@ import pytest
 from broken_pipelines import BROKEN, PUBLIC, light
 
 from pytest_calsim import Estimate, PipelineContract, RecoveryError, contract_scene, load_preset, simulate
+from pytest_calsim.testing.relations.clause import NotApplicableError
 from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
 from pytest_calsim.testing.relations.relation import RELATIONS
 
@@ -71,6 +72,22 @@ def test_scaled_codes_lie_about_the_largest_signed_number():
     assert abs(low + high - 2**16) <= 2
     assert 20_000 < high - low <= 40_000
     assert np.corrcoef(codes.ravel(), recording.observed.values.ravel())[0, 1] > 1 - 1e-9
+
+
+@pytest.mark.filterwarnings("ignore::pytest_calsim.errors.SpecWarning")  # resting cells saturate, on purpose
+def test_codes_that_nearly_fill_16_bits_are_shifted_and_others_leave_no_room():
+    chip = {"bit_depth": 16, "adc_bit_depth": 16}
+    wide = {f"acquisition.image_sensor.{name}": value for name, value in chip.items()}
+
+    def codes_at(gain):
+        gain = {"acquisition.image_sensor.gain_adu_per_e": gain, "acquisition.duration_s": 0.5}
+        return simulate(contract_scene().edit(wide | gain, drop=["neuropil"]))
+
+    scaled = next(clause for clause in RELATIONS if clause.name == "gain and offset")
+    assert 20_000 < np.ptp(codes_at(6).observed.values) <= 40_000 < np.ptp(codes_at(8).observed.values)
+    assert scaled.change(codes_at(6), simulate).altered.startswith("transformed: offset")
+    with pytest.raises(NotApplicableError, match="leave no room for a gain in 16 bits"):
+        scaled.change(codes_at(8), simulate)
 
 
 def test_a_clause_is_found_by_its_name():
