@@ -80,13 +80,13 @@ def suite2p(recording: Recording, threshold_scaling: float = 0.5) -> Estimate:
             package.run_s2p(db=db, settings=settings)
         plane = Path(folder) / "suite2p" / "plane0"
         stat = np.load(plane / "stat.npy", allow_pickle=True)
-        registration = np.load(plane / "reg_outputs.npy", allow_pickle=True).item() if moves else {}
+        found = np.load(plane / "reg_outputs.npy", allow_pickle=True).item() if moves else {}
         return Estimate.from_suite2p(
             stat,
             recording.frames.shape[1:],
             F=np.load(plane / "F.npy"),
             Fneu=np.load(plane / "Fneu.npy"),
             spks=np.load(plane / "spks.npy"),
-            yoff=registration.get("yoff"),
-            xoff=registration.get("xoff"),
+            yoff=found.get("yoff"),
+            xoff=found.get("xoff"),
         )
