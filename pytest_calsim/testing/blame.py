@@ -14,8 +14,9 @@ from pytest_calsim.recording.counterfactual import silenced, with_cells
 from pytest_calsim.recording.simulate import simulate
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.steps.cells.planted_cells import Cells
+from pytest_calsim.testing.evaluation import check_recording
 from pytest_calsim.testing.relations.clause import NotApplicableError
-from pytest_calsim.testing.relations.outcome import MIN_IOU, Outcome, Run
+from pytest_calsim.testing.relations.outcome import MIN_IOU, Outcome, Run, check_run
 from pytest_calsim.testing.relations.relation import brighter
 from pytest_calsim.testing.scorecard import Table
 from pytest_calsim.testing.short_traceback import short_traceback
@@ -129,8 +130,10 @@ def explain_miss(run: Run, recording: Recording, unit: int) -> Blame:
     >>> print(explain_miss(never_finds_number_3, recording, 3).causes)
     ()
     """
-    if not 0 <= unit < recording.truth.n_units:
-        raise EstimateError(f"unit {unit} is out of range: the planted cells are 0 to {recording.truth.n_units - 1}")
+    check_run(run)
+    truth = check_recording(recording)
+    if not (isinstance(unit, int | np.integer) and 0 <= unit < truth.n_units):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise EstimateError(f"unit {unit!r} is out of range: the planted cells are 0 to {truth.n_units - 1}")
     iou = _iou(Outcome.of(run, recording), unit)
     if iou >= MIN_IOU:
         raise EstimateError(f"unit {unit} is found, with an IoU of {iou:.2f}: there is no miss to explain")

@@ -13,7 +13,7 @@ from pytest_calsim.spec.presets import load_preset
 from pytest_calsim.spec.spec import Spec
 from pytest_calsim.testing.relations.clause import Clause, NotApplicableError, Trial
 from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
-from pytest_calsim.testing.relations.outcome import Outcome, Run
+from pytest_calsim.testing.relations.outcome import Outcome, Run, check_run
 from pytest_calsim.testing.relations.relation import RELATIONS, brighter
 from pytest_calsim.testing.scorecard import Check, Scorecard
 from pytest_calsim.testing.short_traceback import short_traceback
@@ -93,6 +93,7 @@ class PipelineContract:
         clauses: Sequence[Clause] = (*RELATIONS, *EDGE_SCENES),
         record: Callable[[Spec], Recording] = simulate,
     ) -> None:
+        check_run(run)
         self.run = run
         self.clauses = tuple(clauses)
         self._record = record

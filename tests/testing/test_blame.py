@@ -86,6 +86,10 @@ def test_only_a_miss_is_explained(recording):
     n = recording.truth.n_units
     with pytest.raises(EstimateError, match=f"unit {n} is out of range: the planted cells are 0 to {n - 1}"):
         explain_miss(oracle, recording, n)
+    with pytest.raises(EstimateError, match="unit 'a' is out of range"):
+        explain_miss(oracle, recording, "a")
+    with pytest.raises(EstimateError, match="run = 3 must be a function that takes a Recording"):
+        explain_miss(3, recording, n)
 
 
 def test_a_pipeline_s_own_error_is_the_cause(recording):

@@ -436,6 +436,13 @@ def test_a_step_of_another_package_has_a_strategy_too(third_party):
         (lambda: sims.steps("vinyette"), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
         (lambda: sims.specs(vinyette=st.none()), "unknown step kind 'vinyette'; did you mean 'vignette'?"),
         (lambda: sims.models(Optics, nna=st.none()), "Optics has no field 'nna'; did you mean 'na'?"),
+        (lambda: sims.acquisitions(fpss=st.none()), "Acquisition has no field 'fpss'; did you mean 'fps'?"),
+        (lambda: sims.optics(na=0.3), "na = 0.3 must be a strategy; st.just(0.3) always gives that"),
+        (lambda: sims.image_sensors(width_px=9), "width_px = 9 must be a strategy; st.just(9) always gives that"),
+        (lambda: sims.steps("leakage", level=2), "level = 2 must be a strategy; st.just(2) always gives that"),
+        (lambda: sims.specs(seed=3), "seed = 3 must be a strategy; st.just(3) always gives that"),
+        (lambda: sims.specs(leakage=3), "leakage = 3 must be a strategy; st.just(3) always gives that"),
+        (lambda: sims.recordings(3), "of = 3 must be a strategy; st.just(3) always gives that"),
         (lambda: sims.trajectories(0), "frames = 0 must be at least 1"),
     ],
 )

@@ -14,7 +14,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.kernels.types import Floats
 from pytest_calsim.recording.transformation import Transformation
-from pytest_calsim.testing.relations.outcome import Outcome
+from pytest_calsim.testing.relations.outcome import Outcome, check_outcomes
 from pytest_calsim.testing.relations.tolerance import Tolerance
 from pytest_calsim.testing.scorecard import Check, Scorecard, Table
 from pytest_calsim.testing.scoring.matching import overlaps
@@ -66,6 +66,7 @@ def assert_invariant(baseline: Outcome, changed: Outcome, tolerance: Tolerance |
     >>> assert_invariant(Outcome(found, recording), Outcome(found, again)).passed
     True
     """
+    check_outcomes(baseline, changed)
     return _judge_pair(baseline, changed, tolerance, "invariance", by=None)
 
 
@@ -110,6 +111,7 @@ def assert_equivariant(
     >>> assert_equivariant(*outcomes).passed
     True
     """
+    check_outcomes(baseline, changed)
     by = changed.recording.transformation
     if by is None:
         by = Transformation((baseline.recording.frames.shape[1], baseline.recording.frames.shape[2]))
@@ -150,6 +152,9 @@ def assert_monotone(outcomes: Sequence[Outcome], tolerance: Tolerance | None = N
     >>> assert_monotone([Outcome(Estimate(A=movie.truth.A_observed), movie) for movie in movies]).passed
     True
     """
+    if not isinstance(outcomes, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise EstimateError(f"outcomes = {outcomes!r} must be a list of two results or more")
+    check_outcomes(*outcomes)
     if len(outcomes) < 2:
         raise EstimateError(f"monotone: two results or more are compared, not {len(outcomes)}")
     first = outcomes[0]

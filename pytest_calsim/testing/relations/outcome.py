@@ -23,7 +23,7 @@ from pytest_calsim.testing.verdict import judge
 if TYPE_CHECKING:
     from pytest_calsim.recording.recording import Recording
 
-__all__ = ["MIN_IOU", "Outcome", "Run"]
+__all__ = ["MIN_IOU", "Outcome", "Run", "check_outcomes", "check_run"]
 
 Run: TypeAlias = "Callable[..., Estimate | FootprintsLike]"
 """A pipeline: takes a :class:`~pytest_calsim.Recording` and gives what it found, an Estimate or footprints.
@@ -34,6 +34,22 @@ run with other numbers of them.
 
 MIN_IOU = 0.5
 """An estimate is a cell's from this IoU on."""
+
+
+def check_run(run: object) -> None:
+    """Refuse what cannot be called as a pipeline."""
+    if not callable(run):
+        raise EstimateError(f"run = {run!r} must be a function that takes a Recording and gives an Estimate")
+
+
+def check_outcomes(*given: object) -> None:
+    """Refuse what is no Outcome, such as an estimate alone."""
+    for each in given:
+        if not isinstance(each, Outcome):
+            raise EstimateError(
+                f"a result is an Outcome(estimate, recording), not of type {type(each).__name__}: relations need the "
+                "recording as well"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,6 +91,7 @@ def acquisitions(
     """
     at_least("max_frames", max_frames, 1)
     at_least("max_pixels", max_pixels, 64)
+    check_fields(Acquisition, fields)
     return _acquisitions(max_pixels, max_frames) if not fields else _drawn(max_pixels, max_frames, fields)
 
 

@@ -12,7 +12,8 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.errors import EstimateError
 from pytest_calsim.recording.recording import Recording
 from pytest_calsim.testing.estimate import Estimate
-from pytest_calsim.testing.strategies.fields import finite_floats
+from pytest_calsim.testing.evaluation import check_recording
+from pytest_calsim.testing.strategies.fields import check_strategies, finite_floats
 
 __all__ = ["estimates_of"]
 
@@ -49,8 +50,19 @@ def estimates_of(
     EstimateError
         When the recording has no footprints or no activity.
     """
-    A = recording.truth.A_observed
-    if A is None or recording.truth.C is None:
+    truth = check_recording(recording)
+    check_strategies(
+        {
+            "jitter_px": jitter_px,
+            "dropped": dropped,
+            "merged": merged,
+            "split": split,
+            "noise": noise,
+            "mislabelled": mislabelled,
+        }
+    )
+    A = truth.A_observed
+    if A is None or truth.C is None:
         raise EstimateError("the recording has no cells to estimate: its spec lacks 'cell_optics' or 'cell_activity'")
     seen = np.flatnonzero(np.diff(A.indptr))
     step = st.integers(-2, 2)

@@ -22,7 +22,7 @@ from pytest_calsim.microscope.given_array import GivenArray
 from pytest_calsim.steps.sensor.sensor import Sensor
 from pytest_calsim.testing.strategies.given import given_arrays
 
-__all__ = ["LONGEST", "check_fields", "finite_floats", "fitting", "models", "some_of"]
+__all__ = ["LONGEST", "check_fields", "check_strategies", "finite_floats", "fitting", "models", "some_of"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,7 +46,7 @@ def models(model: type[M], **fields: st.SearchStrategy[Any]) -> st.SearchStrateg
     Raises
     ------
     SpecError
-        For a field that the model does not have, naming the nearest.
+        For a field that the model does not have, naming the nearest; for a value in the place of a strategy.
     """
     check_fields(model, fields)
     if model is GivenArray and not fields:
@@ -54,11 +54,19 @@ def models(model: type[M], **fields: st.SearchStrategy[Any]) -> st.SearchStrateg
     return _values(model, fields).map(partial(fitting, model)) if fields else _any(model)
 
 
-def check_fields(model: type[BaseModel], names: Iterable[str]) -> None:
-    """Refuse names of fields that a model does not have."""
-    for name in names:
+def check_fields(model: type[BaseModel], fields: Mapping[str, object]) -> None:
+    """Refuse fields that a model does not have, and what is no strategy for one."""
+    for name in fields:
         if name not in model.model_fields:
             raise SpecError(f"{model.__name__} has no field {name!r}; {nearest(name, model.model_fields)}")
+    check_strategies(fields)
+
+
+def check_strategies(given: Mapping[str, object]) -> None:
+    """Refuse what is no strategy, by the name of the argument; ``None`` stands for the default."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, st.SearchStrategy):
+            raise SpecError(f"{name} = {value!r} must be a strategy; st.just({value!r}) always gives that")
 
 
 @cache

@@ -20,6 +20,7 @@ from pytest_calsim.steps.motion.brain_motion import LARGEST_PIXEL_UM
 from pytest_calsim.steps.registry import step_classes
 from pytest_calsim.steps.step import Step, dependencies
 from pytest_calsim.testing.strategies.acquisitions import acquisitions, at_least
+from pytest_calsim.testing.strategies.fields import check_strategies
 from pytest_calsim.testing.strategies.steps import RoomFor, check_kinds, fitted_step
 
 __all__ = ["recordings", "specs"]
@@ -78,6 +79,7 @@ def specs(
         at_least(name, value, least)
     check_kinds(kinds or ())
     check_kinds(steps)
+    check_strategies({"acquisition": acquisition, "seed": seed, **steps})
     drawn = acquisitions(max_pixels, max_frames) if acquisition is None else acquisition
     asked = None if kinds is None else tuple(kinds)
     return _specs(
@@ -93,6 +95,7 @@ def recordings(of: st.SearchStrategy[Spec] | None = None) -> st.SearchStrategy[R
     of
         Strategy for the specs; by default :func:`specs`.
     """
+    check_strategies({"of": of})
     return _recordings((specs() if of is None else of).map(simulate))
 
 

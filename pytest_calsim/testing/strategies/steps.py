@@ -21,7 +21,7 @@ from pytest_calsim.steps.motion.brain_motion import BrainMotion
 from pytest_calsim.steps.registry import step_classes, unknown_kind
 from pytest_calsim.steps.step import Step
 from pytest_calsim.steps.tissue.vasculature import Vasculature, VesselLayer
-from pytest_calsim.testing.strategies.fields import LONGEST, finite_floats, models
+from pytest_calsim.testing.strategies.fields import LONGEST, check_fields, finite_floats, models
 from pytest_calsim.testing.strategies.given import given_arrays, given_footprints
 from pytest_calsim.testing.strategies.trajectories import trajectories
 
@@ -77,6 +77,7 @@ def steps(
         For a kind or a field that is not there, naming the nearest.
     """
     check_kinds([kind])
+    check_fields(step_classes()[kind], fields)
     given = Acquisition() if acquisition is None else acquisition
     return fitted_step(step_classes()[kind], RoomFor(given, Spec(acquisition=given).canvas, max_cells), fields)
 

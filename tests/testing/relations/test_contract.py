@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from broken_pipelines import BROKEN, PUBLIC, light
 
-from pytest_calsim import Estimate, PipelineContract, RecoveryError, contract_scene, load_preset, simulate
+from pytest_calsim import (
+    Estimate,
+    EstimateError,
+    PipelineContract,
+    RecoveryError,
+    contract_scene,
+    load_preset,
+    simulate,
+)
 from pytest_calsim.testing.relations.clause import NotApplicableError
 from pytest_calsim.testing.relations.edge_scenes import EDGE_SCENES
 from pytest_calsim.testing.relations.relation import RELATIONS
@@ -91,6 +99,8 @@ def test_codes_that_nearly_fill_16_bits_are_shifted_and_others_leave_no_room():
 
 
 def test_a_clause_is_found_by_its_name():
+    with pytest.raises(EstimateError, match="run = 3 must be a function that takes a Recording"):
+        PipelineContract(3)
     with pytest.raises(ValueError, match="no clause 'transpose'; did you mean 'transposed'"):
         CONTRACT.check("transpose")
 

@@ -164,6 +164,16 @@ def test_what_cannot_be_compared_is_one_line(recording, moving):
     whole = oracle(recording)
     with pytest.raises(EstimateError, match=r"of type Estimate, which has no \.truth .* mind the order"):
         Outcome(recording, whole.estimate)
+    for check in (assert_invariant, assert_equivariant):
+        for pair in ((3, whole), (whole, whole.estimate)):
+            with pytest.raises(
+                EstimateError, match=r"is an Outcome\(estimate, recording\), not of type (int|Estimate):"
+            ):
+                check(*pair)
+    with pytest.raises(EstimateError, match="not of type int"):
+        assert_monotone([whole, 3])
+    with pytest.raises(EstimateError, match="outcomes = 3 must be a list of two results or more"):
+        assert_monotone(3)
     with pytest.raises(EstimateError, match="two results or more are compared, not 1"):
         assert_monotone([whole])
     with pytest.raises(EstimateError, match="neither footprints nor shifts in common"):
