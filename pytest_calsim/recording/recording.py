@@ -159,7 +159,7 @@ class Recording(WritesFiles):
         SpecError
             When there is no such stage or no margin, ``frames`` are no slice, or the recording was altered.
         """
-        from pytest_calsim.recording.lazy_array import lazy_movie
+        from pytest_calsim.recording.lazy_array import lazy_movie  # start-up: xarray, as for observed
 
         self._refuse_if_altered("shows no stages")
         if frames is not None and not isinstance(frames, slice):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -47,14 +47,16 @@ def chi_square_p(counts, probabilities):
     total = counts.sum()
     observed = []
     expected = []
-    o = e = 0.0
+    o = 0.0
+    e = 0.0
     for c, p in zip(counts, probabilities * total, strict=True):
         o = o + c
         e = e + p
         if e >= 10:
             observed.append(o)
             expected.append(e)
-            o = e = 0.0
+            o = 0.0
+            e = 0.0
     observed[-1] += o
     expected[-1] += e
     observed = np.array(observed)

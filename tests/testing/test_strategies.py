@@ -8,11 +8,13 @@ from typing import Annotated, Self, get_args
 
 import numpy as np
 import pytest
+import synchronous_neighbours
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from laws import edited
 from pydantic import BaseModel, Field, model_validator
+from synchronous_neighbours import merges
 
 import pytest_calsim
 from pytest_calsim import Acquisition, ImageSensor, Optics, Spec, Tissue, load_preset, plan, score, simulate
@@ -356,34 +358,34 @@ def test_a_planted_bug_is_found_and_shrinks_to_a_minimal_scene():
     assert spec.step("place_neurons").populations == PlaceNeurons().populations
 
 
-def test_a_bug_that_needs_two_synchronous_neighbours_shrinks_until_no_cell_can_be_taken_away():
-    """A pipeline that merges cells whose footprints overlap and that spike in the same frame."""
+@pytest.mark.filterwarnings("ignore::pytest_calsim.errors.CalsimWarning")  # what shows it may be odd
+def test_a_bug_that_needs_two_synchronous_neighbours_shrinks_to_two():
+    """On five seeds the median is two cells. Now and then there are three, of which none can be taken away.
 
-    def merges(spec):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CalsimWarning)
-            truth = plan(spec).truth()
-        images = [np.asarray(image, float).ravel() for image in truth["A_planted"]]
-        spikes = np.asarray(truth["S"].values) > 0
-        pairs = [(i, j) for i in range(len(images)) for j in range(i)]
-        return any(images[i] @ images[j] > 0 and (spikes[i] & spikes[j]).any() for i, j in pairs)
-
-    wanted = sims.specs(kinds=["render"], max_cells=4, max_pixels=400, max_frames=6)
-    # Rare, and what Hypothesis draws depends on the modules that are imported, too: 200 examples may not hold one.
-    spec = find(wanted, merges, settings=settings(SEARCH, max_examples=2000, deadline=None))
-    assert spec.kinds == CELLS
-    cells = spec.step("place_neurons")
-    given = "footprints" if cells.positions_um is None else "positions_um"
-    each = cells.footprints.values if cells.positions_um is None else np.array(cells.positions_um)
-    # Two, or three: a cell's spikes are drawn under its number, so without the first the others have other spikes.
-    assert 2 <= len(each) <= 3
-    for i in range(len(each)):
-        assert not merges(edited(spec, {f"place_neurons.{given}": np.delete(each, i, axis=0).tolist()}))
-    assert cells.populations == PlaceNeurons().populations
-    assert spec.acquisition.optics == Optics()
-    assert spec.acquisition.tissue == Tissue()
-    changed = {name for name, _ in spec.step("cell_activity").__repr_args__()}
-    assert len(changed) <= 1, "at most one field that makes both spike: the rate, or the spikes given"
+    A cell's spikes are drawn under its number, so without the first of three the others have other spikes.
+    """
+    command = [sys.executable, "-W", "ignore", synchronous_neighbours.__file__]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = {}
+    exec("from pytest_calsim import *", names)
+    counts = []
+    for spec in eval(done.stdout, names):
+        assert merges(spec)
+        assert spec.kinds == CELLS
+        cells = spec.step("place_neurons")
+        given = "footprints" if cells.positions_um is None else "positions_um"
+        each = cells.footprints.values if cells.positions_um is None else np.array(cells.positions_um)
+        for i in range(len(each)):
+            assert not merges(edited(spec, {f"place_neurons.{given}": np.delete(each, i, axis=0).tolist()}))
+        counts.append(len(each))
+        assert cells.populations == PlaceNeurons().populations
+        assert spec.acquisition.optics == Optics()
+        assert spec.acquisition.tissue == Tissue()
+        changed = {name for name, _ in spec.step("cell_activity").__repr_args__()}
+        assert len(changed) <= 1, "at most one field that makes both spike: the rate, or the spikes given"
+    assert np.median(counts) == 2
+    assert max(counts) <= 3
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def images(n=3, seed=0):
     rng = np.random.default_rng(seed)
     made = np.zeros((n, *SHAPE))
     for image in made:
-        row, column = rng.integers(0, 16), rng.integers(0, 30)
+        row = rng.integers(0, 16)
+        column = rng.integers(0, 30)
         image[row : row + 8, column : column + 9] = rng.random((8, 9)) * (rng.random((8, 9)) < 0.7)
     return made
 
