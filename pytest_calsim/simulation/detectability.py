@@ -3,22 +3,22 @@
 ``snr`` is the peak signal-to-noise ratio of a matched filter on one frame, of the pixels that show the cell: the best
 that any linear filter can do there with the cell's typical transient, against all noise that the sensor adds to the
 scene at rest. ``snr_peak`` is the same of the largest transient that the cell shows in this recording, and of what is
-left of its image without the local background. It decides what is ``detectable``. A transient that a cell has while
-motion carries it out of the picture is not shown.
+left of its image without the local background; there, light of other cells' transients is noise as well. It decides
+what is ``detectable``, of cells that motion does not carry out of the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.overlap import largest_cosines
+from pytest_calsim.kernels.overlap import ImageProducts, image_products
 from pytest_calsim.kernels.types import Bools, Floats, Floats32
 from pytest_calsim.simulation.code_statistics import PixelCodes, SensorNoise
 from pytest_calsim.steps.background.neuropil import NeuropilLight
@@ -33,24 +33,31 @@ if TYPE_CHECKING:
     from pytest_calsim.simulation.scene import Scene
 
 __all__ = [
+    "DETECTABLE_SHOWN_FRACTION",
     "DETECTABLE_SNR_PEAK",
     "DETECTION_RULE",
     "LOCAL_BACKGROUND_UM",
+    "TransientLight",
     "assess_cells",
-    "largest_transients",
     "saturation_notes",
     "share_without_background",
+    "shown_fraction",
     "snr",
+    "transient_light",
 ]
 
-DETECTION_RULE = 3
+DETECTION_RULE = 4
 """Version of what ``detectable`` means; scorecards report it.
 
-1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5. 3: the same, of what motion leaves in view.
+1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5. 3: the same, of what motion leaves in view. 4: neighbours' transients are
+noise, and motion leaves the cell in view in every frame.
 """
 
 DETECTABLE_SNR_PEAK = 4.5
 """Least ``snr_peak`` of a detectable cell."""
+
+DETECTABLE_SHOWN_FRACTION = 0.9
+"""Least ``shown_fraction`` of a detectable cell: pipelines cut registered movies to what every frame shows."""
 
 LOCAL_BACKGROUND_UM = 10.0
 """Standard deviation of the Gaussian average that pipelines are taken to subtract."""
@@ -78,9 +85,12 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         - ``n_spikes``: spikes in the recording.
         - ``snr``: see :func:`snr`.
         - ``snr_event``: the same for a filter over all frames of the typical transient.
-        - ``largest_transient``: see :func:`largest_transients`.
-        - ``snr_peak``: ``snr`` of the largest transient, times :func:`share_without_background`.
-        - ``detectable``: whether the cell is in the field of view and has snr_peak ≥ 4.5.
+        - ``largest_transient``: see :class:`TransientLight`.
+        - ``neighbour_fluctuation``: ``of_others`` of :class:`TransientLight`, in units of the cell's typical transient.
+        - ``snr_peak``: ``snr`` of the largest transient with the light of others as noise, times
+          :func:`share_without_background`.
+        - ``shown_fraction``: see :func:`shown_fraction`.
+        - ``detectable``: whether the cell is in the field of view, has snr_peak ≥ 4.5 and shown_fraction ≥ 0.9.
         - ``unsaturated_fraction``: share of the observed footprint, squared, outside pixels which are full at rest.
         - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
         - ``background_fluctuation``: standard deviation of the neuropil, its patches included, under the footprint, in
@@ -94,19 +104,21 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
     if activity is not None:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
-        columns["overlap"] = _overlap(images)
-        columns["unsaturated_fraction"] = _unsaturated_fraction(scene, images)
+        products = image_products(*images.patches, images.canvas.window)
+        columns["overlap"] = products.largest_cosines()
+        columns["shown_fraction"] = shown_fraction(scene)
+        columns["unsaturated_fraction"] = _share(images, 1.0 - _full_pixels(scene))
     if images is not None and activity is not None and cells is not None:
         columns["snr"] = snr(scene)
         columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
         columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
         if scene.find(CellLight) is not None:
-            largest = largest_transients(scene)
-            peak = snr(scene, largest)
-            columns["largest_transient"] = largest
-            left = share_without_background(images)
-            columns["snr_peak"] = np.multiply(peak, left, out=np.zeros(len(images)), where=left > 0)
-            columns["detectable"] = cells.in_fov & (columns["snr_peak"] >= DETECTABLE_SNR_PEAK)
+            light = transient_light(scene, products)
+            columns["largest_transient"] = light.largest
+            columns["neighbour_fluctuation"] = _over(light.of_others, activity.typical_transient)
+            columns["snr_peak"] = _snr_peak(scene, images, light)
+            seen = cells.in_fov & (columns["shown_fraction"] >= DETECTABLE_SHOWN_FRACTION)
+            columns["detectable"] = seen & (columns["snr_peak"] >= DETECTABLE_SNR_PEAK)
             numbers["detection_rule"] = TruthArray((), np.array(DETECTION_RULE))
     return {name: TruthArray(("unit_id",), values) for name, values in columns.items()} | numbers
 
@@ -189,21 +201,32 @@ def _blocks(images: CellImages) -> Iterator[tuple[slice, NDArray[np.intp], NDArr
             yield units, unit, footprints.indices[span], footprints.data[span].astype(np.float64)
 
 
-def largest_transients(scene: Scene) -> Floats:
-    """Compute the largest rise of each cell's light over its rest that a frame of the recording shows.
+class TransientLight(NamedTuple):
+    """What cells' transients add to the picture.
 
-    Rest is the baseline, which may drift. Bleaching takes its share of both. Where motion carries part of the cell out
-    of the picture, a rise counts as far as a matched filter still sees it, compared with the picture at zero shift. It
-    is in units of light, like C; 0 if the cell never is above its rest.
+    Attributes
+    ----------
+    largest
+        The largest rise of each cell's light over its rest, in units of light, like C; float64 ``(unit_id,)``. Rest is
+        the baseline, which may drift. Bleaching takes its share of both. It is 0 if the cell never is above its rest.
+    of_others
+        Standard deviation over frames of what the rises of all other cells add to a reading of the cell by its own
+        image a, Σ_j (aᵀa_j/aᵀa)·rise_j, in the same units; float64 ``(unit_id,)``, 0 without an image.
+    """
+
+    largest: Floats
+    of_others: Floats
+
+
+def transient_light(scene: Scene, products: ImageProducts) -> TransientLight:
+    """Compute each cell's largest transient, and how much other cells' transients vary within its image.
 
     Parameters
     ----------
     scene
         A scene with rendered cells.
-
-    Returns
-    -------
-    float64 ``(unit_id,)``.
+    products
+        Of the cells' images.
 
     Raises
     ------
@@ -212,48 +235,93 @@ def largest_transients(scene: Scene) -> Floats:
     """
     light = scene.require(CellLight)
     baseline = light.activity.baseline
-    motion = scene.find(Motion)
-    images = scene.find(CellImages)
-    largest = np.zeros(len(baseline))
-    for start in range(0, scene.n_frames, _BLOCK_FRAMES):
-        stop = min(start + _BLOCK_FRAMES, scene.n_frames)
+    cell = np.concatenate([products.first, products.second])
+    other = np.concatenate([products.second, products.first])
+    share = _over(np.tile(products.product, 2), products.square[cell])
+    order = np.argsort(cell, kind="stable")
+    start = np.searchsorted(cell[order], np.arange(len(baseline) + 1))
+    others = [(i, other[order[a:b]], share[order[a:b]]) for i, (a, b) in enumerate(pairwise(start.tolist())) if b > a]
+    largest, total, squares = np.zeros((3, len(baseline)))
+    for first in range(0, scene.n_frames, _BLOCK_FRAMES):
+        stop = min(first + _BLOCK_FRAMES, scene.n_frames)
         left: Floats32 | float = 1.0
         if light.bleaching is not None:
-            left = np.stack([light.bleaching.remaining(frame) for frame in range(start, stop)], axis=1)
-        rest = light.activity.traces.rest(start, stop)
+            left = np.stack([light.bleaching.remaining(frame) for frame in range(first, stop)], axis=1)
+        rest = light.activity.traces.rest(first, stop)
         # Light of the tissue beyond the cells comes behind that of the cells.
-        rise = light.gains(start, stop)[: len(baseline)] - rest * left
-        if motion is not None and images is not None:
-            _weigh_by_view(rise, images, motion.shifts_px[start:stop].astype(np.float64))
+        rise = light.gains(first, stop)[: len(baseline)] - rest * left
         np.maximum(largest, rise.max(axis=1), out=largest)
-    # Light is float32: a rise by rounding alone is no transient.
-    return np.where(largest > 1e-6 * baseline, largest, 0.0)
+        for i, those, shares in others:
+            reading = shares @ rise[those]
+            total[i] += reading.sum()
+            squares[i] += reading @ reading
+    mean = total / scene.n_frames
+    return TransientLight(
+        # Light is float32: a rise by rounding alone is no transient.
+        np.where(largest > 1e-6 * baseline, largest, 0.0),
+        np.sqrt(np.maximum(squares / scene.n_frames - mean * mean, 0.0)),
+    )
 
 
-def _weigh_by_view(rise: Floats, images: CellImages, shifts_px: Floats) -> None:
-    """Multiply rises ``(unit_id, frame)`` by √(Σ a² in view / Σ a² in view at zero shift), a being the cell's image."""
-    window = images.canvas.window
-    box = images.patches.box
-    first = box[:, :2] + shifts_px.min(axis=0)
-    end = box[:, :2] + box[:, 2:] + shifts_px.max(axis=0)
-    leaves = (first < (window.row, window.column)) | (end > (window.row + window.height, window.column + window.width))
-    for i in np.flatnonzero(leaves.any(axis=1)).tolist():
-        patch = images.patches.patch(i)
-        squares = patch.values.astype(np.float64) ** 2
-        # The window moves over the tissue against the shift; at the end it lies where it does at zero shift.
-        places = np.vstack([-shifts_px, np.zeros(2)])
-        rows = _covered(len(squares), window.row - patch.row + places[:, 0], window.height)
-        columns = _covered(squares.shape[1], window.column - patch.column + places[:, 1], window.width)
-        *seen, usual = ((rows @ squares) * columns).sum(axis=1)
-        if usual > 0:
-            rise[i] *= np.sqrt(np.array(seen) / usual)
+def _snr_peak(scene: Scene, images: CellImages, light: TransientLight) -> Floats:
+    """Compute ``snr`` of the largest transient, less the local background, with the light of others' as noise.
+
+    Variances add. A local background takes as much from the light of others as from the cell's own.
+    """
+    left = share_without_background(images)
+    # Without a sensor snr is infinite, and times a share of 0 no number.
+    alone = np.multiply(snr(scene, light.largest), left, out=np.zeros(len(images)), where=left > 0)
+    return _inverse(np.hypot(_inverse(alone), _over(light.of_others, light.largest)))
 
 
-def _covered(n: int, first: Floats, length: int) -> Floats:
-    """Return how much of each of ``n`` pixels lies between ``first`` and ``first + length``, ``(place, n)``."""
-    begin = first[:, np.newaxis]
-    pixel = np.arange(n)
-    return np.clip(np.minimum(pixel + 1, begin + length) - np.maximum(pixel, begin), 0, 1)
+def _inverse(values: Floats) -> Floats:
+    """Return 1/x, infinite where x is 0."""
+    return np.divide(1.0, values, out=np.full_like(values, np.inf), where=values > 0)
+
+
+def _over(values: Floats, by: Floats) -> Floats:
+    """Divide values by others, 0 where these are 0."""
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)
+
+
+def shown_fraction(scene: Scene) -> Floats:
+    """Compute the share of each observed footprint, squared, that every frame shows; 1 for an empty one.
+
+    Without motion it is 1. A registered movie holds all frames only there: elsewhere the picture's rim comes and goes.
+
+    Parameters
+    ----------
+    scene
+        A scene with cell images.
+
+    Returns
+    -------
+    float64 ``(unit_id,)``, 0 to 1.
+
+    Raises
+    ------
+    SpecError
+        If the spec has no cell images.
+    """
+    images = scene.require(CellImages)
+    motion = scene.find(Motion)
+    shape = scene.canvas.sensor_shape
+    if motion is None:
+        return np.ones(len(images))
+    shifts = motion.shifts_px.astype(np.float64)
+    # The window lies over the tissue against the shift.
+    begin, end = -shifts.min(axis=0), np.array(shape) - shifts.max(axis=0)
+    rows, columns = (
+        np.clip(np.minimum(np.arange(n) + 1, b) - np.maximum(np.arange(n), a), 0, 1)
+        for n, a, b in zip(shape, begin, end, strict=True)
+    )
+    return _share(images, np.outer(rows, columns))
+
+
+def _share(images: CellImages, weight: Floats) -> Floats:
+    """Compute the share of each footprint, squared, that lies in weighted pixels; 1 for an empty one."""
+    whole = images.sums(np.ones(weight.shape), squared=True)
+    return np.divide(images.sums(weight, squared=True), whole, out=np.ones(len(images)), where=whole > 0)
 
 
 def share_without_background(images: CellImages) -> Floats:
@@ -329,18 +397,6 @@ def _full_pixels(scene: Scene) -> Bools:
     return SensorNoise.of(detector.chip(), shape).full(detector.electrons(scene.expected_light()).astype(np.float64))
 
 
-def _unsaturated_fraction(scene: Scene, images: CellImages) -> Floats:
-    """Compute the share of each footprint, squared, outside full pixels; float64 ``(unit_id,)``, 1 for an empty one."""
-    full = images.sums(_full_pixels(scene).astype(np.float64), squared=True)
-    whole = images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
-    return 1 - np.divide(full, whole, out=np.zeros(len(images)), where=whole > 0)
-
-
-def _overlap(images: CellImages) -> Floats:
-    """Compute each cell's largest cosine of its observed footprint with another cell's; float64 ``(unit_id,)``."""
-    return largest_cosines(*images.patches, images.canvas.window)
-
-
 def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity) -> Floats:
     """Compute the neuropil's standard deviation under each cell, in typical transients; float64 ``(unit_id,)``."""
     neuropil = scene.find(NeuropilLight)
@@ -359,4 +415,4 @@ def _background_fluctuation(scene: Scene, images: CellImages, activity: Activity
             deviation *= neuropil.transmission[scene.canvas.window.slices]
         variance += images.sums(deviation) ** 2
     signal = activity.typical_transient * images.sums(np.ones(scene.canvas.sensor_shape), squared=True)
-    return np.divide(np.sqrt(variance), signal, out=np.zeros(len(images)), where=signal > 0)
+    return _over(np.sqrt(variance), signal)

@@ -2,7 +2,7 @@
 
 __all__ = ["SIM_VERSION", "STORE_FORMAT"]
 
-SIM_VERSION = 12
+SIM_VERSION = 13
 """Version of what is simulated. Raise it when the bits of any recording change."""
 
 STORE_FORMAT = 2

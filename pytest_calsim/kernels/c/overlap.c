@@ -1,4 +1,4 @@
-/* How much cells' images overlap: the largest cosine of each with another one. */
+/* How much cells' images overlap: the sum of the product of each two that meet. */
 #include "common.h"
 
 typedef struct {
@@ -42,33 +42,39 @@ static f64 dot(const Patches *patches, Area window, i64 i, i64 j, f32 *restrict 
     return total;
 }
 
-/* Write each patch's largest cosine with another one.
+/* Find the pairs of patches whose areas meet within a window; return how many there are.
  *
  * values, start (n + 1), box (n, 4)  the patches
  * top, left, height, width           of the window in which they are compared
- * order      (n)  the patches from the uppermost down
- * by_column       scratch, as long as the widest patch
- * norm       (n)  written: each patch's norm in the window
- * largest    (n)  written
+ * order      (n)     the patches from the uppermost down
+ * by_column          scratch, as long as the widest patch
+ * square     (n)     written: each patch's sum of squares in the window
+ * room               for how many pairs there is room; without any they are only counted
+ * first, second (room)  written: the patches of each pair
+ * product    (room)  written: the sum of their product in the window
  */
-KERNEL(void, largest_cosines)(i64 n, const f32 *values, const i64 *start, const i32 *box, i64 top, i64 left, i64 height,
-                              i64 width, const i64 *order, f32 *by_column, f64 *norm, f64 *largest) {
+KERNEL(i64, image_products)(i64 n, const f32 *values, const i64 *start, const i32 *box, i64 top, i64 left, i64 height,
+                            i64 width, const i64 *order, f32 *by_column, f64 *square, i64 room, i64 *first,
+                            i64 *second, f64 *product) {
     Patches patches = {values, start, box};
     Area window = {top, top + height, left, left + width};
-    for (i64 i = 0; i < n; i++) {
-        norm[i] = sqrt(dot(&patches, window, i, i, by_column));
-        largest[i] = 0;
-    }
+    i64 count = 0;
+    for (i64 i = 0; i < n; i++) square[i] = dot(&patches, window, i, i, by_column);
     for (i64 a = 0; a < n; a++) {
         i64 i = order[a];
-        i64 bottom = area_of(&patches, i).bottom;
+        Area ours = common_area(window, area_of(&patches, i));
         for (i64 b = a + 1; b < n; b++) {
             i64 j = order[b];
-            if (box[4 * j] >= bottom) break;
-            if (norm[i] == 0 || norm[j] == 0) continue;
-            f64 cosine = MIN(dot(&patches, window, i, j, by_column) / (norm[i] * norm[j]), 1.0);
-            largest[i] = MAX(largest[i], cosine);
-            largest[j] = MAX(largest[j], cosine);
+            if (box[4 * j] >= ours.bottom) break;
+            Area both = common_area(ours, area_of(&patches, j));
+            if (both.top >= both.bottom || both.left >= both.right) continue;
+            if (count < room) {
+                first[count] = i;
+                second[count] = j;
+                product[count] = dot(&patches, window, i, j, by_column);
+            }
+            count++;
         }
     }
+    return count;
 }
