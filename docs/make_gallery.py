@@ -25,7 +25,7 @@ from pytest_calsim.steps.cells.cell_activity import Activity
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "examples"))
-from light_pipeline import find_cells, move, register  # noqa: E402
+from light_pipeline import find_cells, move, put_back, register  # noqa: E402
 
 CARDS = DOCS / "data" / "preset_cards.json"
 PAGE = DOCS / "gallery.md"
@@ -166,8 +166,8 @@ def found_of_detectable(spec: Spec) -> tuple[int, int]:
         estimate = Estimate(A=find_cells(movie).clip(0))
     else:
         correction = register(movie)
-        frames, rim = move(movie, correction)
-        footprints = find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
+        frames, part = move(movie, correction)
+        footprints = put_back(find_cells(frames).clip(0), part, movie.shape[1:])
         estimate = Estimate(A=footprints, shifts=correction, convention="correction")
     n_detectable = len(recording.truth.detectable_subset())
     recall = score(estimate, recording).as_dict().get("footprints.recall", 0.0)

@@ -18,8 +18,7 @@ def band_pass(movie, fine_px, coarse_px=6):
 def flat(movie):
     """Take out how light falls off to the rim, where an average is one-sided: a polynomial of degree 4.
 
-    It does not move with the tissue, and is as bright as each frame. What is left of it at the rim would be a transient
-    once frames are moved.
+    It does not move with the tissue, and is as bright as each frame.
     """
     movie = np.asarray(movie, np.float32)
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in movie.shape[1:]), indexing="ij")
@@ -30,37 +29,53 @@ def flat(movie):
     return movie - brightness[:, np.newaxis, np.newaxis] * field
 
 
+def without_fixed_pattern(movie):
+    """Take the sensor's fixed pattern out of a moving movie: it is the detail of the mean frame, where tissue is blurred.
+
+    It stays put whatever the tissue does, so it holds a registration back, and flickers once frames are moved.
+    """
+    movie = np.asarray(movie, np.float32)
+    mean = movie.mean(axis=0)
+    return movie - (mean - ndimage.gaussian_filter(mean, 1))
+
+
 def register(movie):
     """Correction ``(frame, 2)``, px: by whole pixels to the middle frame, then by tenths to the mean of all."""
-    frames = band_pass(movie, fine_px=1.5)
-    # The picture's rim stays put whatever the tissue does: frames are faded out there, once they are moved.
-    inner = np.outer(*(tukey(n, 0.3) for n in frames.shape[1:])).astype(np.float32)
+    frames = band_pass(without_fixed_pattern(movie), fine_px=1.5)
+    size = np.array(frames.shape[1:])
+    # The picture's rim stays put, too: frames are faded out there, once they are moved.
+    inner = np.outer(*(tukey(n, 0.3) for n in size)).astype(np.float32)
     shifts = np.zeros((len(frames), 2))
     moved = list(frames)
     template = frames[len(frames) // 2]
     for upsampling in (1, 10, 10):
         # The default normalization weighs all spatial frequencies alike, and most of them hold only noise.
-        shifts += [
+        steps = np.array([
             phase_cross_correlation(template * inner, frame * inner, upsample_factor=upsampling, normalization=None)[0]
             for frame in moved
-        ]
+        ])
+        steps[(np.abs(steps) > size / 4).any(axis=1)] = 0  # so far is no motion, but a chance likeness
+        shifts += steps
         moved = [ndimage.shift(frame, by, order=1) for frame, by in zip(frames, shifts, strict=True)]
         template = np.mean(moved, axis=0)
     return shifts
 
 
 def move(movie, shifts):
-    """What each frame, moved by ``(frame, 2)`` px, adds to the still picture, in a rim that holds all; and its width.
+    """Frames moved by ``(frame, 2)`` px and cut to what all of them show; and where that lies, as two slices."""
+    frames = without_fixed_pattern(movie)
+    moved = np.array([ndimage.shift(f, by, order=1, cval=np.nan) for f, by in zip(frames, shifts, strict=True)])
+    shown = np.isfinite(moved).all(axis=0)
+    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return moved[:, *part], part
 
-    Where a frame shows nothing it adds 0: so the picture's rim, as it comes and goes, is no transient.
-    """
-    movie = flat(movie)
-    rim = int(np.ceil(np.abs(shifts).max()))
-    wide = np.pad(movie, ((0, 0), (rim, rim), (rim, rim)), constant_values=np.nan)
-    moved = np.array([ndimage.shift(f, by, order=1, cval=np.nan) for f, by in zip(wide, shifts, strict=True)])
-    shown = np.isfinite(moved).any(axis=0)
-    moved[:, shown] -= np.nanmedian(moved[:, shown], axis=0)
-    return np.nan_to_num(moved), rim
+
+def put_back(footprints, part, shape):
+    """Footprints on the whole picture of a shape ``(height, width)``, from those on a part of it."""
+    whole = np.zeros((len(footprints), *shape), np.float32)
+    whole[:, *part] = footprints
+    return whole
 
 
 def find_cells(movie, min_peak=6):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from light_pipeline import find_cells, move, register
+from light_pipeline import find_cells, move, put_back, register
 from scipy import ndimage
 
 from pytest_calsim import (
@@ -26,9 +26,9 @@ def recording(sim_recording_factory):
 
 
 def registered_cells(recording, correction):
-    """Footprints on the picture's own pixels, found in a registered movie that reaches beyond them."""
-    frames, rim = move(recording.observed, correction)
-    return find_cells(frames)[:, rim:-rim, rim:-rim].clip(0)
+    """Footprints on the whole picture, found in the part of it that every registered frame shows."""
+    frames, part = move(recording.observed, correction)
+    return put_back(find_cells(frames).clip(0), part, recording.observed.shape[1:])
 
 
 def found_by_template(recording):

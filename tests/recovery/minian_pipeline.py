@@ -59,6 +59,12 @@ def preprocess(observed: xr.DataArray) -> xr.DataArray:
     return remove_background(movie, method="tophat", wnd=10).rename("varr_ref")
 
 
+def shown_throughout(registered: xr.DataArray) -> xr.DataArray:
+    """Cut a registered movie to what every frame shows; elsewhere it is NaN in some."""
+    known = registered.notnull().all("frame").compute()
+    return registered.where(known, drop=True) if not known.all() else registered
+
+
 def without_glow(registered: xr.DataArray) -> xr.DataArray:
     """Return a movie without the still picture: vessels' edges and resting cells, as bright as each frame shows them.
 
@@ -117,7 +123,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     registered = reference
     if register:
         motion = estimate_shifts(observed)
-        registered = apply_transform(reference, motion, fill=np.nan)
+        registered = shown_throughout(apply_transform(reference, motion, fill=np.nan))
     still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)
     by_pixel = saved(by_frame, "Y_hw_chk", frame=-1, height=32, width=32)
@@ -149,7 +155,8 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
         A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=0.3, p=1, add_lag=20, jac_thres=0.2
     )
     kept = C["unit_id"]  # it drops units, and puts the others in another order
-    return {"A": A.sel(unit_id=kept).compute(), "C": C.compute(), "S": S.sel(unit_id=kept).compute(), "motion": motion}
+    A = A.sel(unit_id=kept).compute().reindex_like(observed.isel(frame=0, drop=True), fill_value=0)
+    return {"A": A, "C": C.compute(), "S": S.sel(unit_id=kept).compute(), "motion": motion}
 
 
 def merge(A: xr.DataArray, C: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

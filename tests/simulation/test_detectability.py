@@ -242,8 +242,8 @@ def test_light_of_neighbours_is_what_a_reading_of_painted_frames_varies_by_witho
     for i in seen.tolist():
         others = frames - (C[i] - rest[i])[:, None, None] * images[i]
         reading = np.tensordot(others, images[i], 2) / (images[i] ** 2).sum()
-        # A five-hundredth of the light is scattered.
-        assert cells.neighbour_fluctuation[i] * typical[i] == pytest.approx(reading.std(), rel=0.01, abs=5e-4)
+        # A five-hundredth of the light is scattered, and bleaches.
+        assert cells.neighbour_fluctuation[i] * typical[i] == pytest.approx(reading.std(), rel=0.01, abs=2e-3)
     assert (cells.neighbour_fluctuation[seen] > 0.3).sum() >= 3
 
 
