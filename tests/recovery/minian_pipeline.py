@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from preparation import shown_throughout, without_fixed_pattern
 from scipy.signal.windows import tukey
 
 SOMA_PX = 7
@@ -23,6 +24,7 @@ NOISE_FREQ = 0.1
 MIN_PNR = 1.4
 """Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
 
+SPARSE=.01; SIZE=(9,None); TEMPORAL=.3; SECOND=False; WND=10
 SEED_CONTRAST = 3.0
 """Least height of a seed above what surrounds it in a maximum projection, in standard deviations of the noise."""
 
@@ -56,13 +58,7 @@ def preprocess(observed: xr.DataArray) -> xr.DataArray:
 
     movie = observed.astype(np.float32).chunk({"frame": 100, "height": -1, "width": -1})
     movie = denoise(movie, method="gaussian", ksize=(0, 0), sigmaX=1.25)
-    return remove_background(movie, method="tophat", wnd=10).rename("varr_ref")
-
-
-def shown_throughout(registered: xr.DataArray) -> xr.DataArray:
-    """Cut a registered movie to what every frame shows; elsewhere it is NaN in some."""
-    known = registered.notnull().all("frame").compute()
-    return registered.where(known, drop=True) if not known.all() else registered
+    return remove_background(movie, method="tophat", wnd=WND).rename("varr_ref")
 
 
 def without_glow(registered: xr.DataArray) -> xr.DataArray:
@@ -118,11 +114,12 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     def saved(array: xr.DataArray, name: str, **chunks: int) -> xr.DataArray:
         return save_minian(array.chunk(chunks).rename(name), str(folder), overwrite=True)
 
-    reference = saved(preprocess(observed), "varr_ref")
+    movie = without_fixed_pattern(observed) if register else observed
+    reference = saved(preprocess(movie), "varr_ref")
     motion = xr.DataArray(np.zeros((observed.sizes["frame"], 2)), dims=("frame", "shift_dim"))
     registered = reference
     if register:
-        motion = estimate_shifts(observed)
+        motion = estimate_shifts(movie)
         registered = shown_throughout(apply_transform(reference, motion, fill=np.nan))
     still = without_glow(registered)
     by_frame = saved(still, "Y_fm_chk", frame=100, height=-1, width=-1)
@@ -145,15 +142,29 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
 
     noise = get_noise_fft(by_pixel, noise_range=(NOISE_FREQ, 0.5)).compute().chunk({"height": 32, "width": 32})
     # C in memory: on disk, it would have to lie in the intermediate folder under its own name.
-    A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=0.01, in_memory=True)
+    A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=SPARSE, size_thres=SIZE, in_memory=True)
     A = saved(A, "A_spatial", unit_id=1)
     C = saved(C.sel(unit_id=kept) * scale, "C_spatial", unit_id=-1, frame=100)
 
     b, f = update_background(by_frame, A, C)
     residual = saved(compute_trace(by_frame, A, b, C, f), "YrA", unit_id=1, frame=-1)
     C, S, *_ = update_temporal(
-        A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=0.3, p=1, add_lag=20, jac_thres=0.2
+        A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=TEMPORAL, p=1, add_lag=20, jac_thres=0.2
     )
+    if SECOND:
+        from minian.cnmf import unit_merge
+        A = A.sel(unit_id=C["unit_id"]); A = saved(A.compute(), "A_t1", unit_id=1); C = saved(C.compute(), "C_t1", unit_id=1, frame=-1)
+        A, C = merge(A, C)
+        A = saved(A, "A_merged2", unit_id=1)
+        C = saved(C, "C_merged2", unit_id=1, frame=-1)
+        A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=SPARSE, size_thres=SIZE, in_memory=True)
+        A = saved(A, "A_spatial2", unit_id=1)
+        C = saved(C.sel(unit_id=kept) * scale, "C_spatial2", unit_id=-1, frame=100)
+        b, f = update_background(by_frame, A, C)
+        residual = saved(compute_trace(by_frame, A, b, C, f), "YrA2", unit_id=1, frame=-1)
+        C, S, *_ = update_temporal(
+            A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=TEMPORAL, p=1, add_lag=20, jac_thres=0.2
+        )
     kept = C["unit_id"]  # it drops units, and puts the others in another order
     A = A.sel(unit_id=kept).compute().reindex_like(observed.isel(frame=0, drop=True), fill_value=0)
     return {"A": A, "C": C.compute(), "S": S.sel(unit_id=kept).compute(), "motion": motion}

@@ -63,7 +63,7 @@ def test_bins_hold_every_cell_once():
 
 def test_movies_are_many_and_each_has_its_own_name():
     all_movies = movies()
-    assert len(all_movies) == len({movie.key for movie in all_movies}) == 36
-    assert len({m.seed for m in all_movies}) == 12
+    assert len(all_movies) == len({movie.key for movie in all_movies}) == 84
+    assert len({m.seed for m in all_movies}) == 24
     assert len({m.times_light for m in all_movies}) == 3
     assert len({m.times_density for m in all_movies}) == 2

@@ -87,7 +87,7 @@ def test_strong_illumination_falloff_concentrates_detection_in_the_centre():
     Beyond 85 of the 112 µm to the corner there is less than 0.43 of the light: less than 0.65 of a cell's signal over
     its shot noise, and less than half over shot and read noise. It takes the median cell below the threshold.
     """
-    neurons = layer(60, count=80)
+    neurons = layer(60, count=60, min_distance_um=14)  # no light of neighbours: it does not fall with the light
     background = {"level": 0.5, "components": [{"contrast": 0, "fluctuation": 0}]}
     dim = {"photon_rate_per_s_um2": photon_rate(200, 10)}
 
@@ -175,7 +175,7 @@ def test_field_curvature_blurs_the_rim_when_focus_is_on_the_axis():
 @pytest.mark.parametrize("seed", range(4))
 def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus(seed):
     """So much light that with NA 0.3 the median cell lies just below the threshold; NA² is 1/4 and 2.8 times that."""
-    neurons = layer(60, count=80, brightness_cv=0.5)
+    neurons = layer(60, count=60, brightness_cv=0.5, min_distance_um=14)
     background = {"level": 0.5, "components": [{"fluctuation": 0}]}
     found = []
     for na in (0.15, 0.3, 0.5):
