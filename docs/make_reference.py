@@ -203,13 +203,17 @@ MEANINGS = {
     "n_spikes": "spikes in the recording",
     "snr": "peak signal-to-noise ratio of a matched filter for the typical transient on one frame, against all noise; "
     "inf without a sensor",
-    "snr_peak": "the same for the largest transient in this recording, of the image without the local background",
-    "largest_transient": "largest rise of `C` over its rest, times what is not bleached and what motion leaves in view",
+    "snr_peak": "the same for the largest transient in this recording, of the image without the local background, with "
+    "other cells' transients as noise",
+    "largest_transient": "largest rise of `C` over its rest, times what is not bleached",
     "snr_event": "`snr` over the frames of a typical transient",
     "overlap": "largest cosine with another cell's observed footprint",
     "background_fluctuation": "standard deviation of the neuropil under the cell, in typical transients",
+    "neighbour_fluctuation": "standard deviation of other cells' transients as the cell's image reads them, in typical "
+    "transients",
+    "shown_fraction": "share of the image, squared, that every frame shows: 1 without motion",
     "unsaturated_fraction": "share of the image, squared, outside pixels that are full with every cell at rest",
-    "detectable": "in the field of view and snr_peak ≥ 4.5: what recall counts",
+    "detectable": "in the field of view, snr_peak ≥ 4.5 and shown_fraction ≥ 0.9: what recall counts",
     "detection_rule": "version of what `detectable` means; scorecards report it",
 }
 

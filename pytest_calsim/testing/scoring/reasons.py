@@ -132,4 +132,6 @@ def _facts(cell: int, cells: Mapping[str, NDArray[Any]], louder: int | None) -> 
         facts.append(f"out of focus (by {abs(cells['defocus_um'][cell]):.0f} µm)")
     if "fov_fraction" in cells and cells["fov_fraction"][cell] < 0.9:
         facts.append(f"at the edge ({100 * cells['fov_fraction'][cell]:.0f} % in view)")
+    if "shown_fraction" in cells and cells["shown_fraction"][cell] < 0.9:
+        facts.append(f"carried out of view by motion ({100 * cells['shown_fraction'][cell]:.0f} % in every frame)")
     return facts
