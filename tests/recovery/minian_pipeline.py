@@ -21,12 +21,18 @@ SOMA_PX = 7
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
 
-MIN_PNR = 1.4
+MIN_PNR = 1.5
 """Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
 
-SPARSE=.01; SIZE=(9,None); TEMPORAL=.3; SECOND=False; WND=10
-SEED_CONTRAST = 3.0
+SEED_CONTRAST = 5.0
 """Least height of a seed above what surrounds it in a maximum projection, in standard deviations of the noise."""
+
+BACKGROUND_PX = 5
+"""Radius of the disk that is too wide for a soma to fit in what it leaves: half as much again as a soma's.
+
+With 10 px, pieces of neuropil pass for cells. This, ``MIN_PNR`` and ``SEED_CONTRAST`` were chosen on seeds 10-14, which
+no test judges.
+"""
 
 
 def noise_of(movie: xr.DataArray) -> float:
@@ -58,7 +64,7 @@ def preprocess(observed: xr.DataArray) -> xr.DataArray:
 
     movie = observed.astype(np.float32).chunk({"frame": 100, "height": -1, "width": -1})
     movie = denoise(movie, method="gaussian", ksize=(0, 0), sigmaX=1.25)
-    return remove_background(movie, method="tophat", wnd=WND).rename("varr_ref")
+    return remove_background(movie, method="tophat", wnd=BACKGROUND_PX).rename("varr_ref")
 
 
 def without_glow(registered: xr.DataArray) -> xr.DataArray:
@@ -141,32 +147,23 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     C = saved(C, "C_merged", unit_id=1, frame=-1)
 
     noise = get_noise_fft(by_pixel, noise_range=(NOISE_FREQ, 0.5)).compute().chunk({"height": 32, "width": 32})
-    # C in memory: on disk, it would have to lie in the intermediate folder under its own name.
-    A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=SPARSE, size_thres=SIZE, in_memory=True)
-    A = saved(A, "A_spatial", unit_id=1)
-    C = saved(C.sel(unit_id=kept) * scale, "C_spatial", unit_id=-1, frame=100)
-
-    b, f = update_background(by_frame, A, C)
-    residual = saved(compute_trace(by_frame, A, b, C, f), "YrA", unit_id=1, frame=-1)
-    C, S, *_ = update_temporal(
-        A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=TEMPORAL, p=1, add_lag=20, jac_thres=0.2
-    )
-    if SECOND:
-        from minian.cnmf import unit_merge
-        A = A.sel(unit_id=C["unit_id"]); A = saved(A.compute(), "A_t1", unit_id=1); C = saved(C.compute(), "C_t1", unit_id=1, frame=-1)
-        A, C = merge(A, C)
-        A = saved(A, "A_merged2", unit_id=1)
-        C = saved(C, "C_merged2", unit_id=1, frame=-1)
-        A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=SPARSE, size_thres=SIZE, in_memory=True)
-        A = saved(A, "A_spatial2", unit_id=1)
-        C = saved(C.sel(unit_id=kept) * scale, "C_spatial2", unit_id=-1, frame=100)
+    for turn in ("first", "second"):
+        # C in memory: on disk, it would have to lie in the intermediate folder under its own name.
+        A, kept, scale = update_spatial(by_pixel, A, C, noise, dl_wnd=4, sparse_penal=0.01, in_memory=True)
+        A = saved(A, f"A_spatial_{turn}", unit_id=1)
+        C = saved(C.sel(unit_id=kept) * scale, f"C_spatial_{turn}", unit_id=-1, frame=100)
         b, f = update_background(by_frame, A, C)
-        residual = saved(compute_trace(by_frame, A, b, C, f), "YrA2", unit_id=1, frame=-1)
+        residual = saved(compute_trace(by_frame, A, b, C, f), f"YrA_{turn}", unit_id=1, frame=-1)
         C, S, *_ = update_temporal(
-            A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=TEMPORAL, p=1, add_lag=20, jac_thres=0.2
+            A, C, YrA=residual, noise_freq=NOISE_FREQ, sparse_penal=0.3, p=1, add_lag=20, jac_thres=0.2
         )
-    kept = C["unit_id"]  # it drops units, and puts the others in another order
-    A = A.sel(unit_id=kept).compute().reindex_like(observed.isel(frame=0, drop=True), fill_value=0)
+        kept = C["unit_id"]  # it drops units, and puts the others in another order
+        A = A.sel(unit_id=kept).compute()
+        if turn == "first":
+            A, C = merge(saved(A, "A_temporal", unit_id=1), saved(C.compute(), "C_temporal", unit_id=1, frame=-1))
+            A = saved(A, "A_merged_again", unit_id=1)
+            C = saved(C, "C_merged_again", unit_id=1, frame=-1)
+    A = A.reindex_like(observed.isel(frame=0, drop=True), fill_value=0)
     return {"A": A, "C": C.compute(), "S": S.sel(unit_id=kept).compute(), "motion": motion}
 
 
