@@ -71,7 +71,9 @@ def assert_footprints_recovered(
         Lowest share of true estimates, in [0, 1]. One that matches a planted cell outside ``units`` is neither true nor
         false. Nor is one on a background cell: its centre lies in that cell's disk of confusion, and its trace
         correlates with the cell's course by 0.5 or more (10/√frames in short recordings) or, without traces, its mask
-        with the disk has an IoU of ``min_iou``. Nor is one that is zero everywhere.
+        with the disk has an IoU of ``min_iou``. Nor is one on a cell that motion carries out of the picture, which may
+        show no more than a part of it: at least ``min_iou`` of the estimate lies in the cell. Nor is one that is zero
+        everywhere.
     min_iou
         Lowest intersection over union of a match, in [0, 1].
     min_mean_iou

@@ -131,12 +131,12 @@ def match_cells(
     _, height, width = recording.frames.shape
     A = found.footprints_on((height, width))
     frame = find_frame(footprint_shift, found, A, recording)
-    at_zero = score_footprints(A, cells.A, cells.counted, min_iou=min_iou)
+    at_zero = score_footprints(A, cells.A, cells.counted, min_iou=min_iou, cut=cells.cut)
     unmoved = MatchedCells(given=A, A_est=A, A_true=cells.A, scores=at_zero, at_zero=at_zero, frame=frame)
     if frame.is_zero:
         return unmoved
     A_est, A_true = align(A, cells.A, frame.offset_px)
-    scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou)
+    scores = score_footprints(A_est, A_true, cells.counted, min_iou=min_iou, cut=cells.cut)
     # A fit may end in a worse place than none, with few cells or wrong ones: then the estimate stays where it was.
     if frame.is_fitted and scores.total_iou <= at_zero.total_iou:
         return replace(unmoved, frame=replace(frame, offset_px=(0.0, 0.0)))

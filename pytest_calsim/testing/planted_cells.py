@@ -28,6 +28,10 @@ _LOUD = 0.5
 """A neighbour is loud from this share of a cell's own largest transient on: real pipelines lose such cells."""
 
 
+_SHOWN_THROUGHOUT = 0.9
+"""Motion carries a cell out of the picture if every frame shows less than this share of it: none is detectable."""
+
+
 class PlantedCells:
     """The planted cells of a recording, and those among them that count.
 
@@ -37,6 +41,9 @@ class PlantedCells:
         Per-cell truth by name.
     counted
         Cells in the field of view and in ``units`` (boolean).
+    cut
+        Cells that motion carries out of the picture (boolean): pipelines cut registered movies to what every frame
+        shows.
     """
 
     def __init__(self, truth: GroundTruth, units: Units) -> None:
@@ -47,6 +54,8 @@ class PlantedCells:
         self.columns: Mapping[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.columns}
         self._truth = truth
         self._in_fov = self._flags("in_fov")
+        shown = self.columns.get("shown_fraction", np.ones(len(self._in_fov)))
+        self.cut: NDArray[np.bool_] = shown < _SHOWN_THROUGHOUT
         self.counted = self._in_fov if units == "all" else self._in_fov & self._flags(units)
 
     def _flags(self, name: str) -> NDArray[np.bool_]:

@@ -102,7 +102,7 @@ class FootprintScores:
     @property
     def total_iou(self) -> float:
         """Sum of the IoU of all matched pairs: how well the whole fits."""
-        return float(self.match.score.sum())
+        return float(self.overlaps.iou[self.match.est, self.match.true].sum())
 
 
 def _share(part: int, whole: int) -> float:
@@ -110,12 +110,26 @@ def _share(part: int, whole: int) -> float:
 
 
 def score_footprints(
-    A_est: SparseFootprints, A_true: SparseFootprints, counted: NDArray[np.bool_], *, min_iou: float
+    A_est: SparseFootprints,
+    A_true: SparseFootprints,
+    counted: NDArray[np.bool_],
+    *,
+    min_iou: float,
+    cut: NDArray[np.bool_] | None = None,
 ) -> FootprintScores:
     """Match estimates with all planted cells, so that the total IoU is highest; a close call goes to a counted cell.
 
     A cell that counts is thereby not lost to a dim one right below it, and an estimate that is another cell's exact
-    image stays that cell's.
+    image stays that cell's. Of cells that are ``cut``, which do not count, a pipeline can show no more than a part: an
+    estimate of no other cell fits as well as it lies within one, whatever share of the cell it is.
     """
     overlap = overlaps(A_est, A_true)
-    return FootprintScores(overlap, assign(overlap.iou, min_score=min_iou, preferred=counted), counted)
+    match = assign(overlap.iou, min_score=min_iou, preferred=counted)
+    if cut is not None:
+        free = overlap.of_est * (cut & ~counted)
+        free[match.est] = 0
+        free[:, match.true] = 0
+        parts = assign(free, min_score=min_iou)
+        pairs = ((match.est, parts.est), (match.true, parts.true), (match.score, parts.score))
+        match = Match(*map(np.concatenate, pairs), *overlap.iou.shape)
+    return FootprintScores(overlap, match, counted)
