@@ -30,7 +30,7 @@ def flat(movie):
 
 
 def without_fixed_pattern(movie):
-    """Take the sensor's fixed pattern out of a moving movie: it is the detail of the mean frame, where tissue is blurred.
+    """Take the sensor's fixed pattern out of a moving movie: the detail of the mean frame, where tissue is blurred.
 
     It stays put whatever the tissue does, so it holds a registration back, and flickers once frames are moved.
     """
@@ -50,10 +50,14 @@ def register(movie):
     template = frames[len(frames) // 2]
     for upsampling in (1, 10, 10):
         # The default normalization weighs all spatial frequencies alike, and most of them hold only noise.
-        steps = np.array([
-            phase_cross_correlation(template * inner, frame * inner, upsample_factor=upsampling, normalization=None)[0]
-            for frame in moved
-        ])
+        steps = np.array(
+            [
+                phase_cross_correlation(
+                    template * inner, frame * inner, upsample_factor=upsampling, normalization=None
+                )[0]
+                for frame in moved
+            ]
+        )
         steps[(np.abs(steps) > size / 4).any(axis=1)] = 0  # so far is no motion, but a chance likeness
         shifts += steps
         moved = [ndimage.shift(frame, by, order=1) for frame, by in zip(frames, shifts, strict=True)]
@@ -83,8 +87,8 @@ def find_cells(movie, min_peak=6):
     smooth = ndimage.uniform_filter1d(band_pass(movie, fine_px=2), 5, axis=0)
     smooth -= np.median(smooth, axis=0)
     noise = 1.4826 * np.median(np.abs(smooth), axis=0)
-    # Light falls off to the corners by half, and its noise by less. A pixel that few frames show is no less noisy, and
-    # one that varies by more than twice the usual shows a cell that is active most of the time.
+    # Light falls off to the corners by half, and its noise by less. A pixel that varies by more than twice the usual
+    # shows a cell that is active most of the time.
     usual = np.median(noise)
     noise = np.clip(noise, 0.6 * usual, 2 * usual) + 1e-6  # where nothing changes
     # Of a square's pixels the corners are too far: there, a bright cell's flank would hide its neighbour.

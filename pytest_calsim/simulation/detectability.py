@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.kernels import elementary
-from pytest_calsim.kernels.overlap import ImageProducts, image_products
 from pytest_calsim.kernels.types import Bools, Floats, Floats32
 from pytest_calsim.simulation.code_statistics import PixelCodes, SensorNoise
 from pytest_calsim.steps.background.neuropil import NeuropilLight
@@ -104,16 +103,15 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
     if activity is not None:
         columns["n_spikes"] = np.diff(activity.spike_start)
     if images is not None:
-        products = image_products(*images.patches, images.canvas.window)
-        columns["overlap"] = products.largest_cosines()
+        columns["overlap"] = images.products.largest_cosines()
         columns["shown_fraction"] = shown_fraction(scene)
-        columns["unsaturated_fraction"] = _share(images, 1.0 - _full_pixels(scene))
+        columns["unsaturated_fraction"] = _share(images, np.where(_full_pixels(scene), 0.0, 1.0))
     if images is not None and activity is not None and cells is not None:
         columns["snr"] = snr(scene)
         columns["snr_event"] = columns["snr"] * np.sqrt(activity.transient_energy)
         columns["background_fluctuation"] = _background_fluctuation(scene, images, activity)
         if scene.find(CellLight) is not None:
-            light = transient_light(scene, products)
+            light = transient_light(scene)
             columns["largest_transient"] = light.largest
             columns["neighbour_fluctuation"] = _over(light.of_others, activity.typical_transient)
             columns["snr_peak"] = _snr_peak(scene, images, light)
@@ -218,22 +216,21 @@ class TransientLight(NamedTuple):
     of_others: Floats
 
 
-def transient_light(scene: Scene, products: ImageProducts) -> TransientLight:
+def transient_light(scene: Scene) -> TransientLight:
     """Compute each cell's largest transient, and how much other cells' transients vary within its image.
 
     Parameters
     ----------
     scene
-        A scene with rendered cells.
-    products
-        Of the cells' images.
+        A scene with images of cells and their light.
 
     Raises
     ------
     SpecError
-        If the spec renders no cells.
+        If the spec images or renders no cells.
     """
     light = scene.require(CellLight)
+    products = scene.require(CellImages).products
     baseline = light.activity.baseline
     cell = np.concatenate([products.first, products.second])
     other = np.concatenate([products.second, products.first])

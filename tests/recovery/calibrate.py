@@ -129,7 +129,9 @@ def work(pipeline: str, chosen: list[Movie]) -> None:
         arrays = {"A": np.asarray(found.A, np.float32)}
         if frames is not None:
             whole = np.zeros((len(arrays["A"]), *recording.observed.shape[1:]), np.float32)
-            whole[:, *(slice(int(frames[axis][0]), int(frames[axis][-1]) + 1) for axis in ("height", "width"))] = arrays["A"]
+            whole[:, *(slice(int(frames[axis][0]), int(frames[axis][-1]) + 1) for axis in ("height", "width"))] = (
+                arrays["A"]
+            )
             arrays = {"A": whole, "shifts": -recording.truth.shifts.values, "convention": np.array("correction")}
         elif found.shifts is not None:
             arrays |= {"shifts": np.asarray(found.shifts), "convention": np.array(found.convention)}

@@ -21,7 +21,7 @@ SOMA_PX = 7
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
 
-MIN_PNR = 1.5
+MIN_PNR = 1.45
 """Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
 
 SEED_CONTRAST = 5.0

@@ -1,4 +1,4 @@
-"""What is done to a movie before a pipeline gets it. Needs numpy and scipy, as every pipeline does, and this package."""
+"""What is done to a movie before a pipeline gets it. Needs nothing but this package."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_calsim import Recording
 
 
 def without_fixed_pattern(movie: Any) -> Any:
-    """Take the sensor's fixed pattern out of a moving movie: it is the detail of the mean frame, where tissue is blurred.
+    """Take the sensor's fixed pattern out of a moving movie: the detail of the mean frame, where tissue is blurred.
 
-    It stays put whatever the tissue does, so it holds a registration back, and flickers once frames are moved. ``movie``
-    is ``(frame, height, width)``; so is the result, float32.
+    It stays put whatever the tissue does, so it holds a registration back, and flickers once frames are moved. The
+    movie is ``(frame, height, width)``; so is the result, float32.
     """
     movie = movie.astype(np.float32)
     mean = movie.mean(axis=0)

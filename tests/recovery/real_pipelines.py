@@ -64,9 +64,7 @@ def import_suite2p() -> ModuleType:
     return package
 
 
-def suite2p(
-    recording: Recording, threshold_scaling: float = 0.5, registered: xr.DataArray | None = None
-) -> Estimate:
+def suite2p(recording: Recording, threshold_scaling: float = 0.5, registered: xr.DataArray | None = None) -> Estimate:
     """Run suite2p 1.1.0 on a TIFF, at half of its threshold, which suits movies of seconds; it registers what moves.
 
     ``registered`` are frames that take the place of the recording's own, and keep still.

@@ -216,7 +216,7 @@ def test_what_a_local_background_leaves_of_each_image():
     assert shares[uncut & deep].max() < 0.5 < shares[uncut & ~deep].min()
 
 
-# --- what neighbours and motion leave of it -----------------------------------------------------------------------------
+# --- what neighbours and motion leave of it -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("add", [[], [{"kind": "bleaching", "lifetime_s": 3}]], ids=["lasting", "bleaching"])

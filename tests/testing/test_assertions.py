@@ -105,6 +105,34 @@ def test_an_exact_image_is_its_own_cells_whatever_else_lies_there(kept):
     assert card.as_dict().get("footprints.mean_iou", 1) == (1 if counted else 0)
 
 
+def halves(cell):
+    """The left and the right half of a planted cell's image: neither has an IoU of 0.5 with it, or hardly."""
+    middle = np.argwhere(A[cell])[:, 1].mean()
+    column = np.arange(WIDTH)
+    return A[cell] * (column < middle - 1), A[cell] * (column > middle)
+
+
+def test_part_of_a_cell_that_motion_carries_out_of_the_picture_is_ignored_once():
+    left, right = halves(2)
+    others = [unit for unit in SEEN if unit != 2]
+    detectable = np.isin(np.arange(9), others)
+    carried = record(shown_fraction=np.where(np.arange(9) == 2, 0.6, 1.0), detectable=detectable)
+    card = cells([*A[others], left], 1, 1, recording=carried)
+    assert "1 estimate matches a cell outside units='detectable' and is ignored" in str(card)
+    # Only one of the parts; none that lies mostly elsewhere; and none of a cell that every frame shows.
+    assert cells([*A[others], left, right], 0, 0, recording=carried).as_dict()["footprints.precision"] == 6 / 7
+    beside = np.roll(left, -6, axis=1)
+    assert beside.any()
+    assert cells([*A[others], beside], 0, 0, recording=carried).as_dict()["footprints.precision"] == 6 / 7
+    shown = record(detectable=detectable)
+    assert cells([*A[others], left], 0, 0, recording=shown).as_dict()["footprints.precision"] == 6 / 7
+    # Where it counts, a part is not enough.
+    assert cells([*A[others], left], 0, 0, recording=carried, units="all").as_dict()["footprints.recall"] < 1
+    # An estimate of a cell that counts stays that cell's.
+    both = record(shown_fraction=np.where(np.arange(9) == 0, 0.6, 1.0), detectable=np.arange(9) == 1)
+    assert cells(A[[1]], 1, 1, recording=both).passed
+
+
 def test_no_estimates_recall_nothing():
     message = failure(np.zeros((0, HEIGHT, WIDTH)))
     assert "recall 0/7 = 0.00 < 0.85: 0 of 7" in message

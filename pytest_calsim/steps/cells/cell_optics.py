@@ -13,6 +13,7 @@ from pytest_calsim.arrays.footprints import SparseFootprints
 from pytest_calsim.arrays.patches import Patches
 from pytest_calsim.arrays.read_only import read_only
 from pytest_calsim.arrays.truth_array import TruthArray
+from pytest_calsim.kernels.overlap import ImageProducts, image_products
 from pytest_calsim.kernels.rect import Rect
 from pytest_calsim.kernels.types import Bools, Floats, Ints
 from pytest_calsim.microscope.acquisition import Acquisition
@@ -142,6 +143,11 @@ class CellImages(Artifact):
     def observed(self) -> SparseFootprints:
         """Footprints on the sensor at zero shift, ``(n, height, width)``."""
         return SparseFootprints.from_patches(self.patches, self.canvas.window)
+
+    @cached_property
+    def products(self) -> ImageProducts:
+        """Sums of the products of every two observed footprints that meet, and of each with itself."""
+        return image_products(*self.patches, self.canvas.window)
 
     def sums(self, weight: Floats, *, squared: bool = False) -> Floats:
         """Sum v·w, or v²·w, over the sensor at zero shift for each cell.

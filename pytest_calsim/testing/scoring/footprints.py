@@ -130,6 +130,5 @@ def score_footprints(
         free[match.est] = 0
         free[:, match.true] = 0
         parts = assign(free, min_score=min_iou)
-        pairs = ((match.est, parts.est), (match.true, parts.true), (match.score, parts.score))
-        match = Match(*map(np.concatenate, pairs), *overlap.iou.shape)
+        match = match.joined(parts)
     return FootprintScores(overlap, match, counted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal, cast
 
@@ -54,6 +54,15 @@ class Match:
 
     def __len__(self) -> int:
         return len(self.est)
+
+    def joined(self, other: Match) -> Match:
+        """Return the pairs of both matches of the same estimates and cells."""
+        return replace(
+            self,
+            est=np.concatenate([self.est, other.est]),
+            true=np.concatenate([self.true, other.true]),
+            score=np.concatenate([self.score, other.score]),
+        )
 
     @property
     def pairing(self) -> tuple[tuple[int, int], ...]:
