@@ -15,9 +15,9 @@ from pytest_calsim import (
     score,
 )
 
-# With 22 cells a recall has a standard deviation of 0.09 from seed to seed: so much less is asked of one of them.
-FOUND = {"min_recall": 0.75, "min_precision": 0.75, "min_mean_iou": 0.7}
-OF_ONE_SEED = FOUND | {"min_recall": 0.6}
+# With 20 cells a recall has a standard deviation of 0.07 from seed to seed: so much less is asked of one of them.
+FOUND = {"min_recall": 0.85, "min_precision": 0.8, "min_mean_iou": 0.7}
+OF_ONE_SEED = FOUND | {"min_recall": 0.75}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ WAYS = ["zero", "frame 0", "mean", "real"]
 def test_motion_then_cells(results, recording, template):
     footprints, correction = results[template]
     found = Estimate(A=footprints, shifts=correction, convention="correction")
-    assert_shifts_recovered(found, recording, max_rmse_px=0.2)
+    assert_shifts_recovered(found, recording, max_rmse_px=0.15)
     assert_footprints_recovered(found, recording, **OF_ONE_SEED)
 
 
@@ -80,7 +80,7 @@ def test_the_same_cells_are_found_wherever_the_template_lies(results, recording,
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_the_same_cells_are_found_on_other_seeds(sim_recording_factory, seed):
-    """The pipeline's own shifts are off by 0.06 to 0.19 px, which may decide on one cell more."""
+    """The pipeline's own shifts are off by 0.05 to 0.10 px, which may decide on one cell more."""
     recording = sim_recording_factory("moving", seed=seed)
     counts = n_found(found_by_template(recording), recording, shifts=True)
     real = counts.pop("real")

@@ -82,7 +82,7 @@ def without_glow(registered: xr.DataArray) -> xr.DataArray:
 
 
 def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
-    """Return the motion correction ``(frame, shift_dim)`` of a movie, px: estimated, and again on the moved frames.
+    """Return the motion correction ``(frame, shift_dim)`` of a movie, px: estimated, and twice more on moved frames.
 
     minian registers frames with one another, so each must show its cells: it is smoothed as wide as a soma (a disk's
     standard deviation is half of its radius), and its local mean is subtracted. A tophat, as before CNMF, would
@@ -92,7 +92,7 @@ def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
     from minian.preprocessing import denoise, remove_background
 
     movie = denoise(flat(observed), method="gaussian", ksize=(0, 0), sigmaX=SOMA_PX / 4)
-    movie = remove_background(movie, method="uniform", wnd=2 * SOMA_PX + 1).compute()
+    movie = remove_background(movie, method="uniform", wnd=3 * SOMA_PX // 2 + 1).compute()
     inner = xr.DataArray(tukey(movie.sizes["height"], 0.3), dims="height")
     inner = (inner * xr.DataArray(tukey(movie.sizes["width"], 0.3), dims="width")).astype(np.float32)
 
@@ -100,8 +100,10 @@ def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
         faded = (moved * inner).transpose("frame", "height", "width").rename("faded")
         return estimate_motion(faded.chunk({"frame": 100}), dim="frame").compute()
 
-    first = estimated(movie)
-    return first + estimated(apply_transform(movie.chunk({"frame": 100}), first, fill=0).compute())
+    shifts = estimated(movie)
+    for _ in range(2):
+        shifts = shifts + estimated(apply_transform(movie.chunk({"frame": 100}), shifts, fill=0).compute())
+    return shifts
 
 
 def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
