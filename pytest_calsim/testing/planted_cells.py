@@ -111,9 +111,11 @@ class PlantedCells:
     def describe(self, n_found: int) -> str:
         """Say how many of how many cells were found: the denominator in words."""
         kind = {"all": "", "in_focus": "in-focus "}.get(self.units, f"{self.units} ")
+        n_carried_out = int((self._in_fov & self.cut).sum())
+        carried_out = f", {n_carried_out} of them not in every frame" if n_carried_out else ""
         return (
             f"{n_found} of {self.n_counted} {kind}cells found; "
-            f"{int(self._in_fov.sum())} planted in view, {len(self)} in all"
+            f"{int(self._in_fov.sum())} planted in view{carried_out}, {len(self)} in all"
         )
 
     def table(self, title: str, cells: Iterable[int] | NDArray[np.intp], columns: Mapping[str, Iterable[Any]]) -> Table:

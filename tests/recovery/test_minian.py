@@ -49,19 +49,22 @@ def runs(request, sim_recording_factory, tmp_path_factory):
     return pairs
 
 
-def test_minian_recovers_cells_and_traces(request, runs):
-    if request.node.callspec.params["runs"] == "moving":
-        # The false units are what is left of vessels' edges when they move, at the rim and inside, rings around bright
-        # cells, and pieces of neuropil; the true shifts leave 42 of 52 (seeds 0, 1 and 4). Seeds at 8 deviations in
-        # place of 3 and a least rise of 5 (seeds 10-14, which no test judges, the whole picture) bring precision to
-        # 0.58 at a recall of 0.72 there, and cost `static` 0.13 of its recall.
-        missed = "recalls .73 .58 .82 .82 .67, precisions .34 .35 .58 .43 .26 (SIM_VERSION 12)"
+@pytest.fixture(scope="module")
+def scores(runs):
+    return [score(estimate, recording).as_dict() for recording, estimate in runs]
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_minian_recovers_cells_and_traces(request, scores, name):
+    if (request.node.callspec.params["runs"], name) == ("moving", "footprints.recall"):
+        # Five of six cells. On twelve other seeds (10-21) the median is 0.89, on 5-9 it is 0.78: a recall of 10 cells
+        # has a standard deviation of 0.1.
+        missed = "recalls .75 .80 .92 1.0 .83 (SIM_VERSION 13)"
         request.applymarker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=missed))
-    scores = [score(estimate, recording).as_dict() for recording, estimate in runs]
-    for name, (median, worst) in LEAST.items():
-        values = [numbers[name] for numbers in scores]
-        assert np.median(values) >= median, (name, values)
-        assert min(values) >= worst, (name, values)
+    median, worst = LEAST[name]
+    values = [numbers[name] for numbers in scores]
+    assert min(values) >= worst, values
+    assert np.median(values) >= median, values
 
 
 def test_random_disks_and_shuffled_traces_fail(runs):
@@ -80,14 +83,15 @@ def test_random_disks_and_shuffled_traces_fail(runs):
 
 def test_minian_recovers_the_shifts(sim_recording_factory):
     from minian_pipeline import estimate_shifts
+    from preparation import without_fixed_pattern
 
     errors = []
     for seed in SEEDS:
         recording = sim_recording_factory("moving", seed=seed)
-        found = Estimate(shifts=estimate_shifts(recording.observed), convention="correction")
+        found = Estimate(shifts=estimate_shifts(without_fixed_pattern(recording.observed)), convention="correction")
         errors.append(score(found, recording).as_dict()["shifts.rmse_px"])
-    assert np.median(errors) <= 0.25, errors
-    assert max(errors) <= 0.4, errors
+    assert np.median(errors) <= 0.2, errors
+    assert max(errors) <= 0.3, errors
 
 
 @pytest.mark.sim("moving")

@@ -31,7 +31,6 @@ COLUMNS = {
     "snr_peak": np.array([10, 9, 8, 7, 3.5, 6, 8, 5, 1.2]),
     "n_spikes": np.array([5, 5, 5, 5, 5, 5, 5, 5, 0]),
     "fov_fraction": np.array([1, 1, 1, 1, 1, 1, 0.4, 0.55, 1]),
-    "shown_fraction": np.array([1, 1, 1, 0.95, 1, 0.52, 0, 1, 1]),
 }
 rng = np.random.default_rng(0)
 C = rng.random((9, FRAMES)).cumsum(axis=1)

@@ -153,11 +153,17 @@ def test_a_missed_cell_has_the_reasons_that_hide_it():
     missed, _ = reasons(A[[0]])
     assert missed[2] == "no estimate there"
     assert missed[4] == "no estimate there: largest transient too small: snr_peak 3.5, out of focus (by 41 µm)"
-    assert missed[3] == "no estimate there"
-    assert missed[5] == "no estimate there: carried out of view by motion (52 % in every frame)"
     assert missed[7] == "no estimate there: largest transient small: snr_peak 5.0, at the edge (55 % in view)"
     missed, _ = reasons(A[[0]], units="all")
     assert missed[8] == "no estimate there: never fired, largest transient too small: snr_peak 1.2"
+
+
+def test_a_cell_that_motion_carries_out_of_the_picture_is_told():
+    carried = record(shown_fraction=np.array([1, 1, 1, 0.95, 1, 0.52, 0, 1, 1]))
+    missed, _ = reasons(A[[0]], recording=carried)
+    assert missed[3] == "no estimate there"
+    assert missed[5] == "no estimate there: carried out of view by motion (52 % in every frame)"
+    assert "8 planted in view, 1 of them not in every frame, 9 in all" in failure(A[[0]], recording=carried)
 
 
 @pytest.mark.parametrize(
