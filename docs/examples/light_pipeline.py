@@ -1,5 +1,7 @@
 """A small calcium-imaging pipeline of scikit-image, scipy and OASIS: register, find cells, read traces, deconvolve."""
 
+from functools import partial
+
 import numpy as np
 from scipy import ndimage
 from scipy.signal.windows import tukey
@@ -50,14 +52,8 @@ def register(movie):
     template = frames[len(frames) // 2]
     for upsampling in (1, 10, 10):
         # The default normalization weighs all spatial frequencies alike, and most of them hold only noise.
-        steps = np.array(
-            [
-                phase_cross_correlation(
-                    template * inner, frame * inner, upsample_factor=upsampling, normalization=None
-                )[0]
-                for frame in moved
-            ]
-        )
+        lag = partial(phase_cross_correlation, template * inner, upsample_factor=upsampling, normalization=None)
+        steps = np.array([lag(frame * inner)[0] for frame in moved])
         steps[(np.abs(steps) > size / 4).any(axis=1)] = 0  # so far is no motion, but a chance likeness
         shifts += steps
         moved = [ndimage.shift(frame, by, order=1) for frame, by in zip(frames, shifts, strict=True)]
