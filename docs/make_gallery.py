@@ -60,8 +60,7 @@ Every preset, as the package ships it. Left: one frame. Middle: the largest rise
 How to read a card:
 
 - *Contrast at rest* and *transient* are of the cells in focus: a cell's own light at rest, and in its typical transient, over all other light in its brightest pixel. Medians.
-- *Brightness over the field* is the 99th over the 1st percentile of the expected image, black level taken off. About 2.5 in real
-  movies; `grin_low_na_ca1` has more by its relay's fall-off: without its vignette 2.3, without its uneven light 2.5.
+- *Brightness over the field* is the 99th over the 1st percentile of the expected image, black level taken off. About 2.5 in real movies; `grin_low_na_ca1` has more by its relay's fall-off: without its vignette 2.3, without its uneven light 2.5.
 - *Photon transfer* is the slope of the variance in time over the mean, of silent cells without motion, divided by the sensor's own gain: 1 when the noise is what the gain says.
 - *Recall of the light pipeline*: of the example suite's pipeline on {SEEDS} seeds, on {PART_PX} × {PART_PX} pixels of the larger sensors. It says how hard a recording is, not what a real pipeline reaches. No preset is tuned to it, and no test asks for it.
 - Times are of one core of the machine that the page on [performance](performance.md) names.

@@ -213,7 +213,7 @@ MEANINGS = {
     "transients",
     "shown_fraction": "share of the image, squared, that every frame shows: 1 without motion",
     "unsaturated_fraction": "share of the image, squared, outside pixels that are full with every cell at rest",
-    "detectable": "in the field of view, snr_peak ≥ 4.5 and shown_fraction ≥ 0.9: what recall counts",
+    "detectable": "in the field of view, snr_peak ≥ 4.85 and shown_fraction ≥ 0.9: what recall counts",
     "detection_rule": "version of what `detectable` means; scorecards report it",
 }
 
@@ -345,10 +345,10 @@ def contract_page() -> str:
         "|---|---|---|---|---|",
         "| same noise | none | IoU ≥ 0.8 | r ≥ 0.99 | as many |",
         "| same noise, new edges | none beyond 10 px from an edge | IoU ≥ 0.8 | r ≥ 0.99 | ± 1 |",
-        "| other noise | those with `snr_peak` < 4.5 + 3·√2 | IoU ≥ 0.4 | see below | ± 3·√(2n) |",
+        "| other noise | those with `snr_peak` < 4.85 + 3·√2 | IoU ≥ 0.4 | see below | ± 3·√(2n) |",
         "| other noise, other places | the same | not compared | the same | the same |",
         "",
-        "The peak of a matched filter moves by 1 from noise to noise, the difference of two by √2; 4.5 is where cells "
+        "The peak of a matched filter moves by 1 from noise to noise, the difference of two by √2; 4.85 is where cells "
         "begin to be detectable. Two traces of signal variance v over noise of variance 1 correlate by r = v/(v + 1), "
         "with a standard error of (1 − r²)/√frames: r may be 3 errors lower, with v from the cell's true trace and its "
         "`snr_peak`, and noise of twice the ideal deviation. n is the number of estimates of no cell in the baseline. "

@@ -48,11 +48,11 @@ __all__ = [
 DETECTION_RULE = 4
 """Version of what ``detectable`` means; scorecards report it.
 
-1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5. 3: the same, of what motion leaves in view. 4: neighbours' transients are
-noise, and motion leaves the cell in view in every frame.
+1: snr ≥ 3 and a spike. 2: snr_peak ≥ 4.5. 3: the same, of what motion leaves in view. 4: snr_peak ≥ 4.85, with
+neighbours' transients as noise, of cells that motion leaves in view in every frame.
 """
 
-DETECTABLE_SNR_PEAK = 4.5
+DETECTABLE_SNR_PEAK = 4.85
 """Least ``snr_peak`` of a detectable cell."""
 
 DETECTABLE_SHOWN_FRACTION = 0.9
@@ -89,7 +89,7 @@ def assess_cells(scene: Scene) -> dict[str, TruthArray]:
         - ``snr_peak``: ``snr`` of the largest transient with the light of others as noise, times
           :func:`share_without_background`.
         - ``shown_fraction``: see :func:`shown_fraction`.
-        - ``detectable``: whether the cell is in the field of view, has snr_peak ≥ 4.5 and shown_fraction ≥ 0.9.
+        - ``detectable``: whether the cell is in the field of view, has snr_peak ≥ 4.85 and shown_fraction ≥ 0.9.
         - ``unsaturated_fraction``: share of the observed footprint, squared, outside pixels which are full at rest.
         - ``overlap``: largest cosine with another cell's observed footprint, 0 to 1.
         - ``background_fluctuation``: standard deviation of the neuropil, its patches included, under the footprint, in

@@ -310,7 +310,7 @@ def test_a_cell_that_motion_carries_out_of_view_is_not_detectable(y_um, detectab
         warnings.simplefilter("ignore")
         cells = simulate(spec.edit(active, add=[away])).truth.cells
     assert cells.in_fov.all()
-    assert (cells.snr_peak > 4.5).all()
+    assert (cells.snr_peak > 4.85).all()
     assert cells.detectable.tolist() == [detectable]
 
 
@@ -318,8 +318,8 @@ def test_detectable_is_in_view_with_a_large_enough_peak_and_names_its_rule():
     truth = simulate(load_preset("moving")).truth
     cells = truth.cells
     shown = cells.in_fov & (cells.shown_fraction >= 0.9)
-    np.testing.assert_array_equal(cells.detectable, shown & (cells.snr_peak >= 4.5))
-    assert 0 < cells.detectable.sum() < (cells.in_fov & (cells.snr_peak >= 4.5)).sum() < len(cells)
+    np.testing.assert_array_equal(cells.detectable, shown & (cells.snr_peak >= 4.85))
+    assert 0 < cells.detectable.sum() < (cells.in_fov & (cells.snr_peak >= 4.85)).sum() < len(cells)
     assert int(truth["detection_rule"]) == DETECTION_RULE
     printed = cells.to_string(line_width=80, max_cols=4).splitlines()  # as pandas prints it on a terminal of 80 columns
     assert printed[0].split() == ["snr_peak", "detectable", "...", "y_um", "x_um"]
