@@ -184,7 +184,7 @@ def test_photon_limited_a_lower_aperture_finds_fewer_cells_at_the_same_focus(see
                 acquisition={"focal_depth_um": 60, "optics": {"na": na}},
                 place_neurons=neurons,
                 neuropil=background,
-                sensor={"photon_rate_per_s_um2": photon_rate(100, 10)},
+                sensor={"photon_rate_per_s_um2": photon_rate(116, 10)},
                 seed=seed,
             )
         )

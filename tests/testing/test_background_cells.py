@@ -143,7 +143,8 @@ def test_they_are_looked_for_in_the_estimate_s_own_frame():
     found = Estimate(moved, np.concatenate([scene.C, scene.courses[cells]]))
     flat = score(found, scene.recording, footprint_shift=tuple(by)).as_dict()
     assert np.abs(by).max() >= 2
-    assert flat["footprints.n_on_background_cells"] == 6
+    assert flat["footprints.precision"] == 1
+    assert flat["footprints.n_on_background_cells"] >= 5  # one lies on a planted cell that motion carries out of view
     assert score(found, scene.recording, footprint_shift=None).as_dict()["footprints.precision"] < 0.5
 
 
