@@ -108,12 +108,17 @@ def light(recording: Recording, registered: xr.DataArray | None = None) -> Estim
     return Estimate(A=footprints, shifts=correction, convention="correction")
 
 
+def minian(recording: Recording, registered: xr.DataArray | None = None) -> Estimate:
+    """Run minian with more seeds than its suite takes, which wants few false units."""
+    return real_pipelines.minian(recording, registered=registered, min_pnr=1.45)
+
+
 def suite2p(recording: Recording, registered: xr.DataArray | None = None) -> Estimate:
     """Run suite2p at its own threshold: at half of it, nine units in ten are noise."""
     return real_pipelines.suite2p(recording, threshold_scaling=1, registered=registered)
 
 
-PIPELINES = {"light": light, "minian": real_pipelines.minian, "suite2p": suite2p}
+PIPELINES = {"light": light, "minian": minian, "suite2p": suite2p}
 
 
 def work(pipeline: str, chosen: list[Movie]) -> None:

@@ -21,7 +21,7 @@ SOMA_PX = 7
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
 
-MIN_PNR = 1.45
+MIN_PNR = 1.5
 """Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
 
 SEED_CONTRAST = 5.0
@@ -106,7 +106,9 @@ def estimate_shifts(observed: xr.DataArray) -> xr.DataArray:
     return shifts
 
 
-def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -> dict[str, xr.DataArray]:
+def find_cells(
+    observed: xr.DataArray, folder: Path, *, register: bool = True, min_pnr: float = MIN_PNR
+) -> dict[str, xr.DataArray]:
     """Run the CNMF chain; ``register=False`` leaves a movie where it is that does not move.
 
     Returns
@@ -136,7 +138,7 @@ def find_cells(observed: xr.DataArray, folder: Path, *, register: bool = True) -
     # ks_refine is left out: it drops cells that fired only once or twice.
     contrast = SEED_CONTRAST * noise_of(by_frame.compute())
     seeds = seeds_init(by_frame, wnd_size=200, stp_size=100, max_wnd=10, diff_thres=contrast)
-    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=MIN_PNR)
+    seeds, _, _ = pnr_refine(by_pixel, seeds, noise_freq=NOISE_FREQ, thres=min_pnr)
     seeds = seeds[seeds["mask_pnr"]].reset_index(drop=True)
     brightest = by_frame.max("frame").compute()
     seeds = seeds_merge(by_pixel, brightest, seeds, thres_dist=8, thres_corr=0.7, noise_freq=NOISE_FREQ)

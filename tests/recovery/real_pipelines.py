@@ -18,7 +18,7 @@ from preparation import without_fixed_pattern
 from pytest_calsim import Estimate, Recording
 
 
-def minian(recording: Recording, registered: xr.DataArray | None = None) -> Estimate:
+def minian(recording: Recording, registered: xr.DataArray | None = None, **settings: float) -> Estimate:
     """Run minian 2.0.2's CNMF chain, as ``minian_pipeline.py`` has it; it registers what moves.
 
     ``registered`` are frames that take the place of the recording's own, and keep still.
@@ -27,7 +27,8 @@ def minian(recording: Recording, registered: xr.DataArray | None = None) -> Esti
 
     movie = recording.observed if registered is None else registered
     with tempfile.TemporaryDirectory() as folder:
-        return Estimate.from_minian(find_cells(movie, Path(folder), register=registered is None and moves(recording)))
+        register = registered is None and moves(recording)
+        return Estimate.from_minian(find_cells(movie, Path(folder), register=register, **settings))
 
 
 def moves(recording: Recording) -> bool:

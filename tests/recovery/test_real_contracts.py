@@ -50,7 +50,7 @@ FOUND = {
 
 IN_ONE_NOISE = {
     "minian": ("twice as long", "one more cell, far away", "cells in another order"),
-    "suite2p": ("twice as long", "cropped", "cells in another order"),
+    "suite2p": ("cropped", "cells in another order"),
 }
 """Clauses that hold on the contract's scene with some seeds and not with others, by pipeline; findings as well."""
 
