@@ -86,3 +86,6 @@ def test_patches_that_do_not_fit_their_values_are_refused():
     taller = box + np.array([0, 0, 1, 0], np.int32)
     with pytest.raises(ValueError, match=r"start = .* must give where patches"):
         image_products(values, start, taller, window)
+    turned = box * np.array([1, 1, -1, -1], np.int32)  # areas as before, and no patch
+    with pytest.raises(ValueError, match=r"start = .* must give where patches"):
+        image_products(values, start, turned, window)
