@@ -29,7 +29,7 @@ _LOUD = 0.5
 
 
 _SHOWN_THROUGHOUT = 0.9
-"""Motion carries a cell out of the picture if every frame shows less than this share of it: none is detectable."""
+"""Motion carries a cell out of the picture if every frame shows less of it: a copy of the detection rule's bound."""
 
 
 class PlantedCells:

@@ -17,6 +17,7 @@ from pytest_calsim import (
 )
 from pytest_calsim.arrays.truth_array import TruthArray
 from pytest_calsim.errors import EstimateError, RecoveryError
+from pytest_calsim.simulation.detectability import DETECTABLE_SHOWN_FRACTION, DETECTABLE_SNR_PEAK
 from pytest_calsim.testing.scorecard import subscribe
 
 
@@ -156,6 +157,18 @@ def test_a_missed_cell_has_the_reasons_that_hide_it():
     assert missed[7] == "no estimate there: largest transient small: snr_peak 5.0, at the edge (55 % in view)"
     missed, _ = reasons(A[[0]], units="all")
     assert missed[8] == "no estimate there: never fired, largest transient too small: snr_peak 1.2"
+
+
+def test_reasons_know_the_rule_that_says_what_is_detectable():
+    """They keep copies of its bounds, as simulation takes long to import."""
+    for less, said in ((0.01, True), (-0.01, False)):
+        peaks = np.full(9, DETECTABLE_SNR_PEAK - less)
+        missed, _ = reasons(A[[0]], recording=record(snr_peak=peaks))
+        assert ("too small" in missed[2]) == said
+        shown = np.full(9, DETECTABLE_SHOWN_FRACTION - less)
+        missed, _ = reasons(A[[0]], recording=record(shown_fraction=shown))
+        assert ("carried out of view" in missed[2]) == said
+        assert ("not in every frame" in failure(A[[0]], recording=record(shown_fraction=shown))) == said
 
 
 def test_a_cell_that_motion_carries_out_of_the_picture_is_told():

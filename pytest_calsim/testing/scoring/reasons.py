@@ -14,7 +14,7 @@ __all__ = ["why_missed", "why_spurious"]
 
 # Below it, pipelines find less than four in five cells (docs/physics.md).
 _SMALL_PEAK = 6.0
-# Below it they find fewer than half: the cell is not detectable.
+# Below it the cell is not detectable: a copy of the rule's bound, as simulation takes long to import.
 _TOO_SMALL_PEAK = 4.85
 # A mask lies in another when at least half of it does.
 _HALF = 0.5
